@@ -1,0 +1,205 @@
+//! Prints the phone number that a WhatsApp Web page belongs to, and how it was found.
+//!
+//! Without arguments it starts the stand-in page of `testkit`, ChromeDriver and Chromium, and reads
+//! that. Exit code: 0 done, 1 no answer with the reason, 2 wrong use.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::{Parser, ValueEnum};
+use serde_json::json;
+use whatsapp_phone::extract::{ExtractError, Extraction, Extractor, PhoneExtractor};
+use whatsapp_phone::retry::RetryPolicy;
+use whatsapp_phone::source::Assurance;
+use whatsapp_phone::source::webdriver::{
+    DriverProcess, OpenOptions, Page, Target, WebDriverSource,
+};
+use whatsapp_phone::testkit::standin::{Scenario, StandIn};
+
+/// Which phone number does this WhatsApp Web session belong to?
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// Open the browser on this WebDriver server instead of a ChromeDriver of our own
+    #[arg(long, value_name = "URL")]
+    webdriver: Option<String>,
+    /// Open this page instead of the stand-in, and believe only its origin
+    #[arg(long, value_name = "URL", value_parser = web_origin)]
+    origin: Option<String>,
+    /// Of the tabs at the origin, take the one with this text in its URL
+    #[arg(long, value_name = "TEXT")]
+    url_contains: Option<String>,
+    /// How to look: like the reference system, or as early as can be
+    #[arg(long, value_enum, default_value = "eager")]
+    policy: Policy,
+    /// The least that counts as found
+    #[arg(long, value_enum, default_value = "unverified")]
+    accept: Accept,
+    /// When to give up, counted from the open page, for instance 10s
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    deadline: Option<Duration>,
+    /// Print one line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Policy {
+    Classic,
+    Eager,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Accept {
+    Provisional,
+    Unverified,
+    Confirmed,
+}
+
+fn web_origin(url: &str) -> Result<String, String> {
+    Target::at(url)
+        .map(|_| url.to_owned())
+        .map_err(|error| error.to_string())
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    let policy = match policy(&args) {
+        Ok(policy) => policy,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&args, policy).await {
+        Ok(found) => print_found(&found, args.json),
+        Err(error) => {
+            print_error(&error, args.json);
+            return ExitCode::from(1);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn policy(args: &Args) -> Result<RetryPolicy, impl Error> {
+    let policy = match args.policy {
+        Policy::Classic => RetryPolicy::classic(),
+        Policy::Eager => RetryPolicy::eager(),
+    };
+    match args.deadline {
+        Some(deadline) => policy.to_builder().deadline(deadline).build(),
+        None => policy.to_builder().build(),
+    }
+}
+
+async fn run(args: &Args, policy: RetryPolicy) -> Result<Extraction, ExtractError> {
+    // The stand-in lives as long as this function.
+    let (_stand_in, url) = match &args.origin {
+        Some(url) => (None, url.clone()),
+        None => {
+            let stand_in = StandIn::start(scenario()).await.map_err(failure)?;
+            let url = stand_in.url();
+            (Some(stand_in), url)
+        }
+    };
+    let mut target = Target::at(&url)?;
+    if let Some(text) = &args.url_contains {
+        target = target.url_contains(text);
+    }
+    let mut options = OpenOptions::default()
+        .target(target)
+        .url(url)
+        .headless(true);
+    if rustix::process::geteuid().is_root() {
+        // Chromium refuses its sandbox to root. A service should run as a user of its own instead.
+        options = options.browser_arg("--no-sandbox");
+    }
+    let (driver, page) = match &args.webdriver {
+        Some(url) => (None, Page::open_at(url, options).await?),
+        None => {
+            let driver = DriverProcess::start().await?;
+            let page = Page::open(&driver, options).await?;
+            (Some(driver), page)
+        }
+    };
+    let accept = match args.accept {
+        Accept::Provisional => Assurance::Provisional,
+        Accept::Unverified => Assurance::Unverified,
+        Accept::Confirmed => Assurance::Confirmed,
+    };
+    let extractor = Extractor::builder()
+        .source(WebDriverSource::all(&page))
+        .policy(policy)
+        .accept(accept)
+        .build()?;
+    let outcome = extractor.extract().await;
+    page.close().await;
+    if let Some(driver) = driver {
+        driver.stop().await?;
+    }
+    outcome
+}
+
+/// What a user sees who scans a code: the number after a second, the connection after two.
+fn scenario() -> Scenario {
+    Scenario::provisional_then_confirmed(Duration::from_secs(1), Duration::from_secs(2))
+}
+
+fn print_found(found: &Extraction, as_json: bool) {
+    let Extraction {
+        phone,
+        jid,
+        lid,
+        assurance,
+        source,
+        reader,
+        attempt,
+        elapsed,
+        ..
+    } = found;
+    if as_json {
+        let line = json!({
+            "phone": phone, "jid": jid, "lid": lid, "assurance": assurance, "source": source, "reader": reader,
+            "attempt": attempt, "elapsed_ms": elapsed.as_millis(), "returned_at_epoch_ms": epoch_ms(),
+        });
+        println!("{line}");
+    } else {
+        println!("{}", phone.reveal());
+        println!(
+            "{assurance}, read by {reader} of {source} in look {attempt} after {} ms",
+            elapsed.as_millis()
+        );
+    }
+}
+
+fn print_error(error: &ExtractError, as_json: bool) {
+    let cause = error
+        .source()
+        .map(|cause| format!(": {cause}"))
+        .unwrap_or_default();
+    if as_json {
+        let line = json!({
+            "error": "phone_extraction_failed", "code": error.code(), "message": format!("{error}{cause}"),
+            "attempts": error.attempts(), "elapsed_ms": error.elapsed().as_millis(),
+        });
+        println!("{line}");
+    } else {
+        eprintln!("no phone number ({}): {error}{cause}", error.code());
+    }
+}
+
+/// Milliseconds since 1970, with fractions, to set beside the page's own clock.
+fn epoch_ms() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |time| time.as_secs_f64() * 1000.0)
+}
+
+fn failure(error: std::io::Error) -> ExtractError {
+    use whatsapp_phone::failure::{ProtocolFailure, Site};
+    ProtocolFailure::from_error(Site::Unknown, &error)
+        .with_code("misconfigured")
+        .into()
+}

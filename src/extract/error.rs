@@ -1,0 +1,238 @@
+//! [`ExtractError`]: why there is no number.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::classify::{ErrorClass, ProtocolErrorClassifier};
+use crate::failure::ProtocolFailure;
+use crate::source::Assurance;
+
+/// The reason for an [`ExtractError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// No number became readable in time.
+    NotReady,
+    /// The account's LID is known, its number is not.
+    LidOnly,
+    /// The page was closed.
+    PageClosed,
+    /// The browser or its driver is gone.
+    BrowserGone,
+    /// Something in the browser bars the way: an open dialog, a forbidden command.
+    Blocked,
+    /// Two sources, or two readers of one page, name different accounts.
+    SourcesDisagree,
+    /// A source panicked, and no other answered.
+    SourcePanicked,
+    /// Several tabs match; none is taken by chance.
+    AmbiguousTab,
+    /// The set-up cannot work: no sources, no driver, a URL that is none.
+    Misconfigured,
+}
+
+impl ErrorKind {
+    /// The stable code, as in events and JSON.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotReady => "not_ready",
+            Self::LidOnly => "lid_only",
+            Self::PageClosed => "page_closed",
+            Self::BrowserGone => "browser_gone",
+            Self::Blocked => "blocked",
+            Self::SourcesDisagree => "sources_disagree",
+            Self::SourcePanicked => "source_panicked",
+            Self::AmbiguousTab => "ambiguous_tab",
+            Self::Misconfigured => "misconfigured",
+        }
+    }
+
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::NotReady => {
+                "no source gave a phone number; is the session linked? allow more time or look at the last failures"
+            }
+            Self::LidOnly => {
+                "the account's LID is known, its phone number is not; WhatsApp has not told this device"
+            }
+            Self::PageClosed => "the page was closed; open the session again",
+            Self::BrowserGone => "the browser or its driver is gone; start the session again",
+            Self::Blocked => {
+                "the browser bars the way, for instance with an open dialog; answer it and try again"
+            }
+            Self::SourcesDisagree => {
+                "two sources name different accounts, so neither is believed; unlink and link the session again"
+            }
+            Self::SourcePanicked => "the source panicked; this is a bug in the source",
+            Self::AmbiguousTab => "several tabs match; narrow the target or close the others",
+            Self::Misconfigured => "the set-up cannot work",
+        }
+    }
+
+    /// The kind that a failure amounts to when it is the last word.
+    pub(super) fn of(failure: &ProtocolFailure, class: ErrorClass) -> Option<Self> {
+        match (failure.code(), class) {
+            (Some(super::lane::PANICKED), _) => Some(Self::SourcePanicked),
+            (Some("ambiguous_tab"), _) => Some(Self::AmbiguousTab),
+            (_, ErrorClass::PageClosed) => Some(Self::PageClosed),
+            (_, ErrorClass::BrowserGone) => Some(Self::BrowserGone),
+            (_, ErrorClass::Blocked) => Some(Self::Blocked),
+            (_, ErrorClass::Setup) => Some(Self::Misconfigured),
+            _ => None,
+        }
+    }
+}
+
+/// The last failure of one source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SourceFailure {
+    /// The source's name.
+    pub source: String,
+    /// What it reported.
+    pub failure: ProtocolFailure,
+}
+
+/// Why there is no number. Cheap to clone; never contains one.
+///
+/// `Display` says what happened, to what, and what to do; the failure that led to it is reached
+/// through [`Error::source`], the last one of every source through
+/// [`failures`](Self::failures).
+#[derive(Clone, Debug)]
+pub struct ExtractError(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    attempts: u32,
+    elapsed: Duration,
+    /// The best assurance of a number that was seen and not accepted.
+    refused: Option<Assurance>,
+    failures: Vec<SourceFailure>,
+    /// Index in `failures` of the one that decided.
+    decisive: usize,
+}
+
+impl ExtractError {
+    pub(super) fn new(
+        kind: ErrorKind,
+        attempts: u32,
+        elapsed: Duration,
+        refused: Option<Assurance>,
+        failures: Vec<SourceFailure>,
+    ) -> Self {
+        // The one that names the kind comes first in the error chain.
+        let classifier = ProtocolErrorClassifier::default();
+        let names_kind = |failure: &SourceFailure| {
+            ErrorKind::of(
+                &failure.failure,
+                classifier.classify(&failure.failure).class,
+            ) == Some(kind)
+        };
+        let decisive = failures.iter().position(names_kind).unwrap_or(0);
+        Self(Arc::new(Inner {
+            kind,
+            attempts,
+            elapsed,
+            refused,
+            failures,
+            decisive,
+        }))
+    }
+
+    pub(super) fn no_sources() -> Self {
+        let failure = ProtocolFailure::new(
+            crate::failure::Site::Unknown,
+            "there is no source to ask; give the extractor at least one",
+        );
+        failure.with_code("misconfigured").into()
+    }
+
+    /// The reason.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The reason's stable code: `not_ready`, `lid_only`, ...
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.0.kind.code()
+    }
+
+    /// How many looks were begun. 0: it failed before the first.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// From the start of the extraction to this error.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed
+    }
+
+    /// The last failure of each source that failed, in the order of the sources.
+    #[must_use]
+    pub fn failures(&self) -> &[SourceFailure] {
+        &self.0.failures
+    }
+
+    /// The assurance of a number that was seen but was below what the extractor accepts.
+    #[must_use]
+    pub fn refused(&self) -> Option<Assurance> {
+        self.0.refused
+    }
+}
+
+impl fmt::Display for ExtractError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            kind,
+            attempts,
+            elapsed,
+            refused,
+            ..
+        } = &*self.0;
+        match refused {
+            Some(refused) if *kind == ErrorKind::NotReady => write!(
+                f,
+                "the only number seen was {refused}, which is less than what is accepted; allow more time or accept {refused}"
+            )?,
+            _ => f.write_str(kind.sentence())?,
+        }
+        if *attempts > 0 {
+            write!(
+                f,
+                " (after {attempts} looks in {:.1} s)",
+                elapsed.as_secs_f64()
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for ExtractError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0
+            .failures
+            .get(self.0.decisive)
+            .map(|last| &last.failure as _)
+    }
+}
+
+impl From<ProtocolFailure> for ExtractError {
+    /// What kept an extraction from beginning, for instance that no page could be opened.
+    fn from(failure: ProtocolFailure) -> Self {
+        let class = ProtocolErrorClassifier::default().classify(&failure).class;
+        let kind = ErrorKind::of(&failure, class).unwrap_or(ErrorKind::NotReady);
+        let failures = vec![SourceFailure {
+            source: failure.site().to_string(),
+            failure,
+        }];
+        Self::new(kind, 0, Duration::ZERO, None, failures)
+    }
+}

@@ -1,0 +1,105 @@
+//! What the answers of one round amount to.
+
+use super::error::ErrorKind;
+use super::lane::{Answer, Lane};
+use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
+use crate::source::{Assurance, Identity, Look};
+
+/// What a round comes to.
+#[derive(Debug, PartialEq)]
+pub(super) enum Judgement {
+    /// Nothing yet.
+    Open,
+    /// This source's number is the answer.
+    Found { lane: usize },
+    /// It ends without a number.
+    Over(ErrorKind),
+}
+
+/// Judges the answers that this round has so far; a rival that has not answered is not waited for.
+///
+/// An end (closed page, dead browser) goes before a number: what is found beside it is stale.
+pub(super) fn judge(
+    lanes: &[Lane<'_>],
+    round: u32,
+    accept: Assurance,
+    classifier: &ProtocolErrorClassifier,
+) -> Judgement {
+    let answers = || lanes.iter().map(|lane| lane.answer_of(round));
+    if let Some(end) = answers()
+        .flatten()
+        .find_map(|answer| ending(answer, classifier))
+    {
+        return Judgement::Over(end);
+    }
+    let found = || {
+        answers()
+            .enumerate()
+            .filter_map(|(i, answer)| Some((i, number(answer?)?)))
+    };
+    let Some(best) = found()
+        .map(|(_, me)| me.assurance)
+        .max()
+        .filter(|best| *best >= accept)
+    else {
+        return Judgement::Open;
+    };
+    let mut rivals = found().filter(|(_, me)| me.assurance == best);
+    match rivals.next() {
+        None => Judgement::Open,
+        Some((lane, first)) if rivals.all(|(_, other)| is_same(first, other)) => {
+            Judgement::Found { lane }
+        }
+        Some(_) => Judgement::Over(ErrorKind::SourcesDisagree),
+    }
+}
+
+/// The best assurance among the numbers that sources last gave.
+pub(super) fn best_seen(lanes: &[Lane<'_>]) -> Option<Assurance> {
+    lanes
+        .iter()
+        .filter_map(|lane| Some(number(lane.last()?)?.assurance))
+        .max()
+}
+
+/// The reason when time or attempts are over.
+pub(super) fn exhausted(lanes: &[Lane<'_>], classifier: &ProtocolErrorClassifier) -> ErrorKind {
+    let last = || lanes.iter().filter_map(Lane::last);
+    if last().any(|answer| matches!(answer, Ok(Look::LidOnly(_)))) {
+        return ErrorKind::LidOnly;
+    }
+    if last().any(Result::is_ok) {
+        return ErrorKind::NotReady;
+    }
+    last()
+        .filter_map(|answer| answer.as_ref().err())
+        .find_map(|failure| ErrorKind::of(failure, classifier.classify(failure).class))
+        .unwrap_or(ErrorKind::NotReady)
+}
+
+fn ending(answer: &Answer, classifier: &ProtocolErrorClassifier) -> Option<ErrorKind> {
+    match answer {
+        Ok(Look::Conflict) => Some(ErrorKind::SourcesDisagree),
+        Ok(_) => None,
+        Err(failure) => match classifier.classify(failure).verdict(Phase::Live) {
+            Verdict::EndSession => Some(ErrorKind::PageClosed),
+            Verdict::EndBrowser => Some(ErrorKind::BrowserGone),
+            _ => None,
+        },
+    }
+}
+
+/// The identity, if it has a number.
+fn number(answer: &Answer) -> Option<&Identity> {
+    match answer {
+        Ok(Look::Found(me)) if me.phone.is_some() => Some(me),
+        _ => None,
+    }
+}
+
+fn is_same(a: &Identity, b: &Identity) -> bool {
+    match (&a.jid, &b.jid) {
+        (Some(a), Some(b)) => a.same_account(b),
+        _ => a.phone == b.phone,
+    }
+}

@@ -1,0 +1,203 @@
+//! One source within an extraction: asks it, bounds it, catches its panics, asks it again.
+
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
+use crate::failure::{ProtocolFailure, Site};
+use crate::source::{Assurance, InfoSource, Look};
+
+/// Code of the failure that stands for a panic.
+pub(super) const PANICKED: &str = "source panicked";
+/// Code of the failure that stands for a look that took too long.
+pub(super) const TIMED_OUT: &str = "look timeout";
+
+/// Least pause before a source is asked again within its slot.
+const PAUSE: Duration = Duration::from_millis(50);
+
+pub(super) type Answer = Result<Look, ProtocolFailure>;
+
+/// How a round asks its sources.
+#[derive(Clone, Copy)]
+pub(super) enum Manner {
+    /// One probe; the slot ends this long after the first answer.
+    Probe { pause: Duration },
+    /// One wait, which fills the slot.
+    Wait { min: Assurance, until: Instant },
+}
+
+impl Manner {
+    /// When the slot ends, given that its first answer has just come.
+    fn slot_end(self) -> Instant {
+        match self {
+            Self::Probe { pause } => Instant::now() + pause,
+            Self::Wait { until, .. } => until,
+        }
+    }
+}
+
+/// What a source came to say in its slot.
+struct Said {
+    answer: Answer,
+    /// When the slot ends, counted from its first answer: asking again does not prolong it.
+    slot_end: Instant,
+}
+
+/// One source, with its look under way and what it last said.
+pub(super) struct Lane<'a> {
+    source: &'a Arc<dyn InfoSource>,
+    look_timeout: Duration,
+    classifier: &'a ProtocolErrorClassifier,
+    pending: Option<Pin<Box<dyn Future<Output = Said> + Send + 'a>>>,
+    /// What it last said, and the round in which that came.
+    last: Option<(u32, Said)>,
+}
+
+impl<'a> Lane<'a> {
+    pub(super) fn new(
+        source: &'a Arc<dyn InfoSource>,
+        look_timeout: Duration,
+        classifier: &'a ProtocolErrorClassifier,
+    ) -> Self {
+        Self {
+            source,
+            look_timeout,
+            classifier,
+            pending: None,
+            last: None,
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.source.name()
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    pub(super) fn last(&self) -> Option<&Answer> {
+        self.last.as_ref().map(|(_, said)| &said.answer)
+    }
+
+    /// Why the source has no number to give, as far as it told.
+    pub(super) fn failure(&self) -> Option<ProtocolFailure> {
+        match self.last() {
+            Some(answer) => answer.as_ref().err().cloned(),
+            None => self.is_pending().then(no_answer),
+        }
+    }
+
+    /// The answer, if it came in this round.
+    pub(super) fn answer_of(&self, round: u32) -> Option<&Answer> {
+        self.said_in(round).map(|said| &said.answer)
+    }
+
+    /// When this round's slot ends, if the source has answered in it.
+    pub(super) fn slot_end_of(&self, round: u32) -> Option<Instant> {
+        self.said_in(round).map(|said| said.slot_end)
+    }
+
+    fn said_in(&self, round: u32) -> Option<&Said> {
+        self.last
+            .as_ref()
+            .filter(|(then, _)| *then == round)
+            .map(|(_, said)| said)
+    }
+
+    /// Asks the source, unless an earlier look is still under way.
+    pub(super) fn ask(&mut self, manner: Manner) {
+        if self.pending.is_none() {
+            self.pending = Some(Box::pin(ask(
+                self.source.as_ref(),
+                manner,
+                self.look_timeout,
+                self.classifier,
+            )));
+        }
+    }
+
+    /// Drives the look under way; true when it has just ended.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, round: u32) -> bool {
+        let Some(pending) = &mut self.pending else {
+            return false;
+        };
+        let Poll::Ready(said) = pending.as_mut().poll(cx) else {
+            return false;
+        };
+        self.pending = None;
+        self.last = Some((round, said));
+        true
+    }
+}
+
+/// Asks until there is an answer for this slot: a failure that will pass is not one, as long as
+/// the slot has time for another look.
+async fn ask(
+    source: &dyn InfoSource,
+    manner: Manner,
+    look_timeout: Duration,
+    classifier: &ProtocolErrorClassifier,
+) -> Said {
+    let mut first_end = None;
+    loop {
+        let answer = look(source, manner, look_timeout).await;
+        let slot_end = *first_end.get_or_insert_with(|| manner.slot_end());
+        let will_pass = answer.as_ref().err().is_some_and(|failure| {
+            tracing::debug!(source = source.name(), code = failure.code(), %failure, "a look failed");
+            failure.code() != Some(TIMED_OUT)
+                && classifier.classify(failure).verdict(Phase::Live) == Verdict::Retry
+        });
+        if !will_pass || Instant::now() + PAUSE >= slot_end {
+            return Said { answer, slot_end };
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// One look, bounded, its panic caught.
+async fn look(source: &dyn InfoSource, manner: Manner, look_timeout: Duration) -> Answer {
+    let answer = match manner {
+        Manner::Probe { .. } => timeout(look_timeout, caught(async { source.probe().await })).await,
+        Manner::Wait { min, until } => {
+            let max = until.saturating_duration_since(Instant::now());
+            timeout(
+                max + look_timeout,
+                caught(async { source.wait(min, max).await }),
+            )
+            .await
+        }
+    };
+    answer.unwrap_or_else(|_| Err(no_answer()))
+}
+
+fn no_answer() -> ProtocolFailure {
+    let text = "the source did not answer in time; its browser or service may hang";
+    ProtocolFailure::new(Site::Unknown, text).with_code(TIMED_OUT)
+}
+
+/// The future's answer, or its panic as a failure. A future that panicked is not polled again.
+async fn caught(future: impl Future<Output = Answer>) -> Answer {
+    let mut future = std::pin::pin!(future);
+    poll_fn(move |cx| {
+        catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)))
+            .unwrap_or_else(|panic| Poll::Ready(Err(panicked(panic.as_ref()))))
+    })
+    .await
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> ProtocolFailure {
+    let words = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    ProtocolFailure::new(Site::Unknown, format!("the source panicked: {words}")).with_code(PANICKED)
+}

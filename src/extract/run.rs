@@ -1,0 +1,263 @@
+//! The one loop that looks again.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tracing::Instrument;
+use tracing::field::Empty;
+
+use super::builder::Schedule;
+use super::error::SourceFailure;
+use super::judge::{Judgement, best_seen, exhausted, judge};
+use super::lane::{Lane, Manner};
+use super::{ErrorKind, ExtractError, Extraction};
+use crate::classify::ProtocolErrorClassifier;
+use crate::jid::Jid;
+use crate::retry::{RetryPolicy, Watch};
+use crate::source::{Assurance, InfoSource, Look};
+
+/// One extraction, before it runs.
+pub(super) struct Plan<'a> {
+    pub(super) sources: &'a [Arc<dyn InfoSource>],
+    pub(super) policy: &'a RetryPolicy,
+    pub(super) schedule: Option<&'a Schedule>,
+    pub(super) accept: Assurance,
+    pub(super) classifier: &'a ProtocolErrorClassifier,
+}
+
+impl<'a> Plan<'a> {
+    pub(super) async fn run(self) -> Result<Extraction, ExtractError> {
+        let span = tracing::info_span!(
+            "extract_phone",
+            outcome = Empty,
+            source = Empty,
+            reader = Empty,
+            attempt = Empty,
+            elapsed_ms = Empty,
+        );
+        let within = span.clone();
+        async move {
+            let start = Instant::now();
+            let mut run = Run::new(&self);
+            let outcome = timeout_at(start + self.policy.deadline(), run.rounds(&self)).await;
+            let result = run.close(outcome.ok(), start.elapsed(), &self);
+            record(&within, &result);
+            result
+        }
+        .instrument(span)
+        .await
+    }
+
+    fn delays(&self) -> Box<dyn Iterator<Item = Duration> + Send + 'a> {
+        match self.schedule {
+            Some(schedule) => schedule(),
+            None => Box::new(self.policy.delays()),
+        }
+    }
+}
+
+/// What an extraction knows while it runs; outlives the rounds when the deadline cuts them.
+struct Run<'a> {
+    lanes: Vec<Lane<'a>>,
+    attempt: u32,
+}
+
+impl<'a> Run<'a> {
+    fn new(plan: &Plan<'a>) -> Self {
+        let timeout = plan.policy.look_timeout();
+        let lanes = plan
+            .sources
+            .iter()
+            .map(|source| Lane::new(source, timeout, plan.classifier));
+        Self {
+            lanes: lanes.collect(),
+            attempt: 0,
+        }
+    }
+
+    /// Looks until something is decided, or the schedule ends (`Open`).
+    async fn rounds(&mut self, plan: &Plan<'a>) -> Judgement {
+        let policy = plan.policy;
+        let has_fallback = policy.fallback_after_exhaustion() && self.lanes.len() > 1;
+        let (first, all) = (
+            0..if has_fallback { 1 } else { self.lanes.len() },
+            0..self.lanes.len(),
+        );
+        let mut delays = plan.delays();
+        let mut next = delays.next();
+        if let Some(delay) = next {
+            sleep(delay).await;
+        }
+        while next.is_some() {
+            next = delays.next();
+            let is_last = next.is_none() && !has_fallback;
+            let slot = next.unwrap_or(policy.interval());
+            let judgement = self.round(plan, first.clone(), slot, is_last).await;
+            if judgement != Judgement::Open {
+                return judgement;
+            }
+        }
+        if has_fallback {
+            return self
+                .round(plan, all.start + 1..all.end, policy.interval(), true)
+                .await;
+        }
+        Judgement::Open
+    }
+
+    /// One round: asks these sources, and drives every look under way until the slot ends.
+    async fn round(
+        &mut self,
+        plan: &Plan<'a>,
+        asked: std::ops::Range<usize>,
+        slot: Duration,
+        is_last: bool,
+    ) -> Judgement {
+        self.attempt = self.attempt.saturating_add(1);
+        let manner = match plan.policy.watch() {
+            Watch::Wait => Manner::Wait {
+                min: plan.accept,
+                until: Instant::now() + slot,
+            },
+            _ => Manner::Probe { pause: slot },
+        };
+        for lane in &mut self.lanes[asked] {
+            lane.ask(manner);
+        }
+        // A round costs no timer until its slot has an end to wait for.
+        let judgement = self.answers(plan).await;
+        if judgement != Judgement::Open {
+            return judgement;
+        }
+        let ends = self
+            .lanes
+            .iter()
+            .filter_map(|lane| lane.slot_end_of(self.attempt));
+        let slot_end = ends.min().unwrap_or_else(Instant::now);
+        let mut over = pin!(sleep_until(slot_end));
+        while self.lanes.iter().any(Lane::is_pending) {
+            // After the last look there is no next slot to be early for: the rest may take its time.
+            let judgement = if is_last {
+                self.answers(plan).await
+            } else {
+                match either(pin!(self.answers(plan)), over.as_mut()).await {
+                    Some(judgement) => judgement,
+                    None => return Judgement::Open,
+                }
+            };
+            if judgement != Judgement::Open {
+                return judgement;
+            }
+        }
+        if !is_last {
+            over.await;
+        }
+        Judgement::Open
+    }
+
+    /// Drives the looks under way until at least one has ended, and judges.
+    async fn answers(&mut self, plan: &Plan<'a>) -> Judgement {
+        poll_fn(|cx| {
+            let mut has_news = false;
+            for lane in &mut self.lanes {
+                has_news |= lane.poll(cx, self.attempt);
+            }
+            if has_news {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+        judge(&self.lanes, self.attempt, plan.accept, plan.classifier)
+    }
+
+    /// Turns what is known into the answer. `None`: the deadline cut the rounds.
+    fn close(
+        self,
+        judgement: Option<Judgement>,
+        elapsed: Duration,
+        plan: &Plan<'a>,
+    ) -> Result<Extraction, ExtractError> {
+        let kind = match judgement {
+            Some(Judgement::Found { lane }) => match self.extraction(lane, elapsed) {
+                Some(extraction) => return Ok(extraction),
+                None => ErrorKind::NotReady,
+            },
+            Some(Judgement::Over(kind)) => kind,
+            Some(Judgement::Open) | None => exhausted(&self.lanes, plan.classifier),
+        };
+        let failures = self.lanes.iter().filter_map(|lane| {
+            let failure = lane.failure()?;
+            Some(SourceFailure {
+                source: lane.name().to_owned(),
+                failure,
+            })
+        });
+        let refused = best_seen(&self.lanes);
+        Err(ExtractError::new(
+            kind,
+            self.attempt,
+            elapsed,
+            refused,
+            failures.collect(),
+        ))
+    }
+
+    fn extraction(&self, lane: usize, elapsed: Duration) -> Option<Extraction> {
+        let lane = self.lanes.get(lane)?;
+        let Some(Ok(Look::Found(me))) = lane.last() else {
+            return None;
+        };
+        let phone = me.phone.clone()?;
+        Some(Extraction {
+            jid: me.jid.clone().unwrap_or_else(|| Jid::from(phone.clone())),
+            phone,
+            lid: me.lid.clone(),
+            assurance: me.assurance,
+            source: lane.name().to_owned(),
+            reader: me.reader.clone().into_owned(),
+            attempt: self.attempt,
+            elapsed,
+        })
+    }
+}
+
+/// The first future's output, or `None` when the second ends before it.
+async fn either<T>(
+    mut first: std::pin::Pin<&mut impl Future<Output = T>>,
+    mut second: std::pin::Pin<&mut impl Future<Output = ()>>,
+) -> Option<T> {
+    poll_fn(|cx| match first.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => second.as_mut().poll(cx).map(|()| None),
+    })
+    .await
+}
+
+fn record(span: &tracing::Span, result: &Result<Extraction, ExtractError>) {
+    let elapsed = match result {
+        Ok(found) => {
+            span.record("outcome", "found");
+            span.record("source", found.source.as_str());
+            span.record("reader", found.reader.as_str());
+            span.record("attempt", found.attempt);
+            tracing::info!(parent: span, assurance = %found.assurance, "phone number found");
+            found.elapsed
+        }
+        Err(error) => {
+            span.record("outcome", error.code());
+            span.record("attempt", error.attempts());
+            tracing::warn!(parent: span, %error, "no phone number");
+            error.elapsed()
+        }
+    };
+    span.record(
+        "elapsed_ms",
+        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+    );
+}

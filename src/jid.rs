@@ -1,0 +1,511 @@
+//! [`Jid`]: a WhatsApp address, and [`Server`]: what its right half says about the left one.
+//!
+//! Grammar: `user[.agent|_agent][:device]@server`. WhatsApp Web writes `c.us` for people, the
+//! protocol writes `s.whatsapp.net`. Whether `user` is a phone number only the server tells: a LID
+//! looks exactly like one.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::mask_number;
+use crate::phone::{PhoneNumber, PhoneNumberError};
+
+macro_rules! servers {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
+        /// The right half of a [`Jid`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Server { $($(#[$doc])* $variant,)* }
+
+        impl Server {
+            /// Every server that is known.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// As written after the `@`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+
+        impl FromStr for Server {
+            type Err = JidError;
+
+            fn from_str(text: &str) -> Result<Self, JidError> {
+                match text { $($text => Ok(Self::$variant),)* _ => Err(JidError::UnknownServer) }
+            }
+        }
+    };
+}
+
+servers! {
+    /// People, as WhatsApp Web writes them.
+    CUs = "c.us",
+    /// People, as the protocol writes them.
+    SWhatsAppNet = "s.whatsapp.net",
+    /// People whose device is hosted (device 99).
+    Hosted = "hosted",
+    /// LID: an account's hidden identity. Up to 15 digits that are no phone number.
+    Lid = "lid",
+    /// LID of a hosted device.
+    HostedLid = "hosted.lid",
+    /// Groups.
+    GUs = "g.us",
+    /// Channels.
+    Newsletter = "newsletter",
+    /// Broadcast lists and `status`.
+    Broadcast = "broadcast",
+    /// Bots.
+    Bot = "bot",
+    /// Messenger accounts.
+    Msgr = "msgr",
+    /// Accounts of other networks.
+    Interop = "interop",
+    /// Calls.
+    Call = "call",
+}
+
+impl Server {
+    /// Whether a user on this server is known by a phone number.
+    #[must_use]
+    pub const fn has_phone_numbers(self) -> bool {
+        matches!(self, Self::CUs | Self::SWhatsAppNet | Self::Hosted)
+    }
+
+    /// Whether a user on this server is a LID.
+    #[must_use]
+    pub const fn has_lids(self) -> bool {
+        matches!(self, Self::Lid | Self::HostedLid)
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A WhatsApp address, kept verbatim.
+///
+/// `==` compares the text; [`same_account`](Self::same_account) compares whom it means. `Debug` and
+/// `Display` mask the user, [`reveal`](Self::reveal) and serde give the text.
+///
+/// ```
+/// use whatsapp_phone::jid::{Jid, Server};
+///
+/// let jid: Jid = "628110000041:12@c.us".parse()?;
+/// assert_eq!(jid.server(), Server::CUs);
+/// assert_eq!(jid.device(), Some(12));
+/// assert_eq!(jid.phone_number().unwrap().reveal(), "628110000041");
+/// assert_eq!(jid.to_string(), "62********41:12@c.us");
+///
+/// let lid: Jid = "123456789012345@lid".parse()?;
+/// assert!(lid.phone_number().is_err());
+/// # Ok::<(), whatsapp_phone::jid::JidError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Jid {
+    text: Box<str>,
+    user_len: u8,
+    agent: Option<u8>,
+    device: Option<u16>,
+    server: Server,
+}
+
+impl Jid {
+    /// Longest text of a JID, in bytes.
+    pub const MAX_LEN: usize = 128;
+
+    /// Reads a JID.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that `text` breaks. The error never contains the text.
+    pub fn parse(text: &str) -> Result<Self, JidError> {
+        let Parts {
+            user_len,
+            agent,
+            device,
+            server,
+        } = parts(text)?;
+        Ok(Self {
+            text: text.into(),
+            user_len,
+            agent,
+            device,
+            server,
+        })
+    }
+
+    /// The text as it was read.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.text
+    }
+
+    /// The user: everything before agent, device and server. For people, the phone number.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.text[..usize::from(self.user_len)]
+    }
+
+    /// The agent, if written.
+    #[must_use]
+    pub const fn agent(&self) -> Option<u8> {
+        self.agent
+    }
+
+    /// The device, if written. The phone itself is device 0, companions count from 1.
+    #[must_use]
+    pub const fn device(&self) -> Option<u16> {
+        self.device
+    }
+
+    /// The server.
+    #[must_use]
+    pub const fn server(&self) -> Server {
+        self.server
+    }
+
+    /// The phone number of the account.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAPhoneNumber`] where the server has none (LIDs, groups, bots), or where the user breaks
+    /// a rule of [`PhoneNumber`] (WhatsApp's own accounts).
+    pub fn phone_number(&self) -> Result<PhoneNumber, NotAPhoneNumber> {
+        if !self.server.has_phone_numbers() {
+            return Err(NotAPhoneNumber::Server(self.server));
+        }
+        PhoneNumber::parse(self.user()).map_err(NotAPhoneNumber::User)
+    }
+
+    /// Whether both mean the same account: same user, and both a person by number or both by LID.
+    /// Device, agent and the spelling of the server (`c.us`, `s.whatsapp.net`) do not matter.
+    #[must_use]
+    pub fn same_account(&self, other: &Self) -> bool {
+        let (a, b) = (self.server, other.server);
+        self.user() == other.user()
+            && (a == b
+                || (a.has_phone_numbers() && b.has_phone_numbers())
+                || (a.has_lids() && b.has_lids()))
+    }
+}
+
+struct Parts {
+    user_len: u8,
+    agent: Option<u8>,
+    device: Option<u16>,
+    server: Server,
+}
+
+fn parts(text: &str) -> Result<Parts, JidError> {
+    match text {
+        "" => return Err(JidError::Empty),
+        "null" | "undefined" => return Err(JidError::NullText),
+        _ if text.len() > Jid::MAX_LEN => return Err(JidError::TooLong { len: text.len() }),
+        _ => {}
+    }
+    let (left, server) = text.split_once('@').ok_or(JidError::NoServer)?;
+    let server = server.parse()?;
+    let (left, device) = split_number(left, &[':']).ok_or(JidError::BadDevice)?;
+    let (user, agent) = split_number(left, &['.', '_']).ok_or(JidError::BadAgent)?;
+    if user.is_empty() {
+        return Err(JidError::NoUser);
+    }
+    if !user.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        return Err(JidError::BadUser);
+    }
+    let user_len = u8::try_from(user.len()).map_err(|_| JidError::TooLong { len: text.len() })?;
+    Ok(Parts {
+        user_len,
+        agent,
+        device,
+        server,
+    })
+}
+
+/// Splits `left<mark>number`; without a mark there is no number. `None` when the number is none.
+fn split_number<'t, N: FromStr>(text: &'t str, marks: &[char]) -> Option<(&'t str, Option<N>)> {
+    let Some((left, number)) = text.split_once(marks) else {
+        return Some((text, None));
+    };
+    if !number.bytes().all(|b| b.is_ascii_digit()) {
+        return None; // `parse` would take a sign
+    }
+    Some((left, Some(number.parse().ok()?)))
+}
+
+impl FromStr for Jid {
+    type Err = JidError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<String> for Jid {
+    type Error = JidError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Jid> for String {
+    /// Reveals the text.
+    fn from(jid: Jid) -> Self {
+        jid.text.into()
+    }
+}
+
+impl From<PhoneNumber> for Jid {
+    /// The account's JID as WhatsApp Web writes it: `<digits>@c.us`.
+    fn from(phone: PhoneNumber) -> Self {
+        let digits = phone.reveal();
+        // A number is at most 20 bytes, so its length always fits.
+        let user_len = u8::try_from(digits.len()).unwrap_or(u8::MAX);
+        let text = format!("{digits}@{}", Server::CUs).into();
+        Self {
+            text,
+            user_len,
+            agent: None,
+            device: None,
+            server: Server::CUs,
+        }
+    }
+}
+
+impl fmt::Display for Jid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (user, rest) = self.text.split_at(usize::from(self.user_len));
+        write!(f, "{}{rest}", mask_number(user))
+    }
+}
+
+impl fmt::Debug for Jid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Jid({self})")
+    }
+}
+
+/// Which rule a text broke that should have been a [`Jid`]. Never contains the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum JidError {
+    /// Nothing was given.
+    #[error("the JID is empty; write user@server")]
+    Empty,
+    /// The text is `null` or `undefined`: a missing value that some program printed.
+    #[error("the JID is the word `null` or `undefined`: the sender had none")]
+    NullText,
+    /// Longer than [`Jid::MAX_LEN`].
+    #[error("the JID has {len} bytes; the most are 128")]
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// There is no `@`.
+    #[error("the JID has no `@`; write user@server")]
+    NoServer,
+    /// The server is none of [`Server::ALL`].
+    #[error("the JID's server is not known; people are at c.us or s.whatsapp.net")]
+    UnknownServer,
+    /// The user is empty.
+    #[error("the JID has nothing before the server")]
+    NoUser,
+    /// The user has a character other than ASCII letters, digits and `-`.
+    #[error("the JID's user has a character that is no ASCII letter, digit or `-`")]
+    BadUser,
+    /// The agent is no number from 0 to 255.
+    #[error("the JID's agent is not a number from 0 to 255")]
+    BadAgent,
+    /// The device is no number from 0 to 65535.
+    #[error("the JID's device is not a number from 0 to 65535")]
+    BadDevice,
+}
+
+/// Why a [`Jid`] has no phone number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotAPhoneNumber {
+    /// Users of this server are not known by phone numbers.
+    #[error("a user at {0} has no phone number in the JID")]
+    Server(Server),
+    /// The user breaks a rule of phone numbers.
+    #[error("the JID's user is no phone number")]
+    User(#[source] PhoneNumberError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_grammar_of_every_part() {
+        for (text, user, agent, device, server) in [
+            ("628110000041@c.us", "628110000041", None, None, Server::CUs),
+            (
+                "628110000041:12@c.us",
+                "628110000041",
+                None,
+                Some(12),
+                Server::CUs,
+            ),
+            (
+                "628110000041.0:12@s.whatsapp.net",
+                "628110000041",
+                Some(0),
+                Some(12),
+                Server::SWhatsAppNet,
+            ),
+            (
+                "628110000041_1@c.us",
+                "628110000041",
+                Some(1),
+                None,
+                Server::CUs,
+            ),
+            (
+                "628110000041_1:3@c.us",
+                "628110000041",
+                Some(1),
+                Some(3),
+                Server::CUs,
+            ),
+            (
+                "628110000041:99@hosted",
+                "628110000041",
+                None,
+                Some(99),
+                Server::Hosted,
+            ),
+            (
+                "120363000000000000@g.us",
+                "120363000000000000",
+                None,
+                None,
+                Server::GUs,
+            ),
+            (
+                "6281-1600000000@g.us",
+                "6281-1600000000",
+                None,
+                None,
+                Server::GUs,
+            ),
+            ("status@broadcast", "status", None, None, Server::Broadcast),
+        ] {
+            let jid = Jid::parse(text).unwrap();
+            assert_eq!(
+                (
+                    jid.user(),
+                    jid.agent(),
+                    jid.device(),
+                    jid.server(),
+                    jid.reveal()
+                ),
+                (user, agent, device, server, text)
+            );
+        }
+    }
+
+    #[test]
+    fn each_rule_is_named() {
+        use JidError as E;
+        let long = format!("{}@c.us", "6".repeat(200));
+        for (text, error) in [
+            ("", E::Empty),
+            ("null", E::NullText),
+            ("undefined", E::NullText),
+            (&long, E::TooLong { len: 205 }),
+            ("628110000041", E::NoServer),
+            ("628110000041@example.org", E::UnknownServer),
+            ("628110000041@c.us@c.us", E::UnknownServer),
+            ("628110000041@C.US", E::UnknownServer),
+            ("@c.us", E::NoUser),
+            (":1@c.us", E::NoUser),
+            ("62811 0@c.us", E::BadUser),
+            ("٦٢٨١١@c.us", E::BadUser),
+            ("62811.x@c.us", E::BadAgent),
+            ("62811.256@c.us", E::BadAgent),
+            ("62811.1_1@c.us", E::BadAgent),
+            ("62811:@c.us", E::BadDevice),
+            ("62811:+1@c.us", E::BadDevice),
+            ("62811:1:2@c.us", E::BadDevice),
+            ("62811:65536@c.us", E::BadDevice),
+        ] {
+            assert_eq!(Jid::parse(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_people_by_number_have_a_phone_number() {
+        for server in Server::ALL {
+            let jid = Jid::parse(&format!("628110000041@{server}")).unwrap();
+            assert_eq!(
+                jid.phone_number().is_ok(),
+                server.has_phone_numbers(),
+                "{server}"
+            );
+            assert_eq!(server.as_str().parse(), Ok(*server));
+        }
+        for own in [
+            "0@c.us",
+            "server@c.us",
+            "13135550002@c.us",
+            "16505361212@s.whatsapp.net",
+        ] {
+            let jid = Jid::parse(own).unwrap();
+            assert!(
+                matches!(jid.phone_number(), Err(NotAPhoneNumber::User(_))),
+                "{own}"
+            );
+        }
+    }
+
+    #[test]
+    fn accounts_are_compared_across_servers_and_devices_but_never_with_lids() {
+        let jid = |text| Jid::parse(text).unwrap();
+        let web = jid("628110000041@c.us");
+        assert!(web.same_account(&jid("628110000041.0:12@s.whatsapp.net")));
+        assert!(!web.same_account(&jid("628110000042@c.us")));
+        assert!(!web.same_account(&jid("628110000041@lid")));
+        assert!(jid("1234@lid").same_account(&jid("1234:3@hosted.lid")));
+    }
+
+    #[test]
+    fn printing_masks() {
+        let jid = Jid::parse("628110000041:12@c.us").unwrap();
+        assert_eq!(
+            format!("{jid} {jid:?}"),
+            "62********41:12@c.us Jid(62********41:12@c.us)"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_what_is_printed(
+            text in "[0-9]{1,20}([._][0-9]{1,2})?(:[0-9]{1,4})?@(c\\.us|s\\.whatsapp\\.net|lid|g\\.us|hosted\\.lid)"
+        ) {
+            let jid = Jid::parse(&text).unwrap();
+            prop_assert_eq!(jid.reveal(), &text);
+            let json = serde_json::to_string(&jid).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Jid>(&json).unwrap(), jid);
+        }
+
+        #[test]
+        fn no_text_panics(text in any::<String>()) {
+            let _ = Jid::parse(&text);
+        }
+
+        #[test]
+        fn no_text_with_a_server_panics(text in "[0-9a-z.:_@-]{0,40}@(c\\.us|lid)") {
+            let _ = Jid::parse(&text).map(|jid| jid.phone_number());
+        }
+    }
+}

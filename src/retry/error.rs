@@ -1,0 +1,60 @@
+//! What is wrong with a policy: [`PolicyError`].
+
+use crate::failure::clean;
+
+/// Longest part of a refused value that is repeated, in bytes. It may come from an environment
+/// variable that was meant for something else.
+const MAX_VALUE: usize = 64;
+
+/// A policy that cannot be: which setting, which value, and what to write instead.
+///
+/// ```
+/// use whatsapp_phone::retry::RetryPolicy;
+///
+/// let error = RetryPolicy::builder().attempts(0).build().unwrap_err();
+/// assert_eq!(error.setting(), "attempts");
+/// assert_eq!(
+///     error.to_string(),
+///     "attempts is 0, but at least one look is needed: write 1 or more, or leave it unlimited",
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting} is {value}, but {advice}")]
+pub struct PolicyError {
+    setting: &'static str,
+    value: String,
+    advice: String,
+}
+
+impl PolicyError {
+    pub(super) fn new(
+        setting: &'static str,
+        value: impl AsRef<str>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self {
+            setting,
+            value: clean(value.as_ref(), MAX_VALUE),
+            advice: advice.into(),
+        }
+    }
+
+    /// The same complaint about the name under which the user wrote the value.
+    pub(super) fn renamed(mut self, setting: &'static str) -> Self {
+        self.setting = setting;
+        self
+    }
+
+    /// The setting that is wrong: a name as in the builder (`interval`), or the environment
+    /// variable if the value came from one.
+    #[must_use]
+    pub const fn setting(&self) -> &'static str {
+        self.setting
+    }
+
+    /// The value that was refused, with long runs of digits masked and cut at 64 bytes.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}

@@ -1,0 +1,377 @@
+//! Where a number is looked for: [`InfoSource`], and what one look can give: [`Look`].
+//!
+//! | driver | reads | feature |
+//! |---|---|---|
+//! | [`from_fn`] | whatever a closure returns | |
+//! | [`mock::MockSource`] | a script, for tests | |
+//! | [`webdriver::WebDriverSource`] | a WhatsApp Web page, through ChromeDriver | `webdriver` |
+
+pub mod mock;
+#[cfg(feature = "webdriver")]
+#[cfg_attr(docsrs, doc(cfg(feature = "webdriver")))]
+pub mod webdriver;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::ProtocolFailure;
+use crate::jid::Jid;
+use crate::phone::PhoneNumber;
+
+/// How sure a page is of the number it shows. Ordered: more is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Assurance {
+    /// The phone has accepted the QR code, the link is not verified yet. Seconds earlier than
+    /// [`Confirmed`](Self::Confirmed), and it may still be taken back.
+    Provisional,
+    /// The page offers no evidence either way, as old generations of WhatsApp Web do.
+    Unverified,
+    /// The page says that it is connected and has synced.
+    Confirmed,
+}
+
+impl Assurance {
+    /// The stable name, as in JSON, logs and the environment.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Provisional => "provisional",
+            Self::Unverified => "unverified",
+            Self::Confirmed => "confirmed",
+        }
+    }
+}
+
+impl fmt::Display for Assurance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Assurance {
+    type Err = UnknownAssurance;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Provisional, Self::Unverified, Self::Confirmed]
+            .into_iter()
+            .find(|assurance| assurance.as_str() == text)
+            .ok_or(UnknownAssurance)
+    }
+}
+
+/// The text names no [`Assurance`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an assurance; write provisional, unverified or confirmed")]
+pub struct UnknownAssurance;
+
+/// Who a page says it belongs to.
+///
+/// `Debug` masks number and JIDs and leaves out the push name.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Identity {
+    /// The phone number, verbatim. `None` when only the LID is known.
+    pub phone: Option<PhoneNumber>,
+    /// The JID that the number was read from.
+    pub jid: Option<Jid>,
+    /// The LID, where the page knows it.
+    pub lid: Option<Jid>,
+    /// The name that the account shows to others.
+    pub push_name: Option<String>,
+    /// What the linked phone runs, as WhatsApp names it: `android`, `iphone`, `smba`, ...
+    pub platform: Option<String>,
+    /// How sure the page is.
+    pub assurance: Assurance,
+    /// Which expression gave the answer, for instance `client.info.wid`.
+    pub reader: Cow<'static, str>,
+}
+
+impl Identity {
+    /// An identity known by its JID: a person's gives the number, a LID gives only itself.
+    ///
+    /// ```
+    /// use whatsapp_phone::source::{Assurance, Identity};
+    ///
+    /// let me = Identity::new("628110000041:12@c.us".parse()?, Assurance::Confirmed, "client.info.wid");
+    /// assert_eq!(me.phone.unwrap().reveal(), "628110000041");
+    /// # Ok::<(), whatsapp_phone::jid::JidError>(())
+    /// ```
+    #[must_use]
+    pub fn new(jid: Jid, assurance: Assurance, reader: impl Into<Cow<'static, str>>) -> Self {
+        let is_lid = jid.server().has_lids();
+        Self {
+            phone: jid.phone_number().ok(),
+            lid: is_lid.then(|| jid.clone()),
+            jid: (!is_lid).then_some(jid),
+            push_name: None,
+            platform: None,
+            assurance,
+            reader: reader.into(),
+        }
+    }
+
+    /// Adds the account's LID. A JID that is no LID is ignored.
+    #[must_use]
+    pub fn with_lid(mut self, lid: Jid) -> Self {
+        if lid.server().has_lids() {
+            self.lid = Some(lid);
+        }
+        self
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("phone", &self.phone)
+            .field("jid", &self.jid)
+            .field("lid", &self.lid)
+            .field("platform", &self.platform)
+            .field("assurance", &self.assurance)
+            .field("reader", &self.reader)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What one look gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Look {
+    /// No number yet, and no reason to stop looking.
+    NotYet,
+    /// The account's LID is known, its number is not.
+    LidOnly(Identity),
+    /// The number is known. [`Identity::phone`] is there.
+    Found(Identity),
+    /// Two live readers give different accounts. No answer is better than a wrong one.
+    Conflict,
+}
+
+impl Look {
+    /// The look that an identity amounts to: `Found` with a number, else `LidOnly` with a LID, else
+    /// `NotYet`.
+    #[must_use]
+    pub fn from_identity(identity: Identity) -> Self {
+        if identity.phone.is_some() {
+            Self::Found(identity)
+        } else if identity.lid.is_some() {
+            Self::LidOnly(identity)
+        } else {
+            Self::NotYet
+        }
+    }
+
+    /// Whether a [`wait`](InfoSource::wait) for `min` returns early with this: a number that is sure
+    /// enough, or a conflict.
+    #[must_use]
+    pub fn is_awaited(&self, min: Assurance) -> bool {
+        match self {
+            Self::Found(me) => me.assurance >= min,
+            Self::Conflict => true,
+            Self::NotYet | Self::LidOnly(_) => false,
+        }
+    }
+}
+
+/// Something that may know which account a session belongs to.
+///
+/// # Contract
+///
+/// - Both methods are **cancel-safe**: the future may be dropped at any point, and the source is
+///   then ready for the next look. The extractor drops looks that take too long.
+/// - Neither blocks the thread, and neither retries on its own: policy belongs to the caller.
+/// - A missing number is [`Look::NotYet`], never an error. An error means that the look itself did
+///   not work; its words and code decide what happens next
+///   ([`ProtocolErrorClassifier`](crate::classify::ProtocolErrorClassifier)).
+/// - [`Look::Found`] always carries a number. A LID alone is [`Look::LidOnly`].
+/// - `wait` looks for up to `max` and returns early only for a `Found` at `min` or above, a
+///   `Conflict`, or a failure. Otherwise it returns what it last saw when `max` is over.
+/// - The same source may be asked by several extractions at once.
+///
+/// [`testkit::contract`](crate::testkit) runs these rules on any source (feature `testkit`).
+///
+/// ```
+/// use std::time::Duration;
+/// use whatsapp_phone::failure::ProtocolFailure;
+/// use whatsapp_phone::source::{Assurance, Identity, InfoSource, Look};
+///
+/// #[derive(Debug)]
+/// struct FromConfig(Option<String>);
+///
+/// #[async_trait::async_trait]
+/// impl InfoSource for FromConfig {
+///     fn name(&self) -> &str {
+///         "config"
+///     }
+///
+///     async fn probe(&self) -> Result<Look, ProtocolFailure> {
+///         let Some(jid) = self.0.as_deref().and_then(|text| text.parse().ok()) else {
+///             return Ok(Look::NotYet);
+///         };
+///         Ok(Look::from_identity(Identity::new(jid, Assurance::Unverified, "config")))
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait InfoSource: Send + Sync {
+    /// A short name for logs and results: `client.info.wid`, `webdriver`, ...
+    fn name(&self) -> &str;
+
+    /// One look.
+    ///
+    /// # Errors
+    ///
+    /// When the look itself did not work.
+    async fn probe(&self) -> Result<Look, ProtocolFailure>;
+
+    /// Looks for up to `max`, for a number of at least `min`. The default sleeps `max`, then
+    /// probes once; a source that can be told of a change does better.
+    ///
+    /// # Errors
+    ///
+    /// When a look did not work.
+    async fn wait(&self, min: Assurance, max: Duration) -> Result<Look, ProtocolFailure> {
+        let _ = min;
+        tokio::time::sleep(max).await;
+        self.probe().await
+    }
+}
+
+macro_rules! forward {
+    ($($owner:ty),*) => {$(
+        #[async_trait]
+        impl<S: InfoSource + ?Sized> InfoSource for $owner {
+            fn name(&self) -> &str {
+                (**self).name()
+            }
+
+            async fn probe(&self) -> Result<Look, ProtocolFailure> {
+                (**self).probe().await
+            }
+
+            async fn wait(&self, min: Assurance, max: Duration) -> Result<Look, ProtocolFailure> {
+                (**self).wait(min, max).await
+            }
+        }
+    )*};
+}
+
+forward!(Arc<S>, Box<S>, &S);
+
+/// A source from a closure that makes one look.
+///
+/// ```
+/// use whatsapp_phone::source::{from_fn, Assurance, Identity, Look};
+///
+/// let source = from_fn("my cache", || async {
+///     let jid = "628110000041@c.us".parse().expect("a literal JID");
+///     Ok(Look::Found(Identity::new(jid, Assurance::Unverified, "cache")))
+/// });
+/// ```
+pub fn from_fn<F, Fut>(name: impl Into<Cow<'static, str>>, look: F) -> FromFn<F>
+where
+    F: Fn() -> Fut + Send + Sync,
+    Fut: Future<Output = Result<Look, ProtocolFailure>> + Send,
+{
+    FromFn {
+        name: name.into(),
+        look,
+    }
+}
+
+/// The source that [`from_fn`] makes.
+#[derive(Clone)]
+pub struct FromFn<F> {
+    name: Cow<'static, str>,
+    look: F,
+}
+
+impl<F> fmt::Debug for FromFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FromFn")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl<F, Fut> InfoSource for FromFn<F>
+where
+    F: Fn() -> Fut + Send + Sync,
+    Fut: Future<Output = Result<Look, ProtocolFailure>> + Send,
+{
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn probe(&self) -> Result<Look, ProtocolFailure> {
+        (self.look)().await
+    }
+}
+
+const _: fn(&dyn InfoSource) = |source| {
+    fn is_send_and_sync<T: Send + Sync + ?Sized>(_: &T) {}
+    is_send_and_sync(source);
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NUMBER: &str = "628110000041:12@c.us";
+    const LID: &str = "123456789012345@lid";
+
+    #[test]
+    fn assurances_are_ordered_and_named() {
+        assert!(Assurance::Provisional < Assurance::Unverified);
+        assert!(Assurance::Unverified < Assurance::Confirmed);
+        assert_eq!("confirmed".parse(), Ok(Assurance::Confirmed));
+        assert_eq!("sure".parse::<Assurance>(), Err(UnknownAssurance));
+    }
+
+    #[test]
+    fn an_identity_is_what_its_jid_says() {
+        let me = Identity::new(NUMBER.parse().unwrap(), Assurance::Confirmed, "test");
+        assert!(matches!(Look::from_identity(me.clone()), Look::Found(_)));
+        let lid = Identity::new(LID.parse().unwrap(), Assurance::Confirmed, "test");
+        assert!(lid.phone.is_none() && lid.jid.is_none());
+        assert!(matches!(Look::from_identity(lid), Look::LidOnly(_)));
+        let group = Identity::new("12036@g.us".parse().unwrap(), Assurance::Confirmed, "test");
+        assert_eq!(Look::from_identity(group), Look::NotYet);
+        assert_eq!(me.clone().with_lid(NUMBER.parse().unwrap()).lid, None);
+    }
+
+    #[test]
+    fn debug_masks() {
+        let mut me = Identity::new(NUMBER.parse().unwrap(), Assurance::Confirmed, "test");
+        me.push_name = Some("Budi".into());
+        let me = me.with_lid(LID.parse().unwrap());
+        let text = format!("{:?}", Look::Found(me));
+        assert!(
+            !text.contains("628110000041") && !text.contains("123456789012345"),
+            "{text}"
+        );
+        assert!(!text.contains("Budi"), "{text}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_default_wait_sleeps_then_probes() {
+        let source = from_fn("fn", || async { Ok(Look::NotYet) });
+        let start = tokio::time::Instant::now();
+        let look = source
+            .wait(Assurance::Confirmed, Duration::from_millis(500))
+            .await;
+        assert_eq!(
+            (look, start.elapsed()),
+            (Ok(Look::NotYet), Duration::from_millis(500))
+        );
+    }
+}

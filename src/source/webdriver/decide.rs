@@ -1,0 +1,378 @@
+//! From an envelope to a look: which reader is believed, how far, and when none is.
+
+use super::envelope::{Envelope, RowAnswer, Socket, Storage, Text, Wid};
+use super::readers::{READERS, Reader, ReaderId};
+use crate::failure::clean;
+use crate::jid::{Jid, Server};
+use crate::source::{Assurance, Identity, Look};
+
+/// Longest push name or platform kept, in bytes.
+const MAX_NAME: usize = 256;
+
+/// Decides what the readers in question (`None`: all) say.
+///
+/// - A page that has logged out is not believed at all, whatever still shows.
+/// - Live readers go before storage, newer ones before older ones. Two live readers with different
+///   accounts are a conflict.
+/// - Storage counts only where no live reader has said that there is nobody.
+/// - A LID is never a number: alone it is an outcome of its own.
+pub(super) fn decide(envelope: &Envelope, only: Option<ReaderId>) -> Look {
+    if has_logged_out(&envelope.storage) {
+        return Look::NotYet;
+    }
+    let rows: Vec<_> = READERS
+        .iter()
+        .enumerate()
+        .filter(|(_, reader)| only.is_none_or(|id| reader.id == id))
+        .filter_map(|(i, reader)| Some(Answer::read(reader, envelope.rows.get(&i)?)))
+        .collect();
+
+    let live = || rows.iter().filter(|row| row.reader.is_live);
+    let lid = || live().chain(rows.iter()).find_map(|row| row.lid.clone());
+    let mut numbers = live().filter_map(|row| Some((row.reader, row.number.as_ref()?)));
+    let chosen = match numbers.next() {
+        Some((_, first)) if numbers.any(|(_, other)| !first.same_account(other)) => {
+            return Look::Conflict;
+        }
+        Some(first) => Some(first),
+        None if live().any(|row| row.says_nobody) => None,
+        None if !is_storage_believable(&envelope.storage) => None,
+        None => rows
+            .iter()
+            .find_map(|row| Some((row.reader, row.number.as_ref()?))),
+    };
+    let assurance = assurance(envelope.socket.as_ref());
+    let mut identity = match (chosen, lid()) {
+        (Some((reader, number)), lid) => {
+            let identity = Identity::new(number.clone(), assurance, reader.name);
+            match lid {
+                Some(lid) => identity.with_lid(lid),
+                None => identity,
+            }
+        }
+        (None, Some(lid)) if live().any(|row| row.lid.is_some()) => {
+            let reader = live()
+                .find(|row| row.lid.is_some())
+                .map_or("", |row| row.reader.name);
+            Identity::new(lid, assurance, reader)
+        }
+        (None, _) => return Look::NotYet,
+    };
+    identity.push_name = name(envelope.push_name.as_ref());
+    identity.platform = name(envelope.platform.as_ref());
+    Look::from_identity(identity)
+}
+
+/// A row's answer, its texts read.
+struct Answer {
+    reader: &'static Reader,
+    number: Option<Jid>,
+    lid: Option<Jid>,
+    /// The number's getter exists, and has answered that there is none.
+    says_nobody: bool,
+}
+
+impl Answer {
+    fn read(reader: &'static Reader, row: &RowAnswer) -> Self {
+        let jids = || {
+            [&row.first, &row.second]
+                .into_iter()
+                .flatten()
+                .filter_map(|wid| jid(reader, wid))
+        };
+        Self {
+            reader,
+            number: jids().find(|jid| jid.phone_number().is_ok()),
+            lid: jids().find(|jid| jid.server().has_lids()),
+            says_nobody: !row.threw && row.first.as_ref().is_some_and(|wid| wid.nobody),
+        }
+    }
+}
+
+fn jid(reader: &Reader, wid: &Wid) -> Option<Jid> {
+    let short = |text: &Option<Text>| text.as_ref().and_then(Text::as_str).map(str::to_owned);
+    let Some(text) = short(&wid.jid) else {
+        let user = short(&wid.user).filter(|_| reader.is_bare_user_a_number)?;
+        return Jid::parse(&format!("{user}@{}", Server::CUs)).ok();
+    };
+    if reader.is_live {
+        return Jid::parse(&text).ok();
+    }
+    // Storage holds JSON: a JID in quotes. Without them it is half-written, or somebody else's.
+    Jid::parse(&serde_json::from_str::<String>(&text).ok()?).ok()
+}
+
+/// Logout removes `WANoiseInfo` first and `last-wid-md`, which the getters read, later.
+fn has_logged_out(storage: &Storage) -> bool {
+    is_post_logout(storage) || (storage.me && !storage.noise)
+}
+
+fn is_post_logout(storage: &Storage) -> bool {
+    storage.post_logout.as_ref().and_then(Text::as_str) == Some("1")
+}
+
+fn is_storage_believable(storage: &Storage) -> bool {
+    storage.noise && !is_post_logout(storage)
+}
+
+/// How sure the page is. Without a word of its connection it offers no evidence either way.
+fn assurance(socket: Option<&Socket>) -> Assurance {
+    let state = socket.and_then(|socket| socket.state.as_ref()?.as_str());
+    let synced = socket.and_then(|socket| socket.synced);
+    match (state, synced) {
+        (Some("CONNECTED"), Some(true)) => Assurance::Confirmed,
+        (None | Some("CONNECTED"), None) => Assurance::Unverified,
+        _ => Assurance::Provisional,
+    }
+}
+
+fn name(text: Option<&Text>) -> Option<String> {
+    let text = text?.as_str()?;
+    (!text.is_empty()).then(|| clean(text, MAX_NAME))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const ME: &str = "628110000041@c.us";
+    const OTHER: &str = "628990000099@c.us";
+    const LID: &str = "123456789012345@lid";
+
+    /// An envelope with these rows: reader, what its first getter gave, what its second.
+    fn envelope(rows: &[(ReaderId, Option<&str>, Option<&str>)]) -> Value {
+        let wid =
+            |text: Option<&str>| text.map_or(json!({"nobody": true}), |text| json!({"jid": text}));
+        let rows = rows.iter().map(|(id, first, second)| {
+            let place = READERS.iter().position(|row| row.id == *id).unwrap();
+            (
+                place.to_string(),
+                json!({"first": wid(*first), "second": wid(*second)}),
+            )
+        });
+        json!({
+            "origin": "https://web.whatsapp.com",
+            "rows": rows.collect::<serde_json::Map<_, _>>(),
+            "storage": {"noise": true, "me": true, "postLogout": null},
+        })
+    }
+
+    fn look(envelope: Value) -> Look {
+        decide(&Envelope::read(envelope).unwrap(), None)
+    }
+
+    #[track_caller]
+    fn found(envelope: Value) -> Identity {
+        match look(envelope) {
+            Look::Found(me) => me,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_newest_live_reader_is_believed() {
+        use ReaderId::*;
+        let me = found(envelope(&[
+            (ConnMe, Some(ME), None),
+            (StoreUser, Some(ME), None),
+        ]));
+        assert_eq!(
+            (me.reader.as_ref(), me.phone.unwrap().reveal()),
+            ("Store.User", "628110000041")
+        );
+        // A device and another spelling of the server are the same account.
+        let same = Some("628110000041:12@s.whatsapp.net");
+        assert_eq!(
+            found(envelope(&[
+                (MeUser, Some(ME), Some(LID)),
+                (ConnMe, same, None)
+            ]))
+            .reader,
+            "WAWebUserPrefsMeUser"
+        );
+    }
+
+    #[test]
+    fn two_live_accounts_are_a_conflict_and_storage_is_no_rival() {
+        use ReaderId::*;
+        assert_eq!(
+            look(envelope(&[
+                (MeUser, Some(ME), None),
+                (StoreUser, Some(OTHER), None)
+            ])),
+            Look::Conflict
+        );
+        let stored = Some("\"628990000099:1@c.us\"");
+        let me = found(envelope(&[
+            (MeUser, Some(ME), None),
+            (LastWidMd, stored, None),
+        ]));
+        assert_eq!(me.phone.unwrap().reveal(), "628110000041");
+    }
+
+    #[test]
+    fn storage_is_believed_by_its_rule_only() {
+        let stored = (
+            ReaderId::LastWidMd,
+            Some("\"628110000041:12@c.us\""),
+            Some("\"123456789012345@lid\""),
+        );
+        let me = found(envelope(&[stored]));
+        assert_eq!(
+            (me.reader.as_ref(), me.lid.is_some()),
+            ("localStorage.last-wid-md", true)
+        );
+
+        for (noise, post_logout) in [
+            (false, Value::Null),
+            (true, json!("1")),
+            (false, json!("1")),
+        ] {
+            let mut logged_out = envelope(&[stored]);
+            logged_out["storage"] = json!({"noise": noise, "me": true, "postLogout": post_logout});
+            assert_eq!(look(logged_out), Look::NotYet);
+        }
+        // A getter that has nobody is better evidence; one that threw is none.
+        let nobody = (ReaderId::MeUser, None, None);
+        assert_eq!(look(envelope(&[nobody, stored])), Look::NotYet);
+        let mut threw = envelope(&[nobody, stored]);
+        threw["rows"]["0"]["threw"] = json!(true);
+        assert_eq!(found(threw).reader, "localStorage.last-wid-md");
+        // So is one that gave something unreadable, a Proxy for instance.
+        let mut unreadable = envelope(&[nobody, stored]);
+        unreadable["rows"]["0"]["first"] = json!({"user": null});
+        assert_eq!(found(unreadable).reader, "localStorage.last-wid-md");
+        // Without its quotes it is half-written.
+        let bare = (ReaderId::LastWidMd, Some("628110000041:12@c.us"), None);
+        let cut = (ReaderId::LastWidMd, Some("\"628110"), None);
+        assert_eq!(
+            (look(envelope(&[bare])), look(envelope(&[cut]))),
+            (Look::NotYet, Look::NotYet)
+        );
+    }
+
+    #[test]
+    fn a_page_that_is_logging_out_is_not_believed_though_its_getters_still_answer() {
+        let mut page = envelope(&[(ReaderId::MeUser, Some(ME), None)]);
+        page["storage"] = json!({"noise": false, "me": true, "postLogout": null});
+        assert_eq!(look(page.clone()), Look::NotYet);
+        // An old generation has neither key.
+        page["storage"] = json!({"noise": false, "me": false, "postLogout": null});
+        assert!(matches!(look(page), Look::Found(_)));
+    }
+
+    #[test]
+    fn a_lid_is_never_a_number() {
+        use ReaderId::*;
+        let lid = look(envelope(&[(MeUser, None, Some(LID))]));
+        assert!(
+            matches!(&lid, Look::LidOnly(me) if me.phone.is_none() && me.lid.is_some()),
+            "{lid:?}"
+        );
+        assert!(matches!(
+            look(envelope(&[(StoreUser, Some(LID), None)])),
+            Look::LidOnly(_)
+        ));
+        let both = found(envelope(&[
+            (WppConn, Some(LID), None),
+            (StoreUser, Some(ME), None),
+        ]));
+        assert!(both.lid.is_some());
+    }
+
+    #[test]
+    fn what_is_no_account_of_a_person_is_nothing() {
+        for text in [
+            "",
+            "null",
+            "undefined",
+            "6281",
+            "12036@g.us",
+            "0@c.us",
+            "server@c.us",
+            "13135550002@c.us",
+            "62811x@c.us",
+        ] {
+            assert_eq!(
+                look(envelope(&[(ReaderId::MeUser, Some(text), None)])),
+                Look::NotYet,
+                "{text}"
+            );
+        }
+        let mut long = envelope(&[(ReaderId::MeUser, None, None)]);
+        long["rows"]["0"]["first"] = json!({"jid": {"length": 5e7}});
+        assert_eq!(look(long), Look::NotYet);
+    }
+
+    #[test]
+    fn a_user_without_a_server_counts_only_where_lids_did_not_exist() {
+        let bare = |id| {
+            let mut page = envelope(&[(id, None, None)]);
+            let place = READERS
+                .iter()
+                .position(|row| row.id == id)
+                .unwrap()
+                .to_string();
+            page["rows"][&place]["first"] = json!({"jid": null, "user": "628110000041"});
+            look(page)
+        };
+        assert!(matches!(bare(ReaderId::ConnMe), Look::Found(_)));
+        assert_eq!(bare(ReaderId::StoreUser), Look::NotYet);
+        assert_eq!(bare(ReaderId::MeUser), Look::NotYet);
+    }
+
+    #[test]
+    fn assurance_follows_the_pages_own_word() {
+        use Assurance::*;
+        for (socket, assurance) in [
+            (Value::Null, Unverified),
+            (json!({"state": null, "synced": null}), Unverified),
+            (json!({"state": "CONNECTED", "synced": null}), Unverified),
+            (json!({"state": "CONNECTED", "synced": true}), Confirmed),
+            (json!({"state": "CONNECTED", "synced": false}), Provisional),
+            (json!({"state": "PAIRING", "synced": true}), Provisional),
+            (json!({"state": "OPENING", "synced": null}), Provisional),
+            (
+                json!({"state": {"length": 1e6}, "synced": true}),
+                Provisional,
+            ),
+        ] {
+            let mut page = envelope(&[(ReaderId::MeUser, Some(ME), None)]);
+            page["socket"] = socket.clone();
+            assert_eq!(found(page).assurance, assurance, "{socket}");
+        }
+    }
+
+    #[test]
+    fn one_reader_alone_hears_no_other() {
+        let page = envelope(&[
+            (ReaderId::MeUser, Some(ME), None),
+            (ReaderId::StoreUser, Some(OTHER), None),
+        ]);
+        let page = Envelope::read(page).unwrap();
+        let one = decide(&page, Some(ReaderId::StoreUser));
+        assert!(
+            matches!(&one, Look::Found(me) if me.reader == "Store.User"),
+            "{one:?}"
+        );
+        assert_eq!(decide(&page, Some(ReaderId::ConnMe)), Look::NotYet);
+    }
+
+    #[test]
+    fn what_is_no_envelope_is_a_failure_with_a_reason() {
+        for (answer, code) in [
+            (Value::Null, "no answer"),
+            (json!("text"), "javascript error"),
+            (json!({}), "javascript error"),
+            (json!({"rows": [], "storage": 1}), "javascript error"),
+        ] {
+            assert_eq!(
+                Envelope::read(answer.clone()).unwrap_err().code(),
+                Some(code),
+                "{answer}"
+            );
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! [`DriverProcess`]: a ChromeDriver of our own, which ends with everything that it started.
+
+mod browser;
+mod guard;
+mod output;
+mod process;
+mod start;
+
+use std::thread;
+use std::time::Duration;
+
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use tempfile::TempDir;
+use tokio::time::{sleep, timeout};
+
+pub(crate) use self::browser::{Browsers, OwnedBrowser};
+use self::guard::Guard;
+use self::process::Group;
+pub use self::start::DriverProcessBuilder;
+use crate::failure::{ProtocolFailure, Site};
+
+/// How long [`DriverProcess::stop`] lets browsers close by themselves.
+const POLITE: Duration = Duration::from_secs(5);
+
+/// How often, and how many times, the end of what was killed is looked for: half a second in all.
+const LOOK: Duration = Duration::from_millis(2);
+const LOOKS: u32 = 250;
+
+/// A ChromeDriver process of our own, and the browsers that it starts.
+///
+/// All of them end with this value: [`stop`](Self::stop) lets browsers close first, so that a
+/// profile of yours is written out; dropping ends them at once, also when a panic unwinds. Dropping
+/// needs no runtime and blocks for 20 to 200 ms, half a second at the very most.
+///
+/// They end too when this process ends without running destructors: on SIGKILL, Ctrl-C, an abort or
+/// `std::process::exit`. A small `sh` stands by for that (without `sh` in `PATH` this one promise
+/// is void, and a warning says so). Only somebody who ends that shell as well can leave them behind.
+///
+/// Driver and browsers form a process group of their own. Ctrl-C in a terminal therefore does not
+/// reach them: a host that catches it can finish its work with the pages it has, and one that does
+/// not takes them with it.
+///
+/// Their temporary files, profiles included, are kept in one directory and removed with it (macOS
+/// lets programs choose their own). Available on Unix.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use whatsapp_phone::source::webdriver::DriverProcess;
+///
+/// let driver = DriverProcess::start().await?;
+/// println!("ChromeDriver listens at {}", driver.url());
+/// driver.stop().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping it ends ChromeDriver and its browsers"]
+pub struct DriverProcess {
+    url: String,
+    id: u32,
+    browsers: Browsers,
+    /// `None` once it has been ended.
+    running: Option<Running>,
+}
+
+impl DriverProcess {
+    /// Starts the `chromedriver` found in `PATH` on a free port of this machine.
+    ///
+    /// # Errors
+    ///
+    /// Code `misconfigured` when it is missing, cannot be run or ends at once; code `timeout` when
+    /// it is not ready after 20 seconds. The message says what to do.
+    pub async fn start() -> Result<Self, ProtocolFailure> {
+        Self::builder().start().await
+    }
+
+    /// To start another program than `chromedriver`, or with another patience.
+    pub fn builder() -> DriverProcessBuilder {
+        DriverProcessBuilder::default()
+    }
+
+    /// Where it listens, for instance `http://127.0.0.1:32929/`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its process id, which is also its process group's.
+    #[must_use]
+    pub const fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// To hold single browsers of this driver, so that each can be ended before the driver is.
+    pub(crate) const fn browsers(&self) -> &Browsers {
+        &self.browsers
+    }
+
+    /// Lets the browsers close, then ends what is left by force. Takes five seconds at most, and
+    /// some 200 ms as a rule.
+    ///
+    /// # Errors
+    ///
+    /// When a process could not be ended or a file not be removed even so. That work is then
+    /// carried on in the background.
+    pub async fn stop(mut self) -> Result<(), ProtocolFailure> {
+        let polite = async {
+            // The answer comes once the browsers have closed; the driver ends by itself after it.
+            get(&self.url, "shutdown").await?;
+            while self
+                .running
+                .as_ref()
+                .is_some_and(|running| !running.group.has_ended())
+            {
+                sleep(LOOK).await;
+            }
+            Ok::<_, ProtocolFailure>(())
+        };
+        match timeout(POLITE, polite).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "ChromeDriver took no shutdown request"),
+            Err(_) => tracing::debug!("ChromeDriver and its browsers did not end when asked to"),
+        }
+        // The force may block for a moment, which is not for a runtime's own threads.
+        let ended = tokio::task::spawn_blocking(move || self.end()).await;
+        if ended.unwrap_or(false) {
+            Ok(())
+        } else {
+            Err(failure(
+                "ChromeDriver or its temporary files are not gone half a second after SIGKILL",
+            ))
+        }
+    }
+
+    /// Ends everything by force and waits for that within bounds. `false`: the rest is being done
+    /// in the background.
+    fn end(&mut self) -> bool {
+        let Some(mut running) = self.running.take() else {
+            return true;
+        };
+        running.kill();
+        for _ in 0..LOOKS {
+            if running.is_gone() {
+                return true;
+            }
+            pause(LOOK);
+        }
+        tracing::warn!(pid = self.id, "ChromeDriver is slow to end");
+        let rest = move || {
+            for _ in 0..LOOKS {
+                if running.is_gone() {
+                    break;
+                }
+                pause(LOOK * 50);
+            }
+        };
+        // Should there be no thread, nothing is lost but an entry in the process table.
+        let _ = thread::Builder::new()
+            .name("chromedriver-end".into())
+            .spawn(rest);
+        false
+    }
+}
+
+impl Drop for DriverProcess {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What has to end.
+#[derive(Debug)]
+struct Running {
+    group: Group,
+    guard: Option<Guard>,
+    scratch: TempDir,
+}
+
+impl Running {
+    /// Sends the signals; waits for nothing.
+    fn kill(&mut self) {
+        self.group.kill();
+        if let Some(guard) = &mut self.guard {
+            guard.stand_down();
+        }
+    }
+
+    /// Whether driver and guard are gone and reaped, and the directory too.
+    fn is_gone(&mut self) -> bool {
+        let reaped = self.group.reap();
+        let guard_done = self.guard.as_mut().is_none_or(Guard::is_done);
+        // The guard removes the directory; without one, or after it gave up, that is done here.
+        reaped && guard_done && browser::remove(self.scratch.path())
+    }
+}
+
+/// One request of ChromeDriver's that needs no session.
+async fn get(url: &str, path: &str) -> Result<(), ProtocolFailure> {
+    let client: Client<_, String> = Client::builder(TokioExecutor::new()).build_http();
+    let Ok(address) = format!("{url}{path}").parse() else {
+        return Err(failure("ChromeDriver's address is no URL"));
+    };
+    let answer = client.get(address).await.map_err(|error| {
+        failure(format!("ChromeDriver does not answer `{path}`"))
+            .caused_by(ProtocolFailure::from_error(Site::WebDriverCommand, &error))
+    })?;
+    if answer.status().is_success() {
+        Ok(())
+    } else {
+        Err(failure(format!(
+            "ChromeDriver answers `{path}` with HTTP {}",
+            answer.status()
+        )))
+    }
+}
+
+fn failure(message: impl AsRef<str>) -> ProtocolFailure {
+    ProtocolFailure::new(Site::WebDriverCommand, message)
+}
+
+/// Waits on the spot: for destructors and for threads of our own.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "callers bound it, and a destructor cannot await"
+)]
+fn pause(time: Duration) {
+    thread::sleep(time);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn without_a_shell_to_stand_by_the_directory_is_removed_all_the_same() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().to_owned();
+        std::fs::write(path.join("left"), "over").unwrap();
+        let group = Group::spawn(Command::new("sleep").arg("60")).unwrap();
+        let browsers = Browsers::new(group.id(), &path);
+        let mut driver = DriverProcess {
+            url: String::new(),
+            id: group.id(),
+            browsers,
+            running: Some(Running {
+                group,
+                guard: None,
+                scratch,
+            }),
+        };
+        assert!(driver.end() && driver.end());
+        assert!(!path.exists());
+    }
+}

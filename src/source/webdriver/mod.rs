@@ -1,0 +1,101 @@
+//! A WhatsApp Web page in a real browser, read through ChromeDriver.
+//!
+//! ```text
+//! DriverProcess -> Page -> WebDriverSource -> PhoneExtractor
+//!  ChromeDriver    a tab    some or all readers
+//! ```
+//!
+//! Every reader of the table is asked in one round trip; what they say is judged in Rust, without
+//! the page. What is read of a page is bounded in size whatever the page does.
+
+mod decide;
+mod driver;
+mod envelope;
+mod error;
+mod open;
+mod page;
+mod probe;
+mod readers;
+mod target;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+pub use self::driver::{DriverProcess, DriverProcessBuilder};
+pub use self::open::OpenOptions;
+pub use self::page::Page;
+pub use self::readers::ReaderId;
+pub use self::target::Target;
+use super::{Assurance, InfoSource, Look};
+use crate::failure::ProtocolFailure;
+
+/// The number that a [`Page`] shows.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use whatsapp_phone::extract::extract_phone_safely;
+/// use whatsapp_phone::retry::RetryPolicy;
+/// use whatsapp_phone::source::InfoSource;
+/// use whatsapp_phone::source::webdriver::{DriverProcess, OpenOptions, Page, WebDriverSource};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let driver = DriverProcess::start().await?;
+/// let page = Page::open(&driver, OpenOptions::default()).await?;
+/// let sources: Vec<Arc<dyn InfoSource>> = vec![Arc::new(WebDriverSource::all(&page))];
+/// let found = extract_phone_safely(&sources, &RetryPolicy::eager()).await?;
+/// println!("{} by {}", found.phone, found.reader);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct WebDriverSource {
+    page: Page,
+    only: Option<ReaderId>,
+}
+
+impl WebDriverSource {
+    /// All readers: the newest live one that answers is believed, and two that disagree are a
+    /// conflict. Its name is `webdriver`.
+    #[must_use]
+    pub fn all(page: &Page) -> Self {
+        Self {
+            page: page.clone(),
+            only: None,
+        }
+    }
+
+    /// One reader alone. Its name is the reader's, for instance `client.info.wid`.
+    #[must_use]
+    pub fn only(page: &Page, reader: ReaderId) -> Self {
+        Self {
+            page: page.clone(),
+            only: Some(reader),
+        }
+    }
+}
+
+#[async_trait]
+impl InfoSource for WebDriverSource {
+    fn name(&self) -> &str {
+        self.only.map_or("webdriver", ReaderId::name)
+    }
+
+    async fn probe(&self) -> Result<Look, ProtocolFailure> {
+        let envelope = self.page.look().await?;
+        Ok(decide::decide(&envelope, self.only))
+    }
+
+    async fn wait(&self, min: Assurance, max: Duration) -> Result<Look, ProtocolFailure> {
+        let end = Instant::now() + max;
+        let mut envelope = self.page.now().await?;
+        loop {
+            let look = decide::decide(&envelope, self.only);
+            if look.is_awaited(min) || Instant::now() >= end {
+                return Ok(look);
+            }
+            envelope = self.page.change(&envelope, end).await?;
+        }
+    }
+}

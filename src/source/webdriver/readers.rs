@@ -1,0 +1,171 @@
+//! The table of readers: every expression that has yielded the own number on some WhatsApp Web.
+//!
+//! Newest first. A new one is one row here, and one name in [`ReaderId`].
+
+/// The name of a reader: one row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ReaderId {
+    /// `WAWebUserPrefsMeUser`: WhatsApp's own module, 2.3000 and later.
+    MeUser,
+    /// `client.info.wid`: the expression from which whatsapp-web.js builds it, in all its forms.
+    ClientInfoWid,
+    /// `WPP.conn`: where wa-js (wppconnect) is injected.
+    WppConn,
+    /// `Store.User`: multi-device with webpack, or injected by whatsapp-web.js up to 1.34.6.
+    StoreUser,
+    /// `Store.Conn.wid`: 2.2045 to the end of single device.
+    ConnWid,
+    /// `Store.Conn.me`: before 2.2045.
+    ConnMe,
+    /// `localStorage['last-wid-md']`: the getters' backing store, which survives their renaming.
+    LastWidMd,
+}
+
+impl ReaderId {
+    /// Its name in results and logs: `client.info.wid`, `Store.Conn.me`, ...
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// Which WhatsApp Web has it.
+    #[must_use]
+    pub fn generation(self) -> &'static str {
+        self.row().generation
+    }
+
+    /// Who reads it so.
+    #[must_use]
+    pub fn origin(self) -> &'static str {
+        self.row().origin
+    }
+
+    /// All of them, newest first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        READERS.iter().map(|row| row.id)
+    }
+
+    fn row(self) -> &'static Reader {
+        // The table has a row for each name: a test holds it to that.
+        READERS
+            .iter()
+            .find(|row| row.id == self)
+            .unwrap_or(&READERS[0])
+    }
+}
+
+/// One row: how to ask, and when that worked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reader {
+    pub(super) id: ReaderId,
+    pub(super) name: &'static str,
+    /// A JavaScript expression, with the helpers of `probe.js`: a list of functions, the number's
+    /// first. A function that gives `ABSENT` has nothing to ask on this page.
+    pub(super) expression: &'static str,
+    pub(super) generation: &'static str,
+    pub(super) origin: &'static str,
+    /// What the page shows now, as opposed to what lies in its storage.
+    pub(super) is_live: bool,
+    /// A user without a server is a phone number: true only where LIDs did not exist yet.
+    pub(super) is_bare_user_a_number: bool,
+}
+
+const LIVE: Reader = Reader {
+    id: ReaderId::MeUser,
+    name: "",
+    expression: "",
+    generation: "",
+    origin: "",
+    is_live: true,
+    is_bare_user_a_number: false,
+};
+
+pub(super) const READERS: &[Reader] = &[
+    Reader {
+        id: ReaderId::MeUser,
+        name: "WAWebUserPrefsMeUser",
+        expression: "own(me)",
+        generation: "2.3000 and later; getMaybeMePnUser since 1-2 Sep 2025",
+        origin: "whatsapp-web.js 1.25 and later",
+        ..LIVE
+    },
+    Reader {
+        id: ReaderId::ClientInfoWid,
+        name: "client.info.wid",
+        expression: "me != null ? own(me) : window.Store?.User != null ? own(window.Store.User) \
+                     : [() => read(window.Store?.Conn, 'wid')]",
+        generation: "2.2045 and later",
+        origin: "whatsapp-web.js 1.11 and later: `{...Conn.serialize(), wid}` just before `ready`",
+        ..LIVE
+    },
+    Reader {
+        id: ReaderId::WppConn,
+        name: "WPP.conn",
+        expression: "[() => call(window.WPP?.conn, 'getMyUserId'), () => call(window.WPP?.conn, 'getMyUserLid')]",
+        generation: "any that wa-js supports",
+        origin: "wa-js, wppconnect",
+        ..LIVE
+    },
+    Reader {
+        id: ReaderId::StoreUser,
+        name: "Store.User",
+        expression: "own(window.Store?.User)",
+        generation: "multi-device, webpack (2021 - 2024)",
+        origin: "whatsapp-web.js 1.16 - 1.24, injected up to 1.34.6",
+        ..LIVE
+    },
+    Reader {
+        id: ReaderId::ConnWid,
+        name: "Store.Conn.wid",
+        expression: "[() => read(window.Store?.Conn, 'wid')]",
+        generation: "2.2045 to the end of single device",
+        origin: "whatsapp-web.js 1.11 - 1.15",
+        is_bare_user_a_number: true,
+        ..LIVE
+    },
+    Reader {
+        id: ReaderId::ConnMe,
+        name: "Store.Conn.me",
+        expression: "[() => read(window.Store?.Conn, 'me')]",
+        generation: "before 2.2045 (Nov 2020)",
+        origin: "whatsapp-web.js 1.0 - 1.10",
+        is_bare_user_a_number: true,
+        ..LIVE
+    },
+    Reader {
+        id: ReaderId::LastWidMd,
+        name: "localStorage.last-wid-md",
+        expression: "[() => window.localStorage['last-wid-md'] ?? ABSENT, () => window.localStorage['WALid'] ?? ABSENT]",
+        generation: "multi-device, whatever the getters are called",
+        origin: "the getters' own backing store",
+        is_live: false,
+        ..LIVE
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_has_one_row_and_every_row_is_filled() {
+        use ReaderId::*;
+        let ids = [
+            MeUser,
+            ClientInfoWid,
+            WppConn,
+            StoreUser,
+            ConnWid,
+            ConnMe,
+            LastWidMd,
+        ];
+        assert_eq!(ReaderId::all().collect::<Vec<_>>(), ids);
+        for row in READERS {
+            assert_eq!(row.id.name(), row.name);
+            for text in [row.name, row.expression, row.generation, row.origin] {
+                assert!(!text.is_empty(), "{row:?}");
+            }
+        }
+    }
+}

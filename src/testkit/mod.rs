@@ -1,0 +1,3 @@
+//! What tests of this crate, and of yours, run against.
+
+pub mod standin;

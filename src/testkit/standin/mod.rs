@@ -1,0 +1,250 @@
+//! A stand-in WhatsApp Web: one local server, one page, every generation of it, and a clock.
+//!
+//! The real page cannot be had in a test: it needs a phone, it changes without notice, and nobody knows the
+//! moment at which its number became readable. This one does what a [`Scenario`] says and reports that moment.
+//!
+//! ```no_run
+//! # async fn example() -> std::io::Result<()> {
+//! use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn};
+//!
+//! let standin = StandIn::start(Scenario::ready(Generation::Current)).await?;
+//! // A browser opens `standin.url()`.
+//! let readable_at = standin.wait_readable().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! As on the real page the number sits in a closure: only getters, `localStorage` and the events of the
+//! `Socket` model show it, and `window` gains nothing that the real page lacks. Old generations have no
+//! `Socket`. [`Generation::ConnMe`] and [`Generation::ConnWid`] write `last-wid` instead of `last-wid-md`.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+mod presets;
+mod scenario;
+mod server;
+
+pub use scenario::{
+    FORMER_LID, FORMER_PHONE, Generation, LID, PHONE, PLATFORM, PUSH_NAME, Scenario, Stale, Step,
+    WidForm,
+};
+
+use server::Shared;
+
+/// The running stand-in. It listens on free ports of 127.0.0.1 and ends when it is dropped.
+#[derive(Debug)]
+pub struct StandIn {
+    shared: Arc<Shared>,
+    origin: String,
+    decoy: String,
+    /// Its drop ends both servers and their open connections.
+    alive: watch::Sender<()>,
+}
+
+impl StandIn {
+    /// Starts it on the current runtime.
+    ///
+    /// # Errors
+    ///
+    /// When no port of 127.0.0.1 can be had.
+    pub async fn start(scenario: Scenario) -> io::Result<Self> {
+        let shared = Arc::new(Shared::new(scenario));
+        let page = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let decoy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let standin = Self {
+            origin: format!("http://{}", page.local_addr()?),
+            decoy: format!("http://{}/https://web.whatsapp.com/", decoy.local_addr()?),
+            shared: Arc::clone(&shared),
+            alive: watch::Sender::new(()),
+        };
+        server::spawn(page, server::standin(shared), standin.alive.subscribe());
+        server::spawn(decoy, server::plain(), standin.alive.subscribe());
+        Ok(standin)
+    }
+
+    /// The exact origin, `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The page to open. Any other path of this origin is a plain page that counts as no load.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}/", self.origin)
+    }
+
+    /// A plain page of another origin, whose path merely contains the address of WhatsApp Web.
+    #[must_use]
+    pub fn decoy_url(&self) -> String {
+        self.decoy.clone()
+    }
+
+    /// The next load begins this scenario, on empty storage; loads and the recorded moment start anew.
+    ///
+    /// Close or reload pages of the former scenario: their timelines go on, and they share its storage.
+    pub fn set_scenario(&self, scenario: Scenario) {
+        self.shared.set_scenario(scenario);
+    }
+
+    /// How often the page was asked for in this scenario.
+    #[must_use]
+    pub fn loads(&self) -> u32 {
+        self.shared.loads()
+    }
+
+    /// When the number became readable in the newest load: milliseconds since the epoch, by the page's
+    /// clock, taken right before. `None` until the page has reported it.
+    #[must_use]
+    pub fn readable_at(&self) -> Option<f64> {
+        *self.shared.readable().borrow()
+    }
+
+    /// Waits until [`StandIn::readable_at`] is known. Without such a moment it waits for ever.
+    pub async fn wait_readable(&self) -> f64 {
+        let mut readable = self.shared.readable();
+        loop {
+            if let Some(at) = *readable.borrow_and_update() {
+                return at;
+            }
+            if readable.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    async fn send(url: &str, method: &str, body: &str) -> String {
+        let (host, path) = url
+            .strip_prefix("http://")
+            .unwrap()
+            .split_once('/')
+            .unwrap();
+        let mut stream = TcpStream::connect(host).await.unwrap();
+        let length = body.len();
+        let request = format!(
+            "{method} /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    async fn get(url: &str) -> String {
+        send(url, "GET", "").await
+    }
+
+    #[tokio::test]
+    async fn the_page_names_its_load_and_the_script_carries_the_plan() {
+        let standin = StandIn::start(Scenario::ready(Generation::Current))
+            .await
+            .unwrap();
+        assert_eq!(standin.loads(), 0);
+        assert!(get(&standin.url()).await.contains("round=1&amp;load=1"));
+        let page = get(&standin.url()).await;
+        assert!(page.contains("round=1&amp;load=2") && !page.contains("content-security-policy"));
+        assert_eq!(standin.loads(), 2);
+
+        let script = get(&format!("{}page.js?round=1&load=2", standin.url())).await;
+        assert!(script.contains(r#""generation":"current""#) && script.contains(PHONE));
+
+        standin.set_scenario(Scenario::blank());
+        assert_eq!(standin.loads(), 0);
+        let late = get(&format!("{}page.js?round=1&load=2", standin.url())).await;
+        assert!(late.starts_with("HTTP/1.1 410"));
+    }
+
+    #[tokio::test]
+    async fn only_the_newest_load_reports() {
+        let standin = StandIn::start(Scenario::never()).await.unwrap();
+        let report = format!("{}readable", standin.url());
+        get(&standin.url()).await;
+        get(&standin.url()).await;
+        let late = send(&report, "POST", r#"{"round":1,"load":1,"at":1.5}"#).await;
+        assert!(late.starts_with("HTTP/1.1 410"));
+        assert_eq!(standin.readable_at(), None);
+
+        let accepted = send(&report, "POST", r#"{"round":1,"load":2,"at":2.5}"#).await;
+        assert!(accepted.starts_with("HTTP/1.1 204"));
+        assert_eq!(standin.wait_readable().await.to_bits(), 2.5_f64.to_bits());
+
+        get(&standin.url()).await;
+        assert_eq!(standin.readable_at(), None);
+    }
+
+    #[tokio::test]
+    async fn bodies_are_bounded() {
+        let standin = StandIn::start(Scenario::never()).await.unwrap();
+        let body = format!(
+            r#"{{"round":1,"load":1,"at":1.5,"more":"{}"}}"#,
+            "x".repeat(1024)
+        );
+        let answer = send(&format!("{}readable", standin.url()), "POST", &body).await;
+        assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn the_strict_policy_is_sent_when_asked_for() {
+        let standin = StandIn::start(Scenario::blank().with_strict_csp())
+            .await
+            .unwrap();
+        let page = get(&standin.url()).await;
+        assert!(page.contains(
+            "content-security-policy: default-src 'none'; script-src 'self'; connect-src 'self'\r\n"
+        ));
+    }
+
+    #[tokio::test]
+    async fn plain_pages_are_no_loads() {
+        let standin = StandIn::start(Scenario::ready(Generation::Current))
+            .await
+            .unwrap();
+        assert!(!standin.decoy_url().starts_with(standin.origin()));
+        assert!(standin.decoy_url().ends_with("/https://web.whatsapp.com/"));
+        for url in [standin.decoy_url(), format!("{}other", standin.url())] {
+            let page = get(&url).await;
+            assert!(page.starts_with("HTTP/1.1 200") && !page.contains("page.js"));
+        }
+        assert!(
+            get(&format!("{}favicon.ico", standin.url()))
+                .await
+                .starts_with("HTTP/1.1 204")
+        );
+        assert_eq!(standin.loads(), 0);
+    }
+
+    #[tokio::test]
+    async fn dropping_it_frees_its_port_and_ends_open_connections() {
+        let standin = StandIn::start(Scenario::blank()).await.unwrap();
+        let host = standin.origin().strip_prefix("http://").unwrap().to_owned();
+        let mut open = TcpStream::connect(&host).await.unwrap();
+        let request = format!("GET /favicon.ico HTTP/1.1\r\nhost: {host}\r\n\r\n");
+        open.write_all(request.as_bytes()).await.unwrap();
+        assert_ne!(open.read(&mut [0; 256]).await.unwrap(), 0);
+        drop(standin);
+        assert_eq!(open.read(&mut [0; 256]).await.unwrap(), 0);
+        tokio::time::timeout(Duration::from_secs(5), async {
+            while TcpStream::connect(&host).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .unwrap();
+    }
+}

@@ -1,0 +1,105 @@
+# Installs what examples and tests need and do not find: Chromium, ChromeDriver, a C linker.
+# To be sourced. Says nothing and changes nothing when all is there; speaks on standard error, so
+# that the output of whoever sources it stays its own.
+# shellcheck shell=bash
+
+# The first browser that runs. Ubuntu's own package is a stub that only says to install a snap, so
+# a file of that name is not enough.
+find_browser() {
+    local name
+    for name in chromium chromium-browser google-chrome google-chrome-stable; do
+        if "$name" --version >/dev/null 2>&1; then
+            printf '%s\n' "$name"
+            return 0
+        fi
+    done
+    return 1
+}
+
+# "ChromeDriver 156.0.8078.79 (...)" and "Chromium 156.0.8078.79 built on ..." give 156.
+major_version() {
+    "$1" --version 2>/dev/null | grep -oE '[0-9]+(\.[0-9]+){3}' | head -n 1 | cut -d . -f 1
+}
+
+# Prints the packages that are missing, one a line.
+missing_packages() {
+    local id=debian
+    if [ -r /etc/os-release ]; then
+        id=$(. /etc/os-release && printf '%s' "${ID:-debian}")
+    fi
+    if ! find_browser >/dev/null; then
+        if [ "$id" = ubuntu ]; then echo chromium-browser; else echo chromium; fi
+    fi
+    if ! chromedriver --version >/dev/null 2>&1; then
+        if [ "$id" = ubuntu ]; then echo chromium-chromedriver; else echo chromium-driver; fi
+    fi
+    if ! command -v cc >/dev/null; then
+        echo gcc
+        echo libc6-dev
+    fi
+}
+
+give_up() {
+    cat >&2 <<'HELP'
+Please install them by hand:
+  Rust          https://rustup.rs
+  a C linker    for instance the package gcc or build-essential
+  Chromium      or Chrome, and the ChromeDriver of the same version:
+    Debian      apt-get install chromium chromium-driver
+    Fedora      dnf install chromium chromedriver
+    Arch        pacman -S chromium
+    Ubuntu      its packages need snapd; without it, and elsewhere:
+                https://googlechromelabs.github.io/chrome-for-testing/
+HELP
+    exit 1
+}
+
+install_what_is_missing() {
+    local -a packages as_root=()
+    if ! command -v cargo >/dev/null; then
+        echo "cargo is not installed." >&2
+        give_up
+    fi
+    mapfile -t packages < <(missing_packages)
+    if [ "${#packages[@]}" -gt 0 ]; then
+        echo "Missing: ${packages[*]}" >&2
+        command -v apt-get >/dev/null || give_up
+        if [ "$(id -u)" -ne 0 ]; then
+            if ! command -v sudo >/dev/null; then
+                echo "Neither root nor sudo to install them." >&2
+                give_up
+            fi
+            as_root=(sudo)
+        fi
+        # Through env, since sudo does not pass the caller's variables on.
+        as_root+=(env DEBIAN_FRONTEND=noninteractive)
+        echo "Installing: apt-get install --no-install-recommends ${packages[*]}" >&2
+        if ! {
+            "${as_root[@]}" apt-get update -qq &&
+                "${as_root[@]}" apt-get install -qq -y --no-install-recommends "${packages[@]}"
+        } >&2; then
+            echo "That did not work." >&2
+            give_up
+        fi
+    fi
+    verify_browser
+}
+
+# Packages may be stubs, and a driver of another version refuses the browser.
+verify_browser() {
+    local browser
+    if ! browser=$(find_browser); then
+        echo "No Chromium or Chrome that runs (\`chromium --version\` fails)." >&2
+        give_up
+    fi
+    if ! chromedriver --version >/dev/null 2>&1; then
+        echo "No ChromeDriver that runs (\`chromedriver --version\` fails)." >&2
+        give_up
+    fi
+    if [ "$(major_version "$browser")" != "$(major_version chromedriver)" ]; then
+        echo "ChromeDriver and browser differ in version:" >&2
+        chromedriver --version >&2
+        "$browser" --version >&2
+        give_up
+    fi
+}

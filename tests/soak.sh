@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# Runs the test programs that start real processes N times over and prints the figures:
+#
+#     tests/soak.sh N [SUMMARY_FILE]
+#
+# Exit status 1 if any run failed, or if the runs left a file or a process behind. The output of
+# failed runs is kept in target/soak/.
+set -euo pipefail
+
+targets=(driver_process webdriver scenarios)
+
+if ! [[ "${1:-}" =~ ^[1-9][0-9]*$ ]] || [ $# -gt 2 ]; then
+    echo "usage: tests/soak.sh N [SUMMARY_FILE]" >&2
+    exit 2
+fi
+rounds=$1
+summary=${2:-/dev/null}
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source-path=SCRIPTDIR source=install.sh
+. "$root/tests/install.sh"
+install_what_is_missing
+
+build=(cargo test --manifest-path "$root/Cargo.toml" --locked --all-features)
+for target in "${targets[@]}"; do build+=(--test "$target"); done
+"${build[@]}" --quiet --no-run
+
+logs=${CARGO_TARGET_DIR:-$root/target}/soak
+rm -rf -- "$logs"
+mkdir -p -- "$logs"
+
+# All temporary files of the runs go here, so whatever is left in it was left by them. The name is
+# short because the browser puts sockets there, whose paths are limited.
+scratch=$(mktemp -d /tmp/soak.XXXXXX)
+trap 'rm -rf -- "$scratch"' EXIT
+
+run() {
+    TMPDIR=$scratch cargo test --manifest-path "$root/Cargo.toml" --locked --all-features --quiet --test "$1"
+}
+
+failed=0
+for ((round = 1; round <= rounds; round++)); do
+    for target in "${targets[@]}"; do
+        log=$logs/$target.$round.log
+        start=${EPOCHREALTIME/[.,]/}
+        if run "$target" >"$log" 2>&1; then
+            outcome=passed
+            rm -- "$log"
+        else
+            outcome=failed
+            failed=$((failed + 1))
+        fi
+        micros=$((${EPOCHREALTIME/[.,]/} - start))
+        echo "$outcome $micros" >>"$logs/$target.times"
+        printf 'round %d of %d: %-16s %s\n' "$round" "$rounds" "$target" "$outcome" >&2
+    done
+done
+
+# What still runs with our directory in its environment. Crash handlers outlive their browser by a
+# moment.
+processes_left() {
+    local environment count=0
+    for environment in /proc/[0-9]*/environ; do
+        if grep -qzE "^TMPDIR=$scratch(/|$)" "$environment" 2>/dev/null; then count=$((count + 1)); fi
+    done
+    echo "$count"
+}
+for _ in {1..50}; do
+    processes=$(processes_left)
+    files=$(find "$scratch" -mindepth 1 -maxdepth 1 | wc -l)
+    if [ "$processes" -eq 0 ] && [ "$files" -eq 0 ]; then break; fi
+    sleep 0.1
+done
+
+# Reads "passed|failed microseconds" lines; prints one row of the table.
+row() {
+    sort -k 2 -n -- "$logs/$1.times" | awk -v name="$1" '
+        { seconds[NR] = $2 / 1e6; count[$1]++ }
+        END {
+            middle = NR % 2 ? seconds[(NR + 1) / 2] : (seconds[NR / 2] + seconds[NR / 2 + 1]) / 2
+            printf "%-16s %6d %7d %7d %8.2f %8.2f %8.2f\n",
+                name, NR, count["passed"], count["failed"], seconds[1], middle, seconds[NR]
+        }'
+}
+
+{
+    printf 'date      %s\n' "$(date -u +%Y-%m-%dT%H:%MZ)"
+    printf 'machine   %s, %s processors\n' "$(uname -sm)" "$(nproc)"
+    printf 'browser   %s\n' "$("$(find_browser)" --version 2>/dev/null)"
+    printf 'driver    %s\n' "$(chromedriver --version | cut -d ' ' -f 1-2)"
+    printf 'compiler  %s\n\n' "$(rustc --version)"
+    printf '%-16s %6s %7s %7s %8s %8s %8s\n' target runs passed failed 'min s' 'median s' 'max s'
+    for target in "${targets[@]}"; do row "$target"; done
+    printf '\nleft behind: %d processes, %d files\n' "$processes" "$files"
+} | tee -- "$summary"
+
+[ "$failed" -eq 0 ] && [ "$processes" -eq 0 ] && [ "$files" -eq 0 ]

@@ -1,0 +1,83 @@
+//! What the tests with a real browser share. A missing browser fails them, with the install line.
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use std::time::Duration;
+
+use whatsapp_phone::extract::{ExtractError, Extraction, Extractor, PhoneExtractor};
+use whatsapp_phone::retry::RetryPolicy;
+use whatsapp_phone::source::Assurance;
+use whatsapp_phone::source::webdriver::{
+    DriverProcess, OpenOptions, Page, ReaderId, Target, WebDriverSource,
+};
+use whatsapp_phone::testkit::standin::{Scenario, StandIn};
+
+pub(crate) const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// A headless browser at this page; as root without Chromium's sandbox, which root cannot have.
+pub(crate) fn options(url: &str) -> OpenOptions {
+    let options = OpenOptions::default()
+        .target(Target::at(url).unwrap())
+        .url(url)
+        .headless(true);
+    if rustix::process::geteuid().is_root() {
+        options.browser_arg("--no-sandbox")
+    } else {
+        options
+    }
+}
+
+/// A stand-in page in a real browser, with a ChromeDriver of its own.
+pub(crate) struct Stage {
+    pub(crate) stand_in: StandIn,
+    pub(crate) page: Page,
+    pub(crate) driver: DriverProcess,
+}
+
+impl Stage {
+    pub(crate) async fn open(scenario: Scenario) -> Self {
+        let stand_in = StandIn::start(scenario).await.unwrap();
+        let driver = DriverProcess::start().await.unwrap();
+        let page = Page::open(&driver, options(&stand_in.url())).await.unwrap();
+        Self {
+            stand_in,
+            page,
+            driver,
+        }
+    }
+
+    /// Loads the page anew with this scenario.
+    pub(crate) async fn reload(&self, scenario: Scenario) {
+        self.stand_in.set_scenario(scenario);
+        self.page.client().goto(&self.stand_in.url()).await.unwrap();
+    }
+
+    /// All readers, eager, for at most this long.
+    pub(crate) async fn extract(&self, accept: Assurance, deadline: Duration) -> Outcome {
+        let policy = RetryPolicy::builder().deadline(deadline).build().unwrap();
+        self.extract_by(WebDriverSource::all(&self.page), policy, accept)
+            .await
+    }
+
+    pub(crate) async fn extract_only(&self, reader: ReaderId, deadline: Duration) -> Outcome {
+        let policy = RetryPolicy::builder().deadline(deadline).build().unwrap();
+        let source = WebDriverSource::only(&self.page, reader);
+        self.extract_by(source, policy, Assurance::Unverified).await
+    }
+
+    pub(crate) async fn extract_by(
+        &self,
+        source: WebDriverSource,
+        policy: RetryPolicy,
+        accept: Assurance,
+    ) -> Outcome {
+        let extractor = Extractor::builder()
+            .source(source)
+            .policy(policy)
+            .accept(accept);
+        extractor.build().unwrap().extract().await
+    }
+}
+
+pub(crate) type Outcome = Result<Extraction, ExtractError>;
