@@ -1,4 +1,73 @@
 //! Which phone number does this WhatsApp Web session belong to?
+//!
+//! The right number as soon as a source knows it, or a precise reason why there is none. Never a
+//! wrong number, never a hang.
+//!
+//! ```
+//! use std::time::Duration;
+//! use whatsapp_phone::source::mock::MockSource;
+//! use whatsapp_phone::{ErrorKind, Extractor, PhoneExtractor};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), whatsapp_phone::ExtractError> {
+//! let page = MockSource::new("page").number_at(Duration::from_secs(3), "628110000041:12@c.us");
+//! let found = Extractor::builder().source(page).build()?.extract().await?;
+//! assert_eq!(found.phone.reveal(), "628110000041");
+//! assert_eq!(found.elapsed, Duration::from_secs(3));
+//!
+//! let nobody = MockSource::new("page of nobody");
+//! let error = Extractor::builder().source(nobody).build()?.extract().await.unwrap_err();
+//! assert_eq!(error.kind(), ErrorKind::NotReady);
+//! assert_eq!(error.elapsed(), Duration::from_secs(10));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! For a page in a real browser see `source::webdriver::WebDriverSource` (feature `webdriver`).
+//!
+//! # One way through the house
+//!
+//! ```text
+//! page -> InfoSource -> PhoneExtractor -> Extraction, or ExtractError with a code
+//!         (drivers)     RetryPolicy,
+//!                       ProtocolErrorClassifier,
+//!                       deadline
+//! ```
+//!
+//! Drivers report, the classifier judges failures, the policy schedules, the extractor runs. Each
+//! module uses those above it in this table, never those below; the first three are one row.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`phone`] | [`PhoneNumber`]: digits, masked when printed |
+//! | [`jid`] | [`Jid`] and [`Server`](jid::Server): whether a user is a number, only the server tells |
+//! | [`failure`] | [`ProtocolFailure`]: what a driver reports, its foreign text cleaned and cut |
+//! | [`retry`] | [`RetryPolicy`]: when to look, how often, when to give up |
+//! | [`classify`] | [`ProtocolErrorClassifier`]: what a failure means and what to do about it |
+//! | [`source`] | [`InfoSource`] and its drivers |
+//! | [`extract`] | [`Extractor`], [`extract_phone_safely`], [`ExtractError`] |
+//! | `testkit` | a stand-in WhatsApp Web, for tests of this crate and of yours (feature `testkit`) |
+//!
+//! What most programs name stands at the root too; everything else is in its module.
+//!
+//! # What it does not do
+//!
+//! - It does not speak WhatsApp's protocol, link a session, send anything or scan contacts. It reads
+//!   what a page that you run shows.
+//! - It does not judge whether a number can be dialled: the digits are WhatsApp's, verbatim.
+//! - It does not free a page that is stuck in an endless loop. It leaves it in time.
+//! - It does not attach to a browser that is already running, and carries the number nowhere: no
+//!   events, no database. Both are planned.
+//! - It does not support browsers other than Chromium, nor, with `webdriver`, systems other than Unix.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `webdriver` | yes | pages in a real browser, through ChromeDriver over plain HTTP |
+//! | `webdriver-rustls` | | the same for WebDriver servers at https URLs |
+//! | `backoff` | | schedules of `backoff` 0.4, in both directions |
+//! | `testkit` | | the module `testkit` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -10,4 +79,26 @@ pub mod phone;
 pub mod retry;
 pub mod source;
 #[cfg(feature = "testkit")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
 pub mod testkit;
+
+pub use classify::ProtocolErrorClassifier;
+pub use extract::{
+    ErrorKind, ExtractError, Extraction, Extractor, PhoneExtractor, extract_phone_safely,
+};
+pub use failure::ProtocolFailure;
+pub use jid::Jid;
+pub use phone::PhoneNumber;
+pub use retry::RetryPolicy;
+pub use source::{Assurance, Identity, InfoSource, Look};
+
+/// The WebDriver client behind `source::webdriver`: `Page::client` gives one of its clients and
+/// `Page::from_client` takes one. Use this one, so that the versions agree.
+#[cfg(feature = "webdriver")]
+#[cfg_attr(docsrs, doc(cfg(feature = "webdriver")))]
+pub use fantoccini;
+
+/// The README, whose code runs as doctests.
+#[cfg(all(doctest, feature = "webdriver"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

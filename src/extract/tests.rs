@@ -1,5 +1,7 @@
 //! The extractor under paused time, over mocks.
 
+mod types;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -368,51 +370,4 @@ async fn dropping_an_extraction_drops_its_looks() {
     let extractor = Extractor::builder().source(source).build().unwrap();
     let cut = tokio::time::timeout(ms(700), extractor.extract()).await;
     assert!(cut.is_err() && dropped.load(std::sync::atomic::Ordering::SeqCst));
-}
-
-#[tokio::test]
-async fn without_sources_it_is_misconfigured() {
-    let error = extract_phone_safely(&[], &RetryPolicy::eager())
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.kind(), error.attempts()),
-        (ErrorKind::Misconfigured, 0)
-    );
-    assert!(Extractor::builder().build().is_err());
-}
-
-#[tokio::test(start_paused = true)]
-async fn no_error_prints_a_number() {
-    let leaky = ProtocolFailure::new(Site::Unknown, "no such contact 628110000041@c.us");
-    let page = MockSource::new("page").at(ms(0), leaky);
-    let error = extract(&[&page], &policy(Watch::Poll, 1))
-        .await
-        .unwrap_err();
-    let printed = format!(
-        "{error} {error:?} {}",
-        std::error::Error::source(&error).unwrap()
-    );
-    assert!(!printed.contains("628110000041"), "{printed}");
-
-    let page = MockSource::new("page").number_at(ms(0), NUMBER);
-    let found = extract(&[&page], &RetryPolicy::eager()).await.unwrap();
-    assert!(!format!("{found:?}").contains("628110000041"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn concurrent_extractions_of_one_extractor_do_not_meet() {
-    let page = MockSource::new("page").number_at(ms(600), NUMBER);
-    let extractor = Arc::new(Extractor::builder().source(page).build().unwrap());
-    let both = (extractor.extract(), extractor.extract());
-    let (a, b) = tokio::join!(both.0, both.1);
-    assert_eq!((a.unwrap().elapsed, b.unwrap().elapsed), (ms(600), ms(600)));
-}
-
-#[test]
-fn an_extraction_can_be_spawned() {
-    fn is_send<T: Send>(_: &T) {}
-    let extractor = Extractor::builder().source(from_fn("fn", || async { Ok(Look::NotYet) }));
-    is_send(&extractor.build().unwrap().extract());
-    is_send(&extract_phone_safely(&[], &RetryPolicy::eager()));
 }

@@ -1,14 +1,18 @@
 //! What the tests with a real browser share. A missing browser fails them, with the install line.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use whatsapp_phone::extract::{ExtractError, Extraction, Extractor, PhoneExtractor};
+use whatsapp_phone::failure::ProtocolFailure;
 use whatsapp_phone::retry::RetryPolicy;
 use whatsapp_phone::source::Assurance;
 use whatsapp_phone::source::webdriver::{
     DriverProcess, OpenOptions, Page, ReaderId, Target, WebDriverSource,
 };
+use whatsapp_phone::source::{InfoSource, Look};
 use whatsapp_phone::testkit::standin::{Scenario, StandIn};
 
 pub(crate) const fn ms(ms: u64) -> Duration {
@@ -81,3 +85,63 @@ impl Stage {
 }
 
 pub(crate) type Outcome = Result<Extraction, ExtractError>;
+
+/// A source that tells how often it has been asked.
+#[derive(Clone)]
+pub(crate) struct Counted<S> {
+    source: S,
+    asked: Arc<watch::Sender<u32>>,
+}
+
+impl<S> Counted<S> {
+    pub(crate) fn new(source: S) -> Self {
+        Self {
+            source,
+            asked: Arc::new(watch::Sender::new(0)),
+        }
+    }
+
+    /// Waits until the look of this number, counted from 0, has begun.
+    pub(crate) async fn looks(&self, count: u32) {
+        self.asked
+            .subscribe()
+            .wait_for(|asked| *asked > count)
+            .await
+            .unwrap();
+    }
+}
+
+#[async_trait::async_trait]
+impl<S: InfoSource> InfoSource for Counted<S> {
+    fn name(&self) -> &str {
+        self.source.name()
+    }
+
+    async fn probe(&self) -> Result<Look, ProtocolFailure> {
+        self.asked.send_modify(|asked| *asked += 1);
+        self.source.probe().await
+    }
+
+    async fn wait(&self, min: Assurance, max: Duration) -> Result<Look, ProtocolFailure> {
+        self.asked.send_modify(|asked| *asked += 1);
+        self.source.wait(min, max).await
+    }
+}
+
+/// Whether this process still runs; one that has ended and waits to be reaped does not.
+pub(crate) fn alive(pid: u64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+/// Waits until the condition holds, for ten seconds at most.
+pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..1000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(ms(10)).await;
+    }
+    panic!("not within ten seconds: {what}");
+}

@@ -1,0 +1,355 @@
+//! Prose is tested: what README, changelog and module docs promise is what the code has, and imports
+//! follow the one direction that the crate's front page states.
+//!
+//! Everything here reads files as text, so it holds whatever the features.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use humantime::format_duration;
+use whatsapp_phone::RetryPolicy;
+
+/// Most lines of a file that is read in one sitting.
+const MAX_LINES: usize = 400;
+
+/// The modules, top row first. A file may use its own row and those above it, never those below.
+const ROWS: &[&[&str]] = &[
+    &["phone", "jid", "failure"],
+    &["retry"],
+    &["classify"],
+    &["source"],
+    &["extract"],
+    &["testkit"],
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every file below a directory, its path as seen from the crate's root.
+fn files(directory: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![root().join(directory)];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                found.push(path.strip_prefix(root()).unwrap().to_owned());
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty(), "{directory}");
+    found
+}
+
+/// What stands between two texts.
+fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
+    let (_, rest) = text
+        .split_once(start)
+        .unwrap_or_else(|| panic!("no {start}"));
+    rest.split_once(end).map_or(rest, |(found, _)| found)
+}
+
+/// The texts in double quotes that follow this mark.
+fn quoted_after<'t>(text: &'t str, mark: &str) -> Vec<&'t str> {
+    let parts = text.split(mark).skip(1);
+    parts.filter_map(|part| part.split('"').next()).collect()
+}
+
+/// The lines of one `[section]` of the manifest that set a key.
+fn manifest_keys(section: &str) -> Vec<(String, String)> {
+    let manifest = read("Cargo.toml");
+    let lines = between(&manifest, &format!("[{section}]\n"), "\n[").lines();
+    lines
+        .filter_map(|line| line.split_once(" = "))
+        .filter(|(key, _)| !key.starts_with(['#', ' ']))
+        .map(|(key, value)| (key.to_owned(), value.trim_matches('"').to_owned()))
+        .collect()
+}
+
+fn manifest_value(key: &str) -> String {
+    let mut keys = manifest_keys("package").into_iter();
+    keys.find(|(found, _)| found == key).unwrap().1
+}
+
+/// Each must have a row of its own, whose first cell is it in backticks.
+fn assert_rows(prose: &str, what: &[impl AsRef<str>]) {
+    assert!(!what.is_empty());
+    for name in what {
+        let name = name.as_ref();
+        let has_row = prose
+            .lines()
+            .any(|line| line.starts_with(&format!("| `{name}` |")));
+        assert!(has_row, "no table has a row `{name}`");
+    }
+}
+
+#[test]
+fn the_version_stands_in_the_changelog() {
+    let version = manifest_value("version");
+    let changelog = read("CHANGELOG.md");
+    let is_version = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()) == version;
+    let mut words = changelog.split_whitespace();
+    assert!(words.any(is_version), "{version} is not in CHANGELOG.md");
+    assert!(changelog.contains("\n## [Unreleased]\n"));
+}
+
+#[test]
+fn the_oldest_compiler_stands_in_the_readme() {
+    let says = format!("- Rust {} or later", manifest_value("rust-version"));
+    assert!(read("README.md").contains(&says), "{says}");
+}
+
+#[test]
+fn every_feature_has_its_row() {
+    let features = manifest_keys("features").into_iter().map(|(name, _)| name);
+    let features: Vec<_> = features.filter(|name| name != "default").collect();
+    assert_rows(&read("README.md"), &features);
+    let front_page = read("src/lib.rs").replace("//! ", "");
+    assert_rows(&front_page, &features);
+}
+
+#[test]
+fn every_source_driver_has_its_rows() {
+    let parent = read("src/source/mod.rs");
+    let readme = read("README.md");
+    let mut drivers = Vec::new();
+    for entry in fs::read_dir(root().join("src/source")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let file = if path.is_dir() {
+            path.join("mod.rs")
+        } else {
+            path
+        };
+        if name == "mod" || !file.exists() {
+            continue;
+        }
+        let code = read(file);
+        let mut types = code.split("pub struct ").skip(1).filter_map(|rest| {
+            let end = rest.find(|c: char| !c.is_alphanumeric())?;
+            rest[..end]
+                .ends_with("Source")
+                .then(|| rest[..end].to_owned())
+        });
+        let source = types
+            .next()
+            .unwrap_or_else(|| panic!("{name} has no `pub struct ...Source`"));
+        let row = format!("//! | [`{name}::{source}`] |");
+        assert!(parent.contains(&row), "src/source/mod.rs: {row}");
+        drivers.push(source);
+    }
+    drivers.push("from_fn".to_owned());
+    assert_rows(&readme, &drivers);
+}
+
+#[test]
+fn every_reader_has_its_row() {
+    let readers = read("src/source/webdriver/readers.rs");
+    let names: Vec<_> = quoted_after(&readers, " name: \"")
+        .into_iter()
+        .filter(|name| !name.is_empty())
+        .collect();
+    assert_eq!(
+        names.len(),
+        readers.matches("        id: ReaderId::").count()
+    );
+    assert_rows(&read("README.md"), &names);
+}
+
+#[test]
+fn every_outcome_has_its_row() {
+    let error = read("src/extract/error.rs");
+    let codes = quoted_after(between(&error, "fn code(self)", "\n    }"), " => \"");
+    assert_rows(&read("README.md"), &codes);
+    // "one of nine codes"
+    let counted = ["six", "seven", "eight", "nine", "ten", "eleven", "twelve"][codes.len() - 6];
+    assert!(read("README.md").contains(&format!("one of {counted} codes")));
+}
+
+#[test]
+fn every_policy_setting_has_its_numbers() {
+    let (eager, classic) = (RetryPolicy::eager(), RetryPolicy::classic());
+    let row = |name: &str, of: &dyn Fn(&RetryPolicy) -> String| {
+        format!("| `{name}` | {} | {} |", of(&eager), of(&classic))
+    };
+    let looks = |p: &RetryPolicy| p.attempts().map_or("unlimited".into(), |n| n.to_string());
+    let readme = read("README.md");
+    for row in [
+        row("initial_delay", &|p| {
+            format_duration(p.initial_delay()).to_string()
+        }),
+        row("attempts", &looks),
+        row("interval", &|p| format_duration(p.interval()).to_string()),
+        row("growth", &|p| p.growth().to_string()),
+        row("jitter", &|p| p.jitter().to_string()),
+        row("look_timeout", &|p| {
+            format_duration(p.look_timeout()).to_string()
+        }),
+        row("deadline", &|p| format_duration(p.deadline()).to_string()),
+        row("watch", &|p| p.watch().to_string()),
+        row("fallback_after_exhaustion", &|p| {
+            p.fallback_after_exhaustion().to_string()
+        }),
+    ] {
+        assert!(readme.contains(&row), "{row}");
+    }
+}
+
+#[test]
+fn every_variable_has_its_row() {
+    let env = read("src/retry/env.rs");
+    assert_rows(&read("README.md"), &quoted_after(&env, ": &str = \""));
+}
+
+#[test]
+fn every_example_has_its_whole_command() {
+    let readme = read("README.md");
+    let manifest = read("Cargo.toml");
+    for path in files("examples")
+        .iter()
+        .filter(|path| path.extension() == Some("rs".as_ref()))
+    {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let entry = manifest.split("[[example]]\n").skip(1);
+        let entry = entry.map(|entry| entry.split("\n[").next().unwrap_or(entry));
+        let mut entry = entry.filter(|entry| entry.contains(&format!("name = \"{name}\"")));
+        let features = entry
+            .next()
+            .map_or("", |entry| between(entry, "required-features = [", "]"));
+        let features: Vec<_> = features
+            .split(", ")
+            .map(|feature| feature.trim_matches('"'))
+            .filter(|feature| !feature.is_empty() && *feature != "webdriver")
+            .collect();
+        let mut command = format!("cargo run --example {name}");
+        if !features.is_empty() {
+            command += &format!(" --features {}", features.join(","));
+        }
+        let has = readme.lines().any(|line| {
+            line == command
+                || line
+                    .strip_prefix(&command)
+                    .is_some_and(|rest| rest.starts_with(" -- "))
+        });
+        assert!(has, "README.md has no line `{command}`");
+        assert_rows(&readme, &[name]);
+    }
+}
+
+#[test]
+fn every_module_has_its_row() {
+    let front_page = read("src/lib.rs");
+    let modules = front_page
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let rows: Vec<_> = ROWS.concat();
+    for module in modules {
+        assert!(
+            rows.contains(&module),
+            "give {module} its row in tests/tidy.rs"
+        );
+        let row = |name: String| front_page.contains(&format!("//! | {name} |"));
+        assert!(
+            row(format!("[`{module}`]")) || row(format!("`{module}`")),
+            "src/lib.rs: no row for {module}"
+        );
+    }
+}
+
+/// The modules of this crate that code names as `crate::x`. Comments do not count.
+fn used_modules(code: &str) -> Vec<String> {
+    let lines = code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    let code: Vec<_> = lines.collect();
+    let code = code.join("\n");
+    let mut used = Vec::new();
+    for (at, mark) in code.match_indices("crate::") {
+        if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '$') {
+            continue;
+        }
+        let rest = &code[at + mark.len()..];
+        let word = |text: &str| {
+            let end = text.find(|c: char| !c.is_alphanumeric() && c != '_');
+            text[..end.unwrap_or(text.len())].to_owned()
+        };
+        match rest.strip_prefix('{') {
+            None => used.push(word(rest)),
+            Some(list) => used.extend(heads(list).into_iter().map(|head| word(head.trim_start()))),
+        }
+    }
+    used
+}
+
+/// The items of a `{a, b::{c, d}}` whose brace has been opened.
+fn heads(list: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut heads) = (0, 0, Vec::new());
+    for (at, c) in list.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' | '}' if depth == 0 => {
+                heads.push(&list[start..at]);
+                start = at + 1;
+                if c == '}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    heads.retain(|head| !head.trim().is_empty());
+    heads
+}
+
+#[test]
+fn uses_are_found_in_whatever_form() {
+    let code = "use crate::jid::{Jid, Server};\n//! [x](crate::extract)\nuse crate::{\n    phone::{A, B},\n    retry,\n};\nlet x = crate::failure::clean(y); mycrate::z();";
+    assert_eq!(used_modules(code), ["jid", "phone", "retry", "failure"]);
+}
+
+#[test]
+fn imports_follow_the_direction() {
+    let row_of = |module: &str| ROWS.iter().position(|row| row.contains(&module));
+    for path in files("src")
+        .iter()
+        .filter(|path| path.extension() == Some("rs".as_ref()))
+    {
+        let own = path
+            .components()
+            .nth(1)
+            .unwrap()
+            .as_os_str()
+            .to_str()
+            .unwrap();
+        let own = own.strip_suffix(".rs").unwrap_or(own);
+        if own == "lib" {
+            continue;
+        }
+        let own_row = row_of(own).unwrap_or_else(|| panic!("give {own} its row in tests/tidy.rs"));
+        for used in used_modules(&read(path)) {
+            let path = path.display();
+            let row = row_of(&used).unwrap_or_else(|| {
+                panic!("{path}: `crate::{used}` is no module; name items by their module")
+            });
+            assert!(row <= own_row, "{path} uses {used}, which is below {own}");
+        }
+    }
+}
+
+#[test]
+fn files_can_be_read_in_one_sitting() {
+    for path in files("src") {
+        let lines = read(&path).lines().count();
+        assert!(lines <= MAX_LINES, "{} has {lines} lines", path.display());
+    }
+}

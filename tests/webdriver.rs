@@ -1,0 +1,340 @@
+//! Pages, guests and faults with real Chromium and ChromeDriver.
+#![cfg(all(feature = "testkit", feature = "webdriver", target_os = "linux"))]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fantoccini::wd::Capabilities;
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+use support::{Counted, Stage, alive, ms, options, until};
+use whatsapp_phone::extract::{ErrorKind, ExtractError, Extractor, PhoneExtractor};
+use whatsapp_phone::fantoccini;
+use whatsapp_phone::retry::RetryPolicy;
+use whatsapp_phone::source::Assurance::Unverified;
+use whatsapp_phone::source::webdriver::{DriverProcess, Page, Target, WebDriverSource};
+use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn};
+
+const LONG: Duration = Duration::from_secs(20);
+const SHORT: Duration = Duration::from_millis(1500);
+
+fn pid(client: &Client) -> u64 {
+    client.capabilities().unwrap()["goog:processID"]
+        .as_u64()
+        .unwrap()
+}
+
+/// A session that a caller has made himself.
+async fn callers_client(driver: &DriverProcess) -> Client {
+    let mut asked = Capabilities::new();
+    let args = json!({"args": ["--headless=new", "--no-sandbox"]});
+    asked.insert("goog:chromeOptions".into(), args);
+    let mut builder = ClientBuilder::new(HttpConnector::new());
+    builder
+        .capabilities(asked)
+        .connect(driver.url())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_callers_client_is_only_read() {
+    let stand_in = StandIn::start(Scenario::ready_after(Generation::Current, ms(300)))
+        .await
+        .unwrap();
+    let driver = DriverProcess::start().await.unwrap();
+    let client = callers_client(&driver).await;
+    client.goto(&stand_in.decoy_url()).await.unwrap();
+    let right = client.new_window(true).await.unwrap().handle;
+    let before = (
+        client.windows().await.unwrap(),
+        client.get_timeouts().await.unwrap(),
+    );
+
+    let page = Page::from_client(client.clone(), Target::at(stand_in.origin()).unwrap());
+    let policy = || RetryPolicy::builder().deadline(SHORT).build().unwrap();
+    let extractor = Extractor::builder()
+        .source(WebDriverSource::all(&page))
+        .policy(policy());
+    let extractor = extractor.build().unwrap();
+    // Its current window is the decoy: that is not switched away from, and not believed.
+    assert_eq!(
+        extractor.extract().await.unwrap_err().kind(),
+        ErrorKind::NotReady
+    );
+    assert_ne!(client.window().await.unwrap(), right);
+
+    client.switch_to_window(right.clone()).await.unwrap();
+    client.goto(&stand_in.url()).await.unwrap();
+    let found = extractor.extract().await.unwrap();
+    assert_eq!(found.phone.reveal(), "628110000041");
+    let after = (
+        client.windows().await.unwrap(),
+        client.get_timeouts().await.unwrap(),
+    );
+    assert_eq!(format!("{before:?}"), format!("{after:?}"));
+    assert_eq!(client.window().await.unwrap(), right);
+
+    // Letting the page go leaves the caller's session and windows alone.
+    drop((extractor, page));
+    assert_eq!(client.windows().await.unwrap().len(), 2);
+    client.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_of_ours_ends_with_its_last_clone_and_the_driver_goes_on() {
+    let stage = Stage::open(Scenario::ready(Generation::Current)).await;
+    let browser = pid(&stage.page.client());
+    let source = WebDriverSource::all(&stage.page);
+    let Stage {
+        stand_in,
+        page,
+        driver,
+    } = stage;
+    drop(page);
+    assert!(alive(browser), "a source still holds the page");
+    drop(source);
+    until("the browser ends with its page", || !alive(browser)).await;
+
+    let page = Page::open(&driver, options(&stand_in.url())).await.unwrap();
+    let browser = pid(&page.client());
+    page.close().await;
+    until("the browser ends when its page is closed", || {
+        !alive(browser)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_panic_in_the_host_ends_driver_and_browser() {
+    let (sent, received) = tokio::sync::oneshot::channel();
+    let host = tokio::spawn(async move {
+        let stage = Stage::open(Scenario::never()).await;
+        let ids = (u64::from(stage.driver.id()), pid(&stage.page.client()));
+        sent.send(ids).unwrap();
+        panic!("the host's own bug");
+    });
+    let (driver, browser) = received.await.unwrap();
+    assert!(host.await.unwrap_err().is_panic());
+    until("driver and browser end with their host", || {
+        !alive(driver) && !alive(browser)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_on_a_driver_elsewhere_is_ended_with_its_page() {
+    let stand_in = StandIn::start(Scenario::ready(Generation::Current))
+        .await
+        .unwrap();
+    let driver = DriverProcess::start().await.unwrap();
+    let page = Page::open_at(driver.url(), options(&stand_in.url()))
+        .await
+        .unwrap();
+    let browser = pid(&page.client());
+    let extractor = Extractor::builder()
+        .source(WebDriverSource::all(&page))
+        .build()
+        .unwrap();
+    assert_eq!(
+        extractor.extract().await.unwrap().phone.reveal(),
+        "628110000041"
+    );
+    drop((page, extractor));
+    until("the session ends with its page", || !alive(browser)).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_opened_says_why() {
+    let stand_in = StandIn::start(Scenario::never()).await.unwrap();
+    let url = stand_in.url();
+    let code = |error: ExtractError| (error.code(), error.attempts());
+    let misconfigured = ("misconfigured", 0);
+
+    let nobody = Page::open_at("http://127.0.0.1:9/", options(&url))
+        .await
+        .unwrap_err();
+    assert!(
+        nobody.message().contains("no WebDriver server answers at"),
+        "{nobody}"
+    );
+    assert_eq!(code(nobody.into()), misconfigured);
+    let not_a_url = Page::open_at("chromedriver", options(&url))
+        .await
+        .unwrap_err();
+    assert!(
+        not_a_url.message().contains("is no WebDriver URL"),
+        "{not_a_url}"
+    );
+    let not_a_driver = Page::open_at(&url, options(&url)).await.unwrap_err();
+    assert_eq!(code(not_a_driver.into()), misconfigured);
+
+    let driver = DriverProcess::start().await.unwrap();
+    let elsewhere = options(&url).target(Target::default());
+    let refused = Page::open(&driver, elsewhere).await.unwrap_err();
+    assert!(
+        refused.message().contains("the URL to open is not at"),
+        "{refused}"
+    );
+    let no_browser = options(&url).browser("/nonexistent/chromium");
+    let refused = Page::open(&driver, no_browser).await.unwrap_err();
+    assert_eq!(code(refused.into()), misconfigured);
+    let late = Page::open(&driver, options(&url).deadline(ms(1)))
+        .await
+        .unwrap_err();
+    assert_eq!(late.code(), Some("timeout"));
+
+    // A redirect to another origin is no page of ours.
+    let moved = StandIn::start(Scenario::never()).await.unwrap();
+    let away = whatsapp_phone::testkit::standin::Step::Navigate { url: moved.url() };
+    stand_in.set_scenario(Scenario::never().at(ms(0), away));
+    let page = Page::open(&driver, options(&url)).await;
+    if let Ok(page) = page {
+        let source = WebDriverSource::all(&page);
+        let extractor = Extractor::builder().source(source);
+        let policy = RetryPolicy::builder().deadline(SHORT).build().unwrap();
+        let error = extractor
+            .policy(policy)
+            .build()
+            .unwrap()
+            .extract()
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotReady);
+    }
+}
+
+/// Starts an extraction, does this to its browser, and gives back its error.
+async fn fault<F: Future<Output = ()>>(act: impl FnOnce(Client, u64, u64) -> F) -> ExtractError {
+    let stage = Stage::open(Scenario::never()).await;
+    let client = stage.page.client();
+    let (browser, driver) = (pid(&client), u64::from(stage.driver.id()));
+    let source = Counted::new(WebDriverSource::all(&stage.page));
+    let policy = RetryPolicy::builder().deadline(LONG).build().unwrap();
+    let extractor = Extractor::builder()
+        .source(source.clone())
+        .policy(policy)
+        .build()
+        .unwrap();
+    let act = async {
+        source.looks(2).await;
+        act(client, browser, driver).await;
+    };
+    let (outcome, ()) = tokio::join!(extractor.extract(), act);
+    let error = outcome.unwrap_err();
+    assert!(
+        error.elapsed() < LONG,
+        "{error}: ended by its deadline only"
+    );
+    error
+}
+
+async fn signal(signal: &str, pid: u64) {
+    assert!(
+        Command::new("kill")
+            .args([signal, &pid.to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+#[tokio::test]
+async fn a_tab_closed_by_its_owner_is_a_closed_page() {
+    let error = fault(|client, _, _| async move { client.close_window().await.unwrap() }).await;
+    assert!(
+        matches!(error.kind(), ErrorKind::PageClosed | ErrorKind::BrowserGone),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_killed_browser_is_a_browser_gone() {
+    let error = fault(|_, browser, _| signal("-KILL", browser)).await;
+    assert!(
+        matches!(error.kind(), ErrorKind::PageClosed | ErrorKind::BrowserGone),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_killed_driver_is_a_browser_gone() {
+    let error = fault(|_, _, driver| signal("-KILL", driver)).await;
+    assert_eq!(error.kind(), ErrorKind::BrowserGone, "{error:?}");
+}
+
+#[tokio::test]
+async fn a_crashed_tab_is_a_closed_page() {
+    let error = fault(|client, _, _| async move {
+        // The command itself is answered by the crash.
+        let _ = client.goto("chrome://crash").await;
+    });
+    let error = error.await;
+    assert_eq!(error.kind(), ErrorKind::PageClosed, "{error:?}");
+}
+
+#[tokio::test]
+async fn an_extraction_dropped_at_any_moment_leaves_the_driver_good() {
+    let stage = Stage::open(Scenario::never()).await;
+    for cut in [0, 1, 3, 10, 50, 200, 399, 401, 500, 900] {
+        let cut_short = tokio::time::timeout(ms(cut), stage.extract(Unverified, LONG)).await;
+        assert!(cut_short.is_err());
+    }
+    stage.reload(Scenario::ready(Generation::Current)).await;
+    let found = stage.extract(Unverified, LONG).await.unwrap();
+    assert_eq!(found.phone.reveal(), "628110000041");
+}
+
+#[tokio::test]
+async fn a_wait_leaves_nothing_behind_in_the_page() {
+    let stage = Stage::open(Scenario::never()).await;
+    let traces = || async {
+        let script = "const names = []; for (const name in window) if (!name.startsWith('cdc_')) names.push(name);
+            const socket = window.require('WAWebSocketModel').Socket;
+            const own = Object.getOwnPropertyDescriptor(Storage.prototype, 'setItem');
+            return [names, Object.keys(localStorage), String(own.value), own.writable, own.enumerable,
+                own.configurable, Object.values(socket._events ?? {}).flat().length];";
+        stage.page.client().execute(script, vec![]).await.unwrap()
+    };
+    let before = traces().await;
+    assert!(before.to_string().contains("[native code]"));
+    // Ended by its deadline, and cut short in mid-slice.
+    stage.extract(Unverified, SHORT).await.unwrap_err();
+    assert_eq!(traces().await, before);
+    let _ = tokio::time::timeout(ms(650), stage.extract(Unverified, LONG)).await;
+    assert_eq!(traces().await, before);
+}
+
+#[tokio::test]
+async fn sources_of_many_pages_on_one_driver_do_not_meet() {
+    let driver = Arc::new(DriverProcess::start().await.unwrap());
+    let sessions = (0..6_u64).map(|n| {
+        let driver = Arc::clone(&driver);
+        tokio::spawn(async move {
+            let number = format!("62811000004{n}@c.us");
+            let scenario = Scenario::new(Generation::Current);
+            let scenario = scenario
+                .at(
+                    ms(200 * n),
+                    whatsapp_phone::testkit::standin::Step::me(&number),
+                )
+                .at(
+                    ms(200 * n),
+                    whatsapp_phone::testkit::standin::Step::connected(),
+                );
+            let stand_in = StandIn::start(scenario).await.unwrap();
+            let page = Page::open(&driver, options(&stand_in.url())).await.unwrap();
+            let extractor = Extractor::builder().source(WebDriverSource::all(&page));
+            let found = extractor.build().unwrap().extract().await.unwrap();
+            assert_eq!(found.phone.reveal(), format!("62811000004{n}"));
+        })
+    });
+    for session in sessions.collect::<Vec<_>>() {
+        session.await.unwrap();
+    }
+}
