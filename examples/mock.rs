@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[command(version)]
 struct Args {
     /// When the number becomes readable, counted from the start
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = up_to_a_day)]
     after: Duration,
     /// How to look: like the reference system, or as early as can be
     #[arg(long, value_enum, default_value = "eager")]
@@ -36,6 +36,14 @@ struct Args {
 enum Policy {
     Classic,
     Eager,
+}
+
+fn up_to_a_day(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if time > Duration::from_secs(24 * 60 * 60) => Err("at most 24h".to_owned()),
+        Ok(time) => Ok(time),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 #[tokio::main]

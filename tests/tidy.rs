@@ -2,6 +2,7 @@
 //! follow the one direction that the crate's front page states.
 //!
 //! Everything here reads files as text, so it holds whatever the features.
+#![allow(clippy::unwrap_used)] // helpers of tests: clippy spares only the tests themselves
 
 use std::fs;
 use std::path::{Path, PathBuf};

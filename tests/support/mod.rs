@@ -1,6 +1,8 @@
 //! What the tests with a real browser share. A missing browser fails them, with the install line.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub(crate) mod chrome;
+
 use std::sync::Arc;
 use std::time::Duration;
 

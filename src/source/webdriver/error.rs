@@ -12,6 +12,9 @@ pub(super) const MISCONFIGURED: &str = "misconfigured";
 /// Code for a driver that has gone in the middle of things.
 pub(super) const CONNECTION_LOST: &str = "connection lost";
 
+/// Code for a page that is not where it should be.
+pub(super) const WRONG_ORIGIN: &str = "wrong origin";
+
 /// A failed command.
 #[must_use]
 pub(super) fn command(error: &CmdError) -> ProtocolFailure {

@@ -8,7 +8,10 @@
 //! Every reader of the table is asked in one round trip; what they say is judged in Rust, without
 //! the page. What is read of a page is bounded in size whatever the page does.
 
+mod attach;
+mod connector;
 mod decide;
+mod devtools;
 mod driver;
 mod envelope;
 mod error;
@@ -16,6 +19,7 @@ mod open;
 mod page;
 mod probe;
 mod readers;
+mod session;
 mod target;
 
 use std::time::Duration;
@@ -23,6 +27,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
+pub use self::attach::AttachOptions;
+pub use self::devtools::DebuggerAddress;
 pub use self::driver::{DriverProcess, DriverProcessBuilder};
 pub use self::open::OpenOptions;
 pub use self::page::Page;

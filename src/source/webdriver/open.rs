@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fantoccini::wd::Capabilities;
-use fantoccini::{Client, ClientBuilder};
+use fantoccini::Client;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use super::driver::OwnedBrowser;
-use super::error::{MISCONFIGURED, command, new_session};
-use super::page::{Page, SCRIPT_TIMEOUT};
+use super::error::{MISCONFIGURED, command};
+use super::page::Page;
+use super::session::{Session, apart};
 use super::target::Target;
 use crate::failure::{ProtocolFailure, Site};
 
@@ -83,26 +82,13 @@ impl OpenOptions {
         self
     }
 
-    /// Opens in a task of its own, so that what was started is ended also when nobody waits any
-    /// more: the page is then dropped there.
+    /// Opens apart from the caller.
     pub(super) async fn start(
         self,
         webdriver: String,
         adopt: impl FnOnce(&Client) -> Result<Option<OwnedBrowser>, ProtocolFailure> + Send + 'static,
     ) -> Result<Page, ProtocolFailure> {
-        let deadline = self.deadline;
-        let opening = tokio::spawn(self.run(webdriver, adopt));
-        match timeout(deadline, opening).await {
-            Ok(Ok(page)) => page,
-            Ok(Err(_)) => Err(failure("opening the page panicked; this is a bug")),
-            Err(_) => {
-                let text = format!(
-                    "the page was not open after {}",
-                    humantime::format_duration(deadline)
-                );
-                Err(failure(text).with_code("timeout"))
-            }
-        }
+        apart(self.deadline, self.run(webdriver, adopt)).await
     }
 
     async fn run(
@@ -118,22 +104,18 @@ impl OpenOptions {
             );
             return Err(failure(text).with_code(MISCONFIGURED));
         }
-        let client = connect(&webdriver, self.capabilities()).await?;
+        let (session, wire) = Session::create(webdriver, self.chrome_options()).await?;
         // From here on whatever fails drops a page of ours, and with it session and browser.
-        let session = Session::new(webdriver, &client).await?;
-        let page = match adopt(&client) {
-            Ok(browser) => Page::new(client.clone(), self.target.clone(), Some(session), browser),
-            Err(failure) => {
-                drop(Page::new(client, self.target, Some(session), None));
-                return Err(failure);
-            }
-        };
+        let client = wire.client();
+        let browser = adopt(&client);
+        let page = Page::new(wire, self.target.clone(), Some(session), None);
+        page.owns(browser?);
         client.goto(url).await.map_err(|error| command(&error))?;
         self.target.select(&client).await?;
         Ok(page)
     }
 
-    fn capabilities(&self) -> Capabilities {
+    fn chrome_options(&self) -> Value {
         let mut args = self.browser_args.clone();
         if self.is_headless {
             args.push("--headless=new".into());
@@ -142,69 +124,8 @@ impl OpenOptions {
         if let Some(browser) = &self.browser {
             chrome["binary"] = browser.to_string_lossy().into();
         }
-        // Dialogs are the page's and its user's business. An eager load does not wait for images.
-        let Value::Object(capabilities) = json!({
-            "goog:chromeOptions": chrome,
-            "unhandledPromptBehavior": "ignore",
-            "pageLoadStrategy": "eager",
-            "timeouts": { "script": SCRIPT_TIMEOUT.as_millis() },
-        }) else {
-            return Capabilities::new();
-        };
-        capabilities
+        chrome
     }
-}
-
-/// A session of ours on a WebDriver server.
-#[derive(Debug)]
-pub(super) struct Session {
-    webdriver: String,
-    id: String,
-}
-
-impl Session {
-    async fn new(webdriver: String, client: &Client) -> Result<Self, ProtocolFailure> {
-        let id = client.session_id().await.map_err(|error| command(&error))?;
-        let id = id.ok_or_else(|| failure("the WebDriver server gave no session id"))?;
-        // Ending the session is the page's work: a client that is replaced must not do it.
-        client.persist().await.map_err(|error| command(&error))?;
-        Ok(Self { webdriver, id })
-    }
-
-    /// Another client for the same session, over a connection of its own.
-    pub(super) async fn reconnect(&self) -> Result<Client, ProtocolFailure> {
-        let client = Client::with_existing_session(&self.webdriver, &self.id, connector()?).await;
-        let client = client.map_err(|error| new_session(&error, &self.webdriver))?;
-        client.persist().await.map_err(|error| command(&error))?;
-        Ok(client)
-    }
-}
-
-async fn connect(webdriver: &str, capabilities: Capabilities) -> Result<Client, ProtocolFailure> {
-    let client = ClientBuilder::new(connector()?)
-        .capabilities(capabilities)
-        .connect(webdriver)
-        .await;
-    client.map_err(|error| new_session(&error, webdriver))
-}
-
-#[cfg(not(feature = "webdriver-rustls"))]
-#[allow(clippy::unnecessary_wraps)] // the other one can fail
-fn connector() -> Result<hyper_util::client::legacy::connect::HttpConnector, ProtocolFailure> {
-    Ok(hyper_util::client::legacy::connect::HttpConnector::new())
-}
-
-#[cfg(feature = "webdriver-rustls")]
-fn connector() -> Result<
-    hyper_rustls::HttpsConnector<hyper_util::client::legacy::connect::HttpConnector>,
-    ProtocolFailure,
-> {
-    let roots = hyper_rustls::HttpsConnectorBuilder::new().with_native_roots();
-    let builder = roots.map_err(|error| {
-        failure(format!("the system's certificates cannot be read: {error}"))
-            .with_code(MISCONFIGURED)
-    })?;
-    Ok(builder.https_or_http().enable_http1().build())
 }
 
 fn failure(text: impl AsRef<str>) -> ProtocolFailure {

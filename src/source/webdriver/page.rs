@@ -13,22 +13,23 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::attach::{AttachOptions, Visit};
+use super::devtools::DebuggerAddress;
 use super::driver::{DriverProcess, OwnedBrowser};
-use super::envelope::Envelope;
-use super::error::{MISCONFIGURED, command};
-use super::open::{OpenOptions, Session};
-use super::probe::{PROBE, WATCH};
+use super::envelope::{Envelope, NO_ANSWER};
+use super::error::{MISCONFIGURED, WRONG_ORIGIN, command};
+use super::open::OpenOptions;
+use super::probe::{Scripts, TIDY};
+use super::session::{Session, Wire};
 use super::target::Target;
 use crate::failure::{ProtocolFailure, Site};
 
 /// Longest time that the end of a session of ours is given before it is left to itself.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Longest slice of a wait: for so long at most the driver is not free for another command. A
-/// session of ours has the script timeout [`SCRIPT_TIMEOUT`], so that a slice also ends where the
-/// page's own timers do not.
+/// Longest slice of a wait: for so long at most the driver is not free for another command. Shorter
+/// than the script timeout of a session, which ends a slice where the page's own timers do not.
 const SLICE: Duration = Duration::from_millis(400);
-pub(super) const SCRIPT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Pause between the looks within a slice, which find what no event tells.
 const PACE: Duration = Duration::from_millis(25);
@@ -43,8 +44,11 @@ const MISTRUST: Duration = Duration::from_secs(5);
 /// clone; all clones and all their sources share one WebDriver session, and looks that come
 /// together share one round trip.
 ///
-/// A page from [`open`](Self::open) is ours: dropping its last clone ends its browser. A page from
-/// [`from_client`](Self::from_client) is the caller's and is only ever read.
+/// | made by | whose browser | when the last clone is dropped |
+/// |---|---|---|
+/// | [`open`](Self::open), [`open_at`](Self::open_at) | ours | the browser ends |
+/// | [`attach`](Self::attach), [`attach_at`](Self::attach_at) | somebody else's | only our session with it ends; no window is closed |
+/// | [`from_client`](Self::from_client) | the caller's, and the session too | nothing |
 #[derive(Clone)]
 pub struct Page(Arc<Inner>);
 
@@ -64,9 +68,11 @@ struct UnderWay {
 
 struct Inner {
     target: Target,
-    client: Mutex<Client>,
+    wire: Mutex<Wire>,
     /// The session, where it is ours to end and to reconnect.
     session: Option<Session>,
+    /// Whose guest we are, where the browser is somebody else's.
+    visit: Option<Visit>,
     browser: Mutex<Option<OwnedBrowser>>,
     /// A command is under way. Still true when a look begins: that command was given up.
     is_busy: AtomicBool,
@@ -116,6 +122,47 @@ impl Page {
         options.start(webdriver.to_owned(), |_| Ok(None)).await
     }
 
+    /// Joins a Chrome that somebody else started and still drives, for instance with Puppeteer,
+    /// through a ChromeDriver of ours. The tab is found without touching the others, and is switched
+    /// to only if it is not the driver's current one already. Nothing of ours stays in its page: the
+    /// `cdc_*` globals that ChromeDriver puts there are taken out, dialogs are left alone.
+    ///
+    /// When the tab is closed or moves to another origin, and another one has come up at the
+    /// target's origin, that one is read from then on.
+    ///
+    /// What ChromeDriver does and we cannot avoid: it marks the other tabs with its `cdc_*` globals,
+    /// and brings a background tab to the front when it has to switch to it.
+    ///
+    /// Runs in a task of its own, since a crashed tab can hold ChromeDriver for 90 seconds.
+    ///
+    /// # Errors
+    ///
+    /// Code `misconfigured` when no Chrome answers at the address (told within two seconds) or none
+    /// of its tabs matches; `ambiguous_tab` when several do; `timeout` when the deadline is over;
+    /// else what the driver said.
+    pub async fn attach(
+        driver: &DriverProcess,
+        address: DebuggerAddress,
+        options: AttachOptions,
+    ) -> Result<Self, ProtocolFailure> {
+        options.start(driver.url().to_owned(), address).await
+    }
+
+    /// [`attach`](Self::attach) through a WebDriver server that runs elsewhere. The address is as
+    /// that server sees it; where the server is not on this machine, only it can find the tab, by
+    /// switching to each in turn.
+    ///
+    /// # Errors
+    ///
+    /// As [`attach`](Self::attach); code `misconfigured` also when no WebDriver server answers.
+    pub async fn attach_at(
+        webdriver: &str,
+        address: DebuggerAddress,
+        options: AttachOptions,
+    ) -> Result<Self, ProtocolFailure> {
+        options.start(webdriver.to_owned(), address).await
+    }
+
     /// Reads the current window of a client of the caller's. Never switches, navigates, closes or
     /// changes time-outs; and as long as the window is not at the target's origin, never believes
     /// it.
@@ -123,41 +170,55 @@ impl Page {
     /// Leave the client's current window alone while sources read this page.
     #[must_use]
     pub fn from_client(client: Client, target: Target) -> Self {
-        Self::new(client, target, None, None)
+        Self::new(client.into(), target, None, None)
     }
 
     pub(super) fn new(
-        client: Client,
+        wire: Wire,
         target: Target,
         session: Option<Session>,
-        browser: Option<OwnedBrowser>,
+        visit: Option<Visit>,
     ) -> Self {
         Self(Arc::new(Inner {
             target,
-            client: Mutex::new(client),
+            wire: Mutex::new(wire),
             session,
-            browser: Mutex::new(browser),
+            visit,
+            browser: Mutex::default(),
             is_busy: AtomicBool::new(false),
             under_way: Mutex::default(),
         }))
     }
 
-    /// Ends a session of ours: lets the browser close, for five seconds at most, and ends it by
-    /// force if it has not. A caller's client is only let go. Other clones of this page, and their
-    /// sources, can read nothing from then on.
+    /// From now on the browser ends with the page.
+    pub(super) fn owns(&self, browser: Option<OwnedBrowser>) {
+        *lock(&self.0.browser) = browser;
+    }
+
+    /// Takes out what the driver put into the page of our host.
+    pub(super) async fn tidy(&self) -> Result<(), ProtocolFailure> {
+        let tidied = self.client().execute(TIDY, Vec::new()).await;
+        tidied.map(drop).map_err(|error| command(&error))
+    }
+
+    /// Ends a session of ours, and the browser if it is ours too: lets it close, for five seconds at
+    /// most, and ends it by force if it has not. A caller's client is only let go. Other clones of
+    /// this page, and their sources, can read nothing from then on.
     pub async fn close(self) {
-        if self.0.session.is_some() {
-            let client = lock(&self.0.client).clone();
-            let _ = timeout(FAREWELL, client.close()).await;
+        if let Some(farewell) = self.0.farewell() {
+            let _ = timeout(FAREWELL, farewell).await;
             drop(lock(&self.0.browser).take());
         }
     }
 
-    /// The page's WebDriver client, for whatever the caller wants to do with a page of ours:
-    /// take a screenshot, show the QR code. Commands of one session run one at a time.
+    /// The page's WebDriver client, for whatever the caller wants to do with a page of ours: take a
+    /// screenshot, show the QR code. Commands of one session run one at a time. Take it anew for
+    /// each use: when a look is given up, it ends and another one takes its place.
+    ///
+    /// After [`close`](Self::close) every command fails.
     #[must_use]
     pub fn client(&self) -> Client {
-        lock(&self.0.client).clone()
+        self.0.client()
     }
 
     /// Which tab this is.
@@ -239,12 +300,24 @@ fn current(flight: &WeakFlight) -> Option<Flight> {
 
 impl Inner {
     async fn look(&self) -> Answer {
+        match self.probe().await {
+            Err(failure) => match self.moved(&failure).await {
+                true => self.probe().await,
+                false => Err(failure),
+            },
+            answer => answer,
+        }
+    }
+
+    /// One round trip.
+    async fn probe(&self) -> Answer {
+        let script = &self.scripts().probe;
         let client = self.fresh_client().await?;
         self.is_busy.store(true, Ordering::Relaxed);
-        let mut answer = client.execute(&PROBE, Vec::new()).await;
+        let mut answer = client.execute(script, Vec::new()).await;
         if matches!(answer, Ok(Value::Null)) {
             // The first command after a tab has closed gives null; the next one tells.
-            answer = client.execute(&PROBE, Vec::new()).await;
+            answer = client.execute(script, Vec::new()).await;
         }
         self.is_busy.store(false, Ordering::Relaxed);
         self.read(answer.map_err(|error| command(&error))?)
@@ -255,17 +328,17 @@ impl Inner {
         let millis = |time: Duration| json!(time.as_secs_f64() * 1000.0);
         let arguments = vec![json!(known.mark), millis(length), millis(PACE)];
         self.is_busy.store(true, Ordering::Relaxed);
-        let answer = client.execute_async(&WATCH, arguments).await;
+        let answer = client.execute_async(&self.scripts().watch, arguments).await;
         self.is_busy.store(false, Ordering::Relaxed);
         match answer {
-            Ok(Value::Null) => self.look().await,
-            Ok(answer) => self.read(answer),
+            Ok(answer) if !answer.is_null() => self.read(answer),
             // The page was left, or its timers do not run: it is hidden, busy, or has replaced them.
             Err(error) if error.is_script_timeout() => {
                 lock(&self.under_way).mistrusted_until = Some(Instant::now() + MISTRUST);
                 self.look().await
             }
-            Err(error) => Err(command(&error)),
+            // Whatever ended it, a look can tell more of what is there now.
+            Ok(_) | Err(_) => self.look().await,
         }
     }
 
@@ -280,9 +353,33 @@ impl Inner {
                 "the page is not at {} now; it may be loading, or has moved",
                 self.target.origin()
             );
-            return Err(ProtocolFailure::new(Site::Script, text).with_code("wrong origin"));
+            return Err(ProtocolFailure::new(Site::Script, text).with_code(WRONG_ORIGIN));
         }
         Ok(Arc::new(envelope))
+    }
+
+    /// Whether a guest's tab is gone, and another one in its place has been turned to.
+    async fn moved(&self, failure: &ProtocolFailure) -> bool {
+        let is_gone = matches!(
+            failure.code(),
+            Some("no such window" | WRONG_ORIGIN | NO_ANSWER)
+        );
+        match &self.visit {
+            Some(visit) if is_gone => visit.select(&self.client()).await.is_ok(),
+            _ => false,
+        }
+    }
+
+    fn scripts(&self) -> &'static Scripts {
+        if self.visit.is_some() {
+            Scripts::TIDY
+        } else {
+            Scripts::PLAIN
+        }
+    }
+
+    fn client(&self) -> Client {
+        lock(&self.wire).client()
     }
 
     /// The client; a new one in place of one whose last command was given up, where the session is
@@ -290,10 +387,25 @@ impl Inner {
     async fn fresh_client(&self) -> Result<Client, ProtocolFailure> {
         let was_given_up = self.is_busy.swap(false, Ordering::Relaxed);
         if let Some(session) = self.session.as_ref().filter(|_| was_given_up) {
-            let client = session.reconnect().await?;
-            *lock(&self.client) = client;
+            let wire = session.reconnect().await?;
+            *lock(&self.wire) = wire;
         }
-        Ok(lock(&self.client).clone())
+        Ok(self.client())
+    }
+
+    /// Ends the session, if it is ours; for the caller to give it time.
+    fn farewell(&self) -> Option<impl Future<Output = ()> + use<>> {
+        self.session.as_ref()?;
+        let wire = lock(&self.wire).clone();
+        let is_visit = self.visit.is_some();
+        Some(async move {
+            // The wire is held until the end: it would cut these commands short.
+            let client = wire.client();
+            if is_visit {
+                let _ = client.execute(TIDY, Vec::new()).await;
+            }
+            let _ = client.close().await;
+        })
     }
 }
 
@@ -301,11 +413,10 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // The browser first: a session with a stuck page would not end otherwise.
         drop(lock(&self.browser).take());
-        if self.session.is_some()
-            && let Ok(runtime) = Handle::try_current()
+        if let Ok(runtime) = Handle::try_current()
+            && let Some(farewell) = self.farewell()
         {
-            let client = lock(&self.client).clone();
-            runtime.spawn(timeout(FAREWELL, client.close()));
+            runtime.spawn(timeout(FAREWELL, farewell));
         }
     }
 }

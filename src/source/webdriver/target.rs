@@ -3,7 +3,7 @@
 use std::fmt;
 
 use fantoccini::Client;
-use url::Url;
+use url::{Host, Url};
 
 use super::error::{MISCONFIGURED, command};
 use crate::failure::{ProtocolFailure, Site};
@@ -71,12 +71,22 @@ impl Target {
         &self.origin
     }
 
-    fn matches(&self, url: &str) -> bool {
+    pub(super) fn matches(&self, url: &str) -> bool {
         origin_of(url).as_deref() == Some(&*self.origin)
             && self
                 .url_contains
                 .as_deref()
                 .is_none_or(|text| url.contains(text))
+    }
+
+    /// Whether this URL's host is this machine itself.
+    pub(super) fn is_on_this_machine(url: &str) -> bool {
+        match Url::parse(url).ok().as_ref().and_then(Url::host) {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
     }
 
     /// Switches to the one tab that matches. Only for a session of ours: looking at a tab's URL
@@ -107,13 +117,13 @@ impl Target {
         }
     }
 
-    fn none(&self, tabs: usize) -> ProtocolFailure {
+    pub(super) fn none(&self, tabs: usize) -> ProtocolFailure {
         let text =
             format!("none of {tabs} tabs is at {self}; has the page moved to another origin?");
         ProtocolFailure::new(Site::WebDriverCommand, text).with_code(MISCONFIGURED)
     }
 
-    fn several(&self, count: usize) -> ProtocolFailure {
+    pub(super) fn several(&self, count: usize) -> ProtocolFailure {
         let text =
             format!("{count} tabs are at {self}; close the others or narrow by a text of the URL");
         ProtocolFailure::new(Site::WebDriverCommand, text).with_code(AMBIGUOUS)

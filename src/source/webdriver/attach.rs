@@ -1,0 +1,185 @@
+//! [`AttachOptions`]: joining a Chrome that somebody else started and still drives.
+
+use std::time::Duration;
+
+use fantoccini::Client;
+use fantoccini::wd::WindowHandle;
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::devtools::{DebuggerAddress, Tab};
+use super::error::command;
+use super::page::Page;
+use super::session::{Session, apart};
+use super::target::Target;
+use crate::failure::ProtocolFailure;
+
+/// How often the tabs are listed while none matches.
+const PACE: Duration = Duration::from_millis(100);
+
+/// How [`Page::attach`] joins a running Chrome. `Default` looks for the one tab at
+/// `https://web.whatsapp.com`, within 10 seconds.
+///
+/// ```
+/// use whatsapp_phone::source::webdriver::AttachOptions;
+///
+/// // Puppeteer: `page.target()._targetId`; CDP: `targetId`.
+/// let options = AttachOptions::default().tab("5E0A0F5B3C2B4A7E9D1F");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "options do nothing until a page is attached with them"]
+pub struct AttachOptions {
+    target: Target,
+    tab: Option<String>,
+    deadline: Duration,
+}
+
+impl Default for AttachOptions {
+    fn default() -> Self {
+        Self {
+            target: Target::default(),
+            tab: None,
+            deadline: Duration::from_secs(10),
+        }
+    }
+}
+
+impl AttachOptions {
+    /// Which page is meant. Default: the one at `https://web.whatsapp.com`.
+    pub fn target(mut self, target: Target) -> Self {
+        self.target = target;
+        self
+    }
+
+    /// The very tab that is meant, by its WebDriver window handle, which is also its DevTools target
+    /// id. It still has to be at the target's origin. Default: the one tab that is.
+    pub fn tab(mut self, id: impl Into<String>) -> Self {
+        self.tab = Some(id.into());
+        self
+    }
+
+    /// How long attaching may take in all; half of it is given to waiting for a tab that is not
+    /// there yet. Default: 10 s.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    pub(super) async fn start(
+        self,
+        webdriver: String,
+        address: DebuggerAddress,
+    ) -> Result<Page, ProtocolFailure> {
+        apart(self.deadline, self.run(webdriver, address)).await
+    }
+
+    async fn run(
+        self,
+        webdriver: String,
+        address: DebuggerAddress,
+    ) -> Result<Page, ProtocolFailure> {
+        // A driver elsewhere may see a Chrome that this machine does not.
+        let is_near = Target::is_on_this_machine(&webdriver);
+        if is_near {
+            address.check().await?;
+        }
+        let visit = Visit {
+            target: self.target,
+            tab: self.tab,
+            address: is_near.then(|| address.clone()),
+        };
+        visit
+            .wait_for_tab(Instant::now() + self.deadline / 2)
+            .await?;
+        let chrome = json!({ "debuggerAddress": address.to_string() });
+        let (session, wire) = Session::create(webdriver, chrome).await?;
+        let client = wire.client();
+        let page = Page::new(
+            wire,
+            visit.target.clone(),
+            Some(session),
+            Some(visit.clone()),
+        );
+        visit.select(&client).await?;
+        page.tidy().await?;
+        Ok(page)
+    }
+}
+
+/// Which tab of somebody's Chrome is read, and how it is found without a stir.
+#[derive(Clone, Debug)]
+pub(super) struct Visit {
+    target: Target,
+    tab: Option<String>,
+    /// `None` where only the driver can reach that Chrome.
+    address: Option<DebuggerAddress>,
+}
+
+impl Visit {
+    async fn wait_for_tab(&self, until: Instant) -> Result<(), ProtocolFailure> {
+        let Some(address) = &self.address else {
+            return Ok(());
+        };
+        loop {
+            match self.pick(address.tabs().await?) {
+                Err(Pick::None(_)) if Instant::now() < until => sleep(PACE).await,
+                Err(reason) => return Err(reason.failure(&self.target)),
+                Ok(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// Makes the right tab the session's current one; does nothing where it is that already, since
+    /// ChromeDriver brings to the front what it switches to.
+    pub(super) async fn select(&self, client: &Client) -> Result<(), ProtocolFailure> {
+        let Some(address) = &self.address else {
+            return self.target.select(client).await;
+        };
+        let id = self
+            .pick(address.tabs().await?)
+            .map_err(|reason| reason.failure(&self.target))?;
+        let is_current = client
+            .window()
+            .await
+            .is_ok_and(|current| String::from(current) == id);
+        if is_current {
+            return Ok(());
+        }
+        let Ok(handle) = WindowHandle::try_from(id) else {
+            return Err(Pick::None(0).failure(&self.target));
+        };
+        client
+            .switch_to_window(handle)
+            .await
+            .map_err(|error| command(&error))
+    }
+
+    fn pick(&self, tabs: Vec<Tab>) -> Result<String, Pick> {
+        let all = tabs.len();
+        let is_named = |tab: &Tab| self.tab.as_ref().is_none_or(|id| *id == tab.id);
+        let mut matching: Vec<_> = tabs
+            .into_iter()
+            .filter(|tab| is_named(tab) && self.target.matches(&tab.url))
+            .collect();
+        match (matching.pop(), matching.len()) {
+            (None, _) => Err(Pick::None(all)),
+            (Some(one), 0) => Ok(one.id),
+            (Some(_), others) => Err(Pick::Several(others + 1)),
+        }
+    }
+}
+
+/// Why there is no one tab.
+enum Pick {
+    None(usize),
+    Several(usize),
+}
+
+impl Pick {
+    fn failure(&self, target: &Target) -> ProtocolFailure {
+        match self {
+            Self::None(tabs) => target.none(*tabs),
+            Self::Several(tabs) => target.several(*tabs),
+        }
+    }
+}

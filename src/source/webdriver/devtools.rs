@@ -1,0 +1,227 @@
+//! [`DebuggerAddress`]: where a running Chrome listens for debuggers, and which tabs it has.
+
+use std::fmt;
+use std::io::Read;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::connector::Connector;
+use super::error::MISCONFIGURED;
+use crate::failure::{ProtocolFailure, Site};
+
+/// How long Chrome may take to answer what needs no page.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Longest list of tabs that is read.
+const MAX_LIST: usize = 4 << 20;
+
+/// The debugging address of a running Chrome: `HOST:PORT`.
+///
+/// Chrome has one when it was started with `--remote-debugging-port`, as Puppeteer does: there it is
+/// the host and port of `browser.wsEndpoint()`, or stands in the profile
+/// ([`from_user_data_dir`](Self::from_user_data_dir)).
+///
+/// ```
+/// use whatsapp_phone::source::webdriver::DebuggerAddress;
+///
+/// let address: DebuggerAddress = "127.0.0.1:9222".parse()?;
+/// assert_eq!(address.to_string(), "127.0.0.1:9222");
+/// assert!("9222".parse::<DebuggerAddress>().is_err());
+/// # Ok::<(), whatsapp_phone::failure::ProtocolFailure>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DebuggerAddress(String);
+
+impl DebuggerAddress {
+    /// The address of the Chrome that uses this profile directory, from the file
+    /// `DevToolsActivePort` that it writes there.
+    ///
+    /// # Errors
+    ///
+    /// Code `misconfigured` when there is no such file, or its first line is no port.
+    pub fn from_user_data_dir(directory: impl AsRef<Path>) -> Result<Self, ProtocolFailure> {
+        let file = directory.as_ref().join("DevToolsActivePort");
+        let refused = |what: &str| {
+            let text = format!(
+                "`{}` {what}; is a Chrome with remote debugging using this profile?",
+                file.display()
+            );
+            misconfigured(text)
+        };
+        let mut text = String::new();
+        std::fs::File::open(&file)
+            .and_then(|file| file.take(256).read_to_string(&mut text))
+            .map_err(|error| {
+                refused("cannot be read")
+                    .caused_by(ProtocolFailure::from_error(Site::Unknown, &error))
+            })?;
+        let port = text
+            .lines()
+            .next()
+            .and_then(|line| line.trim().parse::<u16>().ok());
+        match port {
+            Some(port) if port > 0 => Ok(Self(format!("127.0.0.1:{port}"))),
+            _ => Err(refused("names no port")),
+        }
+    }
+
+    /// Fails in time where nothing listens, or something that is no Chrome: ChromeDriver itself
+    /// would try for a minute.
+    pub(super) async fn check(&self) -> Result<(), ProtocolFailure> {
+        #[derive(Deserialize)]
+        struct Version {
+            #[serde(rename = "Browser")]
+            _browser: String,
+        }
+        self.get::<Version>("json/version").await.map(drop)
+    }
+
+    /// The tabs, told without touching any of them.
+    pub(super) async fn tabs(&self) -> Result<Vec<Tab>, ProtocolFailure> {
+        let mut tabs: Vec<Tab> = self.get("json/list").await?;
+        tabs.retain(|tab| tab.kind == "page");
+        Ok(tabs)
+    }
+
+    async fn get<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Result<T, ProtocolFailure> {
+        let answer = timeout(PATIENCE, self.ask(path))
+            .await
+            .unwrap_or_else(|_| Err(self.no_chrome("did not answer in time")))?;
+        serde_json::from_slice(&answer).map_err(|_| self.no_chrome("answers, but not like one"))
+    }
+
+    async fn ask(&self, path: &str) -> Result<Vec<u8>, ProtocolFailure> {
+        let (connector, _lifeline) = Connector::new();
+        let client: Client<_, Empty<&[u8]>> =
+            Client::builder(TokioExecutor::new()).build(connector);
+        let url = format!("http://{self}/{path}")
+            .parse()
+            .map_err(|_| self.no_chrome("is no address"))?;
+        let answer = client.get(url).await.map_err(|error| {
+            let text = format!(
+                "nothing answers at {self}; start Chrome with --remote-debugging-port, or take the \
+                 port from the file DevToolsActivePort in its profile"
+            );
+            misconfigured(text).caused_by(ProtocolFailure::from_error(Site::Cdp, &error))
+        })?;
+        let body = Limited::new(answer.into_body(), MAX_LIST).collect().await;
+        Ok(body
+            .map_err(|_| self.no_chrome("broke off, or answers without end"))?
+            .to_bytes()
+            .into())
+    }
+
+    fn no_chrome(&self, what: &str) -> ProtocolFailure {
+        misconfigured(format!(
+            "{self} {what}; it must be a Chrome with remote debugging"
+        ))
+    }
+}
+
+/// A tab, as Chrome lists it. Its id is also its WebDriver window handle.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Tab {
+    pub(super) id: String,
+    pub(super) url: String,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+impl FromStr for DebuggerAddress {
+    type Err = ProtocolFailure;
+
+    /// Reads `HOST:PORT`; an IPv6 host stands in brackets.
+    fn from_str(text: &str) -> Result<Self, ProtocolFailure> {
+        let is_address = text.rsplit_once(':').is_some_and(|(host, port)| {
+            let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+            let bare = host
+                .strip_prefix('[')
+                .and_then(|host| host.strip_suffix(']'));
+            let is_host = match bare {
+                Some(v6) => v6.parse::<std::net::Ipv6Addr>().is_ok(),
+                None => !host.is_empty() && host.chars().all(is_host),
+            };
+            is_host
+                && port.bytes().all(|b| b.is_ascii_digit())
+                && port.parse::<u16>().is_ok_and(|port| port > 0)
+        });
+        if !is_address {
+            return Err(misconfigured(
+                "a debugging address is HOST:PORT, for instance 127.0.0.1:9222",
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for DebuggerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn misconfigured(text: impl AsRef<str>) -> ProtocolFailure {
+    ProtocolFailure::new(Site::Cdp, text).with_code(MISCONFIGURED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_host_and_port() {
+        for good in [
+            "127.0.0.1:9222",
+            "localhost:1",
+            "chrome-7.local:65535",
+            "[::1]:9222",
+        ] {
+            assert_eq!(good.parse::<DebuggerAddress>().unwrap().to_string(), good);
+        }
+        for bad in [
+            "",
+            ":9222",
+            "9222",
+            "host",
+            "host:",
+            "host:0",
+            "host:65536",
+            "host:+1",
+            "::1:9222",
+            "http://h:1",
+            "h:1/x",
+            "[x]:1",
+        ] {
+            let error = bad.parse::<DebuggerAddress>().unwrap_err();
+            assert_eq!(error.code(), Some(MISCONFIGURED), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_profile_names_its_port_or_says_why_not() {
+        let profile = tempfile::tempdir().unwrap();
+        let read = || DebuggerAddress::from_user_data_dir(profile.path());
+        assert!(read().unwrap_err().message().contains("cannot be read"));
+        for (text, address) in [
+            ("38123\n/devtools/browser/0c1d\n", Some("127.0.0.1:38123")),
+            ("38123", Some("127.0.0.1:38123")),
+            ("0\n", None),
+            ("", None),
+            ("port", None),
+        ] {
+            std::fs::write(profile.path().join("DevToolsActivePort"), text).unwrap();
+            assert_eq!(
+                read().ok().map(|address| address.to_string()).as_deref(),
+                address,
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! A WebDriver session of ours, and the wire to it.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fantoccini::wd::Capabilities;
+use fantoccini::{Client, ClientBuilder};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::connector::{Connector, Lifeline};
+use super::error::{command, new_session};
+use crate::failure::{ProtocolFailure, Site};
+
+/// The script timeout of a session of ours: a slice of a wait ends by then, also where the page's
+/// own timers do not run.
+const SCRIPT_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// A client, and what holds its connections; dropping the last clone of a wire of ours ends whatever
+/// is under way on it, without ending the session.
+#[derive(Clone, Debug)]
+pub(super) struct Wire {
+    client: Client,
+    /// `None` for a caller's client.
+    _lifeline: Option<Arc<Lifeline>>,
+}
+
+impl Wire {
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
+    }
+}
+
+impl From<Client> for Wire {
+    /// A caller's client.
+    fn from(client: Client) -> Self {
+        Self {
+            client,
+            _lifeline: None,
+        }
+    }
+}
+
+/// A session of ours on a WebDriver server.
+#[derive(Debug)]
+pub(super) struct Session {
+    webdriver: String,
+    id: String,
+}
+
+impl Session {
+    /// Makes a session with these `goog:chromeOptions`.
+    pub(super) async fn create(
+        webdriver: String,
+        chrome_options: Value,
+    ) -> Result<(Self, Wire), ProtocolFailure> {
+        // Dialogs are the page's and its user's business. An eager load does not wait for images.
+        let asked = Capabilities::from_iter([
+            ("goog:chromeOptions".to_owned(), chrome_options),
+            ("unhandledPromptBehavior".to_owned(), json!("ignore")),
+            ("pageLoadStrategy".to_owned(), json!("eager")),
+            (
+                "timeouts".to_owned(),
+                json!({ "script": SCRIPT_TIMEOUT.as_millis() }),
+            ),
+        ]);
+        let (connector, lifeline) = connector()?;
+        let client = ClientBuilder::new(connector)
+            .capabilities(asked)
+            .connect(&webdriver)
+            .await;
+        let client = client.map_err(|error| new_session(&error, &webdriver))?;
+        let wire = Wire {
+            client,
+            _lifeline: Some(Arc::new(lifeline)),
+        };
+
+        let id = wire
+            .client
+            .session_id()
+            .await
+            .map_err(|error| command(&error))?;
+        let id = id.ok_or_else(|| failure("the WebDriver server gave no session id"))?;
+        // Ending the session is the page's work: a client that is replaced must not do it.
+        wire.client
+            .persist()
+            .await
+            .map_err(|error| command(&error))?;
+        Ok((Self { webdriver, id }, wire))
+    }
+
+    /// Another wire to the same session.
+    pub(super) async fn reconnect(&self) -> Result<Wire, ProtocolFailure> {
+        let (connector, lifeline) = connector()?;
+        let client = Client::with_existing_session(&self.webdriver, &self.id, connector).await;
+        let client = client.map_err(|error| new_session(&error, &self.webdriver))?;
+        client.persist().await.map_err(|error| command(&error))?;
+        Ok(Wire {
+            client,
+            _lifeline: Some(Arc::new(lifeline)),
+        })
+    }
+}
+
+/// Runs this in a task of its own: when its deadline is over, or nobody waits any more, it still
+/// comes to its end and what it made is dropped there. A command that hangs holds nobody.
+pub(super) async fn apart<T: Send + 'static>(
+    deadline: Duration,
+    work: impl Future<Output = Result<T, ProtocolFailure>> + Send + 'static,
+) -> Result<T, ProtocolFailure> {
+    match timeout(deadline, tokio::spawn(work)).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(failure("opening the page panicked; this is a bug")),
+        Err(_) => {
+            let deadline = humantime::format_duration(deadline);
+            let text = format!("the page was not there after {deadline}; the browser may hang");
+            Err(failure(text).with_code("timeout"))
+        }
+    }
+}
+
+#[cfg(not(feature = "webdriver-rustls"))]
+#[allow(clippy::unnecessary_wraps)] // the other one can fail
+fn connector() -> Result<(Connector, Lifeline), ProtocolFailure> {
+    Ok(Connector::new())
+}
+
+#[cfg(feature = "webdriver-rustls")]
+fn connector() -> Result<(hyper_rustls::HttpsConnector<Connector>, Lifeline), ProtocolFailure> {
+    let roots = hyper_rustls::HttpsConnectorBuilder::new().with_native_roots();
+    let builder = roots.map_err(|error| {
+        failure(format!("the system's certificates cannot be read: {error}"))
+            .with_code(super::error::MISCONFIGURED)
+    })?;
+    let (connector, lifeline) = Connector::new();
+    Ok((
+        builder
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector),
+        lifeline,
+    ))
+}
+
+fn failure(text: impl AsRef<str>) -> ProtocolFailure {
+    ProtocolFailure::new(Site::WebDriverCommand, text)
+}

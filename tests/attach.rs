@@ -1,0 +1,301 @@
+//! Guests in a Chrome that somebody else started and drives.
+#![cfg(all(feature = "testkit", feature = "webdriver", target_os = "linux"))]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::chrome::Chrome;
+use support::{Counted, alive, ms, until};
+use tokio::time::Instant;
+use whatsapp_phone::failure::ProtocolFailure;
+use whatsapp_phone::source::webdriver::{
+    AttachOptions, DebuggerAddress, DriverProcess, Page, Target, WebDriverSource,
+};
+use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn, Step};
+use whatsapp_phone::{ErrorKind, ExtractError, Extraction, Extractor, PhoneExtractor, RetryPolicy};
+
+const NUMBER: &str = "628110000041";
+
+/// What a script in the page can see of us.
+const TRACES: &str = "(() => {
+    const names = Object.getOwnPropertyNames(window).sort();
+    const socket = window.require('WAWebSocketModel').Socket;
+    const hooks = Object.values(socket._events ?? {}).flat().length;
+    const own = Object.getOwnPropertyDescriptor(Storage.prototype, 'setItem');
+    return [names, Object.getOwnPropertyNames(document), hooks, String(own.value), own.writable,
+        own.enumerable, own.configurable, Object.keys(localStorage), document.title, location.href,
+        document.visibilityState, document.documentElement.outerHTML.length];
+})()";
+
+async fn attach(
+    driver: &DriverProcess,
+    chrome: &Chrome,
+    origin: &str,
+) -> Result<Page, ProtocolFailure> {
+    let options = AttachOptions::default()
+        .target(Target::at(origin).unwrap())
+        .deadline(ms(4000));
+    Page::attach(driver, chrome.address.clone(), options).await
+}
+
+async fn extract(page: &Page) -> Result<Extraction, ExtractError> {
+    let policy = RetryPolicy::builder().deadline(ms(5000)).build().unwrap();
+    let extractor = Extractor::builder()
+        .source(WebDriverSource::all(page))
+        .policy(policy);
+    extractor.build().unwrap().extract().await
+}
+
+#[tokio::test]
+async fn a_guest_reads_the_number_and_leaves_no_trace() {
+    let chrome = Chrome::start().await;
+    let stand_in = StandIn::start(Scenario::ready_after(Generation::Current, ms(1500)))
+        .await
+        .unwrap();
+    let decoy = chrome.open(&stand_in.decoy_url());
+    let tab = chrome.open(&stand_in.url());
+    loaded(&chrome, &tab).await;
+    let state = "[document.visibilityState, document.hasFocus()]";
+    let other = chrome.eval(&decoy, state).await;
+    let before = chrome.eval(&tab, TRACES).await;
+    assert!(before.is_array(), "{before}");
+
+    let driver = DriverProcess::start().await.unwrap();
+    let address = DebuggerAddress::from_user_data_dir(chrome.profile()).unwrap();
+    assert_eq!(address, chrome.address);
+    let page = attach(&driver, &chrome, stand_in.origin()).await.unwrap();
+    // Attached, and nothing waits yet.
+    assert_same(&before, &chrome.eval(&tab, TRACES).await);
+    assert_eq!(extract(&page).await.unwrap().phone.reveal(), NUMBER);
+    page.close().await;
+
+    assert_same(&before, &chrome.eval(&tab, TRACES).await);
+    assert_eq!(chrome.eval(&decoy, state).await, other);
+    assert_eq!(chrome.tabs().len(), 3);
+    driver.stop().await.unwrap();
+    assert!(alive(chrome.pid()));
+}
+
+/// Waits until the stand-in's script has run.
+async fn loaded(chrome: &Chrome, tab: &str) {
+    while chrome.eval(tab, "typeof window.require").await != "function" {}
+}
+
+/// What has come or gone. The page itself writes its storage when its number comes.
+#[track_caller]
+fn assert_same(before: &Value, after: &Value) {
+    let all = |traces: &Value| -> Vec<String> {
+        let traces = traces.as_array().unwrap().iter().enumerate();
+        let kept = traces.filter(|(i, _)| *i != 7);
+        kept.flat_map(|(i, trace)| match trace {
+            Value::Array(names) => names.iter().map(|name| format!("{i}: {name}")).collect(),
+            other => vec![format!("{i}: {other}")],
+        })
+        .collect()
+    };
+    let (before, after) = (all(before), all(after));
+    let only = |a: &[String], b: &[String]| -> Vec<_> {
+        a.iter().filter(|name| !b.contains(name)).cloned().collect()
+    };
+    assert_eq!(
+        (only(&before, &after), only(&after, &before)),
+        (vec![], vec![])
+    );
+}
+
+#[tokio::test]
+async fn cutting_an_extraction_short_and_dropping_the_page_leaves_no_trace_either() {
+    let chrome = Chrome::start().await;
+    let stand_in = StandIn::start(Scenario::never()).await.unwrap();
+    let tab = chrome.open(&stand_in.url());
+    loaded(&chrome, &tab).await;
+    let before = chrome.eval(&tab, TRACES).await;
+
+    let driver = DriverProcess::start().await.unwrap();
+    let page = attach(&driver, &chrome, stand_in.origin()).await.unwrap();
+    for cut in [20, 300, 700] {
+        let _ = tokio::time::timeout(ms(cut), extract(&page)).await;
+    }
+    drop(page);
+    // Within one slice, and the end of the session.
+    let mut after = Value::Null;
+    for _ in 0..200 {
+        after = chrome.eval(&tab, TRACES).await;
+        if after == before {
+            break;
+        }
+        tokio::time::sleep(ms(10)).await;
+    }
+    assert_same(&before, &after);
+}
+
+#[tokio::test]
+async fn the_right_tab_is_found_among_many_or_named_and_never_guessed() {
+    let chrome = Chrome::start().await;
+    let stand_in = StandIn::start(Scenario::ready(Generation::Current))
+        .await
+        .unwrap();
+    let mut decoy = String::new();
+    for _ in 0..5 {
+        decoy = chrome.open(&stand_in.decoy_url());
+    }
+    let driver = DriverProcess::start().await.unwrap();
+    let nowhere = attach(&driver, &chrome, stand_in.origin())
+        .await
+        .unwrap_err();
+    assert_eq!(nowhere.code(), Some("misconfigured"), "{nowhere}");
+
+    let first = chrome.open(&stand_in.url());
+    let page = attach(&driver, &chrome, stand_in.origin()).await.unwrap();
+    assert_eq!(extract(&page).await.unwrap().phone.reveal(), NUMBER);
+    drop(page);
+
+    chrome.open(&format!("{}/other", stand_in.origin()));
+    let several = attach(&driver, &chrome, stand_in.origin())
+        .await
+        .unwrap_err();
+    assert_eq!(several.code(), Some("ambiguous_tab"), "{several}");
+    let target = || AttachOptions::default().target(Target::at(stand_in.origin()).unwrap());
+    let named = Page::attach(&driver, chrome.address.clone(), target().tab(&first))
+        .await
+        .unwrap();
+    assert_eq!(extract(&named).await.unwrap().phone.reveal(), NUMBER);
+    // A name does not stand above the origin.
+    let options = target().tab(decoy).deadline(ms(500));
+    assert!(
+        Page::attach(&driver, chrome.address.clone(), options)
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn a_tab_that_opens_later_or_is_replaced_is_found() {
+    let chrome = Chrome::start().await;
+    let stand_in = StandIn::start(Scenario::never()).await.unwrap();
+    let driver = DriverProcess::start().await.unwrap();
+    let later = async {
+        tokio::task::yield_now().await;
+        chrome.open(&stand_in.url())
+    };
+    let (page, first) = tokio::join!(attach(&driver, &chrome, stand_in.origin()), later);
+    let page = page.unwrap();
+
+    // Its owner opens a new tab and closes the old one, in mid-extraction.
+    let source = Counted::new(WebDriverSource::all(&page));
+    let policy = RetryPolicy::builder().deadline(ms(8000)).build().unwrap();
+    let extractor = Extractor::builder()
+        .source(source.clone())
+        .policy(policy)
+        .build()
+        .unwrap();
+    let replaced = async {
+        source.looks(1).await;
+        stand_in.set_scenario(Scenario::ready_after(Generation::Current, ms(600)));
+        chrome.open(&stand_in.url());
+        chrome.close(&first);
+    };
+    let (found, ()) = tokio::join!(extractor.extract(), replaced);
+    assert_eq!(found.unwrap().phone.reveal(), NUMBER);
+}
+
+#[tokio::test]
+async fn a_tab_closed_for_good_is_a_closed_page() {
+    let chrome = Chrome::start().await;
+    let stand_in = StandIn::start(Scenario::never()).await.unwrap();
+    let driver = DriverProcess::start().await.unwrap();
+    let tab = chrome.open(&stand_in.url());
+    let page = attach(&driver, &chrome, stand_in.origin()).await.unwrap();
+    let source = Counted::new(WebDriverSource::all(&page));
+    let extractor = Extractor::builder().source(source.clone()).build().unwrap();
+    let closed = async {
+        source.looks(1).await;
+        chrome.close(&tab);
+    };
+    let (outcome, ()) = tokio::join!(extractor.extract(), closed);
+    let error = outcome.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PageClosed, "{error:?}");
+    assert!(alive(chrome.pid()));
+}
+
+#[tokio::test]
+async fn where_no_chrome_answers_is_told_in_time() {
+    let driver = DriverProcess::start().await.unwrap();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stand_in = StandIn::start(Scenario::never()).await.unwrap();
+    let no_chrome = stand_in.origin().trim_start_matches("http://").to_owned();
+    for (address, words) in [
+        ("127.0.0.1:9".to_owned(), "nothing answers at"),
+        (
+            silent.local_addr().unwrap().to_string(),
+            "did not answer in time",
+        ),
+        (no_chrome, "answers, but not like one"),
+    ] {
+        let start = Instant::now();
+        let address: DebuggerAddress = address.parse().unwrap();
+        let error = Page::attach(&driver, address, AttachOptions::default())
+            .await
+            .unwrap_err();
+        assert!(error.message().contains(words), "{error}");
+        assert_eq!(error.code(), Some("misconfigured"));
+        assert!(
+            start.elapsed() < Duration::from_secs(2),
+            "{words}: {:?}",
+            start.elapsed()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_dialog_of_the_page_is_left_to_its_owner() {
+    let chrome = Chrome::start().await;
+    let scenario = Scenario::never().at(
+        ms(800),
+        Step::Dialog {
+            text: "Stay?".into(),
+        },
+    );
+    let stand_in = StandIn::start(scenario).await.unwrap();
+    let tab = chrome.open(&stand_in.url());
+    let driver = DriverProcess::start().await.unwrap();
+    let page = attach(&driver, &chrome, stand_in.origin()).await.unwrap();
+    let policy = RetryPolicy::builder().deadline(ms(2500)).build().unwrap();
+    let extractor = Extractor::builder()
+        .source(WebDriverSource::all(&page))
+        .policy(policy);
+    let error = extractor.build().unwrap().extract().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Blocked, "{error:?}");
+    page.close().await;
+    // Still open: only now is it answered, by its owner.
+    chrome.cdp(&tab, "Page.enable", json!({})).await;
+    let answered = chrome
+        .cdp(&tab, "Page.handleJavaScriptDialog", json!({"accept": true}))
+        .await;
+    assert_eq!(answered, json!({}));
+}
+
+#[tokio::test]
+async fn guests_come_and_go_and_nothing_piles_up() {
+    let chrome = Chrome::start().await;
+    let stand_in = StandIn::start(Scenario::ready(Generation::Current))
+        .await
+        .unwrap();
+    chrome.open(&stand_in.url());
+    let driver = DriverProcess::start().await.unwrap();
+    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let mut before = 0;
+    for round in 0..200 {
+        let page = attach(&driver, &chrome, stand_in.origin()).await.unwrap();
+        assert_eq!(extract(&page).await.unwrap().phone.reveal(), NUMBER);
+        page.close().await;
+        if round == 10 {
+            before = descriptors();
+        }
+    }
+    until("descriptors are given back", || descriptors() <= before + 4).await;
+    assert_eq!(chrome.tabs().len(), 2);
+}

@@ -1,0 +1,155 @@
+//! A Chrome that somebody else started and drives, by bare CDP: no driver of any kind is in it.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_tungstenite::tungstenite::Message;
+use whatsapp_phone::source::webdriver::DebuggerAddress;
+
+use super::ms;
+
+pub(crate) struct Chrome {
+    process: Child,
+    profile: TempDir,
+    pub(crate) address: DebuggerAddress,
+}
+
+impl Chrome {
+    /// Starts it with no tab but `about:blank`.
+    pub(crate) async fn start() -> Self {
+        let profile = tempfile::tempdir().unwrap();
+        let mut command = Command::new("chromium");
+        command.args([
+            "--headless=new",
+            "--remote-debugging-port=0",
+            "--no-first-run",
+            "--disable-gpu",
+        ]);
+        command.args([
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+        ]);
+        command.arg(format!("--user-data-dir={}", profile.path().display()));
+        if rustix::process::geteuid().is_root() {
+            command.arg("--no-sandbox");
+        }
+        command
+            .env("TMPDIR", profile.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let started = command.arg("about:blank").spawn();
+        let process =
+            started.expect("Chromium is missing: apt-get install chromium chromium-driver");
+        let address = loop {
+            if let Ok(address) = DebuggerAddress::from_user_data_dir(profile.path())
+                && TcpStream::connect(address.to_string()).is_ok()
+            {
+                break address;
+            }
+            tokio::time::sleep(ms(10)).await;
+        };
+        Self {
+            process,
+            profile,
+            address,
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u64 {
+        self.process.id().into()
+    }
+
+    pub(crate) fn profile(&self) -> &Path {
+        self.profile.path()
+    }
+
+    /// Opens a tab in front; gives its target id.
+    pub(crate) fn open(&self, url: &str) -> String {
+        let tab: Value =
+            serde_json::from_str(&self.http("PUT", &format!("json/new?{url}"))).unwrap();
+        tab["id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn close(&self, id: &str) {
+        self.http("GET", &format!("json/close/{id}"));
+    }
+
+    /// The ids of all tabs.
+    pub(crate) fn tabs(&self) -> Vec<String> {
+        let tabs: Value = serde_json::from_str(&self.http("GET", "json/list")).unwrap();
+        let tabs = tabs
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|tab| tab["type"] == "page");
+        tabs.map(|tab| tab["id"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// What this expression gives in that tab.
+    pub(crate) async fn eval(&self, id: &str, expression: &str) -> Value {
+        let asked = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
+        self.cdp(id, "Runtime.evaluate", asked).await["result"]["value"].clone()
+    }
+
+    /// One CDP command; `Null` when the tab is gone before it answers.
+    pub(crate) async fn cdp(&self, id: &str, method: &str, params: Value) -> Value {
+        let answer = tokio::time::timeout(ms(5000), self.ask(id, method, params)).await;
+        answer.unwrap_or_else(|_| panic!("no answer to {method} in five seconds"))
+    }
+
+    async fn ask(&self, id: &str, method: &str, params: Value) -> Value {
+        let url = format!("ws://{}/devtools/page/{id}", self.address);
+        let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        let command = json!({"id": 1, "method": method, "params": params}).to_string();
+        socket.send(Message::text(command)).await.unwrap();
+        while let Some(Ok(message)) = socket.next().await {
+            let answer: Value =
+                serde_json::from_str(message.to_text().unwrap_or("null")).unwrap_or_default();
+            if answer["id"] == 1 {
+                return answer["result"].clone();
+            }
+        }
+        Value::Null
+    }
+
+    fn http(&self, method: &str, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address.to_string()).unwrap();
+        let request = format!(
+            "{method} /{path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.address
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        // Chrome may keep the connection open all the same: the length tells the end.
+        loop {
+            let text = String::from_utf8_lossy(&answer);
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let length = head
+                    .lines()
+                    .find_map(|line| line.strip_prefix("Content-Length:"));
+                if length.is_some_and(|length| body.len() >= length.trim().parse().unwrap()) {
+                    return body.to_owned();
+                }
+            }
+            let mut part = [0; 4096];
+            match stream.read(&mut part).unwrap() {
+                0 => return String::new(),
+                n => answer.extend_from_slice(&part[..n]),
+            }
+        }
+    }
+}
+
+impl Drop for Chrome {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
