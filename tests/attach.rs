@@ -261,6 +261,8 @@ async fn a_dialog_of_the_page_is_left_to_its_owner() {
     );
     let stand_in = StandIn::start(scenario).await.unwrap();
     let tab = chrome.open(&stand_in.url());
+    let mut owner = chrome.drive(&tab).await;
+    owner.call("Page.enable", json!({})).await;
     let driver = DriverProcess::start().await.unwrap();
     let page = attach(&driver, &chrome, stand_in.origin()).await.unwrap();
     let policy = RetryPolicy::builder().deadline(ms(2500)).build().unwrap();
@@ -271,11 +273,18 @@ async fn a_dialog_of_the_page_is_left_to_its_owner() {
     assert_eq!(error.kind(), ErrorKind::Blocked, "{error:?}");
     page.close().await;
     // Still open: only now is it answered, by its owner.
-    chrome.cdp(&tab, "Page.enable", json!({})).await;
-    let answered = chrome
-        .cdp(&tab, "Page.handleJavaScriptDialog", json!({"accept": true}))
-        .await;
-    assert_eq!(answered, json!({}));
+    let answer = json!({"accept": true});
+    assert_eq!(
+        owner.call("Page.handleJavaScriptDialog", answer).await,
+        json!({})
+    );
+    let closed = "Page.javascriptDialogClosed".to_owned();
+    let count = owner
+        .events
+        .iter()
+        .filter(|event| **event == closed)
+        .count();
+    assert!(count <= 1, "closed by somebody else: {:?}", owner.events);
 }
 
 #[tokio::test]

@@ -46,7 +46,6 @@ pub struct Extractor {
 impl Extractor {
     /// Starts an extractor: no sources yet, [`RetryPolicy::eager`], accepts
     /// [`Unverified`](Assurance::Unverified) and above.
-    #[must_use]
     pub fn builder() -> ExtractorBuilder {
         ExtractorBuilder(Self {
             sources: Vec::new(),
@@ -74,7 +73,7 @@ impl PhoneExtractor for Extractor {
 
 impl fmt::Debug for Extractor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.sources.iter().map(|source| source.name()).collect();
+        let names: Vec<_> = self.sources.iter().map(InfoSource::name).collect();
         f.debug_struct("Extractor")
             .field("sources", &names)
             .field("policy", &self.policy)

@@ -6,7 +6,7 @@ use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::source::{Assurance, Identity, Look};
 
 /// What a round comes to.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Judgement {
     /// Nothing yet.
     Open,

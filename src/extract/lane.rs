@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -148,15 +148,18 @@ async fn ask(
 ) -> Said {
     let mut first_end = None;
     loop {
-        let answer = look(source, manner, look_timeout).await;
-        let slot_end = *first_end.get_or_insert_with(|| manner.slot_end());
-        let will_pass = answer.as_ref().err().is_some_and(|failure| {
-            tracing::debug!(source = source.name(), code = failure.code(), %failure, "a look failed");
-            failure.code() != Some(TIMED_OUT)
-                && classifier.classify(failure).verdict(Phase::Live) == Verdict::Retry
-        });
-        if !will_pass || Instant::now() + PAUSE >= slot_end {
-            return Said { answer, slot_end };
+        // The answer ends with this block: held over the pause, it would make every look larger.
+        {
+            let answer = look(source, manner, look_timeout).await;
+            let slot_end = *first_end.get_or_insert_with(|| manner.slot_end());
+            let will_pass = answer.as_ref().err().is_some_and(|failure| {
+                tracing::debug!(source = source.name(), code = failure.code(), %failure, "a look failed");
+                failure.code() != Some(TIMED_OUT)
+                    && classifier.classify(failure).verdict(Phase::Live) == Verdict::Retry
+            });
+            if !will_pass || Instant::now() + PAUSE >= slot_end {
+                return Said { answer, slot_end };
+            }
         }
         sleep(PAUSE).await;
     }
@@ -164,17 +167,17 @@ async fn ask(
 
 /// One look, bounded, its panic caught.
 async fn look(source: &dyn InfoSource, manner: Manner, look_timeout: Duration) -> Answer {
-    let answer = match manner {
-        Manner::Probe { .. } => timeout(look_timeout, caught(async { source.probe().await })).await,
-        Manner::Wait { min, until } => {
-            let max = until.saturating_duration_since(Instant::now());
-            timeout(
-                max + look_timeout,
-                caught(async { source.wait(min, max).await }),
-            )
-            .await
-        }
+    let (min, max) = match manner {
+        Manner::Probe { .. } => (None, Duration::ZERO),
+        Manner::Wait { min, until } => (Some(min), until.saturating_duration_since(Instant::now())),
     };
+    let asked = pin!(async move {
+        match min {
+            None => source.probe().await,
+            Some(min) => source.wait(min, max).await,
+        }
+    });
+    let answer = timeout(max + look_timeout, caught(asked)).await;
     answer.unwrap_or_else(|_| Err(no_answer()))
 }
 
@@ -184,13 +187,11 @@ fn no_answer() -> ProtocolFailure {
 }
 
 /// The future's answer, or its panic as a failure. A future that panicked is not polled again.
-async fn caught(future: impl Future<Output = Answer>) -> Answer {
-    let mut future = std::pin::pin!(future);
+fn caught(mut future: Pin<&mut impl Future<Output = Answer>>) -> impl Future<Output = Answer> {
     poll_fn(move |cx| {
         catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)))
             .unwrap_or_else(|panic| Poll::Ready(Err(panicked(panic.as_ref()))))
     })
-    .await
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> ProtocolFailure {

@@ -39,17 +39,15 @@ impl<'a> Plan<'a> {
             attempt = Empty,
             elapsed_ms = Empty,
         );
-        let within = span.clone();
-        async move {
+        let looked = async {
             let start = Instant::now();
             let mut run = Run::new(&self);
             let outcome = timeout_at(start + self.policy.deadline(), run.rounds(&self)).await;
-            let result = run.close(outcome.ok(), start.elapsed(), &self);
-            record(&within, &result);
-            result
-        }
-        .instrument(span)
-        .await
+            run.close(outcome.ok(), start.elapsed(), &self)
+        };
+        let result = looked.instrument(span.clone()).await;
+        record(&span, &result);
+        result
     }
 
     fn delays(&self) -> Box<dyn Iterator<Item = Duration> + Send + 'a> {

@@ -9,6 +9,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use whatsapp_phone::source::webdriver::DebuggerAddress;
 
 use super::ms;
@@ -100,23 +101,17 @@ impl Chrome {
 
     /// One CDP command; `Null` when the tab is gone before it answers.
     pub(crate) async fn cdp(&self, id: &str, method: &str, params: Value) -> Value {
-        let answer = tokio::time::timeout(ms(5000), self.ask(id, method, params)).await;
-        answer.unwrap_or_else(|_| panic!("no answer to {method} in five seconds"))
+        self.drive(id).await.call(method, params).await
     }
 
-    async fn ask(&self, id: &str, method: &str, params: Value) -> Value {
+    /// A connection to that tab, as its owner has one.
+    pub(crate) async fn drive(&self, id: &str) -> Owner {
         let url = format!("ws://{}/devtools/page/{id}", self.address);
-        let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
-        let command = json!({"id": 1, "method": method, "params": params}).to_string();
-        socket.send(Message::text(command)).await.unwrap();
-        while let Some(Ok(message)) = socket.next().await {
-            let answer: Value =
-                serde_json::from_str(message.to_text().unwrap_or("null")).unwrap_or_default();
-            if answer["id"] == 1 {
-                return answer["result"].clone();
-            }
+        let (socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        Owner {
+            socket,
+            events: Vec::new(),
         }
-        Value::Null
     }
 
     fn http(&self, method: &str, path: &str) -> String {
@@ -144,6 +139,35 @@ impl Chrome {
                 n => answer.extend_from_slice(&part[..n]),
             }
         }
+    }
+}
+
+/// The owner's connection to one tab.
+pub(crate) struct Owner {
+    socket: WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>,
+    /// The names of the events so far.
+    pub(crate) events: Vec<String>,
+}
+
+impl Owner {
+    /// One command; `Null` when it fails, or when the tab is gone before it answers.
+    pub(crate) async fn call(&mut self, method: &str, params: Value) -> Value {
+        let command = json!({"id": 1, "method": method, "params": params}).to_string();
+        self.socket.send(Message::text(command)).await.unwrap();
+        let answer = async {
+            while let Some(Ok(message)) = self.socket.next().await {
+                let text = message.to_text().unwrap_or("null");
+                let answer: Value = serde_json::from_str(text).unwrap_or_default();
+                if answer["id"] == 1 {
+                    return answer["result"].clone();
+                }
+                self.events
+                    .extend(answer["method"].as_str().map(str::to_owned));
+            }
+            Value::Null
+        };
+        let answer = tokio::time::timeout(ms(5000), answer).await;
+        answer.unwrap_or_else(|_| panic!("no answer to {method} in five seconds"))
     }
 }
 

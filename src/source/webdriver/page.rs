@@ -19,7 +19,7 @@ use super::driver::{DriverProcess, OwnedBrowser};
 use super::envelope::{Envelope, NO_ANSWER};
 use super::error::{MISCONFIGURED, WRONG_ORIGIN, command};
 use super::open::OpenOptions;
-use super::probe::{Scripts, TIDY};
+use super::probe::Scripts;
 use super::session::{Session, Wire};
 use super::target::Target;
 use crate::failure::{ProtocolFailure, Site};
@@ -197,7 +197,10 @@ impl Page {
 
     /// Takes out what the driver put into the page of our host.
     pub(super) async fn tidy(&self) -> Result<(), ProtocolFailure> {
-        let tidied = self.client().execute(TIDY, Vec::new()).await;
+        let tidied = self
+            .client()
+            .execute(&self.0.scripts().tidy, Vec::new())
+            .await;
         tidied.map(drop).map_err(|error| command(&error))
     }
 
@@ -397,12 +400,12 @@ impl Inner {
     fn farewell(&self) -> Option<impl Future<Output = ()> + use<>> {
         self.session.as_ref()?;
         let wire = lock(&self.wire).clone();
-        let is_visit = self.visit.is_some();
+        let tidy = self.visit.is_some().then_some(&self.scripts().tidy);
         Some(async move {
             // The wire is held until the end: it would cut these commands short.
             let client = wire.client();
-            if is_visit {
-                let _ = client.execute(TIDY, Vec::new()).await;
+            if let Some(tidy) = tidy {
+                let _ = client.execute(tidy, Vec::new()).await;
             }
             let _ = client.close().await;
         })

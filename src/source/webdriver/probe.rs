@@ -4,13 +4,20 @@ use std::sync::LazyLock;
 
 use super::readers::READERS;
 
-/// Takes the globals out of a page that ChromeDriver has put there.
-pub(super) const TIDY: &str = "\
-    try {
-      for (const name in window) {
-        if (name[0] === 'c' && name[1] === 'd' && name[2] === 'c' && name[3] === '_') delete window[name];
-      }
-    } catch {}\n";
+/// Takes out what ChromeDriver has put into a page: its `cdc_*` globals, which it puts into every
+/// document, and `ret_nodes`, which its wrapper leaves behind when a script has returned.
+const SWEEPING: &str = "\
+    const sweep = () => {
+      try {
+        for (const name in window) {
+          if (name[0] === 'c' && name[1] === 'd' && name[2] === 'c' && name[3] === '_') delete window[name];
+        }
+        if (!('ret_nodes' in window)) window.setTimeout(() => delete window.ret_nodes);
+      } catch {}
+    };\n";
+
+/// Where the page is ours, what the driver leaves there is nobody's business.
+const LEAVING: &str = "const sweep = () => {};\n";
 
 /// The scripts for one kind of page.
 #[derive(Debug)]
@@ -21,6 +28,8 @@ pub(super) struct Scripts {
     /// Arguments: the mark known, the slice's length and the pace of the slow look, both in
     /// milliseconds.
     pub(super) watch: LazyLock<String>,
+    /// Body of an `execute/sync` script that does nothing but tidy up.
+    pub(super) tidy: LazyLock<String>,
 }
 
 impl Scripts {
@@ -31,12 +40,14 @@ impl Scripts {
 }
 
 static PLAIN: Scripts = Scripts {
-    probe: LazyLock::new(probe),
-    watch: LazyLock::new(watch),
+    probe: LazyLock::new(|| format!("{LEAVING}{}", probe())),
+    watch: LazyLock::new(|| format!("{LEAVING}{}", watch())),
+    tidy: LazyLock::new(String::new),
 };
 static TIDYING: Scripts = Scripts {
-    probe: LazyLock::new(|| format!("{TIDY}{}", probe())),
-    watch: LazyLock::new(|| format!("{TIDY}{}", watch())),
+    probe: LazyLock::new(|| format!("{SWEEPING}sweep();\n{}", probe())),
+    watch: LazyLock::new(|| format!("{SWEEPING}{}", watch())),
+    tidy: LazyLock::new(|| format!("{SWEEPING}sweep();")),
 };
 
 fn probe() -> String {

@@ -28,12 +28,23 @@ const retire = () => {
 const finish = (envelope) => {
   if (isOver) return;
   retire();
+  sweep();
   done(envelope);
 };
 const check = () => {
   if (isOver) return;
   const envelope = attempt(look);
   if (envelope && envelope.mark !== known) finish(envelope);
+};
+// A turn of the page often tells of several changes, the number before what confirms it: all of them
+// make one answer, at the turn's end. The language's own `await`, which no page can replace.
+let isDue = false;
+const checkSoon = async () => {
+  if (isDue) return;
+  isDue = true;
+  await undefined;
+  isDue = false;
+  check();
 };
 
 const after = (ms, act) =>
@@ -50,8 +61,8 @@ attempt(() => {
     try {
       return Reflect.apply(original, this, arguments);
     } finally {
-      check();
-      // The page may show the number only at the end of the turn that stores it.
+      checkSoon();
+      // The page may show the number only after the turn that stores it.
       if (!isOver) after(0, check);
     }
   };
@@ -65,8 +76,8 @@ attempt(() => {
 attempt(() => {
   const socket = window.require('WAWebSocketModel').Socket;
   const on = (event) => {
-    socket.on(event, check);
-    undo[undo.length] = () => socket.off(event, check);
+    socket.on(event, checkSoon);
+    undo[undo.length] = () => socket.off(event, checkSoon);
   };
   if (typeof socket.off === 'function') {
     on('change:state');

@@ -1,0 +1,253 @@
+//! What the core itself costs: schedules, JIDs, classification, and one look of an extraction.
+//!
+//! `cargo bench --bench core`
+//!
+//! | group | what one iteration is |
+//! |---|---|
+//! | `delays` | a schedule of 15 delays, run through; `thrpt` counts delays |
+//! | `jid` | one text parsed |
+//! | `classify` | one failure, or one plain text of 1 KiB |
+//! | `look` | one look of an extraction, see below |
+//!
+//! **Overhead per look.** A source that needs no time is ready after N looks. An extraction of N looks
+//! is timed, then N bare probes of the same source through the same `dyn InfoSource`; what is left
+//! after subtraction, divided by N, is the price of a look: the lane and its time-out, the caught
+//! panic, the judgement, the timers. The start of an extraction is part of it, shared by N.
+//! [`RetryPolicy`] allows no interval below 10 ms, so time has to pass without being waited for:
+//!
+//! - `look/our overhead, no delays`: a schedule of zeros, by [`ExtractorBuilder::schedule`]. Only
+//!   our own code and its timers, which are due at once.
+//! - `look/our overhead, 500 ms apart`: the policy's own schedule under tokio's paused clock. Between
+//!   two looks the runtime goes idle, moves its clock and wakes the task, as in real waiting.
+//! - `look/a bare sleep and probe, 500 ms apart`: a loop of `sleep` and `probe`, less the probes: the
+//!   share of the line above that any loop pays to tokio.
+//! - `look/an extraction ready at its first look`: all of it, start and answer included, nothing
+//!   subtracted.
+//!
+//! Both run on a current-thread runtime with a paused clock. The stopwatch is the system's.
+//!
+//! [`ExtractorBuilder::schedule`]: whatsapp_phone::extract::ExtractorBuilder::schedule
+
+// A bench has no caller to report to, and what it measures is not ours to simplify.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::future::Future;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use criterion::measurement::{Measurement, WallTime};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tokio::runtime::Runtime;
+use whatsapp_phone::classify::ProtocolErrorClassifier;
+use whatsapp_phone::extract::{Extractor, ExtractorBuilder, PhoneExtractor};
+use whatsapp_phone::failure::{ProtocolFailure, Site};
+use whatsapp_phone::jid::Jid;
+use whatsapp_phone::retry::{RetryPolicy, Watch};
+use whatsapp_phone::source::{Assurance, Identity, InfoSource, Look};
+
+const HALF_SECOND: Duration = Duration::from_millis(500);
+
+fn delays(c: &mut Criterion) {
+    let steady = RetryPolicy::classic();
+    let growing = steady.to_builder().growth(1.2);
+    let jittered = steady.to_builder().jitter(0.3);
+    let mut group = c.benchmark_group("delays");
+    group.throughput(Throughput::Elements(15));
+    for (name, policy) in [
+        ("fixed", steady.clone()),
+        ("growing", growing.build().unwrap()),
+        ("jittered", jittered.build().unwrap()),
+    ] {
+        assert_eq!(policy.delays().count(), 15);
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                for delay in black_box(&policy).delays_with_seed(7) {
+                    let _ = black_box(delay);
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+fn jid(c: &mut Criterion) {
+    let mut group = c.benchmark_group("jid");
+    for (name, text) in [
+        ("number", "628110000041@c.us"),
+        ("number with device", "628110000041:12@s.whatsapp.net"),
+        ("lid", "123456789012345@lid"),
+        ("refused", "628110000041:12@example.org"),
+    ] {
+        group.bench_function(name, |b| b.iter(|| Jid::parse(black_box(text))));
+    }
+    let jid = Jid::parse("628110000041:12@c.us").unwrap();
+    group.bench_function("its phone number", |b| {
+        b.iter(|| black_box(&jid).phone_number());
+    });
+    group.finish();
+}
+
+fn classify(c: &mut Criterion) {
+    let classifier = ProtocolErrorClassifier::new();
+    let webdriver = |text: &str| ProtocolFailure::new(Site::WebDriverCommand, text);
+    let kib = "the mail server said no, and will say so again; ".repeat(22)[..1024].to_owned();
+    let by_code =
+        webdriver("no such window: target window already closed").with_code("no such window");
+    let by_text = ProtocolFailure::new(
+        Site::Cdp,
+        "Protocol error (Runtime.callFunctionOn): Target closed.",
+    );
+    let missed = ProtocolFailure::new(Site::Unknown, &kib);
+    assert_eq!(missed.message().len(), 1024);
+
+    let mut group = c.benchmark_group("classify");
+    for (name, failure, rule_is_listed) in [
+        ("hit by code", &by_code, true),
+        ("hit by text", &by_text, true),
+        ("miss, 1 KiB", &missed, false),
+    ] {
+        let found = classifier.classify(failure);
+        assert_eq!(
+            found != classifier.classify_text(""),
+            rule_is_listed,
+            "{name}"
+        );
+        group.bench_function(name, |b| b.iter(|| classifier.classify(black_box(failure))));
+    }
+    group.bench_function("plain text missed, 1 KiB", |b| {
+        b.iter(|| classifier.classify_text(black_box(&kib)));
+    });
+    group.finish();
+}
+
+/// Ready at every `period`th look, in no time.
+struct Counting {
+    looks: AtomicU64,
+    period: AtomicU64,
+    number: Look,
+}
+
+#[async_trait]
+impl InfoSource for Counting {
+    fn name(&self) -> &str {
+        "counting"
+    }
+
+    async fn probe(&self) -> Result<Look, ProtocolFailure> {
+        let look = self.looks.fetch_add(1, Ordering::Relaxed) + 1;
+        if look.is_multiple_of(self.period.load(Ordering::Relaxed)) {
+            Ok(self.number.clone())
+        } else {
+            Ok(Look::NotYet)
+        }
+    }
+}
+
+impl Counting {
+    fn new() -> Arc<Self> {
+        let me = Jid::parse("628110000041@c.us").unwrap();
+        Arc::new(Self {
+            looks: AtomicU64::new(0),
+            period: AtomicU64::new(1),
+            number: Look::Found(Identity::new(me, Assurance::Confirmed, "bench")),
+        })
+    }
+}
+
+/// How long `looks` looks take, less the same number of bare probes.
+async fn beyond_probes<F: Future<Output = u64>>(
+    source: &Arc<Counting>,
+    looks: u64,
+    run: impl FnOnce() -> F,
+) -> Duration {
+    source.looks.store(0, Ordering::Relaxed);
+    source.period.store(looks, Ordering::Relaxed);
+    let stopwatch = WallTime;
+    let start = stopwatch.start();
+    let looked = run().await;
+    let all = stopwatch.end(start);
+    assert_eq!(looked, looks);
+
+    let source: &dyn InfoSource = black_box(&**source);
+    let start = stopwatch.start();
+    for _ in 0..looks {
+        let _ = black_box(source.probe().await);
+    }
+    all.saturating_sub(stopwatch.end(start))
+}
+
+fn look(c: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime: Runtime = { runtime }
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let source = Counting::new();
+    // Attempts and deadline as large as they may be: the source ends each extraction.
+    let policy = RetryPolicy::builder()
+        .watch(Watch::Poll)
+        .interval(HALF_SECOND);
+    let day = Duration::from_secs(24 * 60 * 60);
+    let policy = policy.unlimited_attempts().deadline(day).build().unwrap();
+    let extractor = |adapt: fn(ExtractorBuilder) -> ExtractorBuilder| {
+        let builder = Extractor::builder().policy(policy.clone());
+        adapt(builder.source(Arc::clone(&source))).build().unwrap()
+    };
+    let no_delays =
+        extractor(|builder| builder.schedule(|| Box::new(std::iter::repeat(Duration::ZERO))));
+    let half_seconds = extractor(|builder| builder);
+
+    let mut group = c.benchmark_group("look");
+    for (name, extractor) in [
+        ("our overhead, no delays", &no_delays),
+        ("our overhead, 500 ms apart", &half_seconds),
+    ] {
+        group.bench_function(name, |b| {
+            b.iter_custom(|looks| {
+                runtime.block_on(in_runs(looks, |looks| {
+                    beyond_probes(&source, looks, async || {
+                        u64::from(extractor.extract().await.unwrap().attempt)
+                    })
+                }))
+            });
+        });
+    }
+    group.bench_function("an extraction ready at its first look", |b| {
+        source.period.store(1, Ordering::Relaxed);
+        b.iter(|| runtime.block_on(half_seconds.extract()));
+    });
+    group.bench_function("a bare sleep and probe, 500 ms apart", |b| {
+        b.iter_custom(|looks| {
+            runtime.block_on(in_runs(looks, |looks| {
+                beyond_probes(&source, looks, async || {
+                    let mut looked = 1;
+                    while source.probe().await == Ok(Look::NotYet) {
+                        tokio::time::sleep(HALF_SECOND).await;
+                        looked += 1;
+                    }
+                    looked
+                })
+            }))
+        });
+    });
+    group.finish();
+}
+
+/// Splits many looks into extractions that end well within a day of the paused clock.
+async fn in_runs<F: Future<Output = Duration>>(mut looks: u64, run: impl Fn(u64) -> F) -> Duration {
+    const LONGEST: u64 = 10_000;
+    let mut total = Duration::ZERO;
+    while looks > 0 {
+        let part = looks.min(LONGEST);
+        total += run(part).await;
+        looks -= part;
+    }
+    total
+}
+
+criterion_group!(benches, delays, jid, classify, look);
+criterion_main!(benches);

@@ -1,0 +1,91 @@
+//! The methods that are compared: each reads the number of one page.
+
+use std::fmt;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use fantoccini::Client;
+use tokio::time::sleep;
+use whatsapp_phone::extract::{Extractor, PhoneExtractor};
+use whatsapp_phone::retry::{RetryPolicy, Watch};
+use whatsapp_phone::source::webdriver::{Page, WebDriverSource};
+
+use crate::Outcome;
+
+/// What `client.info.wid.user` is built from, asked of the page itself.
+const CLIENT_INFO: &str =
+    "return window.require('WAWebUserPrefsMeUser').getMaybeMePnUser()?.user ?? null";
+const STORE_CONN_ME: &str = "return window.Store?.Conn?.me?.user ?? null";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Method {
+    Reference,
+    Classic,
+    Poll50,
+    Eager,
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reference => "reference",
+            Self::Classic => "classic",
+            Self::Poll50 => "poll50",
+            Self::Eager => "eager",
+        })
+    }
+}
+
+impl Method {
+    /// Waits in the same way all the time, so that its processor time can be taken.
+    pub(crate) fn is_steady(self) -> bool {
+        matches!(self, Self::Poll50 | Self::Eager)
+    }
+
+    /// The digits of the number.
+    pub(crate) async fn read(self, page: &Page) -> Outcome<String> {
+        match self {
+            Self::Reference => reference(&page.client()).await,
+            _ => self.extract(page, None).await,
+        }
+    }
+
+    /// By the extractor, with the policy's own deadline or this one.
+    pub(crate) async fn extract(self, page: &Page, deadline: Option<Duration>) -> Outcome<String> {
+        let policy = match self {
+            Self::Reference | Self::Classic => RetryPolicy::classic(),
+            Self::Poll50 => RetryPolicy::builder()
+                .watch(Watch::Poll)
+                .interval(Duration::from_millis(50))
+                .build()?,
+            Self::Eager => RetryPolicy::eager(),
+        };
+        let deadline = deadline.unwrap_or(policy.deadline());
+        let extractor = Extractor::builder()
+            .source(WebDriverSource::all(page))
+            .policy(policy.to_builder().deadline(deadline).build()?)
+            .build()?;
+        Ok(extractor.extract().await?.phone.reveal().to_owned())
+    }
+}
+
+/// The reference schedule, on its own.
+async fn reference(client: &Client) -> Outcome<String> {
+    sleep(Duration::from_millis(2500)).await;
+    for _ in 0..15 {
+        if let Some(user) = ask(client, CLIENT_INFO).await? {
+            return Ok(user);
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+    let user = ask(client, STORE_CONN_ME).await?;
+    Ok(user.ok_or("no number")?)
+}
+
+async fn ask(client: &Client, expression: &str) -> Outcome<Option<String>> {
+    let answer = client.execute(expression, Vec::new()).await?;
+    Ok(answer
+        .as_str()
+        .filter(|user| !user.is_empty())
+        .map(str::to_owned))
+}

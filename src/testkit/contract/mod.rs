@@ -1,0 +1,245 @@
+//! The contract of [`InfoSource`], as tests that run on any source.
+//!
+//! A source cannot be judged by its answers alone: whether `NotYet` is right depends on what there
+//! was to see. So the suite asks a [`Fixture`] for a source that looks at a certain [`World`], and
+//! knows what must come back. [`all`] runs every rule; each is a function of its own too, for a
+//! source whose world cannot be set up from a test.
+//!
+//! A broken rule panics and names the rule. Time is tokio's clock: under `start_paused` a mock takes
+//! no time at all, a real browser takes some twenty times [`Fixture::pace`]. Nothing is asserted
+//! about how fast a source is, only about what ends early, what must not, and that all of it ends.
+//!
+//! A source that is scripted, in a test of its own:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use whatsapp_phone::source::mock::{Act, MockSource};
+//! use whatsapp_phone::source::{Assurance, InfoSource, Look};
+//! use whatsapp_phone::testkit::contract::{self, Fixture, PHONE, World};
+//!
+//! struct Mock;
+//!
+//! #[async_trait::async_trait]
+//! impl Fixture for Mock {
+//!     async fn source(&self, world: World) -> Option<Arc<dyn InfoSource>> {
+//!         let mock = MockSource::new("mock");
+//!         let source = match world {
+//!             World::Nobody => mock,
+//!             World::Number { assurance, after } => {
+//!                 let number = mock.look(PHONE.parse().ok()?, assurance);
+//!                 mock.at(after, number)
+//!             }
+//!             World::Conflict => mock.at(Duration::ZERO, Look::Conflict),
+//!             _ => return None, // what this source cannot be shown
+//!         };
+//!         Some(Arc::new(source))
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() {
+//! contract::all(&Mock).await;
+//! # }
+//! ```
+//!
+//! A source over a real browser: the suite lets go of one source before it asks for the next, so one
+//! page serves for all.
+#![cfg_attr(feature = "webdriver", doc = "```no_run")]
+#![cfg_attr(not(feature = "webdriver"), doc = "```ignore")]
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use whatsapp_phone::source::webdriver::{DriverProcess, OpenOptions, Page, Target, WebDriverSource};
+//! use whatsapp_phone::source::{Assurance, InfoSource};
+//! use whatsapp_phone::testkit::contract::{self, Fixture, World};
+//! use whatsapp_phone::testkit::standin::{FORMER_PHONE, Generation, PHONE, Scenario, StandIn, Step};
+//!
+//! struct Browser {
+//!     standin: StandIn,
+//!     page: Page,
+//! }
+//!
+//! #[async_trait::async_trait]
+//! impl Fixture for Browser {
+//!     async fn source(&self, world: World) -> Option<Arc<dyn InfoSource>> {
+//!         let mut url = self.standin.url();
+//!         let scenario = match world {
+//!             World::Nobody => Scenario::never(),
+//!             World::Number { assurance: Assurance::Provisional, after } => {
+//!                 let pairing = Scenario::new(Generation::Current)
+//!                     .at(Duration::ZERO, Step::socket("PAIRING"));
+//!                 pairing.at(after, Step::me(PHONE))
+//!             }
+//!             World::Number { assurance: Assurance::Unverified, after } => {
+//!                 Scenario::ready_after(Generation::ConnWid, after)
+//!             }
+//!             World::Number { after, .. } => Scenario::ready_after(Generation::Current, after),
+//!             World::LidOnly => Scenario::lid_only(),
+//!             World::Conflict => Scenario::disagree(FORMER_PHONE),
+//!             World::Broken => {
+//!                 url = self.standin.decoy_url(); // another origin
+//!                 Scenario::never()
+//!             }
+//!             _ => return None,
+//!         };
+//!         self.standin.set_scenario(scenario);
+//!         self.page.client().goto(&url).await.expect("the page loads");
+//!         Some(Arc::new(WebDriverSource::all(&self.page)))
+//!     }
+//! }
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let standin = StandIn::start(Scenario::never()).await?;
+//! let driver = DriverProcess::start().await?;
+//! let options = OpenOptions::default().url(standin.url()).target(Target::at(standin.origin())?);
+//! let page = Page::open(&driver, options.headless(true)).await?;
+//! contract::all(&Browser { standin, page }).await;
+//! driver.stop().await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod rules;
+mod subject;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub use self::rules::{
+    finds_a_conflict, finds_nobody, finds_the_lid, finds_the_number, keeps_its_name,
+    notices_the_number, reports_failures, serves_several, survives_drops,
+};
+pub use super::standin::{LID, PHONE};
+use crate::source::{Assurance, InfoSource};
+
+/// What there is to see for a source under test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum World {
+    /// Everything works, and nobody has linked the session.
+    Nobody,
+    /// The account [`PHONE`]. Before `after` it is as [`World::Nobody`].
+    Number {
+        /// As what it shows. `Provisional` stays provisional.
+        assurance: Assurance,
+        /// How long after the making of the world. Zero: it is there when the fixture hands out
+        /// the source.
+        after: Duration,
+    },
+    /// The account's [`LID`], and never a number.
+    LidOnly,
+    /// Two live readers of this one source give different accounts.
+    Conflict,
+    /// No look works.
+    Broken,
+}
+
+/// Makes worlds, and sources that look at them.
+#[async_trait]
+pub trait Fixture: Send + Sync {
+    /// A source that looks at a fresh world of this kind. `None`: this source cannot be shown that,
+    /// for instance since what it reads knows no LIDs.
+    ///
+    /// [`World::Nobody`] and [`World::Number`] of at least one assurance are needed. The suite holds
+    /// no source of an earlier world when it asks.
+    async fn source(&self, world: World) -> Option<Arc<dyn InfoSource>>;
+
+    /// Longer than a look of this source takes when all is well, and than it takes to make a world.
+    /// Numbers appear after twice this; a source that says nothing for twenty times this is taken
+    /// for hung. Default: 500 ms.
+    fn pace(&self) -> Duration {
+        Duration::from_millis(500)
+    }
+
+    /// Whether the source's `wait` returns the moment a number is there. `false` for one with the
+    /// trait's own `wait`, which sleeps and then looks. Default: `true`.
+    fn notices(&self) -> bool {
+        true
+    }
+}
+
+/// Runs every rule on the sources of this fixture: by reference, and where sources are handed on
+/// also boxed and in an `Arc`.
+///
+/// # Panics
+///
+/// When a rule is broken; the message names it. Also when the fixture lacks a world that is needed.
+pub async fn all(fixture: &dyn Fixture) {
+    let pace = fixture.pace();
+    let nobody = fixture.source(World::Nobody).await;
+    let Some(nobody) = nobody else {
+        panic!("the fixture must be able to show World::Nobody");
+    };
+    finds_nobody(&*nobody, pace).await;
+    drop(nobody);
+
+    if let Some(source) = fixture.source(World::LidOnly).await {
+        finds_the_lid(&*source, pace).await;
+    }
+    if let Some(source) = fixture.source(World::Conflict).await {
+        finds_a_conflict(&*source, pace).await;
+    }
+    if let Some(source) = fixture.source(World::Broken).await {
+        reports_failures(&*source, pace).await;
+    }
+    let mut best = None;
+    for assurance in [
+        Assurance::Provisional,
+        Assurance::Unverified,
+        Assurance::Confirmed,
+    ] {
+        if let Some(source) = number(fixture, assurance, Duration::ZERO).await {
+            finds_the_number(&*source, pace, assurance).await;
+            best = Some(assurance);
+        }
+    }
+    let Some(best) = best else {
+        panic!("the fixture must be able to show World::Number of some assurance");
+    };
+    if let Some(source) = number(fixture, best, 2 * pace).await {
+        survives_drops(&*source, pace, best).await;
+    }
+    if let Some(source) = number(fixture, best, Duration::ZERO).await {
+        serves_several(&*source, pace, best).await;
+    }
+    every_shape(fixture, best).await;
+}
+
+/// What has to pass through the trait's forwarding: the name, `probe`, and a `wait` of its own.
+async fn every_shape(fixture: &dyn Fixture, assurance: Assurance) {
+    let pace = fixture.pace();
+    let after = if fixture.notices() {
+        2 * pace
+    } else {
+        Duration::ZERO
+    };
+    let check = async |source: &dyn InfoSource| {
+        keeps_its_name(source, pace).await;
+        if fixture.notices() {
+            notices_the_number(source, pace, assurance).await;
+        } else {
+            finds_the_number(source, pace, assurance).await;
+        }
+    };
+    if let Some(source) = number(fixture, assurance, after).await {
+        check(&&*source).await;
+    }
+    if let Some(source) = number(fixture, assurance, after).await {
+        check(&source).await;
+    }
+    if let Some(source) = number(fixture, assurance, after).await {
+        check(&Box::new(source)).await;
+    }
+}
+
+async fn number(
+    fixture: &dyn Fixture,
+    assurance: Assurance,
+    after: Duration,
+) -> Option<Arc<dyn InfoSource>> {
+    fixture.source(World::Number { assurance, after }).await
+}

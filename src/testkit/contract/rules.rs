@@ -1,0 +1,230 @@
+//! The rules, each over one source in a world of its own. `pace` is that of
+//! [`Fixture::pace`](super::Fixture::pace).
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use tokio::time::{Instant, timeout};
+
+use super::subject::{Answer, Subject};
+use crate::source::{Assurance, InfoSource, Look};
+
+/// The longest `wait` of the suite, in paces: what comes early must come well before it.
+const LONG: u32 = 10;
+
+/// The name is there and stays the same. In any world.
+///
+/// # Panics
+///
+/// When the rule is broken.
+pub async fn keeps_its_name(source: &dyn InfoSource, pace: Duration) {
+    let subject = Subject::new(source, pace);
+    let name = source.name().to_owned();
+    subject.rule(!name.trim().is_empty(), "a source has a name", &name);
+    let _ = subject.probe().await;
+    let rule = "a source keeps its name";
+    subject.rule(source.name() == name, rule, &name);
+}
+
+/// A missing number is `NotYet` and no error, and is waited for in full. In
+/// [`World::Nobody`](super::World::Nobody).
+///
+/// # Panics
+///
+/// When a rule is broken.
+pub async fn finds_nobody(source: &dyn InfoSource, pace: Duration) {
+    let subject = Subject::new(source, pace);
+    keeps_its_name(source, pace).await;
+    subject.not_yet(&subject.probe().await);
+    subject.not_yet(&subject.wait(Assurance::Provisional, Duration::ZERO).await);
+    subject.not_yet(&subject.wait_in_vain(Assurance::Provisional).await);
+}
+
+/// The number that is there is found, whole and as sure as it is: by `probe`, by a `wait` without
+/// time, and by a `wait` for more assurance than there is, which lasts. In
+/// [`World::Number`](super::World::Number) at once.
+///
+/// # Panics
+///
+/// When a rule is broken.
+pub async fn finds_the_number(source: &dyn InfoSource, pace: Duration, assurance: Assurance) {
+    let subject = Subject::new(source, pace);
+    subject.number(&subject.probe().await, assurance);
+    let glance = subject.wait(assurance, Duration::ZERO).await;
+    subject.rule(
+        glance != Ok(Look::NotYet),
+        "a `wait` without time is still one look",
+        &glance,
+    );
+    subject.number(&glance, assurance);
+    if assurance < Assurance::Confirmed {
+        let answer = subject.wait_in_vain(Assurance::Confirmed).await;
+        subject.number(&answer, assurance);
+    }
+}
+
+/// A LID is no number and nothing to return early for. In
+/// [`World::LidOnly`](super::World::LidOnly).
+///
+/// # Panics
+///
+/// When a rule is broken.
+pub async fn finds_the_lid(source: &dyn InfoSource, pace: Duration) {
+    let subject = Subject::new(source, pace);
+    subject.lid(&subject.probe().await);
+    subject.lid(&subject.wait_in_vain(Assurance::Provisional).await);
+}
+
+/// Rivals within one source are a conflict, never one of their numbers. In
+/// [`World::Conflict`](super::World::Conflict).
+///
+/// # Panics
+///
+/// When the rule is broken.
+pub async fn finds_a_conflict(source: &dyn InfoSource, pace: Duration) {
+    let subject = Subject::new(source, pace);
+    for answer in both(subject).await {
+        let rule = "live readers that disagree are a `Conflict`";
+        subject.rule(answer == Ok(Look::Conflict), rule, &answer);
+    }
+}
+
+/// A look that does not work is an error, in a `wait` too. In
+/// [`World::Broken`](super::World::Broken).
+///
+/// # Panics
+///
+/// When the rule is broken.
+pub async fn reports_failures(source: &dyn InfoSource, pace: Duration) {
+    let subject = Subject::new(source, pace);
+    for answer in both(subject).await {
+        subject.rule(
+            answer.is_err(),
+            "a look that does not work is an error",
+            &answer,
+        );
+    }
+}
+
+/// A `wait` returns early for a number that comes, and for one that is there. In
+/// [`World::Number`](super::World::Number) after two paces, for a source that
+/// [notices](super::Fixture::notices).
+///
+/// # Panics
+///
+/// When the rule is broken.
+pub async fn notices_the_number(source: &dyn InfoSource, pace: Duration, assurance: Assurance) {
+    let subject = Subject::new(source, pace);
+    for _ in ["that comes", "that is there"] {
+        let start = Instant::now();
+        let answer = subject.wait(assurance, LONG * pace).await;
+        subject.number(&answer, assurance);
+        let took = start.elapsed();
+        let rule = "a source that notices returns from `wait` when the number is there";
+        subject.rule(took < LONG * pace, rule, &took);
+    }
+}
+
+/// Looks may be dropped at any point: before and after their first step, early and late, and beside
+/// others of the same source. The next look works, and the number is found when it comes. In
+/// [`World::Number`](super::World::Number) after two paces.
+///
+/// # Panics
+///
+/// When a rule is broken.
+pub async fn survives_drops(source: &dyn InfoSource, pace: Duration, assurance: Assurance) {
+    let subject = Subject::new(source, pace);
+    drop_looks(subject).await;
+
+    let mut waits: Vec<_> = (0..3)
+        .map(|_| source.wait(assurance, LONG * pace))
+        .collect();
+    let mut answers: Vec<Answer> = Vec::new();
+    // Each has begun before the first is dropped, which may be the one that the others rely on.
+    waits.retain_mut(|wait| match wait.now_or_never() {
+        Some(answer) => {
+            answers.push(answer);
+            false
+        }
+        None => true,
+    });
+    waits.drain(..waits.len().min(1));
+    answers.extend(subject.ends(LONG * pace, join_all(waits)).await);
+    for answer in answers {
+        subject.number(&answer, assurance);
+    }
+
+    drop_looks(subject).await;
+    subject.number(&subject.probe().await, assurance);
+}
+
+/// Several looks at once all find the number, some of them dropped on the way. In
+/// [`World::Number`](super::World::Number) at once.
+///
+/// # Panics
+///
+/// When a rule is broken.
+pub async fn serves_several(source: &dyn InfoSource, pace: Duration, assurance: Assurance) {
+    let subject = Subject::new(source, pace);
+    let ask = |n| match n % 4 {
+        3 => source.wait(assurance, pace),
+        _ => source.probe(),
+    };
+    let answers = subject.ends(pace, join_all((0..16).map(ask))).await;
+    for answer in &answers {
+        several(subject, answer, assurance);
+    }
+
+    let mut looks: Vec<_> = (0..16).map(ask).collect();
+    looks.retain_mut(|look| look.now_or_never().is_none());
+    looks.drain(..looks.len() / 2);
+    for answer in subject.ends(pace, join_all(looks)).await {
+        several(subject, &answer, assurance);
+    }
+}
+
+fn several(subject: Subject<'_>, answer: &Answer, assurance: Assurance) {
+    let rule = "several looks at once all work";
+    subject.rule(matches!(answer, Ok(Look::Found(_))), rule, answer);
+    subject.number(answer, assurance);
+}
+
+async fn both(subject: Subject<'_>) -> [Answer; 2] {
+    let wait = subject.wait(Assurance::Provisional, subject.pace);
+    [subject.probe().await, wait.await]
+}
+
+/// Drops looks of both kinds at several points, with a good look after each.
+async fn drop_looks(subject: Subject<'_>) {
+    let Subject { source, pace } = subject;
+    for cut in [
+        Cut::Unpolled,
+        Cut::Begun,
+        Cut::After(pace / 50),
+        Cut::After(pace / 5),
+    ] {
+        let looks = [
+            source.probe(),
+            source.wait(Assurance::Confirmed, LONG * pace),
+        ];
+        for look in looks {
+            match cut {
+                Cut::Unpolled => drop(look),
+                Cut::Begun => drop(look.now_or_never()),
+                Cut::After(time) => drop(timeout(time, look).await),
+            }
+            let next = subject.probe().await;
+            let rule = "a look may be dropped at any point, and the next one works";
+            subject.rule(next.is_ok(), rule, &(cut, &next));
+        }
+    }
+}
+
+/// When a look is dropped.
+#[derive(Clone, Copy, Debug)]
+enum Cut {
+    Unpolled,
+    Begun,
+    After(Duration),
+}
