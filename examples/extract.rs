@@ -10,10 +10,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::{Parser, ValueEnum};
 use serde_json::json;
 use whatsapp_phone::extract::{ExtractError, Extraction, Extractor, PhoneExtractor};
+use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::retry::RetryPolicy;
 use whatsapp_phone::source::Assurance;
 use whatsapp_phone::source::webdriver::{
-    DriverProcess, OpenOptions, Page, Target, WebDriverSource,
+    AttachOptions, DebuggerAddress, DriverProcess, OpenOptions, Page, Target, WebDriverSource,
 };
 use whatsapp_phone::testkit::standin::{Scenario, StandIn};
 
@@ -21,10 +22,14 @@ use whatsapp_phone::testkit::standin::{Scenario, StandIn};
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// Open the browser on this WebDriver server instead of a ChromeDriver of our own
+    /// Join the running Chrome with this debugging address, and read its tab at the origin
+    #[arg(long, value_name = "HOST:PORT", value_parser = debugger_address)]
+    attach: Option<DebuggerAddress>,
+    /// Use this WebDriver server instead of a ChromeDriver of our own
     #[arg(long, value_name = "URL")]
     webdriver: Option<String>,
-    /// Open this page instead of the stand-in, and believe only its origin
+    /// Open this page instead of the stand-in, and believe only its origin. With --attach the
+    /// default is https://web.whatsapp.com
     #[arg(long, value_name = "URL", value_parser = web_origin)]
     origin: Option<String>,
     /// Of the tabs at the origin, take the one with this text in its URL
@@ -55,6 +60,11 @@ enum Accept {
     Provisional,
     Unverified,
     Confirmed,
+}
+
+fn debugger_address(text: &str) -> Result<DebuggerAddress, String> {
+    text.parse()
+        .map_err(|error: ProtocolFailure| error.to_string())
 }
 
 fn web_origin(url: &str) -> Result<String, String> {
@@ -95,42 +105,39 @@ fn policy(args: &Args) -> Result<RetryPolicy, impl Error> {
 }
 
 async fn run(args: &Args, policy: RetryPolicy) -> Result<Extraction, ExtractError> {
-    // The stand-in lives as long as this function.
-    let (_stand_in, url) = match &args.origin {
-        Some(url) => (None, url.clone()),
-        None => {
-            let stand_in = StandIn::start(scenario()).await.map_err(failure)?;
-            let url = stand_in.url();
-            (Some(stand_in), url)
-        }
+    // The stand-in and the driver live as long as this function.
+    let stand_in = match (&args.origin, &args.attach) {
+        (None, None) => Some(
+            StandIn::start(scenario())
+                .await
+                .map_err(|error| failure(&error))?,
+        ),
+        _ => None,
     };
-    let mut target = Target::at(&url)?;
+    let driver = match &args.webdriver {
+        Some(_) => None,
+        None => Some(DriverProcess::start().await?),
+    };
+    let url = args
+        .origin
+        .clone()
+        .or_else(|| stand_in.as_ref().map(StandIn::url));
+    let mut target = match &url {
+        Some(url) => Target::at(url)?,
+        None => Target::default(),
+    };
     if let Some(text) = &args.url_contains {
         target = target.url_contains(text);
     }
-    let mut options = OpenOptions::default()
-        .target(target)
-        .url(url)
-        .headless(true);
-    if rustix::process::geteuid().is_root() {
-        // Chromium refuses its sandbox to root. A service should run as a user of its own instead.
-        options = options.browser_arg("--no-sandbox");
-    }
-    let (driver, page) = match &args.webdriver {
-        Some(url) => (None, Page::open_at(url, options).await?),
-        None => {
-            let driver = DriverProcess::start().await?;
-            let page = Page::open(&driver, options).await?;
-            (Some(driver), page)
-        }
-    };
+    let page = open(args, driver.as_ref(), target, url).await?;
     let accept = match args.accept {
         Accept::Provisional => Assurance::Provisional,
         Accept::Unverified => Assurance::Unverified,
         Accept::Confirmed => Assurance::Confirmed,
     };
+    let source = WebDriverSource::all(&page);
     let extractor = Extractor::builder()
-        .source(WebDriverSource::all(&page))
+        .source(source)
         .policy(policy)
         .accept(accept)
         .build()?;
@@ -140,6 +147,35 @@ async fn run(args: &Args, policy: RetryPolicy) -> Result<Extraction, ExtractErro
         driver.stop().await?;
     }
     outcome
+}
+
+async fn open(
+    args: &Args,
+    driver: Option<&DriverProcess>,
+    target: Target,
+    url: Option<String>,
+) -> Result<Page, ProtocolFailure> {
+    if let Some(address) = args.attach.clone() {
+        let options = AttachOptions::default().target(target);
+        return match (driver, &args.webdriver) {
+            (Some(driver), _) => Page::attach(driver, address, options).await,
+            (None, webdriver) => {
+                Page::attach_at(webdriver.as_deref().unwrap_or_default(), address, options).await
+            }
+        };
+    }
+    let mut options = OpenOptions::default().target(target).headless(true);
+    if let Some(url) = url {
+        options = options.url(url);
+    }
+    if rustix::process::geteuid().is_root() {
+        // Chromium refuses its sandbox to root. A service should run as a user of its own instead.
+        options = options.browser_arg("--no-sandbox");
+    }
+    match (driver, &args.webdriver) {
+        (Some(driver), _) => Page::open(driver, options).await,
+        (None, webdriver) => Page::open_at(webdriver.as_deref().unwrap_or_default(), options).await,
+    }
 }
 
 /// What a user sees who scans a code: the number after a second, the connection after two.
@@ -197,9 +233,8 @@ fn epoch_ms() -> f64 {
         .map_or(0.0, |time| time.as_secs_f64() * 1000.0)
 }
 
-fn failure(error: std::io::Error) -> ExtractError {
-    use whatsapp_phone::failure::{ProtocolFailure, Site};
-    ProtocolFailure::from_error(Site::Unknown, &error)
+fn failure(error: &std::io::Error) -> ExtractError {
+    ProtocolFailure::from_error(Site::Unknown, error)
         .with_code("misconfigured")
         .into()
 }

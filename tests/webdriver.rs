@@ -4,7 +4,6 @@
 
 mod support;
 
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
-use support::{Counted, Stage, alive, ms, options, until};
+use support::{Stage, alive, ms, options, pid, until};
 use whatsapp_phone::extract::{ErrorKind, ExtractError, Extractor, PhoneExtractor};
 use whatsapp_phone::fantoccini;
 use whatsapp_phone::retry::RetryPolicy;
@@ -22,12 +21,6 @@ use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn};
 
 const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(1500);
-
-fn pid(client: &Client) -> u64 {
-    client.capabilities().unwrap()["goog:processID"]
-        .as_u64()
-        .unwrap()
-}
 
 /// A session that a caller has made himself.
 async fn callers_client(driver: &DriverProcess) -> Client {
@@ -207,75 +200,6 @@ async fn what_cannot_be_opened_says_why() {
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotReady);
     }
-}
-
-/// Starts an extraction, does this to its browser, and gives back its error.
-async fn fault<F: Future<Output = ()>>(act: impl FnOnce(Client, u64, u64) -> F) -> ExtractError {
-    let stage = Stage::open(Scenario::never()).await;
-    let client = stage.page.client();
-    let (browser, driver) = (pid(&client), u64::from(stage.driver.id()));
-    let source = Counted::new(WebDriverSource::all(&stage.page));
-    let policy = RetryPolicy::builder().deadline(LONG).build().unwrap();
-    let extractor = Extractor::builder()
-        .source(source.clone())
-        .policy(policy)
-        .build()
-        .unwrap();
-    let act = async {
-        source.looks(2).await;
-        act(client, browser, driver).await;
-    };
-    let (outcome, ()) = tokio::join!(extractor.extract(), act);
-    let error = outcome.unwrap_err();
-    assert!(
-        error.elapsed() < LONG,
-        "{error}: ended by its deadline only"
-    );
-    error
-}
-
-async fn signal(signal: &str, pid: u64) {
-    assert!(
-        Command::new("kill")
-            .args([signal, &pid.to_string()])
-            .status()
-            .unwrap()
-            .success()
-    );
-}
-
-#[tokio::test]
-async fn a_tab_closed_by_its_owner_is_a_closed_page() {
-    let error = fault(|client, _, _| async move { client.close_window().await.unwrap() }).await;
-    assert!(
-        matches!(error.kind(), ErrorKind::PageClosed | ErrorKind::BrowserGone),
-        "{error:?}"
-    );
-}
-
-#[tokio::test]
-async fn a_killed_browser_is_a_browser_gone() {
-    let error = fault(|_, browser, _| signal("-KILL", browser)).await;
-    assert!(
-        matches!(error.kind(), ErrorKind::PageClosed | ErrorKind::BrowserGone),
-        "{error:?}"
-    );
-}
-
-#[tokio::test]
-async fn a_killed_driver_is_a_browser_gone() {
-    let error = fault(|_, _, driver| signal("-KILL", driver)).await;
-    assert_eq!(error.kind(), ErrorKind::BrowserGone, "{error:?}");
-}
-
-#[tokio::test]
-async fn a_crashed_tab_is_a_closed_page() {
-    let error = fault(|client, _, _| async move {
-        // The command itself is answered by the crash.
-        let _ = client.goto("chrome://crash").await;
-    });
-    let error = error.await;
-    assert_eq!(error.kind(), ErrorKind::PageClosed, "{error:?}");
 }
 
 #[tokio::test]

@@ -207,7 +207,8 @@ impl fmt::Display for ExtractError {
         if *attempts > 0 {
             write!(
                 f,
-                " (after {attempts} looks in {:.1} s)",
+                " (after {attempts} look{} in {:.1} s)",
+                if *attempts == 1 { "" } else { "s" },
                 elapsed.as_secs_f64()
             )?;
         }

@@ -2,7 +2,7 @@
 
 use super::error::ErrorKind;
 use super::lane::{Answer, Lane};
-use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
+use crate::classify::{ErrorClass, Phase, ProtocolErrorClassifier, Verdict};
 use crate::source::{Assurance, Identity, Look};
 
 /// What a round comes to.
@@ -32,6 +32,9 @@ pub(super) fn judge(
     {
         return Judgement::Over(end);
     }
+    if let Some(reason) = hopeless(lanes, classifier) {
+        return Judgement::Over(reason);
+    }
     let found = || {
         answers()
             .enumerate()
@@ -52,6 +55,20 @@ pub(super) fn judge(
         }
         Some(_) => Judgement::Over(ErrorKind::SourcesDisagree),
     }
+}
+
+/// The reason why no source can ever answer: each has last said that its own set-up is wrong.
+fn hopeless(lanes: &[Lane<'_>], classifier: &ProtocolErrorClassifier) -> Option<ErrorKind> {
+    let mut reason = None;
+    for lane in lanes {
+        let failure = lane.last()?.as_ref().err()?;
+        let class = classifier.classify(failure).class;
+        if class != ErrorClass::Setup {
+            return None;
+        }
+        reason = reason.or(ErrorKind::of(failure, class));
+    }
+    reason
 }
 
 /// The best assurance among the numbers that sources last gave.

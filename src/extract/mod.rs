@@ -11,7 +11,8 @@
 //!
 //! **What ends it early.** A closed page or a dead browser, as the
 //! [classifier](crate::classify::ProtocolErrorClassifier) reads the failure; two sources or readers
-//! that disagree. Everything else is looked at again until the policy is exhausted.
+//! that disagree; set-ups that are wrong, where that is what every source says. Everything else is
+//! looked at again until the policy is exhausted.
 
 mod builder;
 mod error;

@@ -177,6 +177,24 @@ async fn a_closed_page_or_a_dead_browser_ends_it_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn it_ends_at_once_when_every_source_says_that_its_set_up_is_wrong() {
+    let wrong = MockSource::new("wrong").at(ms(0), failure("misconfigured"));
+    let twin = MockSource::new("twin").at(ms(0), failure("ambiguous_tab"));
+    let page = MockSource::new("page").number_at(ms(1000), NUMBER);
+    let error = extract(&[&twin, &wrong], &policy(Watch::Poll, 15))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.attempts()),
+        (ErrorKind::AmbiguousTab, 1)
+    );
+    let found = extract(&[&wrong, &page], &policy(Watch::Poll, 15))
+        .await
+        .unwrap();
+    assert_eq!(found.source, "page");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hanging_source_holds_nobody_and_ends_at_its_look_timeout() {
     let hung = MockSource::new("hung").at(ms(0), Act::Hang);
     for watch in [Watch::Poll, Watch::Wait] {

@@ -151,7 +151,10 @@ impl MockSource {
     fn now(&self) -> (Option<&Act>, Option<Instant>) {
         let now = self.start.elapsed();
         let done = self.acts.partition_point(|(at, _)| *at <= now);
-        let next = self.acts.get(done).map(|(at, _)| self.start + *at);
+        let next = self
+            .acts
+            .get(done)
+            .and_then(|(at, _)| self.start.checked_add(*at));
         (done.checked_sub(1).map(|i| &self.acts[i].1), next)
     }
 

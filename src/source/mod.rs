@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`from_fn`] | whatever a closure returns | |
 //! | [`mock::MockSource`] | a script, for tests | |
-//! | [`webdriver::WebDriverSource`] | a WhatsApp Web page, through ChromeDriver | `webdriver` |
+//! | `webdriver::WebDriverSource` | a WhatsApp Web page, through ChromeDriver | `webdriver` |
 
 pub mod mock;
 #[cfg(feature = "webdriver")]
@@ -193,10 +193,11 @@ impl Look {
 ///   ([`ProtocolErrorClassifier`](crate::classify::ProtocolErrorClassifier)).
 /// - [`Look::Found`] always carries a number. A LID alone is [`Look::LidOnly`].
 /// - `wait` looks for up to `max` and returns early only for a `Found` at `min` or above, a
-///   `Conflict`, or a failure. Otherwise it returns what it last saw when `max` is over.
+///   `Conflict`, or a failure. Otherwise it returns what it last saw when `max` is over. A `max` of
+///   zero is still one look.
 /// - The same source may be asked by several extractions at once.
 ///
-/// [`testkit::contract`](crate::testkit) runs these rules on any source (feature `testkit`).
+/// `testkit::contract` holds any source to these rules (feature `testkit`).
 ///
 /// ```
 /// use std::time::Duration;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use whatsapp_phone::extract::{ExtractError, Extraction, Extractor, PhoneExtractor};
 use whatsapp_phone::failure::ProtocolFailure;
+use whatsapp_phone::fantoccini;
 use whatsapp_phone::retry::RetryPolicy;
 use whatsapp_phone::source::Assurance;
 use whatsapp_phone::source::webdriver::{
@@ -146,4 +147,46 @@ pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
         tokio::time::sleep(ms(10)).await;
     }
     panic!("not within ten seconds: {what}");
+}
+
+/// The process id of a session's browser.
+pub(crate) fn pid(client: &fantoccini::Client) -> u64 {
+    client.capabilities().unwrap()["goog:processID"]
+        .as_u64()
+        .unwrap()
+}
+
+pub(crate) fn signal(signal: &str, pid: u64) {
+    let kill = std::process::Command::new("kill")
+        .args([signal, &pid.to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+}
+
+/// How much later than its deadline something ended, beside a plain sleep of the same length.
+pub(crate) struct Overrun {
+    deadline: Duration,
+    sleep: tokio::task::JoinHandle<Duration>,
+}
+
+impl Overrun {
+    pub(crate) fn watch(deadline: Duration) -> Self {
+        let sleep = tokio::spawn(async move {
+            let start = tokio::time::Instant::now();
+            tokio::time::sleep(deadline).await;
+            start.elapsed() - deadline
+        });
+        Self { deadline, sleep }
+    }
+
+    /// Prints the overrun; more than 100 ms beyond the sleep's own lateness is a broken promise.
+    pub(crate) async fn check(self, elapsed: Duration) {
+        if elapsed < self.deadline {
+            return self.sleep.abort();
+        }
+        let late = elapsed.saturating_sub(self.deadline);
+        let overrun = late.saturating_sub(self.sleep.await.unwrap());
+        println!("deadline overrun: {:.1} ms", overrun.as_secs_f64() * 1000.0);
+        assert!(overrun <= ms(100), "{overrun:?} beyond its deadline");
+    }
 }

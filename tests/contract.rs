@@ -1,0 +1,115 @@
+//! The contract of `InfoSource`, on pages in a real browser.
+#![cfg(all(feature = "testkit", feature = "webdriver"))]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::sync::Arc;
+
+use fantoccini::wd::Capabilities;
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+use support::{Stage, ms};
+use whatsapp_phone::fantoccini;
+use whatsapp_phone::source::webdriver::{Page, ReaderId, Target, WebDriverSource};
+use whatsapp_phone::source::{Assurance, InfoSource};
+use whatsapp_phone::testkit::contract::{self, Fixture, World};
+use whatsapp_phone::testkit::standin::{FORMER_PHONE, Generation, PHONE, Scenario, Step};
+
+/// A page, and how it is asked.
+struct Browser {
+    stage: Stage,
+    page: Page,
+    only: Option<ReaderId>,
+}
+
+#[async_trait::async_trait]
+impl Fixture for Browser {
+    async fn source(&self, world: World) -> Option<Arc<dyn InfoSource>> {
+        let mut url = self.stage.stand_in.url();
+        let scenario = match world {
+            World::Nobody => Scenario::never(),
+            World::Number {
+                assurance: Assurance::Provisional,
+                after,
+            } => {
+                let pairing = Scenario::new(Generation::Current);
+                pairing
+                    .at(ms(0), Step::socket("PAIRING"))
+                    .at(after, Step::me(PHONE))
+            }
+            World::Number {
+                assurance: Assurance::Unverified,
+                after,
+            } => Scenario::ready_after(Generation::ConnWid, after),
+            World::Number { after, .. } => Scenario::ready_after(Generation::Current, after),
+            World::LidOnly => Scenario::lid_only(),
+            // One reader alone cannot disagree.
+            World::Conflict if self.only.is_some() => return None,
+            World::Conflict => Scenario::disagree(FORMER_PHONE),
+            World::Broken => {
+                url = self.stage.stand_in.decoy_url();
+                Scenario::never()
+            }
+            _ => return None,
+        };
+        self.stage.stand_in.set_scenario(scenario);
+        self.page.client().goto(&url).await.unwrap();
+        Some(Arc::new(match self.only {
+            Some(reader) => WebDriverSource::only(&self.page, reader),
+            None => WebDriverSource::all(&self.page),
+        }))
+    }
+}
+
+#[tokio::test]
+async fn all_readers_of_a_page_of_ours() {
+    let stage = Stage::open(Scenario::never()).await;
+    let page = stage.page.clone();
+    contract::all(&Browser {
+        stage,
+        page,
+        only: None,
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_reader_of_a_page_of_ours() {
+    let stage = Stage::open(Scenario::never()).await;
+    let page = stage.page.clone();
+    contract::all(&Browser {
+        stage,
+        page,
+        only: Some(ReaderId::ClientInfoWid),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_page_of_a_callers_client() {
+    let stage = Stage::open(Scenario::never()).await;
+    let client = callers_client(stage.driver.url()).await;
+    let target = Target::at(stage.stand_in.origin()).unwrap();
+    let page = Page::from_client(client.clone(), target);
+    contract::all(&Browser {
+        stage,
+        page,
+        only: None,
+    })
+    .await;
+    client.close().await.unwrap();
+}
+
+async fn callers_client(webdriver: &str) -> Client {
+    let mut asked = Capabilities::new();
+    let args = json!({"args": ["--headless=new", "--no-sandbox"]});
+    asked.insert("goog:chromeOptions".into(), args);
+    let mut builder = ClientBuilder::new(HttpConnector::new());
+    builder
+        .capabilities(asked)
+        .connect(webdriver)
+        .await
+        .unwrap()
+}

@@ -1,0 +1,449 @@
+//! What goes wrong with browsers, drivers and pages: the right error, in time, nothing left running.
+#![cfg(all(feature = "testkit", feature = "webdriver", target_os = "linux"))]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fantoccini::Client;
+use serde_json::json;
+use support::chrome::Chrome;
+use support::{Counted, Overrun, Stage, alive, ms, options, pid, signal, until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use whatsapp_phone::fantoccini;
+use whatsapp_phone::source::Assurance::Unverified;
+use whatsapp_phone::source::webdriver::{
+    AttachOptions, DriverProcess, Page, Target, WebDriverSource,
+};
+use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn, Step};
+use whatsapp_phone::{ErrorKind, ExtractError, Extractor, PhoneExtractor, RetryPolicy};
+
+const NUMBER: &str = "628110000041";
+const DEADLINE: Duration = Duration::from_secs(4);
+
+/// A session in which something is done while an extraction runs.
+struct Scene {
+    stage: Stage,
+    client: Client,
+    browser: u64,
+    driver: u64,
+}
+
+impl Scene {
+    async fn open(scenario: Scenario) -> Self {
+        let stage = Stage::open(scenario).await;
+        let client = stage.page.client();
+        let (browser, driver) = (pid(&client), u64::from(stage.driver.id()));
+        Self {
+            stage,
+            client,
+            browser,
+            driver,
+        }
+    }
+
+    /// The error of an extraction in which, from its third look on, this happens.
+    async fn fault(&self, act: impl AsyncFnOnce(&Self)) -> ExtractError {
+        let source = Counted::new(WebDriverSource::all(&self.stage.page));
+        let policy = RetryPolicy::builder().deadline(DEADLINE).build().unwrap();
+        let extractor = Extractor::builder().source(source.clone()).policy(policy);
+        let extractor = extractor.build().unwrap();
+        let act = async {
+            source.looks(2).await;
+            act(self).await;
+        };
+        let overrun = Overrun::watch(DEADLINE);
+        let (outcome, ()) = tokio::join!(extractor.extract(), act);
+        let error = outcome.unwrap_err();
+        overrun.check(error.elapsed()).await;
+        error
+    }
+
+    /// Nothing that was started is left.
+    async fn assert_ends(self) {
+        let Self {
+            stage,
+            browser,
+            driver,
+            ..
+        } = self;
+        drop(stage);
+        until("driver and browser are gone", || {
+            !alive(browser) && !alive(driver)
+        })
+        .await;
+    }
+}
+
+#[track_caller]
+fn assert_early(error: &ExtractError, kinds: &[ErrorKind]) {
+    assert!(
+        kinds.contains(&error.kind()),
+        "{error}: {:?}",
+        error.failures()
+    );
+    assert!(
+        error.elapsed() < DEADLINE,
+        "{error}: ended by its deadline only"
+    );
+}
+
+#[tokio::test]
+async fn a_tab_closed_by_its_owner() {
+    let scene = Scene::open(Scenario::never()).await;
+    let error = scene
+        .fault(async |it| it.client.close_window().await.map(drop).unwrap())
+        .await;
+    // The only window: the browser goes with it.
+    assert_early(&error, &[ErrorKind::PageClosed, ErrorKind::BrowserGone]);
+    scene.assert_ends().await;
+}
+
+#[tokio::test]
+async fn a_killed_browser() {
+    let scene = Scene::open(Scenario::never()).await;
+    let error = scene.fault(async |it| signal("-KILL", it.browser)).await;
+    assert_early(&error, &[ErrorKind::PageClosed, ErrorKind::BrowserGone]);
+    scene.assert_ends().await;
+}
+
+#[tokio::test]
+async fn a_killed_driver() {
+    let scene = Scene::open(Scenario::never()).await;
+    let error = scene.fault(async |it| signal("-KILL", it.driver)).await;
+    assert_early(&error, &[ErrorKind::BrowserGone]);
+    scene.assert_ends().await;
+}
+
+#[tokio::test]
+async fn a_crashed_tab() {
+    let scene = Scene::open(Scenario::never()).await;
+    let error = scene
+        .fault(async |it| drop(it.client.goto("chrome://crash").await))
+        .await;
+    assert_early(&error, &[ErrorKind::PageClosed]);
+    scene.assert_ends().await;
+}
+
+#[tokio::test]
+async fn the_crash_of_another_tab_changes_nothing() {
+    let chrome = Chrome::start().await;
+    let stand_in = StandIn::start(Scenario::ready_after(Generation::Current, ms(2500)))
+        .await
+        .unwrap();
+    let other = chrome.open(&stand_in.decoy_url());
+    let tab = chrome.open(&stand_in.url());
+    let driver = DriverProcess::start().await.unwrap();
+    let target = Target::at(stand_in.origin()).unwrap();
+    let options = AttachOptions::default().target(target).tab(tab);
+    let page = Page::attach(&driver, chrome.address.clone(), options)
+        .await
+        .unwrap();
+    let source = Counted::new(WebDriverSource::all(&page));
+    let extractor = Extractor::builder().source(source.clone()).build().unwrap();
+    let crash = async {
+        source.looks(1).await;
+        let mut owner = chrome.drive(&other).await;
+        // A crashed tab answers nothing.
+        let _ = tokio::time::timeout(ms(500), owner.call("Page.crash", json!({}))).await;
+    };
+    let (found, ()) = tokio::join!(extractor.extract(), crash);
+    assert_eq!(found.unwrap().phone.reveal(), NUMBER);
+}
+
+#[tokio::test]
+async fn reload_and_navigation_in_mid_look_cost_no_answer() {
+    let stage = Stage::open(Scenario::never()).await;
+    for at in [150, 420, 777] {
+        stage.reload(Scenario::reload_at(ms(at), ms(300))).await;
+        let found = stage.extract(Unverified, ms(10_000)).await.unwrap();
+        assert_eq!(found.phone.reveal(), NUMBER);
+    }
+    // Its owner loads it anew over and over.
+    stage
+        .reload(Scenario::never().at(ms(300), Step::Reload))
+        .await;
+    let source = Counted::new(WebDriverSource::all(&stage.page));
+    let extractor = Extractor::builder().source(source.clone()).build().unwrap();
+    let ready = async {
+        source.looks(5).await;
+        stage
+            .stand_in
+            .set_scenario(Scenario::ready(Generation::Current));
+    };
+    let (found, ()) = tokio::join!(extractor.extract(), ready);
+    assert_eq!(found.unwrap().phone.reveal(), NUMBER);
+}
+
+#[tokio::test]
+async fn an_open_dialog() {
+    let scene = Scene::open(Scenario::never()).await;
+    let ask = "setTimeout(() => alert('Stay?'), 0)";
+    let error = scene
+        .fault(async |it| drop(it.client.execute(ask, vec![]).await))
+        .await;
+    assert_eq!(error.kind(), ErrorKind::Blocked, "{error:?}");
+    assert_eq!(
+        scene.stage.page.client().get_alert_text().await.unwrap(),
+        "Stay?"
+    );
+    scene.assert_ends().await;
+}
+
+#[tokio::test]
+async fn a_download_changes_nothing() {
+    let stage = Stage::open(Scenario::ready_after(Generation::Current, ms(900))).await;
+    let download = "const link = document.createElement('a'); link.download = 'x.txt';
+        link.href = 'data:text/plain,x'; document.body.append(link); link.click(); link.remove();";
+    stage.page.client().execute(download, vec![]).await.unwrap();
+    let found = stage.extract(Unverified, DEADLINE).await.unwrap();
+    assert_eq!(found.phone.reveal(), NUMBER);
+}
+
+#[tokio::test]
+async fn a_page_in_an_endless_loop() {
+    let scene = Scene::open(Scenario::never().at(ms(1500), Step::Hang)).await;
+    let error = scene.fault(async |_| ()).await;
+    assert_eq!(error.kind(), ErrorKind::NotReady, "{error:?}");
+    scene.assert_ends().await;
+}
+
+#[tokio::test]
+async fn a_stopped_browser_and_a_stopped_driver() {
+    let scene = Scene::open(Scenario::never()).await;
+    let error = scene.fault(async |it| signal("-STOP", it.browser)).await;
+    assert_eq!(error.kind(), ErrorKind::NotReady, "{error:?}");
+    scene.assert_ends().await;
+
+    let scene = Scene::open(Scenario::never()).await;
+    let error = scene.fault(async |it| signal("-STOP", it.driver)).await;
+    assert_eq!(error.kind(), ErrorKind::NotReady, "{error:?}");
+    scene.assert_ends().await;
+}
+
+#[tokio::test]
+async fn closing_a_stuck_page_holds_nobody() {
+    let scene = Scene::open(Scenario::never()).await;
+    signal("-STOP", scene.browser);
+    let browser = scene.browser;
+    let closing = tokio::time::timeout(Duration::from_secs(6), scene.stage.page.clone().close());
+    assert!(closing.await.is_ok());
+    until("the browser is gone", || !alive(browser)).await;
+    scene.assert_ends().await;
+}
+
+/// What a WebDriver server may do in place of an answer.
+#[derive(Clone, Copy, Debug)]
+enum Babble {
+    Silence,
+    HalfAnAnswer,
+    EndlessBytes,
+    FiftyMegabytes,
+    NotJson,
+    NotUtf8,
+    HangsUp,
+}
+
+/// A server that makes a session like a WebDriver, and answers the first look in its own way.
+async fn babbler(babble: Babble, page: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let page = page.clone();
+            tokio::spawn(async move {
+                let mut request = Vec::new();
+                let mut part = vec![0; 64 << 10];
+                loop {
+                    let n = stream.read(&mut part).await.unwrap_or(0);
+                    if n == 0 {
+                        return;
+                    }
+                    request.extend_from_slice(&part[..n]);
+                    let text = String::from_utf8_lossy(&request).into_owned();
+                    if !is_whole(&text) {
+                        continue;
+                    }
+                    request.clear();
+                    let value = if text.starts_with("POST /session ") {
+                        json!({"sessionId": "s", "capabilities": {}})
+                    } else if text.contains("/execute/") {
+                        return answer(babble, &mut stream).await;
+                    } else if text.contains("/window/handles") {
+                        json!(["one"])
+                    } else if text.starts_with("GET") && text.contains("/url") {
+                        json!(page)
+                    } else {
+                        json!(null)
+                    };
+                    let body = json!({ "value": value }).to_string();
+                    let head = format!(
+                        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                        body.len()
+                    );
+                    if stream.write_all((head + &body).as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+fn is_whole(request: &str) -> bool {
+    let Some((head, body)) = request.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head.lines().find_map(|line| {
+        line.to_lowercase()
+            .strip_prefix("content-length:")?
+            .trim()
+            .parse()
+            .ok()
+    });
+    body.len() >= length.unwrap_or(0)
+}
+
+async fn answer(babble: Babble, stream: &mut tokio::net::TcpStream) {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+    let filler = vec![b' '; 1 << 20];
+    let sent = match babble {
+        Babble::Silence => Ok(std::future::pending().await),
+        Babble::HangsUp => Ok(()),
+        Babble::HalfAnAnswer => {
+            let half = format!("{head}content-length: 999\r\n\r\n{{\"value\":");
+            let _ = stream.write_all(half.as_bytes()).await;
+            std::future::pending().await
+        }
+        Babble::EndlessBytes => {
+            let _ = stream
+                .write_all(format!("{head}\r\n{{\"value\":\"").as_bytes())
+                .await;
+            loop {
+                if stream.write_all(&filler).await.is_err() {
+                    return;
+                }
+            }
+        }
+        Babble::FiftyMegabytes => {
+            let head = format!("{head}content-length: {}\r\n\r\n", 50 << 20);
+            let _ = stream.write_all(head.as_bytes()).await;
+            for _ in 0..50 {
+                let _ = stream.write_all(&filler).await;
+            }
+            Ok(())
+        }
+        Babble::NotJson => {
+            let text = "HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 14\r\n\r\n<h1>502</h1>\r\n";
+            stream.write_all(text.as_bytes()).await
+        }
+        Babble::NotUtf8 => {
+            let head = format!("{head}content-length: 2\r\n\r\n");
+            let _ = stream.write_all(head.as_bytes()).await;
+            stream.write_all(&[0xff, 0xfe]).await
+        }
+    };
+    let _: std::io::Result<()> = sent;
+}
+
+#[tokio::test]
+async fn a_driver_that_babbles() {
+    let stand_in = StandIn::start(Scenario::never()).await.unwrap();
+    let resident = || {
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+        statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+    };
+    for babble in [
+        Babble::Silence,
+        Babble::HalfAnAnswer,
+        Babble::EndlessBytes,
+        Babble::FiftyMegabytes,
+        Babble::NotJson,
+        Babble::NotUtf8,
+        Babble::HangsUp,
+    ] {
+        let before = resident();
+        let url = babbler(babble, stand_in.url()).await;
+        let page = Page::open_at(&url, options(&stand_in.url())).await.unwrap();
+        let policy = RetryPolicy::builder().deadline(ms(2500)).build().unwrap();
+        let extractor = Extractor::builder()
+            .source(WebDriverSource::all(&page))
+            .policy(policy);
+        let overrun = Overrun::watch(ms(2500));
+        let error = extractor.build().unwrap().extract().await.unwrap_err();
+        overrun.check(error.elapsed()).await;
+        assert!(
+            matches!(error.kind(), ErrorKind::NotReady | ErrorKind::BrowserGone),
+            "{babble:?}: {error:?}"
+        );
+        let grown = resident().saturating_sub(before);
+        assert!(grown < 256 << 20, "{babble:?} took {grown} bytes");
+    }
+}
+
+#[tokio::test]
+async fn twenty_tabs_on_one_driver() {
+    let chrome = Arc::new(Chrome::start().await);
+    let driver = Arc::new(DriverProcess::start().await.unwrap());
+    let sessions = (0..20_u64).map(|n| {
+        let (chrome, driver) = (Arc::clone(&chrome), Arc::clone(&driver));
+        tokio::spawn(async move {
+            let number = format!("6281100000{n:02}@c.us");
+            let scenario = Scenario::new(Generation::Current).at(ms(100 * n), Step::me(&number));
+            let scenario = scenario.at(ms(100 * n), Step::connected());
+            let stand_in = StandIn::start(scenario).await.unwrap();
+            let tab = chrome.open(&stand_in.url());
+            let target = Target::at(stand_in.origin()).unwrap();
+            let options = AttachOptions::default().target(target).tab(tab);
+            let options = options.deadline(Duration::from_secs(30));
+            let page = Page::attach(&driver, chrome.address.clone(), options)
+                .await
+                .unwrap();
+            let policy = RetryPolicy::builder()
+                .deadline(Duration::from_secs(30))
+                .build()
+                .unwrap();
+            let extractor = Extractor::builder().source(WebDriverSource::all(&page));
+            let found = extractor
+                .policy(policy)
+                .build()
+                .unwrap()
+                .extract()
+                .await
+                .unwrap();
+            assert_eq!(found.phone.reveal(), format!("6281100000{n:02}"));
+            page.close().await;
+        })
+    });
+    for session in sessions.collect::<Vec<_>>() {
+        session.await.unwrap();
+    }
+    assert_eq!(chrome.tabs().len(), 21);
+}
+
+#[tokio::test]
+async fn dropped_at_two_hundred_moments() {
+    let stage = Stage::open(Scenario::never()).await;
+    let mut random = 0x9e37_79b9_u64;
+    for _ in 0..200 {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let moment = ms((random >> 33) % 60);
+        let cut = tokio::time::timeout(moment, stage.extract(Unverified, DEADLINE)).await;
+        assert!(cut.is_err());
+    }
+    // Good at once: a look waits for one slice at most, and for nothing that was given up.
+    let start = tokio::time::Instant::now();
+    stage.page.client().title().await.unwrap();
+    let free_after = start.elapsed();
+    stage.reload(Scenario::ready(Generation::Current)).await;
+    let found = stage.extract(Unverified, DEADLINE).await.unwrap();
+    assert_eq!(found.phone.reveal(), NUMBER);
+    println!("driver free after {free_after:?}");
+}
