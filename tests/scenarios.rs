@@ -217,7 +217,10 @@ async fn hostile_and_strict_pages_are_read_like_others() {
             stage.reload(scenario.clone()).await;
             let outcome = stage.extract(Unverified, LONG).await;
             assert_eq!(
-                outcome.expect(&format!("{scenario:?}")).phone.reveal(),
+                outcome
+                    .unwrap_or_else(|error| panic!("{scenario:?}: {error}"))
+                    .phone
+                    .reveal(),
                 DIGITS
             );
         }

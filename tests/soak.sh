@@ -7,7 +7,7 @@
 # failed runs is kept in target/soak/.
 set -euo pipefail
 
-targets=(driver_process webdriver scenarios)
+targets=(driver_process webdriver scenarios contract attach faults)
 
 if ! [[ "${1:-}" =~ ^[1-9][0-9]*$ ]] || [ $# -gt 2 ]; then
     echo "usage: tests/soak.sh N [SUMMARY_FILE]" >&2

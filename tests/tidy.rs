@@ -144,8 +144,10 @@ fn every_source_driver_has_its_rows() {
         let source = types
             .next()
             .unwrap_or_else(|| panic!("{name} has no `pub struct ...Source`"));
-        let row = format!("//! | [`{name}::{source}`] |");
-        assert!(parent.contains(&row), "src/source/mod.rs: {row}");
+        // A driver behind a feature cannot be linked to where the feature is off.
+        let row = format!("`{name}::{source}`");
+        let has_row = |line: &str| line.starts_with("//! |") && line.contains(&row);
+        assert!(parent.lines().any(has_row), "src/source/mod.rs: {row}");
         drivers.push(source);
     }
     drivers.push("from_fn".to_owned());

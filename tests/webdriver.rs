@@ -215,6 +215,34 @@ async fn an_extraction_dropped_at_any_moment_leaves_the_driver_good() {
 }
 
 #[tokio::test]
+async fn extractions_that_poll_and_that_wait_share_a_page() {
+    let stage = Stage::open(Scenario::ready_after(Generation::Current, ms(2500))).await;
+    let quick = RetryPolicy::classic()
+        .to_builder()
+        .initial_delay(ms(0))
+        .interval(ms(30));
+    let polls = quick.unlimited_attempts().deadline(LONG).build().unwrap();
+    let waits = RetryPolicy::builder().deadline(LONG).build().unwrap();
+    let extract = |policy| {
+        let source = WebDriverSource::all(&stage.page);
+        let extractor = Extractor::builder()
+            .source(source)
+            .policy(policy)
+            .build()
+            .unwrap();
+        async move { extractor.extract().await.unwrap() }
+    };
+    let cut = async {
+        for _ in 0..5 {
+            let look = extract(RetryPolicy::eager());
+            assert!(tokio::time::timeout(ms(130), look).await.is_err());
+        }
+    };
+    let (polled, waited, ()) = tokio::join!(extract(polls), extract(waits), cut);
+    assert_eq!(polled.phone, waited.phone);
+}
+
+#[tokio::test]
 async fn a_wait_leaves_nothing_behind_in_the_page() {
     let stage = Stage::open(Scenario::never()).await;
     let traces = || async {

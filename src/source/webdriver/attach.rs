@@ -101,7 +101,7 @@ impl AttachOptions {
             Some(visit.clone()),
         );
         visit.select(&client).await?;
-        page.tidy().await?;
+        page.link().tidy().await?;
         Ok(page)
     }
 }

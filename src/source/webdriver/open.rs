@@ -109,7 +109,7 @@ impl OpenOptions {
         let client = wire.client();
         let browser = adopt(&client);
         let page = Page::new(wire, self.target.clone(), Some(session), None);
-        page.owns(browser?);
+        page.link().owns(browser?);
         client.goto(url).await.map_err(|error| command(&error))?;
         self.target.select(&client).await?;
         Ok(page)

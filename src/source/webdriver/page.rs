@@ -2,43 +2,32 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fantoccini::Client;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
-use serde_json::{Value, json};
-use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep, timeout};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
 use super::attach::{AttachOptions, Visit};
 use super::devtools::DebuggerAddress;
-use super::driver::{DriverProcess, OwnedBrowser};
-use super::envelope::{Envelope, NO_ANSWER};
-use super::error::{MISCONFIGURED, WRONG_ORIGIN, command};
+use super::driver::DriverProcess;
+use super::envelope::Envelope;
+use super::error::MISCONFIGURED;
+use super::link::{Answer, Link, lock};
 use super::open::OpenOptions;
-use super::probe::Scripts;
 use super::session::{Session, Wire};
 use super::target::Target;
 use crate::failure::{ProtocolFailure, Site};
-
-/// Longest time that the end of a session of ours is given before it is left to itself.
-const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Longest slice of a wait: for so long at most the driver is not free for another command. Shorter
 /// than the script timeout of a session, which ends a slice where the page's own timers do not.
 const SLICE: Duration = Duration::from_millis(400);
 
-/// Pause between the looks within a slice, which find what no event tells.
-const PACE: Duration = Duration::from_millis(25);
-
 /// Pause between looks from outside, where slices do not work.
 const OUTER_PACE: Duration = Duration::from_millis(50);
-
-/// For how long a page whose slice did not end by itself is looked at from outside.
-const MISTRUST: Duration = Duration::from_secs(5);
 
 /// One WhatsApp Web page, to be read by [`WebDriverSource`](super::WebDriverSource)s. Cheap to
 /// clone; all clones and all their sources share one WebDriver session, and looks that come
@@ -52,9 +41,13 @@ const MISTRUST: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Page(Arc<Inner>);
 
-type Answer = Result<Arc<Envelope>, ProtocolFailure>;
 type Flight = Shared<BoxFuture<'static, Answer>>;
 type WeakFlight = WeakShared<BoxFuture<'static, Answer>>;
+
+struct Inner {
+    link: Arc<Link>,
+    under_way: Mutex<UnderWay>,
+}
 
 /// What is under way on the session. Held weakly: it ends when nobody waits for it any more.
 #[derive(Default)]
@@ -62,21 +55,6 @@ struct UnderWay {
     look: Option<WeakFlight>,
     /// A slice, and the envelope that it watches for a change of.
     slice: Option<(Arc<Envelope>, WeakFlight)>,
-    /// Slices are not used until then.
-    mistrusted_until: Option<Instant>,
-}
-
-struct Inner {
-    target: Target,
-    wire: Mutex<Wire>,
-    /// The session, where it is ours to end and to reconnect.
-    session: Option<Session>,
-    /// Whose guest we are, where the browser is somebody else's.
-    visit: Option<Visit>,
-    browser: Mutex<Option<OwnedBrowser>>,
-    /// A command is under way. Still true when a look begins: that command was given up.
-    is_busy: AtomicBool,
-    under_way: Mutex<UnderWay>,
 }
 
 impl Page {
@@ -179,39 +157,22 @@ impl Page {
         session: Option<Session>,
         visit: Option<Visit>,
     ) -> Self {
+        let link = Link::new(wire, target, session, visit);
         Self(Arc::new(Inner {
-            target,
-            wire: Mutex::new(wire),
-            session,
-            visit,
-            browser: Mutex::default(),
-            is_busy: AtomicBool::new(false),
+            link: Arc::new(link),
             under_way: Mutex::default(),
         }))
     }
 
-    /// From now on the browser ends with the page.
-    pub(super) fn owns(&self, browser: Option<OwnedBrowser>) {
-        *lock(&self.0.browser) = browser;
-    }
-
-    /// Takes out what the driver put into the page of our host.
-    pub(super) async fn tidy(&self) -> Result<(), ProtocolFailure> {
-        let tidied = self
-            .client()
-            .execute(&self.0.scripts().tidy, Vec::new())
-            .await;
-        tidied.map(drop).map_err(|error| command(&error))
+    pub(super) fn link(&self) -> &Link {
+        &self.0.link
     }
 
     /// Ends a session of ours, and the browser if it is ours too: lets it close, for five seconds at
     /// most, and ends it by force if it has not. A caller's client is only let go. Other clones of
     /// this page, and their sources, can read nothing from then on.
     pub async fn close(self) {
-        if let Some(farewell) = self.0.farewell() {
-            let _ = timeout(FAREWELL, farewell).await;
-            drop(lock(&self.0.browser).take());
-        }
+        self.0.link.close().await;
     }
 
     /// The page's WebDriver client, for whatever the caller wants to do with a page of ours: take a
@@ -221,13 +182,13 @@ impl Page {
     /// After [`close`](Self::close) every command fails.
     #[must_use]
     pub fn client(&self) -> Client {
-        self.0.client()
+        self.0.link.client()
     }
 
     /// Which tab this is.
     #[must_use]
     pub fn target(&self) -> &Target {
-        &self.0.target
+        &self.0.link.target
     }
 
     /// One look: every reader in one round trip. Looks that come while one is under way join it.
@@ -236,8 +197,8 @@ impl Page {
             let mut under_way = lock(&self.0.under_way);
             let current = under_way.look.as_ref().and_then(current);
             current.unwrap_or_else(|| {
-                let inner = Arc::clone(&self.0);
-                let new = async move { inner.look().await }.boxed().shared();
+                let link = Arc::clone(&self.0.link);
+                let new = async move { link.look().await }.boxed().shared();
                 under_way.look = new.downgrade();
                 new
             })
@@ -279,16 +240,11 @@ impl Page {
         {
             return Some(flight);
         }
-        let is_mistrusted = under_way
-            .mistrusted_until
-            .is_some_and(|until| Instant::now() < until);
-        // A caller's session has time-outs that are not ours to know: a slice could outlive a
-        // navigation in it by half a minute.
-        if self.0.session.is_none() || is_mistrusted {
+        if !self.0.link.takes_slices() {
             return None;
         }
-        let (inner, base) = (Arc::clone(&self.0), Arc::clone(known));
-        let new = async move { inner.slice(&base, length).await }
+        let (link, base) = (Arc::clone(&self.0.link), Arc::clone(known));
+        let new = async move { link.slice(&base, length).await }
             .boxed()
             .shared();
         under_way.slice = new.downgrade().map(|weak| (Arc::clone(known), weak));
@@ -301,138 +257,11 @@ fn current(flight: &WeakFlight) -> Option<Flight> {
     flight.upgrade().filter(|flight| flight.peek().is_none())
 }
 
-impl Inner {
-    async fn look(&self) -> Answer {
-        match self.probe().await {
-            Err(failure) => match self.moved(&failure).await {
-                true => self.probe().await,
-                false => Err(failure),
-            },
-            answer => answer,
-        }
-    }
-
-    /// One round trip.
-    async fn probe(&self) -> Answer {
-        let script = &self.scripts().probe;
-        let client = self.fresh_client().await?;
-        self.is_busy.store(true, Ordering::Relaxed);
-        let mut answer = client.execute(script, Vec::new()).await;
-        if matches!(answer, Ok(Value::Null)) {
-            // The first command after a tab has closed gives null; the next one tells.
-            answer = client.execute(script, Vec::new()).await;
-        }
-        self.is_busy.store(false, Ordering::Relaxed);
-        self.read(answer.map_err(|error| command(&error))?)
-    }
-
-    async fn slice(&self, known: &Arc<Envelope>, length: Duration) -> Answer {
-        let client = self.fresh_client().await?;
-        let millis = |time: Duration| json!(time.as_secs_f64() * 1000.0);
-        let arguments = vec![json!(known.mark), millis(length), millis(PACE)];
-        self.is_busy.store(true, Ordering::Relaxed);
-        let answer = client.execute_async(&self.scripts().watch, arguments).await;
-        self.is_busy.store(false, Ordering::Relaxed);
-        match answer {
-            Ok(answer) if !answer.is_null() => self.read(answer),
-            // The page was left, or its timers do not run: it is hidden, busy, or has replaced them.
-            Err(error) if error.is_script_timeout() => {
-                lock(&self.under_way).mistrusted_until = Some(Instant::now() + MISTRUST);
-                self.look().await
-            }
-            // Whatever ended it, a look can tell more of what is there now.
-            Ok(_) | Err(_) => self.look().await,
-        }
-    }
-
-    fn read(&self, answer: Value) -> Answer {
-        let envelope = Envelope::read(answer)?;
-        let origin = envelope
-            .origin
-            .as_ref()
-            .and_then(super::envelope::Text::as_str);
-        if origin != Some(self.target.origin()) {
-            let text = format!(
-                "the page is not at {} now; it may be loading, or has moved",
-                self.target.origin()
-            );
-            return Err(ProtocolFailure::new(Site::Script, text).with_code(WRONG_ORIGIN));
-        }
-        Ok(Arc::new(envelope))
-    }
-
-    /// Whether a guest's tab is gone, and another one in its place has been turned to.
-    async fn moved(&self, failure: &ProtocolFailure) -> bool {
-        let is_gone = matches!(
-            failure.code(),
-            Some("no such window" | WRONG_ORIGIN | NO_ANSWER)
-        );
-        match &self.visit {
-            Some(visit) if is_gone => visit.select(&self.client()).await.is_ok(),
-            _ => false,
-        }
-    }
-
-    fn scripts(&self) -> &'static Scripts {
-        if self.visit.is_some() {
-            Scripts::TIDY
-        } else {
-            Scripts::PLAIN
-        }
-    }
-
-    fn client(&self) -> Client {
-        lock(&self.wire).client()
-    }
-
-    /// The client; a new one in place of one whose last command was given up, where the session is
-    /// ours: a command of the old one may hold its connection for long.
-    async fn fresh_client(&self) -> Result<Client, ProtocolFailure> {
-        let was_given_up = self.is_busy.swap(false, Ordering::Relaxed);
-        if let Some(session) = self.session.as_ref().filter(|_| was_given_up) {
-            let wire = session.reconnect().await?;
-            *lock(&self.wire) = wire;
-        }
-        Ok(self.client())
-    }
-
-    /// Ends the session, if it is ours; for the caller to give it time.
-    fn farewell(&self) -> Option<impl Future<Output = ()> + use<>> {
-        self.session.as_ref()?;
-        let wire = lock(&self.wire).clone();
-        let tidy = self.visit.is_some().then_some(&self.scripts().tidy);
-        Some(async move {
-            // The wire is held until the end: it would cut these commands short.
-            let client = wire.client();
-            if let Some(tidy) = tidy {
-                let _ = client.execute(tidy, Vec::new()).await;
-            }
-            let _ = client.close().await;
-        })
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // The browser first: a session with a stuck page would not end otherwise.
-        drop(lock(&self.browser).take());
-        if let Ok(runtime) = Handle::try_current()
-            && let Some(farewell) = self.farewell()
-        {
-            runtime.spawn(timeout(FAREWELL, farewell));
-        }
-    }
-}
-
 impl fmt::Debug for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Page")
-            .field("target", &self.0.target)
-            .field("is_ours", &self.0.session.is_some())
+            .field("target", &self.0.link.target)
+            .field("is_ours", &self.0.link.is_ours())
             .finish_non_exhaustive()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

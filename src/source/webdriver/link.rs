@@ -1,0 +1,258 @@
+//! [`Link`]: a session with one tab, and the round trips on it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fantoccini::Client;
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout};
+
+use super::attach::Visit;
+use super::driver::OwnedBrowser;
+use super::envelope::{Envelope, NO_ANSWER, Text};
+use super::error::{WRONG_ORIGIN, command};
+use super::probe::Scripts;
+use super::session::{Session, Wire};
+use super::target::Target;
+use crate::failure::{ProtocolFailure, Site};
+
+/// Longest time that the end of a session of ours is given before it is left to itself.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Pause between the looks within a slice, which find what no event tells.
+const PACE: Duration = Duration::from_millis(25);
+
+/// For how long a page whose slice did not end by itself is looked at from outside.
+const MISTRUST: Duration = Duration::from_secs(5);
+
+pub(super) type Answer = Result<Arc<Envelope>, ProtocolFailure>;
+
+/// A session with one tab: whose it is, and the way to it.
+pub(super) struct Link {
+    pub(super) target: Target,
+    wire: Mutex<Wire>,
+    /// The session, where it is ours to end and to reconnect.
+    session: Option<Session>,
+    /// Whose guest we are, where the browser is somebody else's.
+    visit: Option<Visit>,
+    browser: Mutex<Option<OwnedBrowser>>,
+    /// A command was given up: it may hold its connection for long.
+    is_held_up: AtomicBool,
+    /// Slices are not used until then.
+    mistrusted_until: Mutex<Option<Instant>>,
+}
+
+impl Link {
+    pub(super) fn new(
+        wire: Wire,
+        target: Target,
+        session: Option<Session>,
+        visit: Option<Visit>,
+    ) -> Self {
+        Self {
+            target,
+            wire: Mutex::new(wire),
+            session,
+            visit,
+            browser: Mutex::default(),
+            is_held_up: AtomicBool::new(false),
+            mistrusted_until: Mutex::default(),
+        }
+    }
+
+    /// From now on the browser ends with the link.
+    pub(super) fn owns(&self, browser: Option<OwnedBrowser>) {
+        *lock(&self.browser) = browser;
+    }
+
+    pub(super) const fn is_ours(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// Whether a wait may hold the session for a slice. In a caller's session time-outs are not ours
+    /// to know: there a slice could outlive a navigation by half a minute.
+    pub(super) fn takes_slices(&self) -> bool {
+        let mistrusted_until = *lock(&self.mistrusted_until);
+        self.is_ours() && mistrusted_until.is_none_or(|until| Instant::now() >= until)
+    }
+
+    /// Takes out what the driver put into the page of our host.
+    pub(super) async fn tidy(&self) -> Result<(), ProtocolFailure> {
+        let tidied = self
+            .client()
+            .execute(&self.scripts().tidy, Vec::new())
+            .await;
+        tidied.map(drop).map_err(|error| command(&error))
+    }
+
+    /// Ends a session of ours, and its browser with it.
+    pub(super) async fn close(&self) {
+        if let Some(farewell) = self.farewell() {
+            let _ = timeout(FAREWELL, farewell).await;
+            drop(lock(&self.browser).take());
+        }
+    }
+
+    /// One look: every reader in one round trip.
+    pub(super) async fn look(&self) -> Answer {
+        match self.probe().await {
+            Err(failure) => match self.moved(&failure).await {
+                true => self.probe().await,
+                false => Err(failure),
+            },
+            answer => answer,
+        }
+    }
+
+    /// One round trip.
+    async fn probe(&self) -> Answer {
+        let script = &self.scripts().probe;
+        let (wire, begun) = self.begin().await?;
+        let client = wire.client();
+        let mut answer = client.execute(script, Vec::new()).await;
+        if matches!(answer, Ok(Value::Null)) {
+            // The first command after a tab has closed gives null; the next one tells.
+            answer = client.execute(script, Vec::new()).await;
+        }
+        begun.done();
+        self.read(answer.map_err(|error| command(&error))?)
+    }
+
+    /// One slice: the first envelope with another mark, or what there is when it is over.
+    pub(super) async fn slice(&self, known: &Arc<Envelope>, length: Duration) -> Answer {
+        let (wire, begun) = self.begin().await?;
+        let millis = |time: Duration| json!(time.as_secs_f64() * 1000.0);
+        let arguments = vec![json!(known.mark), millis(length), millis(PACE)];
+        let answer = wire
+            .client()
+            .execute_async(&self.scripts().watch, arguments)
+            .await;
+        begun.done();
+        // Whatever else has ended it, a look tells more of what is there now.
+        match answer {
+            Ok(answer) if !answer.is_null() => self.read(answer),
+            Ok(_) => self.look().await,
+            Err(error) => {
+                // The page was left, or its timers do not run: it is hidden, busy, or replaced them.
+                if error.is_script_timeout() {
+                    *lock(&self.mistrusted_until) = Some(Instant::now() + MISTRUST);
+                }
+                match self.look().await {
+                    // Only the first command after a browser's end names the reason.
+                    Err(later) if later.code() == Some("invalid session id") => {
+                        Err(command(&error))
+                    }
+                    answer => answer,
+                }
+            }
+        }
+    }
+
+    fn read(&self, answer: Value) -> Answer {
+        let envelope = Envelope::read(answer)?;
+        let origin = envelope.origin.as_ref().and_then(Text::as_str);
+        if origin != Some(self.target.origin()) {
+            let text = format!(
+                "the page is not at {} now; it may be loading, or has moved",
+                self.target.origin()
+            );
+            return Err(ProtocolFailure::new(Site::Script, text).with_code(WRONG_ORIGIN));
+        }
+        Ok(Arc::new(envelope))
+    }
+
+    /// Whether a guest's tab is gone, and another one in its place has been turned to.
+    async fn moved(&self, failure: &ProtocolFailure) -> bool {
+        let is_gone = matches!(
+            failure.code(),
+            Some("no such window" | WRONG_ORIGIN | NO_ANSWER)
+        );
+        match &self.visit {
+            Some(visit) if is_gone => visit.select(&self.client()).await.is_ok(),
+            _ => false,
+        }
+    }
+
+    fn scripts(&self) -> &'static Scripts {
+        if self.visit.is_some() {
+            Scripts::TIDY
+        } else {
+            Scripts::PLAIN
+        }
+    }
+
+    pub(super) fn client(&self) -> Client {
+        lock(&self.wire).client()
+    }
+
+    /// Begins a command. After one that was given up, a session of ours gets another wire; the old
+    /// one ends with the last command that still uses it.
+    async fn begin(&self) -> Result<(Wire, Begun<'_>), ProtocolFailure> {
+        let was_given_up = self.is_held_up.swap(false, Ordering::Relaxed);
+        if let Some(session) = self.session.as_ref().filter(|_| was_given_up) {
+            let wire = session.reconnect().await?;
+            *lock(&self.wire) = wire;
+        }
+        Ok((
+            lock(&self.wire).clone(),
+            Begun {
+                is_held_up: &self.is_held_up,
+                is_done: false,
+            },
+        ))
+    }
+
+    /// Ends the session, if it is ours; for the caller to give it time.
+    fn farewell(&self) -> Option<impl Future<Output = ()> + use<>> {
+        self.session.as_ref()?;
+        let wire = lock(&self.wire).clone();
+        let tidy = self.visit.is_some().then_some(&self.scripts().tidy);
+        Some(async move {
+            // The wire is held until the end: it would cut these commands short.
+            let client = wire.client();
+            if let Some(tidy) = tidy {
+                let _ = client.execute(tidy, Vec::new()).await;
+            }
+            let _ = client.close().await;
+        })
+    }
+}
+
+/// A command under way; dropped before it is done, it was given up.
+struct Begun<'a> {
+    is_held_up: &'a AtomicBool,
+    is_done: bool,
+}
+
+impl Begun<'_> {
+    fn done(mut self) {
+        self.is_done = true;
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.is_held_up.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // The browser first: a session with a stuck page would not end otherwise.
+        drop(lock(&self.browser).take());
+        if let Ok(runtime) = Handle::try_current()
+            && let Some(farewell) = self.farewell()
+        {
+            runtime.spawn(timeout(FAREWELL, farewell));
+        }
+    }
+}
+
+/// Locks; a panic elsewhere does not matter to what is kept here.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
