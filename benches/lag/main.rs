@@ -233,8 +233,8 @@ impl Lag {
 
     fn print(&self) {
         println!("Versions: {}", self.versions);
-        println!("{}\n", self.title());
-        println!("| method | runs | min | median | p95 | max | (lag in ms)");
+        println!("{}, in milliseconds:\n", self.title());
+        println!("| method | runs | min | median | p95 | max |");
         println!("|---|---|---|---|---|---|");
         for (name, lags) in self.series() {
             let Summary {

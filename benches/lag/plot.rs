@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::figures::{Summary, sorted};
 
-const WIDTH: f64 = 860.0;
+const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 420.0;
 const LEFT: f64 = 60.0;
 const RIGHT: f64 = 640.0;

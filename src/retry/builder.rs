@@ -190,7 +190,7 @@ mod tests {
             (b().growth(f64::NAN), "growth", "NaN"),
             (b().growth(f64::INFINITY), "growth", "inf"),
             (b().growth(100.5), "growth", "100.5"),
-            (b().max_interval(MS(499)), "max_interval", "499ms"),
+            (b().max_interval(MS(399)), "max_interval", "399ms"),
             (b().max_interval(day), "max_interval", "1day 1ms"),
             (b().jitter(-0.1), "jitter", "-0.1"),
             (b().jitter(1.1), "jitter", "1.1"),

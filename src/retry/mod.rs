@@ -7,7 +7,7 @@
 //!
 //! | policy | first look | looks | between them | watches | gives up |
 //! |---|---|---|---|---|---|
-//! | [`eager`](RetryPolicy::eager), the default | at once | any number | 500 ms | the page reports | after 10 s |
+//! | [`eager`](RetryPolicy::eager), the default | at once | any number | 400 ms | the page reports | after 10 s |
 //! | [`classic`](RetryPolicy::classic) | at 2.5 s | 15 | 500 ms | asks again and again | after 11 s |
 //!
 //! A policy comes from code ([`RetryPolicy::builder`]), from a configuration file (serde, durations
@@ -116,7 +116,7 @@ pub struct RetryPolicy {
 impl RetryPolicy {
     /// Looks at once and watches, up to 10 s. The default.
     ///
-    /// Initial delay 0, any number of attempts, interval 500 ms, no growth, no cap, no jitter, look
+    /// Initial delay 0, any number of attempts, interval 400 ms, no growth, no cap, no jitter, look
     /// timeout 2 s, deadline 10 s, [`Watch::Wait`], every source asked each round.
     ///
     /// ```
@@ -130,7 +130,7 @@ impl RetryPolicy {
         Self {
             initial_delay: Duration::ZERO,
             attempts: None,
-            interval: Duration::from_millis(500),
+            interval: Duration::from_millis(400),
             growth: 1.0,
             max_interval: None,
             jitter: 0.0,
@@ -159,6 +159,7 @@ impl RetryPolicy {
     pub const fn classic() -> Self {
         Self {
             initial_delay: Duration::from_millis(2_500),
+            interval: Duration::from_millis(500),
             attempts: Some(15),
             deadline: Duration::from_secs(11),
             watch: Watch::Poll,

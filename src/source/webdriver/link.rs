@@ -22,7 +22,7 @@ use crate::failure::{ProtocolFailure, Site};
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Pause between the looks within a slice, which find what no event tells.
-const PACE: Duration = Duration::from_millis(25);
+const PACE: Duration = Duration::from_millis(50);
 
 /// For how long a page whose slice did not end by itself is looked at from outside.
 const MISTRUST: Duration = Duration::from_secs(5);
@@ -42,6 +42,8 @@ pub(super) struct Link {
     is_held_up: AtomicBool,
     /// Slices are not used until then.
     mistrusted_until: Mutex<Option<Instant>>,
+    /// The last answer, unless it was a failure.
+    seen: Mutex<Option<Arc<Envelope>>>,
 }
 
 impl Link {
@@ -59,6 +61,7 @@ impl Link {
             browser: Mutex::default(),
             is_held_up: AtomicBool::new(false),
             mistrusted_until: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 
@@ -76,6 +79,12 @@ impl Link {
     pub(super) fn takes_slices(&self) -> bool {
         let mistrusted_until = *lock(&self.mistrusted_until);
         self.is_ours() && mistrusted_until.is_none_or(|until| Instant::now() >= until)
+    }
+
+    /// What the page showed last: a slice can go on from there, since the page itself tells at once
+    /// if that holds no more.
+    pub(super) fn seen(&self) -> Option<Arc<Envelope>> {
+        lock(&self.seen).clone().filter(|_| self.takes_slices())
     }
 
     /// Takes out what the driver put into the page of our host.
@@ -97,13 +106,18 @@ impl Link {
 
     /// One look: every reader in one round trip.
     pub(super) async fn look(&self) -> Answer {
-        match self.probe().await {
-            Err(failure) => match self.moved(&failure).await {
-                true => self.probe().await,
-                false => Err(failure),
-            },
-            answer => answer,
+        let mut answer = self.probe().await;
+        if let Err(failure) = &answer
+            && self.moved(failure).await
+        {
+            answer = self.probe().await;
         }
+        self.note(answer)
+    }
+
+    fn note(&self, answer: Answer) -> Answer {
+        *lock(&self.seen) = answer.as_ref().ok().cloned();
+        answer
     }
 
     /// One round trip.
@@ -132,7 +146,7 @@ impl Link {
         begun.done();
         // Whatever else has ended it, a look tells more of what is there now.
         match answer {
-            Ok(answer) if !answer.is_null() => self.read(answer),
+            Ok(answer) if !answer.is_null() => self.note(self.read(answer)),
             Ok(_) => self.look().await,
             Err(error) => {
                 // The page was left, or its timers do not run: it is hidden, busy, or replaced them.

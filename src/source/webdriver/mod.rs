@@ -96,7 +96,13 @@ impl InfoSource for WebDriverSource {
 
     async fn wait(&self, min: Assurance, max: Duration) -> Result<Look, ProtocolFailure> {
         let end = Instant::now() + max;
-        let mut envelope = self.page.now().await?;
+        // What was seen last is never an answer, only where to go on from.
+        let mut envelope = match self.page.seen() {
+            Some(seen) if !decide::decide(&seen, self.only).is_awaited(min) => {
+                self.page.change(&seen, end).await?
+            }
+            _ => self.page.now().await?,
+        };
         loop {
             let look = decide::decide(&envelope, self.only);
             if look.is_awaited(min) || Instant::now() >= end {

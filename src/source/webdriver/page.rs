@@ -23,7 +23,9 @@ use super::target::Target;
 use crate::failure::{ProtocolFailure, Site};
 
 /// Longest slice of a wait: for so long at most the driver is not free for another command. Shorter
-/// than the script timeout of a session, which ends a slice where the page's own timers do not.
+/// than the script timeout of a session, which ends a slice where the page's own timers do not. A
+/// command costs as much processor time as fifteen looks in the page, so it is as long as the slot of
+/// [`RetryPolicy::eager`](crate::retry::RetryPolicy::eager).
 const SLICE: Duration = Duration::from_millis(400);
 
 /// Pause between looks from outside, where slices do not work.
@@ -204,6 +206,11 @@ impl Page {
             })
         };
         flight.await
+    }
+
+    /// What the page showed last, where a slice can go on from there.
+    pub(super) fn seen(&self) -> Option<Arc<Envelope>> {
+        self.0.link.seen()
     }
 
     /// What the page shows now: where a slice is under way, what it has found no change of.

@@ -86,6 +86,8 @@ const storage = {
   me: stored('last-wid-md') != null,
   postLogout: text(stored('post-logout')),
 };
+const origin = text(window.location.origin);
+note(origin);
 note(state);
 note(synced);
 note(storage.noise);
@@ -94,7 +96,7 @@ note(storage.postLogout);
 return {
   __proto__: null,
   mark,
-  origin: text(window.location.origin),
+  origin,
   rows,
   socket: socket == null ? null : { __proto__: null, state, synced },
   storage,
