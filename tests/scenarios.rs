@@ -16,7 +16,7 @@ use whatsapp_phone::testkit::standin::{
 };
 
 const LONG: Duration = Duration::from_secs(20);
-const SHORT: Duration = Duration::from_millis(1500);
+const SHORT: Duration = Duration::from_millis(900);
 /// The digits of `PHONE`.
 const DIGITS: &str = "628110000041";
 

@@ -20,7 +20,7 @@ use whatsapp_phone::source::webdriver::{DriverProcess, Page, Target, WebDriverSo
 use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn};
 
 const LONG: Duration = Duration::from_secs(20);
-const SHORT: Duration = Duration::from_millis(1500);
+const SHORT: Duration = Duration::from_millis(900);
 
 /// A session that a caller has made himself.
 async fn callers_client(driver: &DriverProcess) -> Client {

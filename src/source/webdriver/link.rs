@@ -24,6 +24,9 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// Pause between the looks within a slice, which find what no event tells.
 const PACE: Duration = Duration::from_millis(50);
 
+/// The same where the page's storage and socket are both heard.
+const EASY_PACE: Duration = Duration::from_millis(100);
+
 /// For how long a page whose slice did not end by itself is looked at from outside.
 const MISTRUST: Duration = Duration::from_secs(5);
 
@@ -138,7 +141,12 @@ impl Link {
     pub(super) async fn slice(&self, known: &Arc<Envelope>, length: Duration) -> Answer {
         let (wire, begun) = self.begin().await?;
         let millis = |time: Duration| json!(time.as_secs_f64() * 1000.0);
-        let arguments = vec![json!(known.mark), millis(length), millis(PACE)];
+        let arguments = vec![
+            json!(known.mark),
+            millis(length),
+            millis(PACE),
+            millis(EASY_PACE),
+        ];
         let answer = wire
             .client()
             .execute_async(&self.scripts().watch, arguments)

@@ -25,8 +25,8 @@ pub(super) struct Scripts {
     /// Body of an `execute/sync` script that returns one envelope.
     pub(super) probe: LazyLock<String>,
     /// Body of an `execute/async` script that returns the next envelope with another mark.
-    /// Arguments: the mark known, the slice's length and the pace of the slow look, both in
-    /// milliseconds.
+    /// Arguments: the mark known; in milliseconds the slice's length, the pace of the slow look, and
+    /// its pace where the page's events are heard.
     pub(super) watch: LazyLock<String>,
     /// Body of an `execute/sync` script that does nothing but tidy up.
     pub(super) tidy: LazyLock<String>,
@@ -55,11 +55,20 @@ fn probe() -> String {
         .iter()
         .map(|row| format!("() => {}", row.expression))
         .collect();
-    include_str!("probe.js").replace("__ROWS__", &format!("[{}]", rows.join(", ")))
+    bare(include_str!("probe.js")).replace("__ROWS__", &format!("[{}]", rows.join(", ")))
 }
 
 fn watch() -> String {
-    include_str!("watch.js").replace("__PROBE__", &probe())
+    bare(include_str!("watch.js")).replace("__PROBE__", &probe())
+}
+
+/// Without comment lines and indentation: a script goes over the wire for every command.
+fn bare(script: &str) -> String {
+    let lines = script
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

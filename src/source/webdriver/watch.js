@@ -2,11 +2,13 @@
 // from the one known, and at the slice's end whatever there is. `look` is put in by probe.rs.
 //
 // What tells of a change: writes to localStorage, where the getters' backing store is, and the
-// events of the Socket model. A slow look finds what neither tells. All hooks are taken out before
-// the answer; the next slice takes out what one left that was cut short.
+// events of the Socket model. A slow look finds what neither tells, and is slower still where both
+// are heard. All hooks are taken out before the answer; the next slice takes out what one left that
+// was cut short.
 const known = arguments[0];
 const length = arguments[1];
 const pace = arguments[2];
+const easyPace = arguments[3];
 const done = arguments[arguments.length - 1];
 const look = () => {
 __PROBE__
@@ -20,6 +22,7 @@ const attempt = (act) => {
   }
 };
 const undo = [];
+let heard = 0;
 let isOver = false;
 const retire = () => {
   isOver = true;
@@ -36,22 +39,25 @@ const check = () => {
   const envelope = attempt(look);
   if (envelope && envelope.mark !== known) finish(envelope);
 };
-// A turn of the page often tells of several changes, the number before what confirms it: all of them
-// make one answer, at the turn's end. The language's own `await`, which no page can replace.
-let isDue = false;
-const checkSoon = async () => {
-  if (isDue) return;
-  isDue = true;
-  await undefined;
-  isDue = false;
-  check();
-};
-
 const after = (ms, act) =>
   attempt(() => {
     const timer = window.setTimeout(act, ms);
     undo[undo.length] = () => window.clearTimeout(timer);
   });
+// A turn of the page often tells of several changes, the number before what confirms it: all of them
+// make one answer, at the turn's end. The language's own `await`, which no page can replace. Should
+// the page show the number only after that turn, the next one finds it.
+let isDue = false;
+const checkSoon = async () => {
+  if (isDue || isOver) return;
+  isDue = true;
+  await undefined;
+  check();
+  after(0, () => {
+    isDue = false;
+    check();
+  });
+};
 
 attempt(() => {
   const storage = window.localStorage.__proto__;
@@ -62,12 +68,11 @@ attempt(() => {
       return Reflect.apply(original, this, arguments);
     } finally {
       checkSoon();
-      // The page may show the number only after the turn that stores it.
-      if (!isOver) after(0, check);
     }
   };
   hook[LEFT] = retire;
   storage.setItem = hook;
+  heard += 1;
   undo[undo.length] = () => {
     // Somebody who has hooked it after us keeps what he has: ours only passes on from now on.
     if (storage.setItem === hook) storage.setItem = original;
@@ -82,11 +87,12 @@ attempt(() => {
   if (typeof socket.off === 'function') {
     on('change:state');
     on('change:hasSynced');
+    heard += 1;
   }
 });
 const again = () => {
   check();
-  if (!isOver) after(pace, again);
+  if (!isOver) after(heard === 2 ? easyPace : pace, again);
 };
 after(length, () => finish(attempt(look) ?? null));
 again();
