@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Mutex;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tower_service::Service;
 
+use super::link::lock;
+
 /// Most bytes taken in between two writes: an answer. A screenshot fits, what a page of ours
 /// answers is a thousandth of it.
 const MAX_ANSWER: usize = 16 << 20;
@@ -29,10 +32,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Cut = Shared<oneshot::Receiver<()>>;
 
-/// Holds a client's connections; dropping it ends them at once.
+/// Holds a client's connections; cutting or dropping it ends them at once.
 #[derive(Debug)]
-pub(super) struct Lifeline {
-    _held: oneshot::Sender<()>,
+pub(super) struct Lifeline(Mutex<Option<oneshot::Sender<()>>>);
+
+impl Lifeline {
+    pub(super) fn cut(&self) {
+        drop(lock(&self.0).take());
+    }
 }
 
 /// Makes connections that end with their [`Lifeline`].
@@ -55,7 +62,7 @@ impl Connector {
                 http,
                 cut: cut.shared(),
             },
-            Lifeline { _held: held },
+            Lifeline(Mutex::new(Some(held))),
         )
     }
 }

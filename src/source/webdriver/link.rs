@@ -1,10 +1,11 @@
 //! [`Link`]: a session with one tab, and the round trips on it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fantoccini::Client;
+use fantoccini::error::CmdError;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
@@ -12,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use super::attach::Visit;
 use super::driver::OwnedBrowser;
 use super::envelope::{Envelope, NO_ANSWER, Text};
-use super::error::{WRONG_ORIGIN, command};
+use super::error::{CONNECTION_LOST, WRONG_ORIGIN, command};
 use super::probe::Scripts;
 use super::session::{Session, Wire};
 use super::target::Target;
@@ -41,8 +42,8 @@ pub(super) struct Link {
     /// Whose guest we are, where the browser is somebody else's.
     visit: Option<Visit>,
     browser: Mutex<Option<OwnedBrowser>>,
-    /// A command was given up: it may hold its connection for long.
-    is_held_up: AtomicBool,
+    /// How often the wire was replaced because a command held it up.
+    replaced: AtomicU32,
     /// Slices are not used until then.
     mistrusted_until: Mutex<Option<Instant>>,
     /// The last answer, unless it was a failure.
@@ -62,7 +63,7 @@ impl Link {
             session,
             visit,
             browser: Mutex::default(),
-            is_held_up: AtomicBool::new(false),
+            replaced: AtomicU32::new(0),
             mistrusted_until: Mutex::default(),
             seen: Mutex::default(),
         }
@@ -102,8 +103,19 @@ impl Link {
     /// Ends a session of ours, and its browser with it.
     pub(super) async fn close(&self) {
         if let Some(farewell) = self.farewell() {
-            let _ = timeout(FAREWELL, farewell).await;
+            farewell.await;
             drop(lock(&self.browser).take());
+        }
+    }
+
+    /// The same at once, for a destructor: the session ends in the background, within its bound.
+    pub(super) fn end(&self) {
+        // The browser first: a session with a stuck page would not end otherwise.
+        drop(lock(&self.browser).take());
+        if let Ok(runtime) = Handle::try_current()
+            && let Some(farewell) = self.farewell()
+        {
+            runtime.spawn(farewell);
         }
     }
 
@@ -125,33 +137,26 @@ impl Link {
 
     /// One round trip.
     async fn probe(&self) -> Answer {
-        let script = &self.scripts().probe;
-        let (wire, begun) = self.begin().await?;
-        let client = wire.client();
+        let (script, client) = (&self.scripts().probe, self.client());
+        let before = self.replaced.load(Ordering::Relaxed);
         let mut answer = client.execute(script, Vec::new()).await;
         if matches!(answer, Ok(Value::Null)) {
             // The first command after a tab has closed gives null; the next one tells.
             answer = client.execute(script, Vec::new()).await;
         }
-        begun.done();
-        self.read(answer.map_err(|error| command(&error))?)
+        self.read(answer.map_err(|error| self.reason(&error, before))?)
     }
 
     /// One slice: the first envelope with another mark, or what there is when it is over.
     pub(super) async fn slice(&self, known: &Arc<Envelope>, length: Duration) -> Answer {
-        let (wire, begun) = self.begin().await?;
+        let before = self.replaced.load(Ordering::Relaxed);
         let millis = |time: Duration| json!(time.as_secs_f64() * 1000.0);
-        let arguments = vec![
-            json!(known.mark),
-            millis(length),
-            millis(PACE),
-            millis(EASY_PACE),
-        ];
-        let answer = wire
+        let mut arguments = vec![json!(known.mark)];
+        arguments.extend([length, PACE, EASY_PACE].map(millis));
+        let answer = self
             .client()
             .execute_async(&self.scripts().watch, arguments)
             .await;
-        begun.done();
         // Whatever else has ended it, a look tells more of what is there now.
         match answer {
             Ok(answer) if !answer.is_null() => self.note(self.read(answer)),
@@ -164,12 +169,33 @@ impl Link {
                 match self.look().await {
                     // Only the first command after a browser's end names the reason.
                     Err(later) if later.code() == Some("invalid session id") => {
-                        Err(command(&error))
+                        Err(self.reason(&error, before))
                     }
                     answer => answer,
                 }
             }
         }
+    }
+
+    /// Why a command failed: where its wire was cut because it took too long, that is why.
+    fn reason(&self, error: &CmdError, before: u32) -> ProtocolFailure {
+        let failure = command(error);
+        let was_cut = self.replaced.load(Ordering::Relaxed) != before;
+        if failure.code() == Some(CONNECTION_LOST) && was_cut {
+            let text = "the page or its driver took too long to answer a look";
+            return ProtocolFailure::new(Site::WebDriverCommand, text).with_code("timeout");
+        }
+        failure
+    }
+
+    /// Gives up what is under way on the wire, where the session is ours, and takes another one.
+    pub(super) async fn replace_wire(&self) -> Result<(), ProtocolFailure> {
+        if let Some(session) = &self.session {
+            let wire = session.reconnect().await?;
+            self.replaced.fetch_add(1, Ordering::Relaxed);
+            *lock(&self.wire) = wire;
+        }
+        Ok(())
     }
 
     fn read(&self, answer: Value) -> Answer {
@@ -209,68 +235,22 @@ impl Link {
         lock(&self.wire).client()
     }
 
-    /// Begins a command. After one that was given up, a session of ours gets another wire; the old
-    /// one ends with the last command that still uses it.
-    async fn begin(&self) -> Result<(Wire, Begun<'_>), ProtocolFailure> {
-        let was_given_up = self.is_held_up.swap(false, Ordering::Relaxed);
-        if let Some(session) = self.session.as_ref().filter(|_| was_given_up) {
-            let wire = session.reconnect().await?;
-            *lock(&self.wire) = wire;
-        }
-        Ok((
-            lock(&self.wire).clone(),
-            Begun {
-                is_held_up: &self.is_held_up,
-                is_done: false,
-            },
-        ))
-    }
-
-    /// Ends the session, if it is ours; for the caller to give it time.
+    /// Ends the session, if it is ours, within its bound; then whatever is still under way on it.
     fn farewell(&self) -> Option<impl Future<Output = ()> + use<>> {
         self.session.as_ref()?;
         let wire = lock(&self.wire).clone();
         let tidy = self.visit.is_some().then_some(&self.scripts().tidy);
         Some(async move {
-            // The wire is held until the end: it would cut these commands short.
             let client = wire.client();
-            if let Some(tidy) = tidy {
-                let _ = client.execute(tidy, Vec::new()).await;
-            }
-            let _ = client.close().await;
+            let goodbye = async {
+                if let Some(tidy) = tidy {
+                    let _ = client.execute(tidy, Vec::new()).await;
+                }
+                let _ = client.close().await;
+            };
+            let _ = timeout(FAREWELL, goodbye).await;
+            wire.cut();
         })
-    }
-}
-
-/// A command under way; dropped before it is done, it was given up.
-struct Begun<'a> {
-    is_held_up: &'a AtomicBool,
-    is_done: bool,
-}
-
-impl Begun<'_> {
-    fn done(mut self) {
-        self.is_done = true;
-    }
-}
-
-impl Drop for Begun<'_> {
-    fn drop(&mut self) {
-        if !self.is_done {
-            self.is_held_up.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        // The browser first: a session with a stuck page would not end otherwise.
-        drop(lock(&self.browser).take());
-        if let Ok(runtime) = Handle::try_current()
-            && let Some(farewell) = self.farewell()
-        {
-            runtime.spawn(timeout(FAREWELL, farewell));
-        }
     }
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use fantoccini::Client;
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared, WeakShared};
+use futures_util::future::{BoxFuture, Shared};
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::attach::{AttachOptions, Visit};
 use super::devtools::DebuggerAddress;
@@ -28,6 +28,12 @@ use crate::failure::{ProtocolFailure, Site};
 /// [`RetryPolicy::eager`](crate::retry::RetryPolicy::eager).
 const SLICE: Duration = Duration::from_millis(400);
 
+/// How much later than it should a flight may land and still be waited for by who comes next.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How much longer than asked a wait goes on for the answer of its own slice.
+const GRACE: Duration = Duration::from_millis(50);
+
 /// Pause between looks from outside, where slices do not work.
 const OUTER_PACE: Duration = Duration::from_millis(50);
 
@@ -43,20 +49,45 @@ const OUTER_PACE: Duration = Duration::from_millis(50);
 #[derive(Clone)]
 pub struct Page(Arc<Inner>);
 
-type Flight = Shared<BoxFuture<'static, Answer>>;
-type WeakFlight = WeakShared<BoxFuture<'static, Answer>>;
-
 struct Inner {
     link: Arc<Link>,
     under_way: Mutex<UnderWay>,
 }
 
-/// What is under way on the session. Held weakly: it ends when nobody waits for it any more.
+/// What is under way on the session, or was last.
 #[derive(Default)]
 struct UnderWay {
-    look: Option<WeakFlight>,
+    look: Option<Flight>,
     /// A slice, and the envelope that it watches for a change of.
-    slice: Option<(Arc<Envelope>, WeakFlight)>,
+    slice: Option<(Arc<Envelope>, Flight)>,
+}
+
+/// A command that runs in a task of its own. Nothing can call it back from the driver, so it flies on
+/// when its waiters have gone, and who comes next joins it in place of sending another one.
+#[derive(Clone)]
+struct Flight {
+    answer: Shared<BoxFuture<'static, Answer>>,
+    /// It should have landed by then; later it is not joined any more.
+    due: Instant,
+}
+
+impl Flight {
+    fn begin(length: Duration, flight: impl Future<Output = Answer> + Send + 'static) -> Self {
+        let answer = flight.boxed().shared();
+        tokio::spawn(answer.clone());
+        Self {
+            answer,
+            due: Instant::now() + length + PATIENCE,
+        }
+    }
+
+    fn is_in_time(&self) -> bool {
+        Instant::now() < self.due
+    }
+
+    fn has_landed(&self) -> bool {
+        self.answer.peek().is_some()
+    }
 }
 
 impl Page {
@@ -197,15 +228,23 @@ impl Page {
     pub(super) async fn look(&self) -> Answer {
         let flight = {
             let mut under_way = lock(&self.0.under_way);
-            let current = under_way.look.as_ref().and_then(current);
-            current.unwrap_or_else(|| {
-                let link = Arc::clone(&self.0.link);
-                let new = async move { link.look().await }.boxed().shared();
-                under_way.look = new.downgrade();
-                new
-            })
+            let last = under_way.look.take().filter(|flight| !flight.has_landed());
+            let flight = match last {
+                Some(flight) if flight.is_in_time() => flight,
+                stuck => {
+                    let link = Arc::clone(&self.0.link);
+                    Flight::begin(Duration::ZERO, async move {
+                        if stuck.is_some() {
+                            link.replace_wire().await?;
+                        }
+                        link.look().await
+                    })
+                }
+            };
+            under_way.look = Some(flight.clone());
+            flight
         };
-        flight.await
+        flight.answer.await
     }
 
     /// What the page showed last, where a slice can go on from there.
@@ -218,7 +257,8 @@ impl Page {
         let watched = {
             let under_way = lock(&self.0.under_way);
             let slice = under_way.slice.as_ref();
-            slice.and_then(|(known, flight)| current(flight).map(|_| Arc::clone(known)))
+            let slice = slice.filter(|(_, flight)| !flight.has_landed() && flight.is_in_time());
+            slice.map(|(known, _)| Arc::clone(known))
         };
         match watched {
             Some(known) => Ok(known),
@@ -226,42 +266,45 @@ impl Page {
         }
     }
 
-    /// The next envelope that differs from this one, or whatever there is when a slice is over,
-    /// `end` at the latest. Waits that come together share one slice.
+    /// The next envelope that differs from this one, or whatever there is when a slice is over or
+    /// `end` has come. Waits that come together share one slice.
     pub(super) async fn change(&self, known: &Arc<Envelope>, end: Instant) -> Answer {
         let left = end.saturating_duration_since(Instant::now());
         let Some(flight) = self.slice(known, left.min(SLICE)) else {
             sleep(left.min(OUTER_PACE)).await;
             return self.look().await;
         };
-        flight.await
+        match timeout_at(end + GRACE, flight.answer.clone()).await {
+            Ok(answer) => answer,
+            // A slice that began for somebody else goes on for longer.
+            Err(_) if flight.is_in_time() => Ok(Arc::clone(known)),
+            Err(_) => flight.answer.await,
+        }
     }
 
     /// The slice under way, or a new one; `None` where there is none to be had.
     fn slice(&self, known: &Arc<Envelope>, length: Duration) -> Option<Flight> {
         let mut under_way = lock(&self.0.under_way);
-        if let Some(flight) = under_way
-            .slice
-            .as_ref()
-            .and_then(|(_, flight)| current(flight))
+        if let Some((_, flight)) = &under_way.slice
+            && !flight.has_landed()
         {
-            return Some(flight);
+            // One that is stuck is left to a look, which can tell why.
+            return flight.is_in_time().then(|| flight.clone());
         }
         if !self.0.link.takes_slices() {
             return None;
         }
         let (link, base) = (Arc::clone(&self.0.link), Arc::clone(known));
-        let new = async move { link.slice(&base, length).await }
-            .boxed()
-            .shared();
-        under_way.slice = new.downgrade().map(|weak| (Arc::clone(known), weak));
-        Some(new)
+        let flight = Flight::begin(length, async move { link.slice(&base, length).await });
+        under_way.slice = Some((Arc::clone(known), flight.clone()));
+        Some(flight)
     }
 }
 
-/// The flight, unless it has landed or nobody waits for it.
-fn current(flight: &WeakFlight) -> Option<Flight> {
-    flight.upgrade().filter(|flight| flight.peek().is_none())
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.link.end();
+    }
 }
 
 impl fmt::Debug for Page {

@@ -23,12 +23,19 @@ const SCRIPT_TIMEOUT: Duration = Duration::from_millis(500);
 pub(super) struct Wire {
     client: Client,
     /// `None` for a caller's client.
-    _lifeline: Option<Arc<Lifeline>>,
+    lifeline: Option<Arc<Lifeline>>,
 }
 
 impl Wire {
     pub(super) fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// Ends whatever is under way on a wire of ours, for all its clones.
+    pub(super) fn cut(&self) {
+        if let Some(lifeline) = &self.lifeline {
+            lifeline.cut();
+        }
     }
 }
 
@@ -37,7 +44,7 @@ impl From<Client> for Wire {
     fn from(client: Client) -> Self {
         Self {
             client,
-            _lifeline: None,
+            lifeline: None,
         }
     }
 }
@@ -73,7 +80,7 @@ impl Session {
         let client = client.map_err(|error| new_session(&error, &webdriver))?;
         let wire = Wire {
             client,
-            _lifeline: Some(Arc::new(lifeline)),
+            lifeline: Some(Arc::new(lifeline)),
         };
 
         let id = wire
@@ -98,7 +105,7 @@ impl Session {
         client.persist().await.map_err(|error| command(&error))?;
         Ok(Wire {
             client,
-            _lifeline: Some(Arc::new(lifeline)),
+            lifeline: Some(Arc::new(lifeline)),
         })
     }
 }
