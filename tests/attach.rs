@@ -58,6 +58,9 @@ async fn a_guest_reads_the_number_and_leaves_no_trace() {
     let decoy = chrome.open(&stand_in.decoy_url());
     let tab = chrome.open(&stand_in.url());
     loaded(&chrome, &tab).await;
+    // Names of the owner's that only look like a driver's.
+    let own = "(window.cdc_settings = {a: 1}, window.ret_nodes = 5, 0)";
+    chrome.eval(&tab, own).await;
     let state = "[document.visibilityState, document.hasFocus()]";
     let other = chrome.eval(&decoy, state).await;
     let before = chrome.eval(&tab, TRACES).await;
@@ -73,6 +76,10 @@ async fn a_guest_reads_the_number_and_leaves_no_trace() {
     page.close().await;
 
     assert_same(&before, &chrome.eval(&tab, TRACES).await);
+    assert_eq!(
+        chrome.eval(&tab, "[cdc_settings.a, ret_nodes]").await,
+        json!([1, 5])
+    );
     assert_eq!(chrome.eval(&decoy, state).await, other);
     assert_eq!(chrome.tabs().len(), 3);
     driver.stop().await.unwrap();

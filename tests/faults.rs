@@ -229,10 +229,34 @@ async fn closing_a_stuck_page_holds_nobody() {
     let scene = Scene::open(Scenario::never()).await;
     signal("-STOP", scene.browser);
     let browser = scene.browser;
-    let closing = tokio::time::timeout(Duration::from_secs(6), scene.stage.page.clone().close());
+    let closing = tokio::time::timeout(ms(3000), scene.stage.page.clone().close());
     assert!(closing.await.is_ok());
     until("the browser is gone", || !alive(browser)).await;
     scene.assert_ends().await;
+}
+
+#[tokio::test]
+async fn a_guest_leaves_a_stuck_page_and_its_browser_as_they_are() {
+    let chrome = Chrome::start().await;
+    let stand_in = StandIn::start(Scenario::never().at(ms(2000), Step::Hang))
+        .await
+        .unwrap();
+    chrome.open(&stand_in.url());
+    let driver = DriverProcess::start().await.unwrap();
+    let target = Target::at(stand_in.origin()).unwrap();
+    let options = AttachOptions::default().target(target);
+    let page = Page::attach(&driver, chrome.address.clone(), options)
+        .await
+        .unwrap();
+    let policy = RetryPolicy::builder().deadline(DEADLINE).build().unwrap();
+    let extractor = Extractor::builder()
+        .source(WebDriverSource::all(&page))
+        .policy(policy);
+    let error = extractor.build().unwrap().extract().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotReady, "{error:?}");
+    assert!(tokio::time::timeout(ms(3000), page.close()).await.is_ok());
+    assert!(alive(chrome.pid()));
+    assert_eq!(chrome.tabs().len(), 2);
 }
 
 /// What a WebDriver server may do in place of an answer.

@@ -305,6 +305,17 @@ async fn two_live_readers_that_disagree_are_an_error() {
 }
 
 #[tokio::test]
+async fn the_lid_of_an_account_before_is_not_attached_to_a_number() {
+    let scenario = Scenario::ready(Generation::Current).without_storage();
+    let stage = Stage::open(Scenario::blank()).await;
+    let leave = "localStorage.setItem('WALid', '\"999999999999999@lid\"')";
+    stage.reload(scenario).await;
+    stage.page.client().execute(leave, vec![]).await.unwrap();
+    let found = stage.extract(Unverified, LONG).await.unwrap();
+    assert!(found.lid.is_none_or(|lid| lid.reveal() == LID));
+}
+
+#[tokio::test]
 async fn a_dialog_is_left_open_and_named_as_what_bars_the_way() {
     let stage = Stage::open(Scenario::never()).await;
     stage

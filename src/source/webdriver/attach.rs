@@ -11,7 +11,7 @@ use super::devtools::{DebuggerAddress, Tab};
 use super::error::command;
 use super::page::Page;
 use super::session::{Session, apart};
-use super::target::Target;
+use super::target::{AMBIGUOUS, Target};
 use crate::failure::ProtocolFailure;
 
 /// How often the tabs are listed while none matches.
@@ -51,8 +51,8 @@ impl AttachOptions {
         self
     }
 
-    /// The very tab that is meant, by its WebDriver window handle, which is also its DevTools target
-    /// id. It still has to be at the target's origin. Default: the one tab that is.
+    /// The very tab that is meant: name it where several sessions share one Chrome. It is named by its
+    /// WebDriver window handle, which is also its DevTools target id. It still has to be at the target's origin. Default: the one tab that is.
     pub fn tab(mut self, id: impl Into<String>) -> Self {
         self.tab = Some(id.into());
         self
@@ -83,10 +83,11 @@ impl AttachOptions {
         if is_near {
             address.check().await?;
         }
-        let visit = Visit {
+        let mut visit = Visit {
             target: self.target,
             tab: self.tab,
             address: is_near.then(|| address.clone()),
+            others: Vec::new(),
         };
         visit
             .wait_for_tab(Instant::now() + self.deadline / 2)
@@ -94,12 +95,8 @@ impl AttachOptions {
         let chrome = json!({ "debuggerAddress": address.to_string() });
         let (session, wire) = Session::create(webdriver, chrome).await?;
         let client = wire.client();
-        let page = Page::new(
-            wire,
-            visit.target.clone(),
-            Some(session),
-            Some(visit.clone()),
-        );
+        let target = visit.target.clone();
+        let page = Page::new(wire, target, Some(session), Some(visit.clone()));
         visit.select(&client).await?;
         page.link().tidy().await?;
         Ok(page)
@@ -113,25 +110,34 @@ pub(super) struct Visit {
     tab: Option<String>,
     /// `None` where only the driver can reach that Chrome.
     address: Option<DebuggerAddress>,
+    /// The tabs that were there beside the right one. They are other sessions' for all we know, and
+    /// are not followed when they come to the target's origin.
+    others: Vec<String>,
 }
 
 impl Visit {
-    async fn wait_for_tab(&self, until: Instant) -> Result<(), ProtocolFailure> {
-        let Some(address) = &self.address else {
+    /// Waits until there is the one tab that is meant.
+    async fn wait_for_tab(&mut self, until: Instant) -> Result<(), ProtocolFailure> {
+        let Some(address) = self.address.clone() else {
             return Ok(());
         };
         loop {
-            match self.pick(address.tabs().await?) {
+            let tabs = address.tabs().await?;
+            let ids: Vec<_> = tabs.iter().map(|tab| tab.id.clone()).collect();
+            match self.pick(tabs) {
+                Ok(right) => {
+                    self.others = ids.into_iter().filter(|id| *id != right).collect();
+                    return Ok(());
+                }
                 Err(Pick::None(_)) if Instant::now() < until => sleep(PACE).await,
                 Err(reason) => return Err(reason.failure(&self.target)),
-                Ok(_) => return Ok(()),
             }
         }
     }
 
     /// Makes the right tab the session's current one; does nothing where it is that already, since
     /// ChromeDriver brings to the front what it switches to.
-    pub(super) async fn select(&self, client: &Client) -> Result<(), ProtocolFailure> {
+    async fn select(&self, client: &Client) -> Result<(), ProtocolFailure> {
         let Some(address) = &self.address else {
             return self.target.select(client).await;
         };
@@ -146,7 +152,7 @@ impl Visit {
             return Ok(());
         }
         let Ok(handle) = WindowHandle::try_from(id) else {
-            return Err(Pick::None(0).failure(&self.target));
+            return Err(self.target.none(0));
         };
         client
             .switch_to_window(handle)
@@ -154,12 +160,26 @@ impl Visit {
             .map_err(|error| command(&error))
     }
 
+    /// After the tab has gone: turns to the one that has come up in its place, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When several have.
+    pub(super) async fn follow(&self, client: &Client) -> Result<bool, ProtocolFailure> {
+        match self.select(client).await {
+            Ok(()) => Ok(true),
+            Err(failure) if failure.code() == Some(AMBIGUOUS) => Err(failure),
+            Err(_) => Ok(false),
+        }
+    }
+
     fn pick(&self, tabs: Vec<Tab>) -> Result<String, Pick> {
         let all = tabs.len();
         let is_named = |tab: &Tab| self.tab.as_ref().is_none_or(|id| *id == tab.id);
+        let is_other = |tab: &Tab| self.others.contains(&tab.id);
         let mut matching: Vec<_> = tabs
             .into_iter()
-            .filter(|tab| is_named(tab) && self.target.matches(&tab.url))
+            .filter(|tab| is_named(tab) && !is_other(tab) && self.target.matches(&tab.url))
             .collect();
         match (matching.pop(), matching.len()) {
             (None, _) => Err(Pick::None(all)),

@@ -12,12 +12,14 @@ const MAX_NAME: usize = 256;
 /// Decides what the readers in question (`None`: all) say.
 ///
 /// - A page that has logged out is not believed at all, whatever still shows.
-/// - Live readers go before storage, newer ones before older ones. Two live readers with different
-///   accounts are a conflict.
-/// - Storage counts only where no live reader has said that there is nobody.
+/// - Live readers go before storage, newer ones before older ones. What a reader says, that there is
+///   nobody included, stands above all older ones. Two live readers with different accounts are a
+///   conflict.
+/// - Storage counts only where no live reader has spoken, by its own rule.
 /// - A LID is never a number: alone it is an outcome of its own.
 pub(super) fn decide(envelope: &Envelope, only: Option<ReaderId>) -> Look {
-    if has_logged_out(&envelope.storage) {
+    let assurance = assurance(envelope.socket.as_ref());
+    if has_logged_out(&envelope.storage, assurance) {
         return Look::NotYet;
     }
     let rows: Vec<_> = READERS
@@ -28,35 +30,36 @@ pub(super) fn decide(envelope: &Envelope, only: Option<ReaderId>) -> Look {
         .collect();
 
     let live = || rows.iter().filter(|row| row.reader.is_live);
-    let lid = || live().chain(rows.iter()).find_map(|row| row.lid.clone());
-    let mut numbers = live().filter_map(|row| Some((row.reader, row.number.as_ref()?)));
-    let chosen = match numbers.next() {
-        Some((_, first)) if numbers.any(|(_, other)| !first.same_account(other)) => {
-            return Look::Conflict;
-        }
-        Some(first) => Some(first),
-        None if live().any(|row| row.says_nobody) => None,
-        None if !is_storage_believable(&envelope.storage) => None,
-        None => rows
-            .iter()
-            .find_map(|row| Some((row.reader, row.number.as_ref()?))),
+    let storage = rows.iter().find(|row| !row.reader.is_live);
+    let storage = storage.filter(|_| is_storage_believable(envelope));
+    let chosen = match live().find(|row| row.number.is_some() || row.says_nobody) {
+        Some(first) => first.number.as_ref().map(|number| (first.reader, number)),
+        None => storage.and_then(|row| Some((row.reader, row.number.as_ref()?))),
     };
-    let assurance = assurance(envelope.socket.as_ref());
-    let mut identity = match (chosen, lid()) {
-        (Some((reader, number)), lid) => {
+    if let Some((reader, number)) = chosen
+        && reader.is_live
+        && live()
+            .filter_map(|row| row.number.as_ref())
+            .any(|other| !number.same_account(other))
+    {
+        return Look::Conflict;
+    }
+    // Storage may keep the LID of an account before: it counts beside its own number only.
+    let stored_lid = storage.and_then(|row| {
+        let (number, (_, chosen)) = (row.number.as_ref()?, chosen?);
+        row.lid.as_ref().filter(|_| number.same_account(chosen))
+    });
+    let live_lid = live().find_map(|row| Some((row.reader, row.lid.as_ref()?)));
+    let mut identity = match (chosen, live_lid) {
+        (Some((reader, number)), live_lid) => {
             let identity = Identity::new(number.clone(), assurance, reader.name);
-            match lid {
-                Some(lid) => identity.with_lid(lid),
+            match live_lid.map(|(_, lid)| lid).or(stored_lid) {
+                Some(lid) => identity.with_lid(lid.clone()),
                 None => identity,
             }
         }
-        (None, Some(lid)) if live().any(|row| row.lid.is_some()) => {
-            let reader = live()
-                .find(|row| row.lid.is_some())
-                .map_or("", |row| row.reader.name);
-            Identity::new(lid, assurance, reader)
-        }
-        (None, _) => return Look::NotYet,
+        (None, Some((reader, lid))) => Identity::new(lid.clone(), assurance, reader.name),
+        (None, None) => return Look::NotYet,
     };
     identity.push_name = name(envelope.push_name.as_ref());
     identity.platform = name(envelope.platform.as_ref());
@@ -84,7 +87,7 @@ impl Answer {
             reader,
             number: jids().find(|jid| jid.phone_number().is_ok()),
             lid: jids().find(|jid| jid.server().has_lids()),
-            says_nobody: !row.threw && row.first.as_ref().is_some_and(|wid| wid.nobody),
+            says_nobody: row.first.as_ref().is_some_and(|wid| wid.nobody),
         }
     }
 }
@@ -102,26 +105,33 @@ fn jid(reader: &Reader, wid: &Wid) -> Option<Jid> {
     Jid::parse(&serde_json::from_str::<String>(&text).ok()?).ok()
 }
 
-/// Logout removes `WANoiseInfo` first and `last-wid-md`, which the getters read, later.
-fn has_logged_out(storage: &Storage) -> bool {
-    is_post_logout(storage) || (storage.me && !storage.noise)
+/// Logout removes `WANoiseInfo` first and `last-wid-md`, which the getters read, later. The mark of
+/// a former logout may outlive the next login, of which the connection tells.
+fn has_logged_out(storage: &Storage, assurance: Assurance) -> bool {
+    let is_linked_again = storage.noise && assurance == Assurance::Confirmed;
+    (storage.me && !storage.noise) || (is_post_logout(storage) && !is_linked_again)
 }
 
 fn is_post_logout(storage: &Storage) -> bool {
     storage.post_logout.as_ref().and_then(Text::as_str) == Some("1")
 }
 
-fn is_storage_believable(storage: &Storage) -> bool {
-    storage.noise && !is_post_logout(storage)
+/// While a page loads, nothing but its storage is there, and that may be a former login's.
+fn is_storage_believable(envelope: &Envelope) -> bool {
+    let storage = &envelope.storage;
+    let can_tell = envelope.socket.is_some() || envelope.is_loaded;
+    storage.noise && !is_post_logout(storage) && can_tell
 }
 
-/// How sure the page is. Without a word of its connection it offers no evidence either way.
+/// How sure the page is. Without a model of its connection it offers no evidence either way.
 fn assurance(socket: Option<&Socket>) -> Assurance {
-    let state = socket.and_then(|socket| socket.state.as_ref()?.as_str());
-    let synced = socket.and_then(|socket| socket.synced);
-    match (state, synced) {
+    let Some(socket) = socket else {
+        return Assurance::Unverified;
+    };
+    let state = socket.state.as_ref().and_then(Text::as_str);
+    match (state, socket.synced) {
         (Some("CONNECTED"), Some(true)) => Assurance::Confirmed,
-        (None | Some("CONNECTED"), None) => Assurance::Unverified,
+        (Some("CONNECTED"), None) => Assurance::Unverified,
         _ => Assurance::Provisional,
     }
 }
@@ -132,247 +142,4 @@ fn name(text: Option<&Text>) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    const ME: &str = "628110000041@c.us";
-    const OTHER: &str = "628990000099@c.us";
-    const LID: &str = "123456789012345@lid";
-
-    /// An envelope with these rows: reader, what its first getter gave, what its second.
-    fn envelope(rows: &[(ReaderId, Option<&str>, Option<&str>)]) -> Value {
-        let wid =
-            |text: Option<&str>| text.map_or(json!({"nobody": true}), |text| json!({"jid": text}));
-        let rows = rows.iter().map(|(id, first, second)| {
-            let place = READERS.iter().position(|row| row.id == *id).unwrap();
-            (
-                place.to_string(),
-                json!({"first": wid(*first), "second": wid(*second)}),
-            )
-        });
-        json!({
-            "origin": "https://web.whatsapp.com",
-            "rows": rows.collect::<serde_json::Map<_, _>>(),
-            "storage": {"noise": true, "me": true, "postLogout": null},
-        })
-    }
-
-    fn look(envelope: Value) -> Look {
-        decide(&Envelope::read(envelope).unwrap(), None)
-    }
-
-    #[track_caller]
-    fn found(envelope: Value) -> Identity {
-        match look(envelope) {
-            Look::Found(me) => me,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_newest_live_reader_is_believed() {
-        use ReaderId::*;
-        let me = found(envelope(&[
-            (ConnMe, Some(ME), None),
-            (StoreUser, Some(ME), None),
-        ]));
-        assert_eq!(
-            (me.reader.as_ref(), me.phone.unwrap().reveal()),
-            ("Store.User", "628110000041")
-        );
-        // A device and another spelling of the server are the same account.
-        let same = Some("628110000041:12@s.whatsapp.net");
-        assert_eq!(
-            found(envelope(&[
-                (MeUser, Some(ME), Some(LID)),
-                (ConnMe, same, None)
-            ]))
-            .reader,
-            "WAWebUserPrefsMeUser"
-        );
-    }
-
-    #[test]
-    fn two_live_accounts_are_a_conflict_and_storage_is_no_rival() {
-        use ReaderId::*;
-        assert_eq!(
-            look(envelope(&[
-                (MeUser, Some(ME), None),
-                (StoreUser, Some(OTHER), None)
-            ])),
-            Look::Conflict
-        );
-        let stored = Some("\"628990000099:1@c.us\"");
-        let me = found(envelope(&[
-            (MeUser, Some(ME), None),
-            (LastWidMd, stored, None),
-        ]));
-        assert_eq!(me.phone.unwrap().reveal(), "628110000041");
-    }
-
-    #[test]
-    fn storage_is_believed_by_its_rule_only() {
-        let stored = (
-            ReaderId::LastWidMd,
-            Some("\"628110000041:12@c.us\""),
-            Some("\"123456789012345@lid\""),
-        );
-        let me = found(envelope(&[stored]));
-        assert_eq!(
-            (me.reader.as_ref(), me.lid.is_some()),
-            ("localStorage.last-wid-md", true)
-        );
-
-        for (noise, post_logout) in [
-            (false, Value::Null),
-            (true, json!("1")),
-            (false, json!("1")),
-        ] {
-            let mut logged_out = envelope(&[stored]);
-            logged_out["storage"] = json!({"noise": noise, "me": true, "postLogout": post_logout});
-            assert_eq!(look(logged_out), Look::NotYet);
-        }
-        // A getter that has nobody is better evidence; one that threw is none.
-        let nobody = (ReaderId::MeUser, None, None);
-        assert_eq!(look(envelope(&[nobody, stored])), Look::NotYet);
-        let mut threw = envelope(&[nobody, stored]);
-        threw["rows"]["0"]["threw"] = json!(true);
-        assert_eq!(found(threw).reader, "localStorage.last-wid-md");
-        // So is one that gave something unreadable, a Proxy for instance.
-        let mut unreadable = envelope(&[nobody, stored]);
-        unreadable["rows"]["0"]["first"] = json!({"user": null});
-        assert_eq!(found(unreadable).reader, "localStorage.last-wid-md");
-        // Without its quotes it is half-written.
-        let bare = (ReaderId::LastWidMd, Some("628110000041:12@c.us"), None);
-        let cut = (ReaderId::LastWidMd, Some("\"628110"), None);
-        assert_eq!(
-            (look(envelope(&[bare])), look(envelope(&[cut]))),
-            (Look::NotYet, Look::NotYet)
-        );
-    }
-
-    #[test]
-    fn a_page_that_is_logging_out_is_not_believed_though_its_getters_still_answer() {
-        let mut page = envelope(&[(ReaderId::MeUser, Some(ME), None)]);
-        page["storage"] = json!({"noise": false, "me": true, "postLogout": null});
-        assert_eq!(look(page.clone()), Look::NotYet);
-        // An old generation has neither key.
-        page["storage"] = json!({"noise": false, "me": false, "postLogout": null});
-        assert!(matches!(look(page), Look::Found(_)));
-    }
-
-    #[test]
-    fn a_lid_is_never_a_number() {
-        use ReaderId::*;
-        let lid = look(envelope(&[(MeUser, None, Some(LID))]));
-        assert!(
-            matches!(&lid, Look::LidOnly(me) if me.phone.is_none() && me.lid.is_some()),
-            "{lid:?}"
-        );
-        assert!(matches!(
-            look(envelope(&[(StoreUser, Some(LID), None)])),
-            Look::LidOnly(_)
-        ));
-        let both = found(envelope(&[
-            (WppConn, Some(LID), None),
-            (StoreUser, Some(ME), None),
-        ]));
-        assert!(both.lid.is_some());
-    }
-
-    #[test]
-    fn what_is_no_account_of_a_person_is_nothing() {
-        for text in [
-            "",
-            "null",
-            "undefined",
-            "6281",
-            "12036@g.us",
-            "0@c.us",
-            "server@c.us",
-            "13135550002@c.us",
-            "62811x@c.us",
-        ] {
-            assert_eq!(
-                look(envelope(&[(ReaderId::MeUser, Some(text), None)])),
-                Look::NotYet,
-                "{text}"
-            );
-        }
-        let mut long = envelope(&[(ReaderId::MeUser, None, None)]);
-        long["rows"]["0"]["first"] = json!({"jid": {"length": 5e7}});
-        assert_eq!(look(long), Look::NotYet);
-    }
-
-    #[test]
-    fn a_user_without_a_server_counts_only_where_lids_did_not_exist() {
-        let bare = |id| {
-            let mut page = envelope(&[(id, None, None)]);
-            let place = READERS
-                .iter()
-                .position(|row| row.id == id)
-                .unwrap()
-                .to_string();
-            page["rows"][&place]["first"] = json!({"jid": null, "user": "628110000041"});
-            look(page)
-        };
-        assert!(matches!(bare(ReaderId::ConnMe), Look::Found(_)));
-        assert_eq!(bare(ReaderId::StoreUser), Look::NotYet);
-        assert_eq!(bare(ReaderId::MeUser), Look::NotYet);
-    }
-
-    #[test]
-    fn assurance_follows_the_pages_own_word() {
-        use Assurance::*;
-        for (socket, assurance) in [
-            (Value::Null, Unverified),
-            (json!({"state": null, "synced": null}), Unverified),
-            (json!({"state": "CONNECTED", "synced": null}), Unverified),
-            (json!({"state": "CONNECTED", "synced": true}), Confirmed),
-            (json!({"state": "CONNECTED", "synced": false}), Provisional),
-            (json!({"state": "PAIRING", "synced": true}), Provisional),
-            (json!({"state": "OPENING", "synced": null}), Provisional),
-            (
-                json!({"state": {"length": 1e6}, "synced": true}),
-                Provisional,
-            ),
-        ] {
-            let mut page = envelope(&[(ReaderId::MeUser, Some(ME), None)]);
-            page["socket"] = socket.clone();
-            assert_eq!(found(page).assurance, assurance, "{socket}");
-        }
-    }
-
-    #[test]
-    fn one_reader_alone_hears_no_other() {
-        let page = envelope(&[
-            (ReaderId::MeUser, Some(ME), None),
-            (ReaderId::StoreUser, Some(OTHER), None),
-        ]);
-        let page = Envelope::read(page).unwrap();
-        let one = decide(&page, Some(ReaderId::StoreUser));
-        assert!(
-            matches!(&one, Look::Found(me) if me.reader == "Store.User"),
-            "{one:?}"
-        );
-        assert_eq!(decide(&page, Some(ReaderId::ConnMe)), Look::NotYet);
-    }
-
-    #[test]
-    fn what_is_no_envelope_is_a_failure_with_a_reason() {
-        for (answer, code) in [
-            (Value::Null, "no answer"),
-            (json!("text"), "javascript error"),
-            (json!({}), "javascript error"),
-            (json!({"rows": [], "storage": 1}), "javascript error"),
-        ] {
-            assert_eq!(
-                Envelope::read(answer.clone()).unwrap_err().code(),
-                Some(code),
-                "{answer}"
-            );
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! What one look at a page returns, before anything is made of it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
 
@@ -11,7 +12,7 @@ pub(super) const NO_ANSWER: &str = "no answer";
 
 /// One look, as `probe.js` returns it. Every text in it was the page's, and is at most 256
 /// characters long.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Envelope {
     /// All that it says, in one string: equal marks, equal envelopes.
@@ -24,6 +25,9 @@ pub(super) struct Envelope {
     #[serde(default)]
     pub(super) socket: Option<Socket>,
     pub(super) storage: Storage,
+    /// The document has loaded.
+    #[serde(default)]
+    pub(super) is_loaded: bool,
     #[serde(default)]
     pub(super) push_name: Option<Text>,
     #[serde(default)]
@@ -33,10 +37,7 @@ pub(super) struct Envelope {
 /// What a reader row gave.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct RowAnswer {
-    /// A getter threw.
-    #[serde(default)]
-    pub(super) threw: bool,
-    /// What its number's getter gave; `None` if there is no such getter on this page.
+    /// What its number's getter gave; `None` if this page has none, or it threw.
     #[serde(default)]
     pub(super) first: Option<Wid>,
     /// The same for its LID's getter.
@@ -77,7 +78,7 @@ pub(super) struct Storage {
 }
 
 /// A text of the page, or the length of one that was too long to take along.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Text {
     Short(String),
@@ -93,6 +94,19 @@ impl Text {
             Self::Short(text) => Some(text),
             Self::Long { .. } => None,
         }
+    }
+}
+
+/// What a page says is nobody's business in a log.
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Text")
+    }
+}
+
+impl fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Envelope")
     }
 }
 

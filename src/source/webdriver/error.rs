@@ -2,6 +2,8 @@
 //!
 //! They implement the old `cause()` and not `source()`, so the variants are matched.
 
+use std::error::Error;
+
 use fantoccini::error::{CmdError, ErrorStatus, NewSessionError, WebDriver};
 use serde_json::Value;
 
@@ -22,15 +24,9 @@ pub(super) fn command(error: &CmdError) -> ProtocolFailure {
     match error {
         CmdError::Standard(error) => standard(error),
         CmdError::NotW3C(answer) => not_w3c(answer),
-        CmdError::Failed(error) => {
-            ProtocolFailure::from_error(Site::WebDriverCommand, error).with_code(CONNECTION_LOST)
-        }
-        CmdError::FailedC(error) => {
-            ProtocolFailure::from_error(Site::WebDriverCommand, error).with_code(CONNECTION_LOST)
-        }
-        CmdError::Lost(error) => {
-            ProtocolFailure::from_error(Site::WebDriverCommand, error).with_code(CONNECTION_LOST)
-        }
+        CmdError::Failed(error) => lost(error),
+        CmdError::FailedC(error) => lost(error),
+        CmdError::Lost(error) => lost(error),
         CmdError::BadUrl(error) => {
             said(format!("the WebDriver URL cannot be used: {error}")).with_code(MISCONFIGURED)
         }
@@ -73,6 +69,7 @@ fn not_w3c(answer: &Value) -> ProtocolFailure {
 /// A session that could not be made. Whatever the reason, it is a matter of set-up.
 #[must_use]
 pub(super) fn new_session(error: &NewSessionError, webdriver: &str) -> ProtocolFailure {
+    let webdriver = shown(webdriver);
     let cause = match error {
         NewSessionError::SessionNotCreated(error) => standard(error),
         NewSessionError::NotW3C(answer) => not_w3c(answer),
@@ -87,7 +84,7 @@ pub(super) fn new_session(error: &NewSessionError, webdriver: &str) -> ProtocolF
     };
     let text = match error {
         NewSessionError::BadWebdriverUrl(_) => {
-            format!("`{webdriver}` is no WebDriver URL; write http://HOST:PORT")
+            format!("{webdriver} is no WebDriver URL; write http://HOST:PORT")
         }
         NewSessionError::Failed(_) | NewSessionError::FailedC(_) | NewSessionError::Lost(_) => {
             format!(
@@ -101,4 +98,50 @@ pub(super) fn new_session(error: &NewSessionError, webdriver: &str) -> ProtocolF
     ProtocolFailure::new(Site::WebDriverCommand, text)
         .with_code(MISCONFIGURED)
         .caused_by(cause)
+}
+
+/// A URL as it may be printed: those of grids carry user and key.
+fn shown(url: &str) -> String {
+    let Ok(mut url) = url::Url::parse(url) else {
+        return "what was given".into();
+    };
+    let is_bare = url.set_username("").is_ok() && url.set_password(None).is_ok();
+    url.set_query(None);
+    if is_bare {
+        url.into()
+    } else {
+        "the WebDriver URL".into()
+    }
+}
+
+/// A transport that failed: mostly the driver has gone, but not where we have had enough of it.
+fn lost(error: &(dyn Error + 'static)) -> ProtocolFailure {
+    let mut is_too_long = false;
+    let mut link = Some(error);
+    while let Some(error) = link {
+        let io = error.downcast_ref::<std::io::Error>();
+        is_too_long |= io.is_some_and(|error| error.kind() == std::io::ErrorKind::InvalidData);
+        link = error.source();
+    }
+    let code = if is_too_long {
+        "answer too long"
+    } else {
+        CONNECTION_LOST
+    };
+    ProtocolFailure::from_error(Site::WebDriverCommand, error).with_code(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_user_and_key() {
+        assert_eq!(
+            shown("https://user:hunter2@grid.example/wd?key=1"),
+            "https://grid.example/wd"
+        );
+        assert_eq!(shown("user:hunter2@grid"), "the WebDriver URL");
+        assert_eq!(shown("chromedriver"), "what was given");
+    }
 }

@@ -1,5 +1,6 @@
 //! [`Link`]: a session with one tab, and the round trips on it.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,8 +20,14 @@ use super::session::{Session, Wire};
 use super::target::Target;
 use crate::failure::{ProtocolFailure, Site};
 
-/// Longest time that the end of a session of ours is given before it is left to itself.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// Longest time for tidying up a page that may be stuck.
+const TIDYING: Duration = Duration::from_millis(500);
+
+/// How long a browser of ours may take to close by itself.
+const POLITE: Duration = Duration::from_secs(2);
+
+/// How long the end of a session may take in the background, for instance of one whose page is stuck.
+const FAREWELL: Duration = Duration::from_secs(60);
 
 /// Pause between the looks within a slice, which find what no event tells.
 const PACE: Duration = Duration::from_millis(50);
@@ -100,32 +107,37 @@ impl Link {
         tidied.map(drop).map_err(|error| command(&error))
     }
 
-    /// Ends a session of ours, and its browser with it.
+    /// Ends a session of ours, and its browser with it. Waits for what a healthy one takes; what
+    /// takes longer goes on in the background.
     pub(super) async fn close(&self) {
-        if let Some(farewell) = self.farewell() {
-            farewell.await;
-            drop(lock(&self.browser).take());
+        let browser = lock(&self.browser).take();
+        if let Some(farewell) = self.farewell(browser) {
+            let _ = timeout(TIDYING + POLITE, tokio::spawn(farewell)).await;
         }
     }
 
-    /// The same at once, for a destructor: the session ends in the background, within its bound.
+    /// The same for a destructor: at once, and in the background.
     pub(super) fn end(&self) {
         // The browser first: a session with a stuck page would not end otherwise.
         drop(lock(&self.browser).take());
-        if let Ok(runtime) = Handle::try_current()
-            && let Some(farewell) = self.farewell()
-        {
-            runtime.spawn(farewell);
+        match (Handle::try_current(), self.farewell(None)) {
+            (Ok(runtime), Some(farewell)) => drop(runtime.spawn(farewell)),
+            _ => lock(&self.wire).cut(),
         }
     }
 
     /// One look: every reader in one round trip.
     pub(super) async fn look(&self) -> Answer {
         let mut answer = self.probe().await;
-        if let Err(failure) = &answer
-            && self.moved(failure).await
+        if let (Err(failure), Some(visit)) = (&answer, &self.visit)
+            && let Some("no such window" | WRONG_ORIGIN | NO_ANSWER) = failure.code()
         {
-            answer = self.probe().await;
+            // A guest's tab is gone: another one may have come in its place.
+            match visit.follow(&self.client()).await {
+                Ok(true) => answer = self.probe().await,
+                Ok(false) => {}
+                Err(several) => answer = Err(several),
+            }
         }
         self.note(answer)
     }
@@ -211,18 +223,6 @@ impl Link {
         Ok(Arc::new(envelope))
     }
 
-    /// Whether a guest's tab is gone, and another one in its place has been turned to.
-    async fn moved(&self, failure: &ProtocolFailure) -> bool {
-        let is_gone = matches!(
-            failure.code(),
-            Some("no such window" | WRONG_ORIGIN | NO_ANSWER)
-        );
-        match &self.visit {
-            Some(visit) if is_gone => visit.select(&self.client()).await.is_ok(),
-            _ => false,
-        }
-    }
-
     fn scripts(&self) -> &'static Scripts {
         if self.visit.is_some() {
             Scripts::TIDY
@@ -235,20 +235,28 @@ impl Link {
         lock(&self.wire).client()
     }
 
-    /// Ends the session, if it is ours, within its bound; then whatever is still under way on it.
-    fn farewell(&self) -> Option<impl Future<Output = ()> + use<>> {
-        self.session.as_ref()?;
-        let wire = lock(&self.wire).clone();
+    /// Ends the session, if it is ours, then this browser, then what is still under way.
+    fn farewell(
+        &self,
+        browser: Option<OwnedBrowser>,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let (session, wire) = (self.session.clone()?, lock(&self.wire).clone());
         let tidy = self.visit.is_some().then_some(&self.scripts().tidy);
         Some(async move {
-            let client = wire.client();
-            let goodbye = async {
-                if let Some(tidy) = tidy {
-                    let _ = client.execute(tidy, Vec::new()).await;
+            if let Some(tidy) = tidy {
+                let client = wire.client();
+                let _ = timeout(TIDYING, client.execute(tidy, Vec::new())).await;
+            }
+            // A command that is stuck would hold this one up on the wire it came by.
+            if let Ok(last) = session.reconnect().await {
+                let client = last.client();
+                let mut goodbye = pin!(client.close());
+                let is_over = timeout(POLITE, goodbye.as_mut()).await.is_ok();
+                drop(browser);
+                if !is_over {
+                    let _ = timeout(FAREWELL, goodbye).await;
                 }
-                let _ = client.close().await;
-            };
-            let _ = timeout(FAREWELL, goodbye).await;
+            }
             wire.cut();
         })
     }

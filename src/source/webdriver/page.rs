@@ -138,8 +138,9 @@ impl Page {
     /// to only if it is not the driver's current one already. Nothing of ours stays in its page: the
     /// `cdc_*` globals that ChromeDriver puts there are taken out, dialogs are left alone.
     ///
-    /// When the tab is closed or moves to another origin, and another one has come up at the
-    /// target's origin, that one is read from then on.
+    /// When the tab is closed or moves to another origin, and a new one has come up at the target's
+    /// origin since, that one is read from then on. Where several sessions share one Chrome, it could
+    /// be another session's: name the tab there ([`AttachOptions::tab`]).
     ///
     /// What ChromeDriver does and we cannot avoid: it marks the other tabs with its `cdc_*` globals,
     /// and brings a background tab to the front when it has to switch to it.
@@ -201,16 +202,17 @@ impl Page {
         &self.0.link
     }
 
-    /// Ends a session of ours, and the browser if it is ours too: lets it close, for five seconds at
-    /// most, and ends it by force if it has not. A caller's client is only let go. Other clones of
-    /// this page, and their sources, can read nothing from then on.
+    /// Ends a session of ours, and the browser if it is ours too: lets it close, for two seconds at
+    /// most; what takes longer is ended in the background. A caller's client is only let go. Other
+    /// clones of this page, and their sources, can read nothing from then on.
     pub async fn close(self) {
         self.0.link.close().await;
     }
 
     /// The page's WebDriver client, for whatever the caller wants to do with a page of ours: take a
     /// screenshot, show the QR code. Commands of one session run one at a time. Take it anew for
-    /// each use: when a look is given up, it ends and another one takes its place.
+    /// each use: when a look is given up, it ends and another one takes its place. The session's
+    /// script timeout is 500 ms.
     ///
     /// After [`close`](Self::close) every command fails.
     #[must_use]

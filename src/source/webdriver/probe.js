@@ -60,16 +60,13 @@ const own = (object) => {
 const ROWS = __ROWS__;
 const rows = { __proto__: null };
 for (let i = 0; i < ROWS.length; i += 1) {
-  const row = { __proto__: null, threw: false };
-  const found = guarded(ROWS[i]);
-  row.threw = found.threw === true;
-  for (let k = 0; !row.threw && k < found.value.length; k += 1) {
-    const answer = guarded(found.value[k]);
-    if (answer.threw) row.threw = true;
-    else if (answer.value !== ABSENT) row[k === 0 ? 'first' : 'second'] = wid(answer.value);
+  const row = { __proto__: null };
+  const getters = guarded(ROWS[i]).value ?? [];
+  for (let k = 0; k < getters.length; k += 1) {
+    const { value, threw } = guarded(getters[k]);
+    if (!threw && value !== ABSENT) row[k === 0 ? 'first' : 'second'] = wid(value);
   }
   rows[i] = row;
-  note(row.threw);
   note(row.first?.jid ?? row.first?.user ?? row.first?.nobody);
   note(row.second?.jid ?? row.second?.user ?? row.second?.nobody);
 }
@@ -87,7 +84,9 @@ const storage = {
   postLogout: text(stored('post-logout')),
 };
 const origin = text(window.location.origin);
+const isLoaded = guarded(() => document.readyState).value === 'complete';
 note(origin);
+note(isLoaded);
 note(state);
 note(synced);
 note(storage.noise);
@@ -100,6 +99,7 @@ return {
   rows,
   socket: socket == null ? null : { __proto__: null, state, synced },
   storage,
+  isLoaded,
   pushName: text(guarded(() => conn.pushname).value),
   platform: text(guarded(() => conn.platform).value),
 };

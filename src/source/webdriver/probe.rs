@@ -4,17 +4,8 @@ use std::sync::LazyLock;
 
 use super::readers::READERS;
 
-/// Takes out what ChromeDriver has put into a page: its `cdc_*` globals, which it puts into every
-/// document, and `ret_nodes`, which its wrapper leaves behind when a script has returned.
-const SWEEPING: &str = "\
-    const sweep = () => {
-      try {
-        for (const name in window) {
-          if (name[0] === 'c' && name[1] === 'd' && name[2] === 'c' && name[3] === '_') delete window[name];
-        }
-        if (!('ret_nodes' in window)) window.setTimeout(() => delete window.ret_nodes);
-      } catch {}
-    };\n";
+/// Takes out what ChromeDriver has put into a page.
+const SWEEPING: &str = include_str!("sweep.js");
 
 /// Where the page is ours, what the driver leaves there is nobody's business.
 const LEAVING: &str = "const sweep = () => {};\n";
@@ -45,9 +36,9 @@ static PLAIN: Scripts = Scripts {
     tidy: LazyLock::new(String::new),
 };
 static TIDYING: Scripts = Scripts {
-    probe: LazyLock::new(|| format!("{SWEEPING}sweep();\n{}", probe())),
-    watch: LazyLock::new(|| format!("{SWEEPING}{}", watch())),
-    tidy: LazyLock::new(|| format!("{SWEEPING}sweep();")),
+    probe: LazyLock::new(|| format!("{}\nsweep();\n{}", bare(SWEEPING), probe())),
+    watch: LazyLock::new(|| format!("{}\n{}", bare(SWEEPING), watch())),
+    tidy: LazyLock::new(|| format!("{}\nsweep();", bare(SWEEPING))),
 };
 
 fn probe() -> String {

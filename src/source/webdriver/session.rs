@@ -49,8 +49,8 @@ impl From<Client> for Wire {
     }
 }
 
-/// A session of ours on a WebDriver server.
-#[derive(Debug)]
+/// A session of ours on a WebDriver server. Its URL may carry a key, so it is not printed.
+#[derive(Clone)]
 pub(super) struct Session {
     webdriver: String,
     id: String,
@@ -110,16 +110,21 @@ impl Session {
     }
 }
 
+/// Longest time that work whose deadline is over goes on to come to an end of its own: ChromeDriver
+/// has been seen to take 93 seconds over a crashed tab.
+const AFTERMATH: Duration = Duration::from_secs(120);
+
 /// Runs this in a task of its own: when its deadline is over, or nobody waits any more, it still
-/// comes to its end and what it made is dropped there. A command that hangs holds nobody.
+/// comes to its end, and what it made is dropped there. A command that hangs holds nobody.
 pub(super) async fn apart<T: Send + 'static>(
     deadline: Duration,
     work: impl Future<Output = Result<T, ProtocolFailure>> + Send + 'static,
 ) -> Result<T, ProtocolFailure> {
-    match timeout(deadline, tokio::spawn(work)).await {
-        Ok(Ok(outcome)) => outcome,
+    let work = tokio::spawn(timeout(deadline.saturating_add(AFTERMATH), work));
+    match timeout(deadline, work).await {
+        Ok(Ok(Ok(outcome))) => outcome,
         Ok(Err(_)) => Err(failure("opening the page panicked; this is a bug")),
-        Err(_) => {
+        Ok(Ok(Err(_))) | Err(_) => {
             let deadline = humantime::format_duration(deadline);
             let text = format!("the page was not there after {deadline}; the browser may hang");
             Err(failure(text).with_code("timeout"))

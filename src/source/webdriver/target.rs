@@ -9,7 +9,7 @@ use super::error::{MISCONFIGURED, command};
 use crate::failure::{ProtocolFailure, Site};
 
 /// Code of the failure for several tabs that match.
-const AMBIGUOUS: &str = "ambiguous_tab";
+pub(super) const AMBIGUOUS: &str = "ambiguous_tab";
 
 /// Which tab is meant: the one at exactly this origin. Further text only narrows.
 ///

@@ -60,12 +60,15 @@ const checkSoon = async () => {
 };
 
 attempt(() => {
+  // Taken now: what the page puts in its place later must not fail the page's own write.
+  const { apply } = Reflect;
+  if (apply(() => 7, null, []) !== 7) return;
   const storage = window.localStorage.__proto__;
   attempt(() => storage.setItem[LEFT]());
   const original = storage.setItem;
   const hook = function setItem() {
     try {
-      return Reflect.apply(original, this, arguments);
+      return apply(original, this, arguments);
     } finally {
       checkSoon();
     }

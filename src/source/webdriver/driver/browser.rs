@@ -46,7 +46,7 @@ impl Browsers {
                 Site::WebDriverCommand,
                 format!("browser process {pid} is gone"),
             )
-            .with_code("browser_gone")
+            .with_code("chrome not reachable")
             .caused_by(ProtocolFailure::from_error(Site::WebDriverCommand, &error))
         })?;
         if !is_in_group(pid, self.group) {
@@ -195,7 +195,7 @@ mod tests {
         let mut ended = std::process::Command::new("true").spawn().unwrap();
         ended.wait().unwrap();
         let refused = driver.browsers().adopt(ended.id(), None).unwrap_err();
-        assert_eq!(refused.code(), Some("browser_gone"));
+        assert_eq!(refused.code(), Some("chrome not reachable"));
 
         let foreign = tempfile::tempdir().unwrap();
         let browser = driver
