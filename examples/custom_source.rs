@@ -7,6 +7,8 @@
 //! All fields may be missing; so may the file, or its content, until the session has written it.
 //! Exit code: 0 done, 1 no answer with the reason, 2 wrong use or a file that is no such object.
 
+mod support;
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -100,13 +102,13 @@ fn bad(path: &Path, why: &dyn std::fmt::Display) -> ProtocolFailure {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = support::args();
     // Eager, but asked again and again, since nothing tells of a change.
     let policy = RetryPolicy::eager().to_builder().watch(Watch::Poll);
     let policy = match policy.deadline(args.deadline).build() {
         Ok(policy) => policy,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("{}", support::masked(&format!("error: {error}")));
             return ExitCode::from(2);
         }
     };

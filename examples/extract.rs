@@ -3,6 +3,8 @@
 //! Without arguments it starts the stand-in page of `testkit`, ChromeDriver and Chromium, and reads
 //! that. Exit code: 0 done, 1 no answer with the reason, 2 wrong use.
 
+mod support;
+
 use std::error::Error;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -26,7 +28,7 @@ struct Args {
     #[arg(long, value_name = "HOST:PORT", value_parser = debugger_address)]
     attach: Option<DebuggerAddress>,
     /// Use this WebDriver server instead of a ChromeDriver of our own
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = webdriver_url)]
     webdriver: Option<String>,
     /// Open this page instead of the stand-in, and believe only its origin. With --attach the
     /// default is https://web.whatsapp.com
@@ -67,6 +69,13 @@ fn debugger_address(text: &str) -> Result<DebuggerAddress, String> {
         .map_err(|error: ProtocolFailure| error.to_string())
 }
 
+fn webdriver_url(url: &str) -> Result<String, &'static str> {
+    match Target::at(url) {
+        Ok(_) => Ok(url.to_owned()),
+        Err(_) => Err("no http or https URL; write for instance http://127.0.0.1:9515"),
+    }
+}
+
 fn web_origin(url: &str) -> Result<String, String> {
     Target::at(url)
         .map(|_| url.to_owned())
@@ -75,11 +84,11 @@ fn web_origin(url: &str) -> Result<String, String> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = support::args();
     let policy = match policy(&args) {
         Ok(policy) => policy,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("{}", support::masked(&format!("error: {error}")));
             return ExitCode::from(2);
         }
     };

@@ -3,6 +3,8 @@
 //!
 //! Exit code: 0 done, 1 the number did not come in time, 2 wrong use.
 
+mod support;
+
 use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -48,7 +50,7 @@ fn up_to_a_day(text: &str) -> Result<Duration, String> {
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let args = Args::parse();
+    let args: Args = support::args();
     let policy = match args.policy {
         Policy::Classic => RetryPolicy::classic(),
         Policy::Eager => RetryPolicy::eager(),

@@ -23,7 +23,9 @@
 //! # }
 //! ```
 //!
-//! For a page in a real browser see `source::webdriver::WebDriverSource` (feature `webdriver`).
+//! For a page in a real browser see `source::webdriver::WebDriverSource` (feature `webdriver`). Its
+//! `Page` is in a browser of ours (`open`), in one that somebody else runs (`attach`), or behind a
+//! client of the caller's (`from_client`).
 //!
 //! # One way through the house
 //!
@@ -46,7 +48,7 @@
 //! | [`classify`] | [`ProtocolErrorClassifier`]: what a failure means and what to do about it |
 //! | [`source`] | [`InfoSource`] and its drivers |
 //! | [`extract`] | [`Extractor`], [`extract_phone_safely`], [`ExtractError`] |
-//! | `testkit` | a stand-in WhatsApp Web, for tests of this crate and of yours (feature `testkit`) |
+//! | `testkit` | a stand-in WhatsApp Web and the contract suite of sources, for tests of this crate and of yours (feature `testkit`) |
 //!
 //! What most programs name stands at the root too; everything else is in its module.
 //!
@@ -56,8 +58,9 @@
 //!   what a page that you run shows.
 //! - It does not judge whether a number can be dialled: the digits are WhatsApp's, verbatim.
 //! - It does not free a page that is stuck in an endless loop. It leaves it in time.
-//! - It does not attach to a browser that is already running, and carries the number nowhere: no
-//!   events, no database. Both are planned.
+//! - It leaves nothing in the page of a browser that it attached to, answers no dialog there and closes
+//!   no window. What ChromeDriver does to other tabs stands at `Page::attach`.
+//! - It carries the number nowhere: no events, no database. Both are planned.
 //! - It does not support browsers other than Chromium, nor, with `webdriver`, systems other than Unix.
 //!
 //! # Features

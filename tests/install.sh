@@ -1,5 +1,5 @@
-# Installs what examples and tests need and do not find: Chromium, ChromeDriver, a C linker.
-# To be sourced. Says nothing and changes nothing when all is there; speaks on standard error, so
+# Installs what examples and tests need and do not find: Chromium, ChromeDriver, a C linker. Rust is
+# left to its own installer: where it is missing or too old, it says what to run. To be sourced. Says nothing and changes nothing when all is there; speaks on standard error, so
 # that the output of whoever sources it stays its own.
 # shellcheck shell=bash
 
@@ -42,7 +42,6 @@ missing_packages() {
 give_up() {
     cat >&2 <<'HELP'
 Please install them by hand:
-  Rust          https://rustup.rs
   a C linker    for instance the package gcc or build-essential
   Chromium      or Chrome, and the ChromeDriver of the same version:
     Debian      apt-get install chromium chromium-driver
@@ -54,12 +53,52 @@ HELP
     exit 1
 }
 
+# The `rust-version` of the manifest: the oldest compiler that will do.
+oldest_rust() {
+    local manifest
+    manifest=$(dirname -- "${BASH_SOURCE[0]}")/../Cargo.toml
+    sed -n 's/^rust-version *= *"\([0-9.]*\)".*/\1/p' "$manifest"
+}
+
+# The compiler's version; nothing where none runs. In the crate's directory, since rustup chooses by
+# directory.
+rust_version() {
+    (
+        cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." &&
+            cargo --version >/dev/null 2>&1 && rustc --version 2>/dev/null | cut -d ' ' -f 2
+    ) || true
+}
+
+# Not done here: rustup changes the home directory and the shell's start files.
+verify_rust() {
+    local oldest found
+    oldest=$(oldest_rust)
+    found=$(rust_version)
+    if [ -n "$found" ] && [ "$(printf '%s\n%s\n' "$oldest" "${found%%-*}" | sort -V | head -n 1)" = "$oldest" ]; then
+        return 0
+    fi
+    {
+        echo "Rust $oldest or later is needed, ${found:-none} was found. Please run:"
+        if command -v rustup >/dev/null; then
+            echo "  rustup update stable && rustup default stable"
+        elif [ -z "$found" ] && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
+            echo "  . \"${CARGO_HOME:-$HOME/.cargo}/env\""
+        else
+            if ! command -v curl >/dev/null && command -v apt-get >/dev/null; then
+                echo "  apt-get update && apt-get install -y curl ca-certificates    # as root"
+            fi
+            echo "  curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y"
+            echo "  . \"${CARGO_HOME:-\$HOME/.cargo}/env\""
+            echo "That is rustup, Rust's own installer (https://rustup.rs). Debian's package rustc is too old."
+        fi
+        echo "Then run this again."
+    } >&2
+    exit 1
+}
+
 install_what_is_missing() {
     local -a packages as_root=()
-    if ! command -v cargo >/dev/null; then
-        echo "cargo is not installed." >&2
-        give_up
-    fi
+    verify_rust
     mapfile -t packages < <(missing_packages)
     if [ "${#packages[@]}" -gt 0 ]; then
         echo "Missing: ${packages[*]}" >&2

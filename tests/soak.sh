@@ -4,7 +4,7 @@
 #     tests/soak.sh N [SUMMARY_FILE]
 #
 # Exit status 1 if any run failed, or if the runs left a file or a process behind. The output of
-# failed runs is kept in target/soak/.
+# failed runs is kept in target/soak/. Four tests run at a time unless RUST_TEST_THREADS says otherwise.
 set -euo pipefail
 
 targets=(driver_process webdriver scenarios contract attach faults)
@@ -14,6 +14,7 @@ if ! [[ "${1:-}" =~ ^[1-9][0-9]*$ ]] || [ $# -gt 2 ]; then
     exit 2
 fi
 rounds=$1
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
 summary=${2:-/dev/null}
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -35,7 +36,8 @@ scratch=$(mktemp -d /tmp/soak.XXXXXX)
 trap 'rm -rf -- "$scratch"' EXIT
 
 run() {
-    TMPDIR=$scratch cargo test --manifest-path "$root/Cargo.toml" --locked --all-features --quiet --test "$1"
+    TMPDIR=$scratch cargo test --manifest-path "$root/Cargo.toml" --locked --all-features --quiet --test "$1" -- \
+        --nocapture
 }
 
 failed=0
@@ -45,11 +47,13 @@ for ((round = 1; round <= rounds; round++)); do
         start=${EPOCHREALTIME/[.,]/}
         if run "$target" >"$log" 2>&1; then
             outcome=passed
-            rm -- "$log"
         else
             outcome=failed
             failed=$((failed + 1))
         fi
+        # Of failed runs too: what was too late must not go missing here.
+        grep -oE 'deadline overrun: [0-9.]+ ms' "$log" >>"$logs/overruns" || true
+        if [ "$outcome" = passed ]; then rm -- "$log"; fi
         micros=$((${EPOCHREALTIME/[.,]/} - start))
         echo "$outcome $micros" >>"$logs/$target.times"
         printf 'round %d of %d: %-16s %s\n' "$round" "$rounds" "$target" "$outcome" >&2
@@ -83,15 +87,28 @@ row() {
         }'
 }
 
+# Reads "deadline overrun: X ms" lines; prints the worst and how many there were.
+worst_overrun() {
+    awk '
+        $3 + 0 > worst { worst = $3 + 0 }
+        END {
+            if (NR) printf "worst deadline overrun: %.1f ms (%d deadlines)\n", worst, NR
+            else print "worst deadline overrun: none was measured"
+        }' "$logs/overruns"
+}
+
 {
     printf 'date      %s\n' "$(date -u +%Y-%m-%dT%H:%MZ)"
     printf 'machine   %s, %s processors\n' "$(uname -sm)" "$(nproc)"
+    printf 'threads   %s\n' "$RUST_TEST_THREADS"
     printf 'browser   %s\n' "$("$(find_browser)" --version 2>/dev/null)"
     printf 'driver    %s\n' "$(chromedriver --version | cut -d ' ' -f 1-2)"
     printf 'compiler  %s\n\n' "$(rustc --version)"
     printf '%-16s %6s %7s %7s %8s %8s %8s\n' target runs passed failed 'min s' 'median s' 'max s'
     for target in "${targets[@]}"; do row "$target"; done
-    printf '\nleft behind: %d processes, %d files\n' "$processes" "$files"
+    printf '\n'
+    worst_overrun
+    printf 'left behind: %d processes, %d files\n' "$processes" "$files"
 } | tee -- "$summary"
 
 [ "$failed" -eq 0 ] && [ "$processes" -eq 0 ] && [ "$files" -eq 0 ]

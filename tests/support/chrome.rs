@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -44,6 +45,7 @@ impl Chrome {
             .env("TMPDIR", profile.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
+        command.process_group(0);
         let started = command.arg("about:blank").spawn();
         let process =
             started.expect("Chromium is missing: apt-get install chromium chromium-driver");
@@ -142,6 +144,18 @@ impl Chrome {
     }
 }
 
+fn signal(signal: &str, target: &str) {
+    let _ = Command::new("kill").args([signal, "--", target]).status();
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a destructor cannot await, and this one is bounded"
+)]
+fn pause() {
+    std::thread::sleep(ms(10));
+}
+
 /// The owner's connection to one tab.
 pub(crate) struct Owner {
     socket: WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>,
@@ -173,7 +187,14 @@ impl Owner {
 
 impl Drop for Chrome {
     fn drop(&mut self) {
-        let _ = self.process.kill();
+        // Its helpers are of its group, and write into the profile until they end.
+        signal("-KILL", &format!("-{}", self.process.id()));
         let _ = self.process.wait();
+        for _ in 0..200 {
+            if std::fs::remove_dir_all(self.profile.path()).is_ok() {
+                break;
+            }
+            pause();
+        }
     }
 }
