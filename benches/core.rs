@@ -13,10 +13,8 @@
 //! is timed, then N bare probes of the same source through the same `dyn InfoSource`; what is left
 //! after subtraction, divided by N, is the price of a look: the lane and its time-out, the caught
 //! panic, the judgement, the timers. The start of an extraction is part of it, shared by N.
-//! [`RetryPolicy`] allows no interval below 10 ms, so time has to pass without being waited for:
+//! No interval is below 10 ms, so time has to pass without being waited for:
 //!
-//! - `look/our overhead, no delays`: a schedule of zeros, by [`ExtractorBuilder::schedule`]. Only
-//!   our own code and its timers, which are due at once.
 //! - `look/our overhead, 500 ms apart`: the policy's own schedule under tokio's paused clock. Between
 //!   two looks the runtime goes idle, moves its clock and wakes the task, as in real waiting.
 //! - `look/a bare sleep and probe, 500 ms apart`: a loop of `sleep` and `probe`, less the probes: the
@@ -24,9 +22,7 @@
 //! - `look/an extraction ready at its first look`: all of it, start and answer included, nothing
 //!   subtracted.
 //!
-//! Both run on a current-thread runtime with a paused clock. The stopwatch is the system's.
-//!
-//! [`ExtractorBuilder::schedule`]: whatsapp_phone::extract::ExtractorBuilder::schedule
+//! All run on a current-thread runtime with a paused clock. The stopwatch is the system's.
 
 // A bench has no caller to report to, and what it measures is not ours to simplify.
 #![allow(clippy::unwrap_used, missing_docs)]
@@ -42,7 +38,7 @@ use criterion::measurement::{Measurement, WallTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
 use whatsapp_phone::classify::ProtocolErrorClassifier;
-use whatsapp_phone::extract::{Extractor, ExtractorBuilder, PhoneExtractor};
+use whatsapp_phone::extract::{Extractor, PhoneExtractor};
 use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::jid::Jid;
 use whatsapp_phone::retry::{RetryPolicy, Watch};
@@ -193,32 +189,22 @@ fn look(c: &mut Criterion) {
         .interval(HALF_SECOND);
     let day = Duration::from_secs(24 * 60 * 60);
     let policy = policy.unlimited_attempts().deadline(day).build().unwrap();
-    let extractor = |adapt: fn(ExtractorBuilder) -> ExtractorBuilder| {
-        let builder = Extractor::builder().policy(policy.clone());
-        adapt(builder.source(Arc::clone(&source))).build().unwrap()
-    };
-    let no_delays =
-        extractor(|builder| builder.schedule(|| Box::new(std::iter::repeat(Duration::ZERO))));
-    let half_seconds = extractor(|builder| builder);
+    let builder = Extractor::builder().policy(policy);
+    let extractor = builder.source(Arc::clone(&source)).build().unwrap();
 
     let mut group = c.benchmark_group("look");
-    for (name, extractor) in [
-        ("our overhead, no delays", &no_delays),
-        ("our overhead, 500 ms apart", &half_seconds),
-    ] {
-        group.bench_function(name, |b| {
-            b.iter_custom(|looks| {
-                runtime.block_on(in_runs(looks, |looks| {
-                    beyond_probes(&source, looks, async || {
-                        u64::from(extractor.extract().await.unwrap().attempt)
-                    })
-                }))
-            });
+    group.bench_function("our overhead, 500 ms apart", |b| {
+        b.iter_custom(|looks| {
+            runtime.block_on(in_runs(looks, |looks| {
+                beyond_probes(&source, looks, async || {
+                    u64::from(extractor.extract().await.unwrap().attempt)
+                })
+            }))
         });
-    }
+    });
     group.bench_function("an extraction ready at its first look", |b| {
         source.period.store(1, Ordering::Relaxed);
-        b.iter(|| runtime.block_on(half_seconds.extract()));
+        b.iter(|| runtime.block_on(extractor.extract()));
     });
     group.bench_function("a bare sleep and probe, 500 ms apart", |b| {
         b.iter_custom(|looks| {

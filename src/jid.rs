@@ -7,9 +7,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::failure::mask_number;
+use crate::failure::{mask_number, read_text};
 use crate::phone::{PhoneNumber, PhoneNumberError};
 
 macro_rules! servers {
@@ -105,8 +105,8 @@ impl fmt::Display for Server {
 /// assert!(lid.phone_number().is_err());
 /// # Ok::<(), whatsapp_phone::jid::JidError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(into = "String")]
 pub struct Jid {
     text: Box<str>,
     user_len: u8,
@@ -252,6 +252,13 @@ impl TryFrom<String> for Jid {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         Self::parse(&text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Jid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wanted = "a JID is a string, user@server; write it in quotes";
+        read_text(deserializer, wanted, Self::parse)
     }
 }
 

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::failure::mask_number;
+use crate::failure::{mask_number, read_text};
 
 /// A phone number as WhatsApp writes it: 5 to 20 ASCII digits, country code first, no `+`.
 ///
@@ -23,8 +23,8 @@ use crate::failure::mask_number;
 /// assert_eq!(phone.reveal(), "628110000041");
 /// # Ok::<(), whatsapp_phone::phone::PhoneNumberError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(into = "String")]
 pub struct PhoneNumber(Box<str>);
 
 impl PhoneNumber {
@@ -56,10 +56,8 @@ fn check(text: &str) -> Result<(), PhoneNumberError> {
         "null" | "undefined" => return Err(E::NullText),
         _ => {}
     }
-    if text.len() > MAX_INPUT {
-        return Err(E::TooLong { digits: text.len() });
-    }
-    if let Some(at) = text.chars().position(|c| !c.is_ascii_digit()) {
+    let mut start = text.chars().take(MAX_INPUT);
+    if let Some(at) = start.position(|c| !c.is_ascii_digit()) {
         return Err(E::NotADigit { at });
     }
     match text.len() {
@@ -72,7 +70,7 @@ fn check(text: &str) -> Result<(), PhoneNumberError> {
     }
 }
 
-/// Longer input is refused by its length, before anything reads it.
+/// No more characters are read of an input that is too long anyway.
 const MAX_INPUT: usize = 256;
 
 /// WhatsApp's own bots and service accounts.
@@ -100,6 +98,13 @@ impl TryFrom<String> for PhoneNumber {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         check(&text).map(|()| Self(text.into()))
+    }
+}
+
+impl<'de> Deserialize<'de> for PhoneNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wanted = "a phone number is a string of digits; write it in quotes";
+        read_text(deserializer, wanted, Self::parse)
     }
 }
 
@@ -191,6 +196,10 @@ mod tests {
         ] {
             assert_eq!(PhoneNumber::parse(text), Err(error), "{text}");
         }
+        let words = "no number ".repeat(1000);
+        assert_eq!(PhoneNumber::parse(&words), Err(E::NotADigit { at: 0 }));
+        let tail = "6".repeat(200) + &" ".repeat(1000);
+        assert_eq!(PhoneNumber::parse(&tail), Err(E::NotADigit { at: 200 }));
         let huge = "6".repeat(50 << 20);
         assert_eq!(
             PhoneNumber::parse(&huge),
@@ -219,6 +228,32 @@ mod tests {
         assert_eq!(serde_json::to_string(&phone).unwrap(), "\"62811000041\"");
         let error = serde_json::from_str::<PhoneNumber>("\"0811000041\"").unwrap_err();
         assert!(!error.to_string().contains("811"), "{error}");
+    }
+
+    #[test]
+    fn values_of_other_types_are_refused_without_a_word_of_them() {
+        for json in [
+            "628110000041",
+            "-628110000041",
+            "12345",
+            "6281100000.41",
+            "62811000004162811000004162811000004",
+            "true",
+            "null",
+            "[\"628110000041\"]",
+            "{\"628110000041\": 1}",
+        ] {
+            let error = serde_json::from_str::<PhoneNumber>(json).unwrap_err();
+            let said = error.to_string();
+            assert!(said.starts_with("a phone number is a string of"), "{said}");
+            if let Ok(value) = serde_json::from_str::<serde_json::Value>(json) {
+                let same = serde_json::from_value::<PhoneNumber>(value).unwrap_err();
+                assert!(same.to_string().starts_with("a phone number"), "{same}");
+            }
+        }
+        // What is wrong with the JSON itself is said as ever.
+        let error = serde_json::from_str::<PhoneNumber>("\"6281").unwrap_err();
+        assert!(error.is_eof(), "{error}");
     }
 
     proptest! {

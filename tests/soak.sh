@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Runs the test programs that start real processes N times over and prints the figures:
 #
-#     tests/soak.sh N [SUMMARY_FILE]
+#     tests/soak.sh N [SUMMARY_FILE [PROGRAM...]]
+#
+# All of them, unless some are named.
 #
 # Exit status 1 if any run failed, or if the runs left a file or a process behind. The output of
 # failed runs is kept in target/soak/. Four tests run at a time unless RUST_TEST_THREADS says otherwise.
@@ -9,11 +11,12 @@ set -euo pipefail
 
 targets=(driver_process webdriver scenarios contract attach faults)
 
-if ! [[ "${1:-}" =~ ^[1-9][0-9]*$ ]] || [ $# -gt 2 ]; then
-    echo "usage: tests/soak.sh N [SUMMARY_FILE]" >&2
+if ! [[ "${1:-}" =~ ^[1-9][0-9]*$ ]]; then
+    echo "usage: tests/soak.sh N [SUMMARY_FILE [PROGRAM...]]" >&2
     exit 2
 fi
 rounds=$1
+if [ $# -gt 2 ]; then targets=("${@:3}"); fi
 export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
 summary=${2:-/dev/null}
 

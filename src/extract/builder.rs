@@ -109,6 +109,9 @@ impl ExtractorBuilder {
     /// A schedule in place of the policy's: for each extraction, the delays before each look, the
     /// first look included. When it ends, so do the looks; the policy's deadline holds as before.
     ///
+    /// A delay after the first look is at least 10 ms, as in a policy: zeros would be a busy loop. An
+    /// empty schedule is [`Misconfigured`](super::ErrorKind::Misconfigured).
+    ///
     /// ```
     /// use std::time::Duration;
     /// use whatsapp_phone::extract::Extractor;

@@ -151,6 +151,14 @@ impl ExtractError {
         failure.with_code("misconfigured").into()
     }
 
+    pub(super) fn empty_schedule() -> Self {
+        let failure = ProtocolFailure::new(
+            crate::failure::Site::Unknown,
+            "the schedule is empty, so there would be no look at all; give it at least one delay",
+        );
+        failure.with_code("misconfigured").into()
+    }
+
     /// The reason.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

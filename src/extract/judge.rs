@@ -81,6 +81,10 @@ pub(super) fn best_seen(lanes: &[Lane<'_>]) -> Option<Assurance> {
 
 /// The reason when time or attempts are over.
 pub(super) fn exhausted(lanes: &[Lane<'_>], classifier: &ProtocolErrorClassifier) -> ErrorKind {
+    // A number that was not sure enough says more than a LID: the account has one, and time gives it.
+    if best_seen(lanes).is_some() {
+        return ErrorKind::NotReady;
+    }
     let last = || lanes.iter().filter_map(Lane::last);
     if last().any(|answer| matches!(answer, Ok(Look::LidOnly(_)))) {
         return ErrorKind::LidOnly;

@@ -3,12 +3,12 @@
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::failure::{ProtocolFailure, Site};
@@ -24,7 +24,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) type Answer = Result<Look, ProtocolFailure>;
 
-/// How a round asks its sources.
+/// How a round asks its sources. Every duration here is at most a policy's deadline, which no
+/// clock overflows.
 #[derive(Clone, Copy)]
 pub(super) enum Manner {
     /// One probe; the slot ends this long after the first answer.
@@ -48,6 +49,8 @@ struct Said {
     answer: Answer,
     /// When the slot ends, counted from its first answer: asking again does not prolong it.
     slot_end: Instant,
+    /// Before this the source is left alone.
+    rested: Instant,
 }
 
 /// One source, with its look under way and what it last said.
@@ -56,6 +59,8 @@ pub(super) struct Lane<'a> {
     look_timeout: Duration,
     classifier: &'a ProtocolErrorClassifier,
     pending: Option<Pin<Box<dyn Future<Output = Said> + Send + 'a>>>,
+    /// The round in which it was last asked. Its answer may come in a later one.
+    asked: u32,
     /// What it last said, and the round in which that came.
     last: Option<(u32, Said)>,
 }
@@ -71,6 +76,7 @@ impl<'a> Lane<'a> {
             look_timeout,
             classifier,
             pending: None,
+            asked: 0,
             last: None,
         }
     }
@@ -97,27 +103,31 @@ impl<'a> Lane<'a> {
 
     /// The answer, if it came in this round.
     pub(super) fn answer_of(&self, round: u32) -> Option<&Answer> {
-        self.said_in(round).map(|said| &said.answer)
-    }
-
-    /// When this round's slot ends, if the source has answered in it.
-    pub(super) fn slot_end_of(&self, round: u32) -> Option<Instant> {
-        self.said_in(round).map(|said| said.slot_end)
-    }
-
-    fn said_in(&self, round: u32) -> Option<&Said> {
         self.last
             .as_ref()
             .filter(|(then, _)| *then == round)
-            .map(|(_, said)| said)
+            .map(|(_, said)| &said.answer)
     }
 
-    /// Asks the source, unless an earlier look is still under way.
-    pub(super) fn ask(&mut self, manner: Manner) {
+    /// When this round's slot ends, if the source was asked in it and has answered. What it was
+    /// asked earlier and answers only now says nothing of this slot: that one is over.
+    pub(super) fn slot_end_of(&self, round: u32) -> Option<Instant> {
+        if self.asked != round || self.is_pending() {
+            return None;
+        }
+        self.last.as_ref().map(|(_, said)| said.slot_end)
+    }
+
+    /// Asks the source, unless an earlier look is still under way. The fastest source sets the pace
+    /// of the rounds; one that took longer is left alone until its own pause is over.
+    pub(super) fn ask(&mut self, manner: Manner, round: u32) {
         if self.pending.is_none() {
+            self.asked = round;
+            let rested = self.last.as_ref().map(|(_, said)| said.rested);
             self.pending = Some(Box::pin(ask(
                 self.source.as_ref(),
                 manner,
+                rested,
                 self.look_timeout,
                 self.classifier,
             )));
@@ -143,11 +153,15 @@ impl<'a> Lane<'a> {
 async fn ask(
     source: &dyn InfoSource,
     manner: Manner,
+    mut not_before: Option<Instant>,
     look_timeout: Duration,
     classifier: &ProtocolErrorClassifier,
 ) -> Said {
     let mut first_end = None;
     loop {
+        if let Some(start) = not_before.filter(|start| *start > Instant::now()) {
+            sleep_until(start).await;
+        }
         // The answer ends with this block: held over the pause, it would make every look larger.
         {
             let answer = look(source, manner, look_timeout).await;
@@ -157,11 +171,17 @@ async fn ask(
                 failure.code() != Some(TIMED_OUT)
                     && classifier.classify(failure).verdict(Phase::Live) == Verdict::Retry
             });
-            if !will_pass || Instant::now() + PAUSE >= slot_end {
-                return Said { answer, slot_end };
+            let again = Instant::now() + PAUSE;
+            if !will_pass || again >= slot_end {
+                let rested = if will_pass { again } else { slot_end };
+                return Said {
+                    answer,
+                    slot_end,
+                    rested,
+                };
             }
+            not_before = Some(again);
         }
-        sleep(PAUSE).await;
     }
 }
 
@@ -171,27 +191,40 @@ async fn look(source: &dyn InfoSource, manner: Manner, look_timeout: Duration) -
         Manner::Probe { .. } => (None, Duration::ZERO),
         Manner::Wait { min, until } => (Some(min), until.saturating_duration_since(Instant::now())),
     };
-    let asked = pin!(async move {
-        match min {
-            None => source.probe().await,
-            Some(min) => source.wait(min, max).await,
-        }
+    let mut asked = Asked(None);
+    let caught = poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let future = asked.0.get_or_insert_with(|| match min {
+                None => source.probe(),
+                Some(min) => source.wait(min, max),
+            });
+            future.as_mut().poll(cx)
+        }));
+        // A future that panicked is not polled again: this is the look's answer.
+        polled.unwrap_or_else(|panic| Poll::Ready(Err(panicked(panic.as_ref()))))
     });
-    let answer = timeout(max + look_timeout, caught(asked)).await;
+    let answer = timeout(max + look_timeout, caught).await;
     answer.unwrap_or_else(|_| Err(no_answer()))
+}
+
+/// The future of a foreign source. However its look ends (an answer, a time-out, the deadline, a
+/// caller who left), a panic in its destructor stays here: the answer is known already, or no longer
+/// wanted.
+struct Asked<'a>(Option<Pin<Box<dyn Future<Output = Answer> + Send + 'a>>>);
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        let future = self.0.take();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
+            let failure = panicked(panic.as_ref());
+            tracing::warn!(%failure, "a source panicked while its look was dropped");
+        }
+    }
 }
 
 fn no_answer() -> ProtocolFailure {
     let text = "the source did not answer in time; its browser or service may hang";
     ProtocolFailure::new(Site::Unknown, text).with_code(TIMED_OUT)
-}
-
-/// The future's answer, or its panic as a failure. A future that panicked is not polled again.
-fn caught(mut future: Pin<&mut impl Future<Output = Answer>>) -> impl Future<Output = Answer> {
-    poll_fn(move |cx| {
-        catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)))
-            .unwrap_or_else(|panic| Poll::Ready(Err(panicked(panic.as_ref()))))
-    })
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> ProtocolFailure {

@@ -17,7 +17,7 @@ use super::lane::{Lane, Manner};
 use super::{ErrorKind, ExtractError, Extraction};
 use crate::classify::ProtocolErrorClassifier;
 use crate::jid::Jid;
-use crate::retry::{RetryPolicy, Watch};
+use crate::retry::{MIN_INTERVAL, RetryPolicy, Watch};
 use crate::source::{Assurance, InfoSource, Look};
 
 /// One extraction, before it runs.
@@ -52,7 +52,15 @@ impl<'a> Plan<'a> {
 
     fn delays(&self) -> Box<dyn Iterator<Item = Duration> + Send + 'a> {
         match self.schedule {
-            Some(schedule) => schedule(),
+            // A policy's own interval has this floor too: with less, an extraction would do nothing
+            // but look. Only the first look may come at once.
+            Some(schedule) => {
+                let mut floor = Duration::ZERO;
+                Box::new(
+                    schedule()
+                        .map(move |delay| delay.max(std::mem::replace(&mut floor, MIN_INTERVAL))),
+                )
+            }
             None => Box::new(self.policy.delays()),
         }
     }
@@ -87,8 +95,10 @@ impl<'a> Run<'a> {
         );
         let mut delays = plan.delays();
         let mut next = delays.next();
-        if let Some(delay) = next {
-            sleep(delay).await;
+        match next {
+            Some(delay) => sleep(delay).await,
+            // Only a schedule of one's own can be empty: a policy has at least one look.
+            None => return Judgement::Over(ErrorKind::Misconfigured),
         }
         while next.is_some() {
             next = delays.next();
@@ -116,6 +126,8 @@ impl<'a> Run<'a> {
         is_last: bool,
     ) -> Judgement {
         self.attempt = self.attempt.saturating_add(1);
+        // A slot beyond the deadline never ends; cut to it, no instant can overflow.
+        let slot = slot.min(plan.policy.deadline());
         let manner = match plan.policy.watch() {
             Watch::Wait => Manner::Wait {
                 min: plan.accept,
@@ -124,18 +136,24 @@ impl<'a> Run<'a> {
             _ => Manner::Probe { pause: slot },
         };
         for lane in &mut self.lanes[asked] {
-            lane.ask(manner);
+            lane.ask(manner, self.attempt);
         }
-        // A round costs no timer until its slot has an end to wait for.
-        let judgement = self.answers(plan).await;
-        if judgement != Judgement::Open {
-            return judgement;
-        }
-        let ends = self
-            .lanes
-            .iter()
-            .filter_map(|lane| lane.slot_end_of(self.attempt));
-        let slot_end = ends.min().unwrap_or_else(Instant::now);
+        // A round costs no timer until its slot has an end to wait for: the answer of a source that
+        // was asked in it. There is always such a source, since the last round ended with one that
+        // had answered.
+        let slot_end = loop {
+            let judgement = self.answers(plan).await;
+            if judgement != Judgement::Open {
+                return judgement;
+            }
+            let ends = self
+                .lanes
+                .iter()
+                .filter_map(|lane| lane.slot_end_of(self.attempt));
+            if let Some(slot_end) = ends.min() {
+                break slot_end;
+            }
+        };
         let mut over = pin!(sleep_until(slot_end));
         while self.lanes.iter().any(Lane::is_pending) {
             // After the last look there is no next slot to be early for: the rest may take its time.
@@ -186,6 +204,9 @@ impl<'a> Run<'a> {
                 Some(extraction) => return Ok(extraction),
                 None => ErrorKind::NotReady,
             },
+            Some(Judgement::Over(ErrorKind::Misconfigured)) if self.attempt == 0 => {
+                return Err(ExtractError::empty_schedule());
+            }
             Some(Judgement::Over(kind)) => kind,
             Some(Judgement::Open) | None => exhausted(&self.lanes, plan.classifier),
         };

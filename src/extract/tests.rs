@@ -1,5 +1,6 @@
 //! The extractor under paused time, over mocks.
 
+mod timing;
 mod types;
 
 use std::sync::Arc;

@@ -145,6 +145,16 @@ fn printing_masks() {
     );
 }
 
+#[test]
+fn values_of_other_types_are_refused_without_a_word_of_them() {
+    for json in ["628110000041", "12345", "-1.5", "true", "[12345]"] {
+        let error = serde_json::from_str::<Jid>(json).unwrap_err().to_string();
+        assert_eq!(error, "a JID is a string, user@server; write it in quotes");
+    }
+    let error = serde_json::from_str::<Jid>("\"12345@example.org\"").unwrap_err();
+    assert!(!error.to_string().contains("12345"), "{error}");
+}
+
 proptest! {
     #[test]
     fn what_is_read_is_what_is_printed(

@@ -8,7 +8,7 @@ use super::{PolicyError, RetryPolicy, Watch};
 
 /// The shortest interval. Zero with unlimited attempts would be a busy loop on the page, and
 /// anything below this is one in all but name: one look through a driver takes milliseconds.
-const MIN_INTERVAL: Duration = Duration::from_millis(10);
+pub(crate) const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The largest growth factor: a thousandfold step is a slip of the pen.
 const MAX_GROWTH: f64 = 100.0;

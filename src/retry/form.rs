@@ -9,6 +9,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 
 use super::{PolicyError, RetryPolicy, Watch};
+use crate::failure::{clean, clean_error, read_text};
 
 /// The fields of a [`RetryPolicy`], not validated. Absent ones are those of the eager policy.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -73,6 +74,32 @@ impl TryFrom<Form> for RetryPolicy {
     }
 }
 
+impl<'de> Deserialize<'de> for RetryPolicy {
+    /// What is refused is repeated, since it helps; but masked and cut, since a file may hold
+    /// anything in the wrong place.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let form = Form::deserialize(deserializer).map_err(clean_error)?;
+        Self::try_from(form).map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for Watch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Watch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wanted = "the way to watch is a string, expected `poll` or `wait`";
+        read_text(deserializer, wanted, |text| match text {
+            "poll" => Ok(Self::Poll),
+            "wait" => Ok(Self::Wait),
+            _ => Err("no such way to watch, expected `poll` or `wait`"),
+        })
+    }
+}
+
 /// A duration as people write it: `500ms`, `2s 500ms`.
 struct Human(Duration);
 
@@ -96,7 +123,7 @@ impl<'de> Deserialize<'de> for Human {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Human, E> {
-                let refuse = |_| E::invalid_value(de::Unexpected::Str(text), &self);
+                let refuse = |_| E::invalid_value(de::Unexpected::Str(&clean(text, 64)), &self);
                 humantime::parse_duration(text).map(Human).map_err(refuse)
             }
         }
@@ -166,6 +193,27 @@ mod tests {
             let error = read(json).unwrap_err();
             assert!(error.contains(says), "{json}: {error}");
         }
+    }
+
+    #[test]
+    fn what_is_refused_is_repeated_masked_and_cut() {
+        let long = "secret ".repeat(100);
+        for json in [
+            r#"{"interval": 628110000041}"#.to_owned(),
+            r#"{"interval": "628110000041"}"#.to_owned(),
+            r#"{"628110000041@c.us": 1}"#.to_owned(),
+            r#"{"watch": "628110000041"}"#.to_owned(),
+            r#"{"attempts": 628110000041}"#.to_owned(),
+            format!(r#"{{"interval": "{long}"}}"#),
+            format!(r#"{{"{long}": 1}}"#),
+            format!(r#"{{"watch": "{long}"}}"#),
+        ] {
+            let error = read(&json).unwrap_err();
+            assert!(!error.contains("628110000041"), "{error}");
+            assert!(error.len() <= 300, "{error}");
+        }
+        let error = serde_json::from_str::<Watch>("\"628110000041\"").unwrap_err();
+        assert!(!error.to_string().contains("628110000041"), "{error}");
     }
 
     prop_compose! {

@@ -25,16 +25,16 @@ mod interop;
 use std::fmt;
 use std::time::Duration;
 
+pub(crate) use builder::MIN_INTERVAL;
 pub use builder::RetryPolicyBuilder;
 pub use delays::Delays;
 pub use error::PolicyError;
 #[cfg(feature = "backoff")]
 pub use interop::from_backoff;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// How a source is watched between the start of one slot and the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Watch {
     /// One look at the start of each slot, then silence until the next: what the usual recipe does.
@@ -98,8 +98,8 @@ impl fmt::Display for Watch {
 /// assert!(error.to_string().contains("a duration with its unit"));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "form::Form", into = "form::Form")]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(into = "form::Form")]
 pub struct RetryPolicy {
     initial_delay: Duration,
     attempts: Option<u32>,

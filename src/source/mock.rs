@@ -186,14 +186,18 @@ impl InfoSource for MockSource {
 
     async fn wait(&self, min: Assurance, max: Duration) -> Result<Look, ProtocolFailure> {
         self.record(Some((min, max)));
-        let end = Instant::now() + max;
+        // No end: longer than the clock can count.
+        let end = Instant::now().checked_add(max);
         loop {
             let (act, next) = self.now();
             let look = Self::play(act).await?;
-            if look.is_awaited(min) || Instant::now() >= end {
+            if look.is_awaited(min) || end.is_some_and(|end| Instant::now() >= end) {
                 return Ok(look);
             }
-            tokio::time::sleep_until(next.map_or(end, |next| next.min(end))).await;
+            match next.into_iter().chain(end).min() {
+                Some(then) => tokio::time::sleep_until(then).await,
+                None => std::future::pending().await,
+            }
         }
     }
 }
@@ -226,6 +230,16 @@ mod tests {
             source.calls()[1].wait,
             Some((Assurance::Confirmed, 10 * SECOND))
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_may_be_longer_than_the_clock_counts() {
+        let number = MockSource::new("mock").number_at(SECOND, "628110000041@c.us");
+        let found = number.wait(Assurance::Confirmed, Duration::MAX).await;
+        assert!(matches!(found, Ok(Look::Found(_))));
+        let never = MockSource::new("mock");
+        let wait = never.wait(Assurance::Confirmed, Duration::MAX);
+        assert!(tokio::time::timeout(60 * SECOND, wait).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

@@ -19,15 +19,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::failure::ProtocolFailure;
+use crate::failure::{ProtocolFailure, read_text};
 use crate::jid::Jid;
 use crate::phone::PhoneNumber;
 
 /// How sure a page is of the number it shows. Ordered: more is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Assurance {
     /// The phone has accepted the QR code, the link is not verified yet. Seconds earlier than
     /// [`Confirmed`](Self::Confirmed), and it may still be taken back.
@@ -64,6 +63,20 @@ impl FromStr for Assurance {
             .into_iter()
             .find(|assurance| assurance.as_str() == text)
             .ok_or(UnknownAssurance)
+    }
+}
+
+impl Serialize for Assurance {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Assurance {
+    /// What is refused is not repeated: it may be anything.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wanted = "an assurance is a string: provisional, unverified or confirmed";
+        read_text(deserializer, wanted, Self::from_str)
     }
 }
 
@@ -336,6 +349,14 @@ mod tests {
         assert!(Assurance::Unverified < Assurance::Confirmed);
         assert_eq!("confirmed".parse(), Ok(Assurance::Confirmed));
         assert_eq!("sure".parse::<Assurance>(), Err(UnknownAssurance));
+        let json = serde_json::json!(Assurance::Unverified).to_string();
+        assert_eq!(json, "\"unverified\"");
+        let read = serde_json::from_str::<Assurance>;
+        assert_eq!(read(&json).unwrap(), Assurance::Unverified);
+        for wrong in ["\"628110000041\"", "628110000041", "{\"628110000041\":1}"] {
+            let error = read(wrong).unwrap_err().to_string();
+            assert!(!error.contains("62"), "{error}");
+        }
     }
 
     #[test]

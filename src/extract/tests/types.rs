@@ -48,3 +48,14 @@ fn an_extraction_can_be_spawned() {
     is_send(&extractor.build().unwrap().extract());
     is_send(&extract_phone_safely(&[], &RetryPolicy::eager()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_number_that_is_not_sure_enough_says_more_than_a_lid() {
+    let lid = MockSource::new("lid").at(ms(0), look(LID, Assurance::Confirmed));
+    let unsure = MockSource::new("unsure").at(ms(0), look(NUMBER, Assurance::Provisional));
+    let error = extract(&[&lid, &unsure], &policy(Watch::Poll, 2))
+        .await
+        .unwrap_err();
+    let seen = (error.kind(), error.refused());
+    assert_eq!(seen, (ErrorKind::NotReady, Some(Assurance::Provisional)));
+}
