@@ -1,0 +1,91 @@
+//! What is logged while numbers are found, refused and lost: everything but the numbers.
+#![cfg(all(feature = "testkit", feature = "webdriver"))]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use support::{Stage, ms};
+use tracing_subscriber::fmt::MakeWriter;
+use whatsapp_phone::failure::{ProtocolFailure, Site};
+use whatsapp_phone::source::Assurance::{Confirmed, Unverified};
+use whatsapp_phone::source::mock::{Act, MockSource};
+use whatsapp_phone::testkit::standin::{Generation, Scenario};
+use whatsapp_phone::{Extractor, PhoneExtractor, RetryPolicy};
+
+/// All that is logged in this process, at every level.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn no_number_is_logged_at_any_level() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(log.clone())
+        .with_ansi(false);
+    subscriber.init();
+
+    let stage = Stage::open(Scenario::ready_after(Generation::Current, ms(300))).await;
+    stage.extract(Unverified, ms(5000)).await.unwrap();
+    stage.reload(Scenario::disagree("628990000099@c.us")).await;
+    stage.extract(Unverified, ms(5000)).await.unwrap_err();
+    stage
+        .reload(Scenario::provisional_then_confirmed(ms(0), ms(60_000)))
+        .await;
+    stage.extract(Confirmed, ms(700)).await.unwrap_err();
+
+    let leaky = ProtocolFailure::new(Site::Unknown, "no chat with +62 811-0000-041");
+    for act in [Act::Fail(leaky), Act::Panic, Act::Hang] {
+        let policy = RetryPolicy::builder().deadline(ms(300)).build().unwrap();
+        let source = MockSource::new("mock").at(ms(0), act);
+        let extractor = Extractor::builder()
+            .source(source)
+            .policy(policy)
+            .build()
+            .unwrap();
+        extractor.extract().await.unwrap_err();
+    }
+
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for word in [
+        "extract_phone",
+        "phone number found",
+        "no phone number",
+        "a look failed",
+        "attempt=",
+    ] {
+        assert!(logged.contains(word), "{word} is not logged");
+    }
+    for secret in [
+        "628110000041",
+        "628990000099",
+        "123456789012345",
+        "811-0000-041",
+        "Stand-in",
+    ] {
+        let line = logged.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None);
+    }
+}
