@@ -249,11 +249,8 @@ async fn where_no_chrome_answers_is_told_in_time() {
             .unwrap_err();
         assert!(error.message().contains(words), "{error}");
         assert_eq!(error.code(), Some("misconfigured"));
-        assert!(
-            start.elapsed() < Duration::from_secs(2),
-            "{words}: {:?}",
-            start.elapsed()
-        );
+        let bound = Duration::from_secs(if words.contains("time") { 7 } else { 2 });
+        assert!(start.elapsed() < bound, "{words}: {:?}", start.elapsed());
     }
 }
 

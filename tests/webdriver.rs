@@ -13,11 +13,13 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
 use support::{Stage, alive, ms, options, pid, until};
 use whatsapp_phone::extract::{ErrorKind, ExtractError, Extractor, PhoneExtractor};
+use whatsapp_phone::extract_phone_safely;
 use whatsapp_phone::fantoccini;
 use whatsapp_phone::retry::RetryPolicy;
 use whatsapp_phone::source::Assurance::Unverified;
-use whatsapp_phone::source::webdriver::{DriverProcess, Page, Target, WebDriverSource};
-use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn};
+use whatsapp_phone::source::InfoSource;
+use whatsapp_phone::source::webdriver::{DriverProcess, Page, ReaderId, Target, WebDriverSource};
+use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn, Step};
 
 const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(900);
@@ -240,6 +242,39 @@ async fn extractions_that_poll_and_that_wait_share_a_page() {
     };
     let (polled, waited, ()) = tokio::join!(extract(polls), extract(waits), cut);
     assert_eq!(polled.phone, waited.phone);
+}
+
+#[tokio::test]
+async fn what_was_found_before_is_never_the_answer_of_a_later_extraction() {
+    let stage = Stage::open(Scenario::ready(Generation::Current)).await;
+    let old = stage.extract(Unverified, LONG).await.unwrap();
+    // Another account is linked on the same page: one source that has no reader here, one that has.
+    let other = "628990000099@c.us";
+    let scenario = Scenario::new(Generation::Current).at(ms(0), Step::me(other));
+    stage.reload(scenario.at(ms(0), Step::connected())).await;
+    let sources: [Arc<dyn InfoSource>; 2] = [
+        Arc::new(WebDriverSource::only(&stage.page, ReaderId::ConnMe)),
+        Arc::new(WebDriverSource::only(&stage.page, ReaderId::ClientInfoWid)),
+    ];
+    let found = extract_phone_safely(&sources, &RetryPolicy::eager())
+        .await
+        .unwrap();
+    assert_eq!(found.phone.reveal(), "628990000099");
+    assert_ne!(found.phone, old.phone);
+}
+
+#[tokio::test]
+async fn a_page_that_a_clone_of_it_closes_is_a_closed_page() {
+    let stage = Stage::open(Scenario::never()).await;
+    let source = support::Counted::new(WebDriverSource::all(&stage.page));
+    let extractor = Extractor::builder().source(source.clone()).build().unwrap();
+    let close = async {
+        source.looks(2).await;
+        stage.page.clone().close().await;
+    };
+    let (outcome, ()) = tokio::join!(extractor.extract(), close);
+    let error = outcome.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PageClosed, "{error:?}");
 }
 
 #[tokio::test]

@@ -98,6 +98,7 @@ pub const RULES: &[Rule] = &[
     row("no_answer", Navigation, ORPHAN, Code("no answer"), "the page gave no answer", OURS),
     // fantoccini says so on a client whose own session was ended; browser and driver may well live.
     row("connection_lost_after_end", PageClosed, ORPHAN, CodeAndText("connection lost", "WebDriver session has been closed"), "webdriver connection lost: WebDriver session has been closed", "fantoccini 0.22, CmdError::Lost"),
+    row("connection_lost_at_end", PageClosed, ORPHAN, CodeAndText("connection lost", "WebDriver session was closed while waiting"), "webdriver connection lost: WebDriver session was closed while waiting", "fantoccini 0.22, CmdError::Lost"),
     row("connection_lost", BrowserGone, ORPHAN, Code("connection lost"), "the driver closed the connection", OURS),
     // A driver serves many sessions: that it cannot be reached is no evidence of this one's end.
     row("driver_unreachable", BrowserGone, KEEP, Code("driver unreachable"), "webdriver could not be reached (hyper_util): client error (SendRequest)", "fantoccini 0.22, CmdError::FailedC"),
@@ -204,6 +205,7 @@ pub const RULES: &[Rule] = &[
     text("target_closed", PageClosed, ORPHAN, "): Target closed", "ProtocolError: Waiting for selector `#nope` failed: Protocol error (Runtime.callFunctionOn): Target closed", PUPPETEER),
     text("bare_target_closed", PageClosed, ORPHAN, "Error: Target closed", "TargetCloseError: Target closed", PUPPETEER),
     text("client_closed", PageClosed, ORPHAN, "WebDriver session has been closed", "webdriver connection lost: WebDriver session has been closed", "fantoccini 0.22"),
+    text("client_closing", PageClosed, ORPHAN, "WebDriver session was closed while waiting", "webdriver connection lost: WebDriver session was closed while waiting", "fantoccini 0.22"),
     text("page_most_likely_closed", PageClosed, ORPHAN, "Most likely the page has been closed", "Error: Session already detached. Most likely the page has been closed.", PUPPETEER),
     // Below the row above: with that half sentence it is the page that was closed.
     text("cdp_connection_closed", BrowserGone, ORPHAN, "Protocol error: Connection closed", "Error: Protocol error: Connection closed.", PUPPETEER),

@@ -139,7 +139,7 @@ impl Visit {
     /// ChromeDriver brings to the front what it switches to.
     async fn select(&self, client: &Client) -> Result<(), ProtocolFailure> {
         let Some(address) = &self.address else {
-            return self.target.select(client).await;
+            return self.select_from_afar(client).await;
         };
         let id = self
             .pick(address.tabs().await?)
@@ -160,12 +160,37 @@ impl Visit {
             .map_err(|error| command(&error))
     }
 
+    /// The same where only the driver can reach that Chrome, which tells a tab's URL when it has been
+    /// switched to.
+    async fn select_from_afar(&self, client: &Client) -> Result<(), ProtocolFailure> {
+        let Some(Ok(named)) = self.tab.clone().map(WindowHandle::try_from) else {
+            return self.target.select(client).await;
+        };
+        client
+            .switch_to_window(named)
+            .await
+            .map_err(|error| command(&error))?;
+        let url = client
+            .current_url()
+            .await
+            .map_err(|error| command(&error))?;
+        if self.target.matches(url.as_str()) {
+            Ok(())
+        } else {
+            Err(self.target.none(1))
+        }
+    }
+
     /// After the tab has gone: turns to the one that has come up in its place, if there is one.
     ///
     /// # Errors
     ///
     /// When several have.
     pub(super) async fn follow(&self, client: &Client) -> Result<bool, ProtocolFailure> {
+        if self.address.is_none() {
+            // Nobody could tell a new tab from another session's, and each would be brought to front.
+            return Ok(false);
+        }
         match self.select(client).await {
             Ok(()) => Ok(true),
             Err(failure) if failure.code() == Some(AMBIGUOUS) => Err(failure),

@@ -15,7 +15,7 @@ const MAX_NAME: usize = 256;
 /// - Live readers go before storage, newer ones before older ones. What a reader says, that there is
 ///   nobody included, stands above all older ones. Two live readers with different accounts are a
 ///   conflict.
-/// - Storage counts only where no live reader has spoken, by its own rule.
+/// - Storage counts only where no live reader has given a number or said nobody, by its own rule.
 /// - A LID is never a number: alone it is an outcome of its own.
 pub(super) fn decide(envelope: &Envelope, only: Option<ReaderId>) -> Look {
     let assurance = assurance(envelope.socket.as_ref());

@@ -1,7 +1,7 @@
 //! [`DebuggerAddress`]: where a running Chrome listens for debuggers, and which tabs it has.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,14 +10,18 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::connector::Connector;
 use super::error::MISCONFIGURED;
 use crate::failure::{ProtocolFailure, Site};
 
-/// How long Chrome may take to answer what needs no page.
-const PATIENCE: Duration = Duration::from_millis(1500);
+/// How long it may take to find something that listens.
+const KNOCK: Duration = Duration::from_millis(1500);
+
+/// How long a Chrome may take to answer what needs no page: a loaded machine has many tabs.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Longest list of tabs that is read.
 const MAX_LIST: usize = 4 << 20;
@@ -91,9 +95,16 @@ impl DebuggerAddress {
     }
 
     async fn get<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Result<T, ProtocolFailure> {
-        let answer = timeout(PATIENCE, self.ask(path))
-            .await
-            .unwrap_or_else(|_| Err(self.no_chrome("did not answer in time")))?;
+        let knock = timeout(KNOCK, TcpStream::connect(&self.0)).await;
+        knock.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
+            let text = format!(
+                "nothing answers at {self}; start Chrome with --remote-debugging-port, or take the \
+                 port from the file DevToolsActivePort in its profile"
+            );
+            misconfigured(text).caused_by(ProtocolFailure::from_error(Site::Cdp, &error))
+        })?;
+        let answer = timeout(PATIENCE, self.ask(path)).await;
+        let answer = answer.unwrap_or_else(|_| Err(self.no_chrome("did not answer in time")))?;
         serde_json::from_slice(&answer).map_err(|_| self.no_chrome("answers, but not like one"))
     }
 
@@ -101,15 +112,11 @@ impl DebuggerAddress {
         let (connector, _lifeline) = Connector::new();
         let client: Client<_, Empty<&[u8]>> =
             Client::builder(TokioExecutor::new()).build(connector);
-        let url = format!("http://{self}/{path}")
-            .parse()
-            .map_err(|_| self.no_chrome("is no address"))?;
+        let url = format!("http://{self}/{path}").parse();
+        let url = url.map_err(|_| self.no_chrome("is no address"))?;
         let answer = client.get(url).await.map_err(|error| {
-            let text = format!(
-                "nothing answers at {self}; start Chrome with --remote-debugging-port, or take the \
-                 port from the file DevToolsActivePort in its profile"
-            );
-            misconfigured(text).caused_by(ProtocolFailure::from_error(Site::Cdp, &error))
+            let failure = self.no_chrome("hung up");
+            failure.caused_by(ProtocolFailure::from_error(Site::Cdp, &error))
         })?;
         let body = Limited::new(answer.into_body(), MAX_LIST).collect().await;
         Ok(body

@@ -15,7 +15,7 @@ pub(super) const NO_ANSWER: &str = "no answer";
 #[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Envelope {
-    /// All that it says, in one string: equal marks, equal envelopes.
+    /// All of it that decides, in one string: equal marks, equal looks.
     #[serde(default)]
     pub(super) mark: String,
     #[serde(default)]

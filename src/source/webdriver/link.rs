@@ -1,7 +1,7 @@
 //! [`Link`]: a session with one tab, and the round trips on it.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -51,6 +51,8 @@ pub(super) struct Link {
     browser: Mutex<Option<OwnedBrowser>>,
     /// How often the wire was replaced because a command held it up.
     replaced: AtomicU32,
+    /// It was closed by us: what is lost from then on is no fault of the browser's.
+    is_closed: AtomicBool,
     /// Slices are not used until then.
     mistrusted_until: Mutex<Option<Instant>>,
     /// The last answer, unless it was a failure.
@@ -71,6 +73,7 @@ impl Link {
             visit,
             browser: Mutex::default(),
             replaced: AtomicU32::new(0),
+            is_closed: AtomicBool::new(false),
             mistrusted_until: Mutex::default(),
             seen: Mutex::default(),
         }
@@ -110,6 +113,7 @@ impl Link {
     /// Ends a session of ours, and its browser with it. Waits for what a healthy one takes; what
     /// takes longer goes on in the background.
     pub(super) async fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
         let browser = lock(&self.browser).take();
         if let Some(farewell) = self.farewell(browser) {
             let _ = timeout(TIDYING + POLITE, tokio::spawn(farewell)).await;
@@ -118,6 +122,7 @@ impl Link {
 
     /// The same for a destructor: at once, and in the background.
     pub(super) fn end(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
         // The browser first: a session with a stuck page would not end otherwise.
         drop(lock(&self.browser).take());
         match (Handle::try_current(), self.farewell(None)) {
@@ -149,8 +154,8 @@ impl Link {
 
     /// One round trip.
     async fn probe(&self) -> Answer {
-        let (script, client) = (&self.scripts().probe, self.client());
         let before = self.replaced.load(Ordering::Relaxed);
+        let (script, client) = (&self.scripts().probe, self.client());
         let mut answer = client.execute(script, Vec::new()).await;
         if matches!(answer, Ok(Value::Null)) {
             // The first command after a tab has closed gives null; the next one tells.
@@ -192,8 +197,14 @@ impl Link {
     /// Why a command failed: where its wire was cut because it took too long, that is why.
     fn reason(&self, error: &CmdError, before: u32) -> ProtocolFailure {
         let failure = command(error);
-        let was_cut = self.replaced.load(Ordering::Relaxed) != before;
-        if failure.code() == Some(CONNECTION_LOST) && was_cut {
+        if failure.code() != Some(CONNECTION_LOST) {
+            return failure;
+        }
+        if self.is_closed.load(Ordering::Relaxed) {
+            let text = "the page was closed by its owner";
+            return ProtocolFailure::new(Site::WebDriverCommand, text).with_code("no such window");
+        }
+        if self.replaced.load(Ordering::Relaxed) != before {
             let text = "the page or its driver took too long to answer a look";
             return ProtocolFailure::new(Site::WebDriverCommand, text).with_code("timeout");
         }
@@ -202,7 +213,11 @@ impl Link {
 
     /// Gives up what is under way on the wire, where the session is ours, and takes another one.
     pub(super) async fn replace_wire(&self) -> Result<(), ProtocolFailure> {
-        if let Some(session) = &self.session {
+        if let Some(session) = self
+            .session
+            .as_ref()
+            .filter(|_| !self.is_closed.load(Ordering::Relaxed))
+        {
             let wire = session.reconnect().await?;
             self.replaced.fetch_add(1, Ordering::Relaxed);
             *lock(&self.wire) = wire;

@@ -38,6 +38,9 @@ pub use self::target::Target;
 use super::{Assurance, InfoSource, Look};
 use crate::failure::ProtocolFailure;
 
+/// Longer waits are cut to this: no clock overflows, and the caller asks again.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The number that a [`Page`] shows.
 ///
 /// ```no_run
@@ -95,20 +98,27 @@ impl InfoSource for WebDriverSource {
     }
 
     async fn wait(&self, min: Assurance, max: Duration) -> Result<Look, ProtocolFailure> {
-        let end = Instant::now() + max;
+        let end = Instant::now() + max.min(LONGEST_WAIT);
         // What was seen last is never an answer, only where to go on from.
-        let mut envelope = match self.page.seen() {
-            Some(seen) if !decide::decide(&seen, self.only).is_awaited(min) => {
-                self.page.change(&seen, end).await?
+        let seen = self.page.seen();
+        let seen = seen.filter(|seen| !decide::decide(seen, self.only).is_awaited(min));
+        let (mut known, mut look) = match seen {
+            Some(seen) => (seen, Look::NotYet),
+            None => {
+                let now = self.page.now().await?;
+                let look = decide::decide(&now, self.only);
+                (now, look)
             }
-            _ => self.page.now().await?,
         };
-        loop {
-            let look = decide::decide(&envelope, self.only);
-            if look.is_awaited(min) || Instant::now() >= end {
-                return Ok(look);
-            }
-            envelope = self.page.change(&envelope, end).await?;
+        let mut is_first = true;
+        while !look.is_awaited(min) && (is_first || Instant::now() < end) {
+            is_first = false;
+            let Some(answer) = self.page.change(&known, end).await else {
+                break;
+            };
+            known = answer?;
+            look = decide::decide(&known, self.only);
         }
+        Ok(look)
     }
 }

@@ -58,8 +58,7 @@ struct Inner {
 #[derive(Default)]
 struct UnderWay {
     look: Option<Flight>,
-    /// A slice, and the envelope that it watches for a change of.
-    slice: Option<(Arc<Envelope>, Flight)>,
+    slice: Option<Flight>,
 }
 
 /// A command that runs in a task of its own. Nothing can call it back from the driver, so it flies on
@@ -254,40 +253,35 @@ impl Page {
         self.0.link.seen()
     }
 
-    /// What the page shows now: where a slice is under way, what it has found no change of.
+    /// What the page shows now: the answer of a slice that is under way, or of a look.
     pub(super) async fn now(&self) -> Answer {
-        let watched = {
-            let under_way = lock(&self.0.under_way);
-            let slice = under_way.slice.as_ref();
-            let slice = slice.filter(|(_, flight)| !flight.has_landed() && flight.is_in_time());
-            slice.map(|(known, _)| Arc::clone(known))
-        };
-        match watched {
-            Some(known) => Ok(known),
+        let slice = lock(&self.0.under_way).slice.clone();
+        match slice.filter(|flight| !flight.has_landed() && flight.is_in_time()) {
+            Some(flight) => flight.answer.await,
             None => self.look().await,
         }
     }
 
-    /// The next envelope that differs from this one, or whatever there is when a slice is over or
-    /// `end` has come. Waits that come together share one slice.
-    pub(super) async fn change(&self, known: &Arc<Envelope>, end: Instant) -> Answer {
+    /// The next envelope that differs from this one, or whatever there is when a slice is over;
+    /// `None` when `end` comes before either. Waits that come together share one slice.
+    pub(super) async fn change(&self, known: &Arc<Envelope>, end: Instant) -> Option<Answer> {
         let left = end.saturating_duration_since(Instant::now());
         let Some(flight) = self.slice(known, left.min(SLICE)) else {
             sleep(left.min(OUTER_PACE)).await;
-            return self.look().await;
+            return Some(self.look().await);
         };
-        match timeout_at(end + GRACE, flight.answer.clone()).await {
-            Ok(answer) => answer,
+        match timeout_at((end + GRACE).min(flight.due), flight.answer.clone()).await {
+            Ok(answer) => Some(answer),
             // A slice that began for somebody else goes on for longer.
-            Err(_) if flight.is_in_time() => Ok(Arc::clone(known)),
-            Err(_) => flight.answer.await,
+            Err(_) if flight.is_in_time() => None,
+            Err(_) => Some(self.look().await),
         }
     }
 
     /// The slice under way, or a new one; `None` where there is none to be had.
     fn slice(&self, known: &Arc<Envelope>, length: Duration) -> Option<Flight> {
         let mut under_way = lock(&self.0.under_way);
-        if let Some((_, flight)) = &under_way.slice
+        if let Some(flight) = &under_way.slice
             && !flight.has_landed()
         {
             // One that is stuck is left to a look, which can tell why.
@@ -298,7 +292,7 @@ impl Page {
         }
         let (link, base) = (Arc::clone(&self.0.link), Arc::clone(known));
         let flight = Flight::begin(length, async move { link.slice(&base, length).await });
-        under_way.slice = Some((Arc::clone(known), flight.clone()));
+        under_way.slice = Some(flight.clone());
         Some(flight)
     }
 }

@@ -1,5 +1,5 @@
-// Body of one look: evaluates every reader row and returns one envelope. `ROWS` and `HELPERS` are
-// put in by probe.rs.
+// Body of one look: evaluates every reader row and returns one envelope. `__ROWS__` is put
+// in by probe.rs.
 //
 // The page is hostile input: it may have replaced any built-in, its getters may throw, its objects
 // may be Proxies. So nothing here calls a method of a built-in, every foreign access stands in a
@@ -87,6 +87,7 @@ const origin = text(window.location.origin);
 const isLoaded = guarded(() => document.readyState).value === 'complete';
 note(origin);
 note(isLoaded);
+note(socket == null);
 note(state);
 note(synced);
 note(storage.noise);

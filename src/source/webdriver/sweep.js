@@ -11,6 +11,11 @@ const isDrivers = (name) => {
 };
 const sweep = () => {
   try {
+    // The hook of a slice that was cut short.
+    const undo = window.localStorage.__proto__.setItem.__whatsappPhoneUndo;
+    if (typeof undo === 'function') undo();
+  } catch {}
+  try {
     for (const name in window) if (isDrivers(name)) delete window[name];
     const before = window.ret_nodes;
     const isOwners = before !== undefined && typeof before?.length !== 'number';

@@ -58,7 +58,8 @@ impl Target {
         })
     }
 
-    /// Of the tabs at the origin, only those whose URL contains this text.
+    /// Of the tabs at the origin, only those whose URL contains this text. Looked at when a tab is
+    /// chosen; from then on the origin alone is checked at each look.
     #[must_use]
     pub fn url_contains(mut self, text: impl Into<String>) -> Self {
         self.url_contains = Some(text.into());
