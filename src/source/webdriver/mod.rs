@@ -102,23 +102,23 @@ impl InfoSource for WebDriverSource {
         // What was seen last is never an answer, only where to go on from.
         let seen = self.page.seen();
         let seen = seen.filter(|seen| !decide::decide(seen, self.only).is_awaited(min));
-        let (mut known, mut look) = match seen {
-            Some(seen) => (seen, Look::NotYet),
-            None => {
-                let now = self.page.now().await?;
-                let look = decide::decide(&now, self.only);
-                (now, look)
-            }
+        let first = match seen {
+            Some(seen) => self.page.change(&seen, end).await,
+            None => None,
         };
-        let mut is_first = true;
-        while !look.is_awaited(min) && (is_first || Instant::now() < end) {
-            is_first = false;
+        let mut known = match first {
+            Some(answer) => answer?,
+            None => self.page.now().await?,
+        };
+        loop {
+            let look = decide::decide(&known, self.only);
+            if look.is_awaited(min) || Instant::now() >= end {
+                return Ok(look);
+            }
             let Some(answer) = self.page.change(&known, end).await else {
-                break;
+                return Ok(look);
             };
             known = answer?;
-            look = decide::decide(&known, self.only);
         }
-        Ok(look)
     }
 }

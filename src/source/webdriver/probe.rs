@@ -4,6 +4,14 @@ use std::sync::LazyLock;
 
 use super::readers::READERS;
 
+/// Takes out the hooks of a slice that was cut short.
+const UNHOOKING: &str = "\
+    const unhook = () => {
+      try {
+        window.localStorage.__proto__.setItem.__whatsappPhoneUndo?.();
+      } catch {}
+    };\n";
+
 /// Takes out what ChromeDriver has put into a page.
 const SWEEPING: &str = include_str!("sweep.js");
 
@@ -31,15 +39,19 @@ impl Scripts {
 }
 
 static PLAIN: Scripts = Scripts {
-    probe: LazyLock::new(|| format!("{LEAVING}{}", probe())),
+    probe: LazyLock::new(|| format!("{UNHOOKING}unhook();\n{}", probe())),
     watch: LazyLock::new(|| format!("{LEAVING}{}", watch())),
     tidy: LazyLock::new(String::new),
 };
 static TIDYING: Scripts = Scripts {
-    probe: LazyLock::new(|| format!("{}\nsweep();\n{}", bare(SWEEPING), probe())),
-    watch: LazyLock::new(|| format!("{}\n{}", bare(SWEEPING), watch())),
-    tidy: LazyLock::new(|| format!("{}\nsweep();", bare(SWEEPING))),
+    probe: LazyLock::new(|| format!("{}sweep();\n{}", sweeping(), probe())),
+    watch: LazyLock::new(|| format!("{}{}", sweeping(), watch())),
+    tidy: LazyLock::new(|| format!("{}sweep();", sweeping())),
 };
+
+fn sweeping() -> String {
+    format!("{UNHOOKING}{}\n", bare(SWEEPING))
+}
 
 fn probe() -> String {
     let rows: Vec<_> = READERS

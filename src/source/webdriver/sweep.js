@@ -10,11 +10,7 @@ const isDrivers = (name) => {
   return false;
 };
 const sweep = () => {
-  try {
-    // The hook of a slice that was cut short.
-    const undo = window.localStorage.__proto__.setItem.__whatsappPhoneUndo;
-    if (typeof undo === 'function') undo();
-  } catch {}
+  unhook();
   try {
     for (const name in window) if (isDrivers(name)) delete window[name];
     const before = window.ret_nodes;

@@ -20,6 +20,9 @@ use crate::failure::{ProtocolFailure, Site};
 /// takes 22, what Chromium adds 45.
 const LONGEST_TMP: usize = 103 - 22 - 45;
 
+/// How often another port is tried before a taken one is an error.
+const PORT_TRIES: u32 = 4;
+
 /// Starts a [`DriverProcess`]; from [`DriverProcess::builder`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing starts before `start`"]
@@ -56,6 +59,18 @@ impl DriverProcessBuilder {
     ///
     /// As for [`DriverProcess::start`].
     pub async fn start(self) -> Result<DriverProcess, ProtocolFailure> {
+        // ChromeDriver takes a free port of one kind of address, and ends if another program has the
+        // same one of the other kind.
+        for _ in 0..PORT_TRIES {
+            match self.start_once().await {
+                Err(failure) if failure.message().contains("Address already in use") => {}
+                outcome => return outcome,
+            }
+        }
+        self.start_once().await
+    }
+
+    async fn start_once(&self) -> Result<DriverProcess, ProtocolFailure> {
         let scratch = scratch().map_err(|error| {
             misconfigured("no directory for temporary files could be made")
                 .caused_by(ProtocolFailure::from_error(Site::WebDriverCommand, &error))
