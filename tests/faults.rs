@@ -401,10 +401,13 @@ async fn a_driver_that_babbles() {
         let overrun = Overrun::watch(ms(2500));
         let error = extractor.build().unwrap().extract().await.unwrap_err();
         overrun.check(error.elapsed()).await;
-        assert!(
-            matches!(error.kind(), ErrorKind::NotReady | ErrorKind::BrowserGone),
-            "{babble:?}: {error:?}"
-        );
+        let kinds: &[_] = match babble {
+            // The client's own task ends over it: this session is lost, the driver may live.
+            Babble::NotUtf8 => &[ErrorKind::PageClosed],
+            Babble::HangsUp => &[ErrorKind::BrowserGone],
+            _ => &[ErrorKind::NotReady],
+        };
+        assert!(kinds.contains(&error.kind()), "{babble:?}: {error:?}");
         let grown = resident().saturating_sub(before);
         assert!(grown < 256 << 20, "{babble:?} took {grown} bytes");
     }
