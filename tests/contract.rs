@@ -6,12 +6,7 @@ mod support;
 
 use std::sync::Arc;
 
-use fantoccini::wd::Capabilities;
-use fantoccini::{Client, ClientBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::json;
-use support::{Stage, ms};
-use whatsapp_phone::fantoccini;
+use support::{Stage, callers_client, ms};
 use whatsapp_phone::source::webdriver::{Page, ReaderId, Target, WebDriverSource};
 use whatsapp_phone::source::{Assurance, InfoSource};
 use whatsapp_phone::testkit::contract::{self, Fixture, World};
@@ -100,16 +95,4 @@ async fn a_page_of_a_callers_client() {
     })
     .await;
     client.close().await.unwrap();
-}
-
-async fn callers_client(webdriver: &str) -> Client {
-    let mut asked = Capabilities::new();
-    let args = json!({"args": ["--headless=new", "--no-sandbox"]});
-    asked.insert("goog:chromeOptions".into(), args);
-    let mut builder = ClientBuilder::new(HttpConnector::new());
-    builder
-        .capabilities(asked)
-        .connect(webdriver)
-        .await
-        .unwrap()
 }

@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use fantoccini::Client;
 use serde_json::json;
+use support::babble::{Babble, babbler};
 use support::chrome::Chrome;
 use support::{Counted, Overrun, Stage, alive, ms, options, pid, signal, until};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 use whatsapp_phone::fantoccini;
 use whatsapp_phone::source::Assurance::Unverified;
 use whatsapp_phone::source::webdriver::{
@@ -257,122 +256,6 @@ async fn a_guest_leaves_a_stuck_page_and_its_browser_as_they_are() {
     assert!(tokio::time::timeout(ms(3000), page.close()).await.is_ok());
     assert!(alive(chrome.pid()));
     assert_eq!(chrome.tabs().len(), 2);
-}
-
-/// What a WebDriver server may do in place of an answer.
-#[derive(Clone, Copy, Debug)]
-enum Babble {
-    Silence,
-    HalfAnAnswer,
-    EndlessBytes,
-    FiftyMegabytes,
-    NotJson,
-    NotUtf8,
-    HangsUp,
-}
-
-/// A server that makes a session like a WebDriver, and answers the first look in its own way.
-async fn babbler(babble: Babble, page: String) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let page = page.clone();
-            tokio::spawn(async move {
-                let mut request = Vec::new();
-                let mut part = vec![0; 64 << 10];
-                loop {
-                    let n = stream.read(&mut part).await.unwrap_or(0);
-                    if n == 0 {
-                        return;
-                    }
-                    request.extend_from_slice(&part[..n]);
-                    let text = String::from_utf8_lossy(&request).into_owned();
-                    if !is_whole(&text) {
-                        continue;
-                    }
-                    request.clear();
-                    let value = if text.starts_with("POST /session ") {
-                        json!({"sessionId": "s", "capabilities": {}})
-                    } else if text.contains("/execute/") {
-                        return answer(babble, &mut stream).await;
-                    } else if text.contains("/window/handles") {
-                        json!(["one"])
-                    } else if text.starts_with("GET") && text.contains("/url") {
-                        json!(page)
-                    } else {
-                        json!(null)
-                    };
-                    let body = json!({ "value": value }).to_string();
-                    let head = format!(
-                        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-                        body.len()
-                    );
-                    if stream.write_all((head + &body).as_bytes()).await.is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    url
-}
-
-fn is_whole(request: &str) -> bool {
-    let Some((head, body)) = request.split_once("\r\n\r\n") else {
-        return false;
-    };
-    let length = head.lines().find_map(|line| {
-        line.to_lowercase()
-            .strip_prefix("content-length:")?
-            .trim()
-            .parse()
-            .ok()
-    });
-    body.len() >= length.unwrap_or(0)
-}
-
-async fn answer(babble: Babble, stream: &mut tokio::net::TcpStream) {
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
-    let filler = vec![b' '; 1 << 20];
-    let sent = match babble {
-        Babble::Silence => std::future::pending().await,
-        Babble::HangsUp => Ok(()),
-        Babble::HalfAnAnswer => {
-            let half = format!("{head}content-length: 999\r\n\r\n{{\"value\":");
-            let _ = stream.write_all(half.as_bytes()).await;
-            std::future::pending().await
-        }
-        Babble::EndlessBytes => {
-            let _ = stream
-                .write_all(format!("{head}\r\n{{\"value\":\"").as_bytes())
-                .await;
-            loop {
-                if stream.write_all(&filler).await.is_err() {
-                    return;
-                }
-            }
-        }
-        Babble::FiftyMegabytes => {
-            let head = format!("{head}content-length: {}\r\n\r\n", 50 << 20);
-            let _ = stream.write_all(head.as_bytes()).await;
-            for _ in 0..50 {
-                let _ = stream.write_all(&filler).await;
-            }
-            Ok(())
-        }
-        Babble::NotJson => {
-            let text = "HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 14\r\n\r\n<h1>502</h1>\r\n";
-            stream.write_all(text.as_bytes()).await
-        }
-        Babble::NotUtf8 => {
-            let head = format!("{head}content-length: 2\r\n\r\n");
-            let _ = stream.write_all(head.as_bytes()).await;
-            stream.write_all(&[0xff, 0xfe]).await
-        }
-    };
-    let _: std::io::Result<()> = sent;
 }
 
 #[tokio::test]

@@ -7,14 +7,9 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fantoccini::wd::Capabilities;
-use fantoccini::{Client, ClientBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::json;
-use support::{Stage, alive, ms, options, pid, until};
+use support::{Stage, alive, callers_client, ms, options, pid, until};
 use whatsapp_phone::extract::{ErrorKind, ExtractError, Extractor, PhoneExtractor};
 use whatsapp_phone::extract_phone_safely;
-use whatsapp_phone::fantoccini;
 use whatsapp_phone::retry::RetryPolicy;
 use whatsapp_phone::source::Assurance::Unverified;
 use whatsapp_phone::source::InfoSource;
@@ -24,26 +19,13 @@ use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn, Step};
 const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(900);
 
-/// A session that a caller has made himself.
-async fn callers_client(driver: &DriverProcess) -> Client {
-    let mut asked = Capabilities::new();
-    let args = json!({"args": ["--headless=new", "--no-sandbox"]});
-    asked.insert("goog:chromeOptions".into(), args);
-    let mut builder = ClientBuilder::new(HttpConnector::new());
-    builder
-        .capabilities(asked)
-        .connect(driver.url())
-        .await
-        .unwrap()
-}
-
 #[tokio::test]
 async fn a_callers_client_is_only_read() {
     let stand_in = StandIn::start(Scenario::ready_after(Generation::Current, ms(300)))
         .await
         .unwrap();
     let driver = DriverProcess::start().await.unwrap();
-    let client = callers_client(&driver).await;
+    let client = callers_client(driver.url()).await;
     client.goto(&stand_in.decoy_url()).await.unwrap();
     let right = client.new_window(true).await.unwrap().handle;
     let before = (

@@ -1,6 +1,7 @@
 //! What the tests with a real browser share. A missing browser fails them, with the install line.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub(crate) mod babble;
 pub(crate) mod chrome;
 
 use std::sync::Arc;
@@ -189,4 +190,19 @@ impl Overrun {
         println!("deadline overrun: {:.1} ms", overrun.as_secs_f64() * 1000.0);
         assert!(overrun <= ms(100), "{overrun:?} beyond its deadline");
     }
+}
+
+/// A session that a caller has made himself.
+pub(crate) async fn callers_client(webdriver: &str) -> fantoccini::Client {
+    let asked = [(
+        "goog:chromeOptions".to_owned(),
+        serde_json::json!({"args": ["--headless=new", "--no-sandbox"]}),
+    )];
+    let http = hyper_util::client::legacy::connect::HttpConnector::new();
+    let mut builder = fantoccini::ClientBuilder::new(http);
+    builder
+        .capabilities(asked.into_iter().collect())
+        .connect(webdriver)
+        .await
+        .unwrap()
 }

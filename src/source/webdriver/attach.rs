@@ -51,8 +51,9 @@ impl AttachOptions {
         self
     }
 
-    /// The very tab that is meant: name it where several sessions share one Chrome. It is named by its
-    /// WebDriver window handle, which is also its DevTools target id. It still has to be at the target's origin. Default: the one tab that is.
+    /// The very tab that is meant, by its WebDriver window handle, which is also its DevTools target
+    /// id: name it where several sessions share one Chrome. It still has to be at the target's origin.
+    /// Default: the one tab that is.
     pub fn tab(mut self, id: impl Into<String>) -> Self {
         self.tab = Some(id.into());
         self
