@@ -16,7 +16,7 @@ use super::driver::OwnedBrowser;
 use super::envelope::{Envelope, NO_ANSWER, Text};
 use super::error::{CONNECTION_LOST, WRONG_ORIGIN, command};
 use super::probe::Scripts;
-use super::session::{Session, Wire};
+use super::session::{SCRIPT_TIMEOUT, Session, Wire};
 use super::target::Target;
 use crate::failure::{ProtocolFailure, Site};
 
@@ -167,6 +167,7 @@ impl Link {
     /// One slice: the first envelope with another mark, or what there is when it is over.
     pub(super) async fn slice(&self, known: &Arc<Envelope>, length: Duration) -> Answer {
         let before = self.replaced.load(Ordering::Relaxed);
+        let start = Instant::now();
         let millis = |time: Duration| json!(time.as_secs_f64() * 1000.0);
         let mut arguments = vec![json!(known.mark)];
         arguments.extend([length, PACE, EASY_PACE].map(millis));
@@ -179,8 +180,9 @@ impl Link {
             Ok(answer) if !answer.is_null() => self.note(self.read(answer)),
             Ok(_) => self.look().await,
             Err(error) => {
-                // The page was left, or its timers do not run: it is hidden, busy, or replaced them.
-                if error.is_script_timeout() {
+                // Its timers do not run: the page is hidden, busy, or replaced them. In less time than
+                // the time-out it was only left.
+                if error.is_script_timeout() && start.elapsed() >= SCRIPT_TIMEOUT {
                     *lock(&self.mistrusted_until) = Some(Instant::now() + MISTRUST);
                 }
                 match self.look().await {

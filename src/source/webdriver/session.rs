@@ -15,7 +15,7 @@ use crate::failure::{ProtocolFailure, Site};
 
 /// The script timeout of a session of ours: a slice of a wait ends by then, also where the page's
 /// own timers do not run.
-const SCRIPT_TIMEOUT: Duration = Duration::from_millis(500);
+pub(super) const SCRIPT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A client, and what holds its connections; dropping the last clone of a wire of ours ends whatever
 /// is under way on it, without ending the session.
