@@ -11,10 +11,11 @@ use support::chrome::Chrome;
 use support::{Counted, alive, ms, until};
 use tokio::time::Instant;
 use whatsapp_phone::failure::ProtocolFailure;
+use whatsapp_phone::source::Assurance;
 use whatsapp_phone::source::webdriver::{
     AttachOptions, DebuggerAddress, DriverProcess, Page, Target, WebDriverSource,
 };
-use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn, Step};
+use whatsapp_phone::testkit::standin::{Generation, PHONE, Scenario, StandIn, Step};
 use whatsapp_phone::{ErrorKind, ExtractError, Extraction, Extractor, PhoneExtractor, RetryPolicy};
 
 const NUMBER: &str = "628110000041";
@@ -207,6 +208,48 @@ async fn a_tab_that_opens_later_or_is_replaced_is_found() {
     };
     let (found, ()) = tokio::join!(extractor.extract(), replaced);
     assert_eq!(found.unwrap().phone.reveal(), NUMBER);
+}
+
+/// A background tab whose timers run once a second, later once a minute.
+#[tokio::test]
+async fn a_hidden_tab_with_throttled_timers_is_read_while_it_stays_hidden() {
+    let soon = "--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/1";
+    let chrome = Chrome::start_with(&[soon]).await;
+    let unpaired = Scenario::new(Generation::Renamed).at(ms(0), Step::socket("UNPAIRED"));
+    let stand_in = StandIn::start(unpaired).await.unwrap();
+    let tab = chrome.open(&stand_in.url());
+    loaded(&chrome, &tab).await;
+    let driver = DriverProcess::start().await.unwrap();
+    let page = attach(&driver, &chrome, stand_in.origin()).await.unwrap();
+    chrome.open("about:blank");
+    let is_hidden = async || chrome.eval(&tab, "document.hidden").await == true;
+    assert!(is_hidden().await);
+
+    let source = Counted::new(WebDriverSource::all(&page));
+    let policy = RetryPolicy::builder().deadline(ms(15_000)).build().unwrap();
+    let extractor = Extractor::builder()
+        .source(source.clone())
+        .policy(policy)
+        .accept(Assurance::Provisional)
+        .build()
+        .unwrap();
+    // The owner's own connection writes the number: no timer of the page's is needed for it.
+    let link = format!(
+        "localStorage.setItem('WANoiseInfo', '1');
+         localStorage.setItem('last-wid-md', JSON.stringify('{PHONE}'))"
+    );
+    let link = async {
+        source.looks(8).await;
+        let gap = "new Promise((done) => { const start = performance.now();
+            setTimeout(() => done(performance.now() - start), 20); })";
+        let gap = chrome.eval(&tab, gap).await.as_f64().unwrap();
+        assert!(gap > 200.0, "timers are not throttled: {gap} ms");
+        chrome.eval(&tab, &link).await;
+    };
+    let (found, ()) = tokio::join!(extractor.extract(), link);
+    assert_eq!(found.unwrap().phone.reveal(), NUMBER);
+    assert!(is_hidden().await);
+    page.close().await;
 }
 
 #[tokio::test]

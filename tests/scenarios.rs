@@ -12,7 +12,7 @@ use whatsapp_phone::retry::RetryPolicy;
 use whatsapp_phone::source::Assurance::{self, Confirmed, Provisional, Unverified};
 use whatsapp_phone::source::webdriver::{DriverProcess, Page, ReaderId, WebDriverSource};
 use whatsapp_phone::testkit::standin::{
-    Generation, LID, PHONE, Scenario, Stale, StandIn, Step, WidForm,
+    FORMER_LID, FORMER_PHONE, Generation, LID, PHONE, Scenario, Stale, StandIn, Step, WidForm,
 };
 
 const LONG: Duration = Duration::from_secs(20);
@@ -285,6 +285,37 @@ async fn after_logout_the_old_number_is_gone() {
             ErrorKind::NotReady,
         );
     }
+}
+
+#[tokio::test]
+async fn who_links_after_a_logout_is_the_answer_and_never_who_was_there_before() {
+    // One extraction sees the old account go, and another one come.
+    let timeline = Scenario::new(Generation::Current)
+        .at(ms(0), Step::me(FORMER_PHONE))
+        .at(ms(0), Step::lid(FORMER_LID))
+        .at(ms(250), Step::Logout)
+        .at(ms(900), Step::socket("PAIRING"))
+        .at(ms(1300), Step::me(PHONE))
+        .at(ms(1300), Step::lid(LID))
+        .at(ms(1700), Step::connected());
+    let stage = Stage::open(timeline).await;
+    let found = stage.extract(Confirmed, LONG).await.unwrap();
+    assert_eq!(found.phone.reveal(), DIGITS);
+    assert_eq!(found.lid.unwrap().reveal(), LID);
+
+    // The event of a second `ready`, which the old account's logout fires as well.
+    let spurious = Scenario::ready(Generation::Current)
+        .at(ms(300), Step::Logout)
+        .at(ms(320), Step::socket("OPENING"))
+        .at(ms(340), Step::connected());
+    stage.reload(spurious).await;
+    let client = stage.page.client();
+    let gone = "return localStorage.WANoiseInfo === undefined";
+    while client.execute(gone, vec![]).await.unwrap() != true {}
+    assert_kind(
+        &stage.extract(Provisional, SHORT).await,
+        ErrorKind::NotReady,
+    );
 }
 
 #[tokio::test]

@@ -24,6 +24,11 @@ pub(crate) struct Chrome {
 impl Chrome {
     /// Starts it with no tab but `about:blank`.
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with further arguments.
+    pub(crate) async fn start_with(arguments: &[&str]) -> Self {
         let profile = tempfile::tempdir().unwrap();
         let mut command = Command::new("chromium");
         command.args([
@@ -37,6 +42,7 @@ impl Chrome {
             "--disable-component-update",
             "--disable-sync",
         ]);
+        command.args(arguments);
         command.arg(format!("--user-data-dir={}", profile.path().display()));
         if rustix::process::geteuid().is_root() {
             command.arg("--no-sandbox");
