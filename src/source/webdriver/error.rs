@@ -88,7 +88,8 @@ pub(super) fn new_session(error: &NewSessionError, webdriver: &str) -> ProtocolF
         }
         NewSessionError::Failed(_) | NewSessionError::FailedC(_) | NewSessionError::Lost(_) => {
             format!(
-                "no WebDriver server answers at {webdriver}; start ChromeDriver or check the URL"
+                "no WebDriver server answers at {webdriver}: {}; start ChromeDriver or check the URL, with https also the certificate",
+                root(error)
             )
         }
         _ => format!(
@@ -98,6 +99,20 @@ pub(super) fn new_session(error: &NewSessionError, webdriver: &str) -> ProtocolF
     ProtocolFailure::new(Site::WebDriverCommand, text)
         .with_code(MISCONFIGURED)
         .caused_by(cause)
+}
+
+/// What a failed connection failed of: the end of the chain of causes.
+fn root(error: &NewSessionError) -> String {
+    let mut root: &(dyn Error + 'static) = match error {
+        NewSessionError::Failed(error) => error,
+        NewSessionError::FailedC(error) => error,
+        NewSessionError::Lost(error) => error,
+        other => other,
+    };
+    while let Some(cause) = root.source() {
+        root = cause;
+    }
+    root.to_string()
 }
 
 /// A URL as it may be printed: those of grids carry user and key.

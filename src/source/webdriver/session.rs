@@ -72,7 +72,7 @@ impl Session {
                 json!({ "script": SCRIPT_TIMEOUT.as_millis() }),
             ),
         ]);
-        let (connector, lifeline) = connector()?;
+        let (connector, lifeline) = connector(&webdriver)?;
         let client = ClientBuilder::new(connector)
             .capabilities(asked)
             .connect(&webdriver)
@@ -99,7 +99,7 @@ impl Session {
 
     /// Another wire to the same session.
     pub(super) async fn reconnect(&self) -> Result<Wire, ProtocolFailure> {
-        let (connector, lifeline) = connector()?;
+        let (connector, lifeline) = connector(&self.webdriver)?;
         let client = Client::with_existing_session(&self.webdriver, &self.id, connector).await;
         let client = client.map_err(|error| new_session(&error, &self.webdriver))?;
         client.persist().await.map_err(|error| command(&error))?;
@@ -133,13 +133,18 @@ pub(super) async fn apart<T: Send + 'static>(
 }
 
 #[cfg(not(feature = "webdriver-rustls"))]
-#[allow(clippy::unnecessary_wraps)] // the other one can fail
-fn connector() -> Result<(Connector, Lifeline), ProtocolFailure> {
+fn connector(webdriver: &str) -> Result<(Connector, Lifeline), ProtocolFailure> {
+    if webdriver.starts_with("https:") {
+        let text = "a WebDriver server at an https URL needs the feature `webdriver-rustls`";
+        return Err(failure(text).with_code(super::error::MISCONFIGURED));
+    }
     Ok(Connector::new())
 }
 
 #[cfg(feature = "webdriver-rustls")]
-fn connector() -> Result<(hyper_rustls::HttpsConnector<Connector>, Lifeline), ProtocolFailure> {
+fn connector(
+    _webdriver: &str,
+) -> Result<(hyper_rustls::HttpsConnector<Connector>, Lifeline), ProtocolFailure> {
     let roots = hyper_rustls::HttpsConnectorBuilder::new().with_native_roots();
     let builder = roots.map_err(|error| {
         failure(format!("the system's certificates cannot be read: {error}"))
