@@ -3,12 +3,14 @@
 //! ```text
 //! cargo bench --bench lag --features testkit -- --runs 20 --json lag.json --svg lag.svg
 //! cargo bench --bench lag --features testkit -- --runs 0 --cpu 20 --sessions 20
+//! cargo bench --bench lag --features testkit -- --runs 0 --scenarios 3
 //! ```
 
 mod cpu;
 mod figures;
 mod methods;
 mod plot;
+mod scenarios;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -58,6 +60,9 @@ struct Args {
     /// Sessions that wait at once in that part
     #[arg(long, default_value_t = 20)]
     sessions: u32,
+    /// Run every kind of page by `eager` and `classic`, so many times; 0 skips this part
+    #[arg(long, value_name = "ROUNDS", default_value_t = 0)]
+    scenarios: u32,
     /// Write all samples and the summary here
     #[arg(long, value_name = "PATH")]
     json: Option<PathBuf>,
@@ -106,6 +111,11 @@ async fn run(args: &Args) -> Outcome<()> {
             parts.push(cost.json());
         }
         report["cpu"] = parts.into();
+    }
+    if args.scenarios > 0 {
+        let rows = scenarios::measure(args.scenarios).await?;
+        scenarios::print(&rows);
+        report["scenarios"] = rows.iter().map(scenarios::Row::json).collect();
     }
     report["machine"]["load_after"] = load().into();
     println!("cores: {}; load average after: {}", cores(), load());
