@@ -123,29 +123,32 @@ impl Chrome {
     }
 
     fn http(&self, method: &str, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.address.to_string()).unwrap();
-        let request = format!(
-            "{method} /{path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-            self.address
-        );
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        // Chrome may keep the connection open all the same: the length tells the end.
-        loop {
-            let text = String::from_utf8_lossy(&answer);
-            if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                let length = head
-                    .lines()
-                    .find_map(|line| line.strip_prefix("Content-Length:"));
-                if length.is_some_and(|length| body.len() >= length.trim().parse().unwrap()) {
-                    return body.to_owned();
-                }
+        http(&self.address.to_string(), method, path)
+    }
+}
+
+/// One HTTP request; the body of its answer.
+pub(crate) fn http(server: &str, method: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(server).unwrap();
+    let request =
+        format!("{method} /{path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    // Chrome may keep the connection open all the same: the length tells the end.
+    loop {
+        let text = String::from_utf8_lossy(&answer);
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("Content-Length:"));
+            if length.is_some_and(|length| body.len() >= length.trim().parse().unwrap()) {
+                return body.to_owned();
             }
-            let mut part = [0; 4096];
-            match stream.read(&mut part).unwrap() {
-                0 => return String::new(),
-                n => answer.extend_from_slice(&part[..n]),
-            }
+        }
+        let mut part = [0; 4096];
+        match stream.read(&mut part).unwrap() {
+            0 => return String::new(),
+            n => answer.extend_from_slice(&part[..n]),
         }
     }
 }
