@@ -368,3 +368,24 @@ async fn guests_come_and_go_and_nothing_piles_up() {
     let children = format!("/proc/{0}/task/{0}/children", driver.id());
     assert_eq!(std::fs::read_to_string(children).unwrap(), "");
 }
+
+#[tokio::test]
+async fn a_page_that_replaced_built_ins_is_read_by_a_guest_too() {
+    let chrome = Chrome::start().await;
+    let scenario = Scenario::ready_after(Generation::Current, ms(2500)).with_replaced_builtins();
+    let stand_in = StandIn::start(scenario.clone()).await.unwrap();
+    let tab = chrome.open(&stand_in.url());
+    loaded(&chrome, &tab).await;
+    let before = chrome.eval(&tab, TRACES).await;
+    let driver = DriverProcess::start().await.unwrap();
+    // They had been replaced when the guest came.
+    let page = attach(&driver, &chrome, stand_in.origin()).await.unwrap();
+    assert_eq!(extract(&page).await.unwrap().phone.reveal(), NUMBER);
+    // They are replaced while it is there.
+    stand_in.set_scenario(scenario);
+    chrome.eval(&tab, "location.reload()").await;
+    loaded(&chrome, &tab).await;
+    assert_eq!(extract(&page).await.unwrap().phone.reveal(), NUMBER);
+    page.close().await;
+    assert_same(&before, &chrome.eval(&tab, TRACES).await);
+}

@@ -15,6 +15,7 @@ use super::attach::Visit;
 use super::driver::OwnedBrowser;
 use super::envelope::{Envelope, NO_ANSWER, Text};
 use super::error::{CONNECTION_LOST, WRONG_ORIGIN, command};
+use super::evaluate::evaluate;
 use super::probe::Scripts;
 use super::session::{SCRIPT_TIMEOUT, Session, Wire};
 use super::target::Target;
@@ -35,7 +36,7 @@ const PACE: Duration = Duration::from_millis(50);
 /// The same where the page's storage and socket are both heard.
 const EASY_PACE: Duration = Duration::from_millis(100);
 
-/// For how long a page whose slice did not end by itself is looked at from outside.
+/// For how long a page that did not end a script by itself is looked at from outside.
 const MISTRUST: Duration = Duration::from_secs(5);
 
 pub(super) type Answer = Result<Arc<Envelope>, ProtocolFailure>;
@@ -53,7 +54,7 @@ pub(super) struct Link {
     replaced: AtomicU32,
     /// It was closed by us: what is lost from then on is no fault of the browser's.
     is_closed: AtomicBool,
-    /// Slices are not used until then.
+    /// Neither slices nor, by a guest, ChromeDriver's own way of running scripts are used until then.
     mistrusted_until: Mutex<Option<Instant>>,
     /// The last answer, unless it was a failure.
     seen: Mutex<Option<Arc<Envelope>>>,
@@ -91,8 +92,30 @@ impl Link {
     /// Whether a wait may hold the session for a slice. In a caller's session time-outs are not ours
     /// to know: there a slice could outlive a navigation by half a minute.
     pub(super) fn takes_slices(&self) -> bool {
-        let mistrusted_until = *lock(&self.mistrusted_until);
-        self.is_ours() && mistrusted_until.is_none_or(|until| Instant::now() >= until)
+        self.is_ours() && !self.is_mistrusted()
+    }
+
+    fn is_mistrusted(&self) -> bool {
+        lock(&self.mistrusted_until).is_some_and(|until| Instant::now() < until)
+    }
+
+    fn mistrust(&self) {
+        *lock(&self.mistrusted_until) = Some(Instant::now() + MISTRUST);
+    }
+
+    /// Runs a script of one turn. A page without the built-ins that ChromeDriver needs may be read
+    /// past it by a guest, who has swept the driver's own copies of them away.
+    async fn run(&self, client: &Client, script: &str) -> Result<Value, CmdError> {
+        if self.visit.is_some() && self.is_mistrusted() {
+            return evaluate(client, script).await;
+        }
+        match client.execute(script, Vec::new()).await {
+            Err(error) if self.visit.is_some() && error.is_script_timeout() => {
+                self.mistrust();
+                evaluate(client, script).await
+            }
+            answer => answer,
+        }
     }
 
     /// What the page showed last: a slice can go on from there, since the page itself tells at once
@@ -103,10 +126,7 @@ impl Link {
 
     /// Takes out what the driver put into the page of our host.
     pub(super) async fn tidy(&self) -> Result<(), ProtocolFailure> {
-        let tidied = self
-            .client()
-            .execute(&self.scripts().tidy, Vec::new())
-            .await;
+        let tidied = self.run(&self.client(), &self.scripts().tidy).await;
         tidied.map(drop).map_err(|error| command(&error))
     }
 
@@ -156,10 +176,10 @@ impl Link {
     async fn probe(&self) -> Answer {
         let before = self.replaced.load(Ordering::Relaxed);
         let (script, client) = (&self.scripts().probe, self.client());
-        let mut answer = client.execute(script, Vec::new()).await;
+        let mut answer = self.run(&client, script).await;
         if matches!(answer, Ok(Value::Null)) {
             // The first command after a tab has closed gives null; the next one tells.
-            answer = client.execute(script, Vec::new()).await;
+            answer = self.run(&client, script).await;
         }
         self.read(answer.map_err(|error| self.reason(&error, before))?)
     }
@@ -183,7 +203,7 @@ impl Link {
                 // Its timers do not run: the page is hidden, busy, or replaced them. In less time than
                 // the time-out it was only left.
                 if error.is_script_timeout() && start.elapsed() >= SCRIPT_TIMEOUT {
-                    *lock(&self.mistrusted_until) = Some(Instant::now() + MISTRUST);
+                    self.mistrust();
                 }
                 match self.look().await {
                     // Only the first command after a browser's end names the reason.
@@ -259,10 +279,18 @@ impl Link {
     ) -> Option<impl Future<Output = ()> + Send + use<>> {
         let (session, wire) = (self.session.clone()?, lock(&self.wire).clone());
         let tidy = self.visit.is_some().then_some(&self.scripts().tidy);
+        let is_mistrusted = self.is_mistrusted();
         Some(async move {
             if let Some(tidy) = tidy {
                 let client = wire.client();
-                let _ = timeout(TIDYING, client.execute(tidy, Vec::new())).await;
+                let tidied = async {
+                    if is_mistrusted {
+                        evaluate(&client, tidy).await
+                    } else {
+                        client.execute(tidy, Vec::new()).await
+                    }
+                };
+                let _ = timeout(TIDYING, tidied).await;
             }
             // A command that is stuck would hold this one up on the wire it came by.
             if let Ok(last) = session.reconnect().await {

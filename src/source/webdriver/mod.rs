@@ -15,6 +15,7 @@ mod devtools;
 mod driver;
 mod envelope;
 mod error;
+mod evaluate;
 mod link;
 mod open;
 mod page;
