@@ -404,3 +404,32 @@ async fn wrong_tabs_are_never_read_and_two_right_ones_are_refused() {
             .is_ok()
     );
 }
+
+#[tokio::test]
+async fn how_far_a_session_is_linked_is_told_on_every_page() {
+    use whatsapp_phone::source::{LinkSource, LinkState};
+
+    let stage = Stage::open(Scenario::never()).await;
+    let source = WebDriverSource::all(&stage.page);
+    let until = async |state: LinkState| {
+        let reached = async { while source.link().await.unwrap() != state {} };
+        let reached = tokio::time::timeout(LONG, reached).await;
+        reached.unwrap_or_else(|_| panic!("never {state}"));
+    };
+    until(LinkState::Unlinked).await;
+    stage.reload(Scenario::blank()).await;
+    until(LinkState::Unknown).await;
+    for (generation, _, _) in BY_GENERATION {
+        let ready = Scenario::ready(generation).at(ms(500), Step::Logout);
+        stage.reload(ready).await;
+        until(LinkState::Linked).await;
+        until(LinkState::Unlinked).await;
+    }
+    let pairing = Scenario::provisional_then_confirmed(ms(100), ms(900));
+    stage
+        .reload(pairing.at(ms(1500), Step::socket("CONFLICT")))
+        .await;
+    until(LinkState::Linking).await;
+    until(LinkState::Linked).await;
+    until(LinkState::Barred(whatsapp_phone::source::Bar::Conflict)).await;
+}

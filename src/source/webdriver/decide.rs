@@ -4,7 +4,7 @@ use super::envelope::{Envelope, RowAnswer, Socket, Storage, Text, Wid};
 use super::readers::{READERS, Reader, ReaderId};
 use crate::failure::clean;
 use crate::jid::{Jid, Server};
-use crate::source::{Assurance, Identity, Look};
+use crate::source::{Assurance, Bar, Identity, LinkState, Look};
 
 /// Longest push name or platform kept, in bytes.
 const MAX_NAME: usize = 256;
@@ -64,6 +64,42 @@ pub(super) fn decide(envelope: &Envelope, only: Option<ReaderId>) -> Look {
     identity.push_name = name(envelope.push_name.as_ref());
     identity.platform = name(envelope.platform.as_ref());
     Look::from_identity(identity)
+}
+
+/// How far the page says that it is linked.
+///
+/// The account's own evidence goes before the socket's, which is the last to hear of a logout. A
+/// socket that opens says nothing by itself: it does so without an account as well as with one.
+pub(super) fn link(envelope: &Envelope) -> LinkState {
+    let assurance = assurance(envelope.socket.as_ref());
+    if has_logged_out(&envelope.storage, assurance) {
+        return LinkState::Unlinked;
+    }
+    let has_account = !matches!(decide(envelope, None), Look::NotYet);
+    let state = envelope.socket.as_ref().and_then(|socket| {
+        let state = socket.state.as_ref()?;
+        state.as_str()
+    });
+    match state {
+        Some("UNPAIRED" | "UNPAIRED_IDLE") => LinkState::Unlinked,
+        Some("SCREEN_LOCKED") if has_account => LinkState::Linked,
+        Some("CONFLICT") => LinkState::Barred(Bar::Conflict),
+        Some("UNLAUNCHED") => LinkState::Barred(Bar::Unlaunched),
+        Some("PROXYBLOCK") => LinkState::Barred(Bar::ProxyBlock),
+        Some("TOS_BLOCK" | "SMB_TOS_BLOCK") => LinkState::Barred(Bar::TosBlock),
+        // Pages of old have no model of their connection; there an account that is gone is the mark.
+        None if !has_account && envelope.is_loaded && says_nobody(envelope) => LinkState::Unlinked,
+        _ if !has_account => LinkState::Unknown,
+        _ if assurance == Assurance::Provisional => LinkState::Linking,
+        _ => LinkState::Linked,
+    }
+}
+
+/// A live reader has answered that there is no account.
+fn says_nobody(envelope: &Envelope) -> bool {
+    let is_live = |i: &usize| READERS.get(*i).is_some_and(|reader| reader.is_live);
+    let mut live = envelope.rows.iter().filter(|(i, _)| is_live(i));
+    live.any(|(_, row)| row.first.as_ref().is_some_and(|wid| wid.nobody))
 }
 
 /// A row's answer, its texts read.

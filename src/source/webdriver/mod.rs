@@ -36,7 +36,7 @@ pub use self::open::OpenOptions;
 pub use self::page::Page;
 pub use self::readers::ReaderId;
 pub use self::target::Target;
-use super::{Assurance, InfoSource, Look};
+use super::{Assurance, InfoSource, LinkSource, LinkState, Look};
 use crate::failure::ProtocolFailure;
 
 /// Longer waits are cut to this: no clock overflows, and the caller asks again.
@@ -121,5 +121,14 @@ impl InfoSource for WebDriverSource {
             };
             known = answer?;
         }
+    }
+}
+
+#[async_trait]
+impl LinkSource for WebDriverSource {
+    /// Asks all readers, also where the source has only one.
+    async fn link(&self) -> Result<LinkState, ProtocolFailure> {
+        let envelope = self.page.look().await?;
+        Ok(decide::link(&envelope))
     }
 }

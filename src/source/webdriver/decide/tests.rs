@@ -309,3 +309,53 @@ fn what_is_no_envelope_is_a_failure_with_a_reason() {
         );
     }
 }
+
+#[test]
+fn how_far_a_page_is_linked() {
+    use LinkState::*;
+    use ReaderId::*;
+    let link = |envelope: Value| link(&Envelope::read(envelope).unwrap());
+    let state = |who: Option<&str>, state: &str, synced: bool| {
+        let mut page = envelope(&[(MeUser, who, None)]);
+        page["socket"] = json!({"state": state, "synced": synced});
+        page["storage"]["me"] = json!(who.is_some());
+        page
+    };
+    for (who, name, synced, expected) in [
+        (None, "OPENING", false, Unknown),
+        (None, "UNPAIRED", false, Unlinked),
+        (None, "UNPAIRED_IDLE", false, Unlinked),
+        (None, "PAIRING", false, Unknown),
+        (Some(ME), "PAIRING", false, Linking),
+        (Some(ME), "OPENING", true, Linking),
+        (Some(LID), "CONNECTED", true, Linked),
+        (Some(ME), "CONNECTED", false, Linking),
+        (Some(ME), "CONNECTED", true, Linked),
+        (Some(ME), "SCREEN_LOCKED", true, Linked),
+        (Some(ME), "CONFLICT", true, Barred(Bar::Conflict)),
+        (Some(ME), "TOS_BLOCK", true, Barred(Bar::TosBlock)),
+        (Some(ME), "SMB_TOS_BLOCK", true, Barred(Bar::TosBlock)),
+        (Some(ME), "PROXYBLOCK", true, Barred(Bar::ProxyBlock)),
+        (Some(ME), "UNLAUNCHED", true, Barred(Bar::Unlaunched)),
+        // The socket is the last to hear of a logout.
+        (Some(ME), "UNPAIRED", true, Unlinked),
+        (Some(ME), "SOMETHING_NEW", true, Linking),
+    ] {
+        assert_eq!(link(state(who, name, synced)), expected, "{name} {who:?}");
+    }
+    let mut logout = state(Some(ME), "CONNECTED", true);
+    logout["storage"]["noise"] = json!(false);
+    assert_eq!(link(logout), Unlinked);
+
+    // Without a model of the connection.
+    let old = |who: Option<&str>| {
+        let mut page = envelope(&[(ConnMe, who, None)]);
+        page["storage"] = json!({"noise": false, "me": false, "postLogout": null});
+        page
+    };
+    assert_eq!(link(old(Some(ME))), Linked);
+    assert_eq!(link(old(None)), Unlinked);
+    let mut loading = old(None);
+    loading["isLoaded"] = json!(false);
+    assert_eq!(link(loading), Unknown);
+}

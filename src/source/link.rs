@@ -1,0 +1,86 @@
+//! Whether a session is linked at all, as its page shows it: [`LinkSource`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::failure::ProtocolFailure;
+
+/// How far a session is linked to a phone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LinkState {
+    /// The page does not tell: it is loading, reconnecting without an account, or has no model of its
+    /// connection.
+    Unknown,
+    /// Nobody is linked; the page shows a QR code, or is about to.
+    Unlinked,
+    /// The phone has accepted the code, or the page reconnects with its account.
+    Linking,
+    /// The page is connected with its account.
+    Linked,
+    /// There is an account, but WhatsApp has taken this page off: open elsewhere, barred, outdated.
+    Barred(Bar),
+}
+
+/// Why a page with an account does not work, by the state of its `Socket`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Bar {
+    /// `CONFLICT`: the account is open in another window.
+    Conflict,
+    /// `UNLAUNCHED`: the page has not been started.
+    Unlaunched,
+    /// `PROXYBLOCK`: the way to WhatsApp is barred.
+    ProxyBlock,
+    /// `TOS_BLOCK`, `SMB_TOS_BLOCK`: the account is barred.
+    TosBlock,
+}
+
+impl LinkState {
+    /// The stable name, as in logs and in the reason of a disconnect.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Unlinked => "unlinked",
+            Self::Linking => "linking",
+            Self::Linked => "linked",
+            Self::Barred(Bar::Conflict) => "conflict",
+            Self::Barred(Bar::Unlaunched) => "unlaunched",
+            Self::Barred(Bar::ProxyBlock) => "proxy_block",
+            Self::Barred(Bar::TosBlock) => "tos_block",
+        }
+    }
+}
+
+impl fmt::Display for LinkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Something that can tell whether a session is linked.
+///
+/// # Contract
+///
+/// One look, as [`InfoSource::probe`](super::InfoSource::probe): cancel-safe, never blocking, never
+/// retrying. What cannot be told is [`LinkState::Unknown`], never an error; an error means that the
+/// look itself did not work.
+#[async_trait]
+pub trait LinkSource: Send + Sync {
+    /// One look.
+    ///
+    /// # Errors
+    ///
+    /// When the look itself did not work.
+    async fn link(&self) -> Result<LinkState, ProtocolFailure>;
+}
+
+#[async_trait]
+impl<S: LinkSource + ?Sized> LinkSource for Arc<S> {
+    async fn link(&self) -> Result<LinkState, ProtocolFailure> {
+        (**self).link().await
+    }
+}
