@@ -30,14 +30,15 @@
 //! # One way through the house
 //!
 //! ```text
-//! page -> InfoSource -> PhoneExtractor -> Extraction, or ExtractError with a code
-//!         (drivers)     RetryPolicy,
+//! page -> InfoSource -> PhoneExtractor -> SessionEvent -> EventSink -> SessionStore -> StatusChange
+//!         (drivers)     RetryPolicy,      (ready, error)  (drivers)    (drivers)       (watchers)
 //!                       ProtocolErrorClassifier,
 //!                       deadline
 //! ```
 //!
-//! Drivers report, the classifier judges failures, the policy schedules, the extractor runs. Each
-//! module uses those above it in this table, never those below; the first three are one row.
+//! Drivers report, the classifier judges failures, the policy schedules, the extractor runs; it
+//! answers with an [`Extraction`], or an [`ExtractError`] with a code. The sink carries, the store
+//! decides. Each module uses those above it in this table, never those below; the first three are one row.
 //!
 //! | module | holds |
 //! |---|---|
@@ -48,7 +49,9 @@
 //! | [`classify`] | [`ProtocolErrorClassifier`]: what a failure means and what to do about it |
 //! | [`source`] | [`InfoSource`] and its drivers |
 //! | [`extract`] | [`Extractor`], [`extract_phone_safely`], [`ExtractError`] |
-//! | `testkit` | a stand-in WhatsApp Web and the contract suite of sources, for tests of this crate and of yours (feature `testkit`) |
+//! | `event` | `SessionEvent`: what is told of a session; `EventSink` and its drivers (feature `events`) |
+//! | `store` | `SessionStore` and its drivers, `StoreSink`: from an event to the row and its watchers (feature `events`) |
+//! | `testkit` | a stand-in WhatsApp Web and the contract suites of sources, sinks and stores, for tests of this crate and of yours (feature `testkit`) |
 //!
 //! What most programs name stands at the root too; everything else is in its module.
 //!
@@ -60,7 +63,7 @@
 //! - It does not free a page that is stuck in an endless loop. It leaves it in time.
 //! - It leaves nothing in the page of a browser that it attached to, answers no dialog there and closes
 //!   no window. What ChromeDriver does to other tabs stands at `Page::attach`.
-//! - It carries the number nowhere: no events, no database. Both are planned.
+//! - It starts and ends no sessions on its own, and posts no webhooks. Both are planned.
 //! - It does not support browsers other than Chromium, nor, with `webdriver`, systems other than Unix.
 //!
 //! # Features
@@ -70,17 +73,28 @@
 //! | `webdriver` | yes | pages in a real browser, through ChromeDriver over plain HTTP |
 //! | `webdriver-rustls` | | the same for WebDriver servers at https URLs |
 //! | `backoff` | | schedules of `backoff` 0.4, in both directions |
+//! | `events` | | the modules `event` and `store`, with the store in memory |
+//! | `sqlite` | | `events`, and sessions in SQLite |
+//! | `postgres` | | `events`, and sessions in PostgreSQL |
+//! | `mysql` | | `events`, and sessions in MySQL or MariaDB |
+//! | `sql-rustls` | | TLS for `postgres` and `mysql` |
 //! | `testkit` | | the module `testkit` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod classify;
+#[cfg(feature = "events")]
+#[cfg_attr(docsrs, doc(cfg(feature = "events")))]
+pub mod event;
 pub mod extract;
 pub mod failure;
 pub mod jid;
 pub mod phone;
 pub mod retry;
 pub mod source;
+#[cfg(feature = "events")]
+#[cfg_attr(docsrs, doc(cfg(feature = "events")))]
+pub mod store;
 #[cfg(feature = "testkit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
 pub mod testkit;
@@ -102,6 +116,6 @@ pub use source::{Assurance, Identity, InfoSource, Look};
 pub use fantoccini;
 
 /// The README, whose code runs as doctests.
-#[cfg(all(doctest, feature = "webdriver"))]
+#[cfg(all(doctest, feature = "webdriver", feature = "events"))]
 #[doc = include_str!("../README.md")]
 pub struct Readme;

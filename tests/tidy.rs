@@ -20,6 +20,8 @@ const ROWS: &[&[&str]] = &[
     &["classify"],
     &["source"],
     &["extract"],
+    &["event"],
+    &["store"],
     &["testkit"],
 ];
 
@@ -152,6 +154,58 @@ fn every_source_driver_has_its_rows() {
     }
     drivers.push("from_fn".to_owned());
     assert_rows(&readme, &drivers);
+}
+
+/// The public types of a directory whose names end so, with the module that they are in.
+fn types(directory: &str, ending: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for path in files(directory) {
+        let module = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        for rest in read(&path).split("\npub struct ").skip(1) {
+            let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap();
+            if rest[..end].ends_with(ending) {
+                found.push((module.clone(), rest[..end].to_owned()));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "{directory}");
+    found
+}
+
+/// Each has a row in the docs of its parent and in the README, and a line that runs the contract.
+fn assert_drivers(parent: &str, drivers: &[(String, String)], contracts: &[&str]) {
+    let docs = read(parent);
+    let contracts: String = contracts.iter().map(read).collect();
+    let readme = read("README.md");
+    for (module, name) in drivers {
+        let ends = [format!("{module}::{name}`"), format!("{name}`]")];
+        let has_row = |line: &str| {
+            line.starts_with("//! | ") && ends.iter().any(|end| line.contains(end.as_str()))
+        };
+        assert!(docs.lines().any(has_row), "{parent}: no row for {name}");
+        let runs = |line: &str| line.contains("all(&") && line.contains(name.as_str());
+        assert!(contracts.lines().any(runs), "no contract line for {name}");
+        assert_rows(&readme, &[name]);
+    }
+}
+
+#[test]
+fn every_sink_has_its_rows_and_its_contract() {
+    let mut sinks = types("src/event", "Sink");
+    sinks.extend(types("src/store", "Sink"));
+    sinks.extend(types("src/event", "FanOut"));
+    assert_drivers(
+        "src/event/mod.rs",
+        &sinks,
+        &["src/testkit/contract/sink.rs"],
+    );
+}
+
+#[test]
+fn every_store_has_its_rows_and_its_contract() {
+    let stores = types("src/store", "Store");
+    let contracts = ["src/testkit/contract/store/tests.rs"];
+    assert_drivers("src/store/mod.rs", &stores, &contracts);
 }
 
 #[test]

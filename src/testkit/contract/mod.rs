@@ -100,6 +100,12 @@
 //! ```
 
 mod rules;
+#[cfg(feature = "events")]
+#[cfg_attr(docsrs, doc(cfg(feature = "events")))]
+pub mod sink;
+#[cfg(feature = "events")]
+#[cfg_attr(docsrs, doc(cfg(feature = "events")))]
+pub mod store;
 mod subject;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,223 @@
+//! What an event is about: [`SessionKey`], [`WorkspaceId`], [`SessionId`]; and what it is known by:
+//! [`EventId`].
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use serde_json::Value;
+
+use super::EventError;
+use crate::failure::clean;
+
+/// Longest text of a workspace's or session's id, in bytes.
+pub const MAX_ID: usize = 255;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident = $field:literal,)*) => {$(
+        $(#[$doc])*
+        ///
+        /// In JSON a string or an integer, written back as it came; `7` and `"7"` are the same id.
+        /// At most [`MAX_ID`] bytes, no control characters. `Debug` and `Display` mask numbers of
+        /// seven or more digits, since some services name sessions by phone number;
+        /// [`as_str`](Self::as_str) gives the text.
+        #[derive(Clone)]
+        pub struct $name {
+            text: Box<str>,
+            is_integer: bool,
+        }
+
+        impl $name {
+            /// Reads an id.
+            ///
+            /// # Errors
+            ///
+            /// When it is empty, longer than [`MAX_ID`] bytes or has control characters.
+            pub fn new(text: &str) -> Result<Self, EventError> {
+                let rule = "a string of 1 to 255 bytes without control characters, or an integer";
+                let wrong = EventError::Field { field: $field, rule };
+                if text.is_empty() || text.len() > MAX_ID || text.chars().any(char::is_control) {
+                    return Err(wrong);
+                }
+                Ok(Self { text: text.into(), is_integer: false })
+            }
+
+            /// The text. Mind where it goes: it may be a phone number.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.text
+            }
+
+            pub(super) fn read(value: Option<&Value>) -> Result<Self, EventError> {
+                match value {
+                    Some(Value::Number(number)) if number.is_i64() || number.is_u64() => {
+                        Ok(Self { text: number.to_string().into(), is_integer: true })
+                    }
+                    Some(Value::String(text)) => Self::new(text),
+                    _ => Self::new(""),
+                }
+            }
+
+            pub(super) fn write(&self) -> Value {
+                let number = self.is_integer.then(|| self.text.parse::<serde_json::Number>());
+                match number {
+                    Some(Ok(number)) => Value::Number(number),
+                    _ => Value::from(&*self.text),
+                }
+            }
+        }
+
+        ids!(@integer $name, i32, i64, u32, u64);
+
+        impl TryFrom<&str> for $name {
+            type Error = EventError;
+
+            fn try_from(text: &str) -> Result<Self, EventError> {
+                Self::new(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = EventError;
+
+            fn try_from(text: String) -> Result<Self, EventError> {
+                Self::new(&text)
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.text == other.text
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.text.hash(state);
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&clean(&self.text, MAX_ID))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+    )*};
+    (@integer $name:ident, $($integer:ty),*) => {$(
+        impl From<$integer> for $name {
+            fn from(id: $integer) -> Self {
+                Self { text: id.to_string().into(), is_integer: true }
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// The id of a workspace: the customer or team that sessions belong to.
+    WorkspaceId = "workspace_id",
+    /// The id of a session: one link of one account, unique over all workspaces.
+    SessionId = "session_id",
+}
+
+/// Which session of which workspace.
+///
+/// ```
+/// use whatsapp_phone::event::SessionKey;
+///
+/// let session = SessionKey::new(7, "session-1")?;
+/// assert_eq!(session.workspace_id.as_str(), "7");
+/// assert_eq!(session.to_string(), "session-1 of workspace 7");
+/// # Ok::<(), whatsapp_phone::event::EventError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct SessionKey {
+    /// The workspace.
+    pub workspace_id: WorkspaceId,
+    /// The session.
+    pub session_id: SessionId,
+}
+
+impl SessionKey {
+    /// A session's key, from ids, texts or integers.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be an id; see [`SessionId::new`].
+    pub fn new<W, S>(workspace_id: W, session_id: S) -> Result<Self, EventError>
+    where
+        W: TryInto<WorkspaceId>,
+        S: TryInto<SessionId>,
+        EventError: From<W::Error> + From<S::Error>,
+    {
+        Ok(Self {
+            workspace_id: workspace_id.try_into()?,
+            session_id: session_id.try_into()?,
+        })
+    }
+}
+
+impl fmt::Display for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of workspace {}", self.session_id, self.workspace_id)
+    }
+}
+
+/// What an event is known by, also as the `webhook-id`: by it a repetition is recognised.
+///
+/// `Debug` and `Display` mask numbers of seven or more digits: an id of others may hold anything.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct EventId(Box<str>);
+
+impl EventId {
+    /// Longest text of an id, in bytes.
+    pub const MAX_LEN: usize = 128;
+
+    /// A new one: a UUID of version 7.
+    pub(super) fn generate() -> Self {
+        Self(uuid::Uuid::now_v7().to_string().into())
+    }
+
+    /// Reads an id.
+    ///
+    /// # Errors
+    ///
+    /// When it is empty, longer than [`MAX_LEN`](Self::MAX_LEN) bytes, or has other characters than
+    /// visible ASCII ones.
+    pub fn new(text: &str) -> Result<Self, EventError> {
+        let is_id = (1..=Self::MAX_LEN).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_id {
+            return Err(EventError::Field {
+                field: "id",
+                rule: "a string of 1 to 128 visible ASCII characters",
+            });
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&clean(&self.0, Self::MAX_LEN))
+    }
+}
+
+impl fmt::Debug for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EventId({self})")
+    }
+}

@@ -1,0 +1,293 @@
+//! Events as JSON.
+
+use serde_json::{Map, Value, json};
+
+use super::{EventId, EventKind, Failed, Foreign, QrCode, Ready, SessionEvent, SessionKey};
+use crate::failure::{MAX_TEXT, clean};
+use crate::jid::Jid;
+use crate::phone::{PhoneNumber, PhoneNumberError};
+
+/// Longest JSON of an event, in bytes.
+pub const MAX_EVENT: usize = 64 << 10;
+
+/// Why something is no event. Never contains what was read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EventError {
+    /// More than [`MAX_EVENT`] bytes.
+    #[error("the event has {bytes} bytes; the most are 65536")]
+    TooLarge {
+        /// How many there are.
+        bytes: usize,
+    },
+    /// Not JSON at all.
+    #[error("the event is not JSON: wrong at line {line}, column {column}")]
+    NotJson {
+        /// The line, counted from 1.
+        line: usize,
+        /// The column, counted from 1.
+        column: usize,
+    },
+    /// A field is missing, or of another type or range.
+    #[error("the event's `{field}` must be {rule}")]
+    Field {
+        /// Which.
+        field: &'static str,
+        /// What it must be.
+        rule: &'static str,
+    },
+    /// The number of a `session_ready` is none.
+    #[error("the `phone_number` of a session_ready is none")]
+    Phone(#[source] PhoneNumberError),
+    /// The number of a `session_ready` is the account's LID without its server.
+    #[error("the `phone_number` of a session_ready is the account's LID, which is no phone number")]
+    LidAsNumber,
+}
+
+impl EventError {
+    /// The stable code: `invalid_event`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        "invalid_event"
+    }
+}
+
+impl From<std::convert::Infallible> for EventError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+const fn field(field: &'static str, rule: &'static str) -> EventError {
+    EventError::Field { field, rule }
+}
+
+type Object = Map<String, Value>;
+
+impl SessionEvent {
+    /// Reads an event, of ours or of another sender.
+    ///
+    /// Fields that are not known are kept and written again by [`to_json`](Self::to_json), and so is
+    /// an `occurred_at`, `version`, `lid` or `assurance` that cannot be read: nothing is decided by
+    /// them. An event without `id` is known by its effect alone: applied to a session that is
+    /// already so, it is a repetition. One without `seq` is ordered by its arrival.
+    ///
+    /// # Errors
+    ///
+    /// When the text is too long or no JSON object with an `event`; when an event of ours names no
+    /// session or lacks what its kind must have; when the number of a `session_ready` is missing,
+    /// null, `"null"`, `"undefined"`, a LID, or breaks another rule of [`PhoneNumber`].
+    pub fn from_json(json: &[u8]) -> Result<Self, EventError> {
+        if json.len() > MAX_EVENT {
+            return Err(EventError::TooLarge { bytes: json.len() });
+        }
+        let read = serde_json::from_slice(json).map_err(|error| EventError::NotJson {
+            line: error.line(),
+            column: error.column(),
+        })?;
+        let Value::Object(mut beside) = read else {
+            return Err(field("event", "a string, in a JSON object"));
+        };
+        let Some(Value::String(name)) = beside.remove("event") else {
+            return Err(field("event", "a string"));
+        };
+        let id = match beside.remove("id") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(id)) => Some(EventId::new(&id)?),
+            // None of another type is one either, with the same words.
+            Some(_) => Some(EventId::new("")?),
+        };
+        let seq = match beside.remove("seq") {
+            None | Some(Value::Null) => None,
+            Some(seq) => Some(
+                seq.as_u64()
+                    .filter(|seq| *seq <= Self::MAX_SEQ)
+                    .ok_or_else(|| field("seq", "an integer from 0 to 9007199254740991"))?,
+            ),
+        };
+        let occurred_at = take_if(&mut beside, "occurred_at", |value| {
+            humantime::parse_rfc3339(value.as_str()?).ok()
+        });
+        let version = take_if(&mut beside, "version", Value::as_u64);
+        let data = beside.remove("data");
+        let (session, kind, within) = read_data(name, data)?;
+        Ok(Self {
+            id,
+            occurred_at,
+            seq,
+            version,
+            session,
+            kind,
+            beside,
+            within,
+        })
+    }
+
+    /// Writes the event. This reveals the number, and the QR code unless it is forgotten.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut event = self.beside.clone();
+        event.insert("event".into(), self.name().into());
+        if let Some(id) = &self.id {
+            event.insert("id".into(), id.as_str().into());
+        }
+        if let Some(at) = self.occurred_at {
+            let at = humantime::format_rfc3339(at).to_string();
+            event.insert("occurred_at".into(), at.into());
+        }
+        if let Some(seq) = self.seq {
+            event.insert("seq".into(), seq.into());
+        }
+        if let Some(version) = self.version {
+            event.insert("version".into(), version.into());
+        }
+        if let Some(data) = self.write_data() {
+            event.insert("data".into(), data);
+        }
+        Value::Object(event).to_string()
+    }
+
+    fn write_data(&self) -> Option<Value> {
+        if let EventKind::Foreign(foreign) = &self.kind {
+            return foreign.data.clone();
+        }
+        let mut data = self.within.clone();
+        if let Some(session) = &self.session {
+            data.insert("workspace_id".into(), session.workspace_id.write());
+            data.insert("session_id".into(), session.session_id.write());
+        }
+        let mut put = |key: &str, value: Value| data.insert(key.into(), value);
+        match &self.kind {
+            EventKind::QrCodeGenerated(qr) => {
+                put("qr", json!(qr.reveal()));
+            }
+            EventKind::SessionReady(ready) => {
+                put("phone_number", json!(ready.phone()));
+                put("status", "connected".into());
+                if let Some(lid) = ready.lid() {
+                    put("lid", json!(lid));
+                }
+                if let Some(assurance) = ready.assurance() {
+                    put("assurance", json!(assurance));
+                }
+            }
+            EventKind::SessionError(failed) => {
+                put("error", failed.error().into());
+                put("message", failed.message().into());
+                if let Some(code) = failed.code() {
+                    put("code", code.into());
+                }
+            }
+            EventKind::SessionDisconnected { reason } => {
+                put("reason", reason.as_str().into());
+            }
+            EventKind::SessionAuthenticated | EventKind::Foreign(_) => {}
+        }
+        Some(Value::Object(data))
+    }
+}
+
+type Read = (Option<SessionKey>, EventKind, Object);
+
+fn read_data(name: String, data: Option<Value>) -> Result<Read, EventError> {
+    let kinds = [
+        "qr_code_generated",
+        "session_authenticated",
+        "session_ready",
+        "session_error",
+        "session_disconnected",
+    ];
+    if !kinds.contains(&&*name) {
+        let session = data.as_ref().and_then(Value::as_object).and_then(session);
+        let kind = EventKind::Foreign(Foreign { name, data });
+        return Ok((session, kind, Object::new()));
+    }
+    let Some(Value::Object(mut data)) = data else {
+        return Err(field("data", "an object"));
+    };
+    let session = SessionKey::read(&mut data)?;
+    let kind = match &*name {
+        "qr_code_generated" => EventKind::QrCodeGenerated(match data.remove("qr") {
+            None | Some(Value::Null) => QrCode::forgotten(),
+            Some(Value::String(qr)) => QrCode::new(qr)?,
+            Some(_) => QrCode::new("")?,
+        }),
+        "session_authenticated" => EventKind::SessionAuthenticated,
+        "session_ready" => EventKind::SessionReady(ready(&mut data)?),
+        "session_error" => {
+            let error = take_text(&mut data, "error")?;
+            let code = take_text(&mut data, "code")?;
+            let message = take_text(&mut data, "message")?.unwrap_or_default();
+            let error = error.as_deref().unwrap_or(Failed::EXTRACTION);
+            EventKind::SessionError(Failed::read(error, code.as_deref(), &message))
+        }
+        _ => {
+            let reason = take_text(&mut data, "reason")?.unwrap_or_default();
+            let reason = clean(&reason, MAX_TEXT);
+            EventKind::SessionDisconnected { reason }
+        }
+    };
+    Ok((Some(session), kind, data))
+}
+
+/// The session that an event of others names, if it does.
+fn session(data: &Object) -> Option<SessionKey> {
+    let mut ids = Object::new();
+    for id in ["workspace_id", "session_id"] {
+        ids.insert(id.into(), data.get(id)?.clone());
+    }
+    SessionKey::read(&mut ids).ok()
+}
+
+impl SessionKey {
+    fn read(data: &mut Object) -> Result<Self, EventError> {
+        use super::{SessionId, WorkspaceId};
+        Ok(Self {
+            workspace_id: WorkspaceId::read(data.remove("workspace_id").as_ref())?,
+            session_id: SessionId::read(data.remove("session_id").as_ref())?,
+        })
+    }
+}
+
+fn ready(data: &mut Object) -> Result<Ready, EventError> {
+    let Some(Value::String(phone)) = data.remove("phone_number") else {
+        return Err(field("phone_number", "a string of digits, in quotes"));
+    };
+    if data
+        .remove("status")
+        .is_some_and(|status| status != "connected")
+    {
+        return Err(field("status", "`connected` in a session_ready"));
+    }
+    let mut ready = Ready::from(PhoneNumber::parse(&phone).map_err(EventError::Phone)?);
+    let lid = take_if(data, "lid", |value| {
+        Jid::parse(value.as_str()?)
+            .ok()
+            .filter(|lid| lid.server().has_lids())
+    });
+    if let Some(lid) = lid {
+        if lid.user() == ready.phone().reveal() {
+            return Err(EventError::LidAsNumber);
+        }
+        ready = ready.with_lid(lid);
+    }
+    match take_if(data, "assurance", |value| value.as_str()?.parse().ok()) {
+        Some(assurance) => Ok(ready.with_assurance(assurance)),
+        None => Ok(ready),
+    }
+}
+
+/// Takes out a field that can be read; any other stays.
+fn take_if<T>(from: &mut Object, key: &str, read: impl Fn(&Value) -> Option<T>) -> Option<T> {
+    let found = read(from.get(key)?)?;
+    from.remove(key);
+    Some(found)
+}
+
+fn take_text(from: &mut Object, key: &'static str) -> Result<Option<String>, EventError> {
+    match from.remove(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(field(key, "a string")),
+    }
+}

@@ -1,0 +1,238 @@
+//! What happened to a session, as it is told to others: [`SessionEvent`]; and where it goes:
+//! [`EventSink`].
+//!
+//! In JSON an event is `{"event": NAME, "data": {...}}`:
+//!
+//! | event | in `data`, beside `workspace_id` and `session_id` |
+//! |---|---|
+//! | `qr_code_generated` | `qr` |
+//! | `session_authenticated` | |
+//! | `session_ready` | `phone_number`, `status` (`connected`), `lid`, `assurance` |
+//! | `session_error` | `error` (`phone_extraction_failed`), `message`, `code` |
+//! | `session_disconnected` | `reason` |
+//!
+//! Beside `event` stand `id`, `occurred_at` (RFC 3339), `seq` (rising per session) and `version` (1).
+//! Events of others lack them. What others add, fields and whole events, is kept and passed on.
+//!
+//! | sink | carries to | feature |
+//! |---|---|---|
+//! | [`channel::ChannelSink`] | a task of this process | `events` |
+//! | [`fan_out::FanOut`] | several sinks at once | `events` |
+//! | [`StoreSink`](crate::store::StoreSink) | a store, inline: the row is written when `send` returns | `events` |
+
+pub mod channel;
+pub mod fan_out;
+mod ids;
+mod json;
+mod kind;
+mod qr;
+mod sink;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value};
+
+pub use self::ids::{EventId, MAX_ID, SessionId, SessionKey, WorkspaceId};
+pub use self::json::{EventError, MAX_EVENT};
+pub use self::kind::{EventKind, Failed, Foreign, Ready};
+pub use self::qr::QrCode;
+pub use self::sink::{EventSink, SinkError};
+use crate::failure::{MAX_TEXT, clean};
+
+/// One thing that happened to one session.
+///
+/// Made by one of five constructors, or read from JSON by [`from_json`](Self::from_json). A
+/// `session_ready` always carries a valid number. `Debug` masks numbers and JIDs and never shows a
+/// QR code.
+///
+/// ```
+/// use whatsapp_phone::PhoneNumber;
+/// use whatsapp_phone::event::{EventKind, SessionEvent, SessionKey};
+///
+/// let session = SessionKey::new(7, "session-1")?;
+/// let phone: PhoneNumber = "628110000041".parse()?;
+/// let event = SessionEvent::session_ready(session, phone).with_seq(3);
+///
+/// let json = event.to_json();
+/// let same = SessionEvent::from_json(json.as_bytes())?;
+/// assert_eq!(same.id(), event.id());
+/// assert!(matches!(same.kind(), EventKind::SessionReady(ready) if ready.phone().reveal() == "628110000041"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct SessionEvent {
+    id: Option<EventId>,
+    occurred_at: Option<SystemTime>,
+    seq: Option<u64>,
+    version: Option<u64>,
+    session: Option<SessionKey>,
+    kind: EventKind,
+    /// Fields of others, beside `event` and in `data`.
+    beside: Map<String, Value>,
+    within: Map<String, Value>,
+}
+
+impl SessionEvent {
+    /// The version of the JSON that is written.
+    pub const VERSION: u64 = 1;
+    /// The greatest `seq`: what a double, and so JavaScript, counts exactly.
+    pub const MAX_SEQ: u64 = (1 << 53) - 1;
+
+    fn new(session: SessionKey, kind: EventKind) -> Self {
+        Self {
+            id: Some(EventId::generate()),
+            occurred_at: Some(now()),
+            seq: None,
+            version: Some(Self::VERSION),
+            session: Some(session),
+            kind,
+            beside: Map::new(),
+            within: Map::new(),
+        }
+    }
+
+    /// `qr_code_generated`: the session waits to be linked by this code.
+    #[must_use]
+    pub fn qr_code_generated(session: SessionKey, qr: QrCode) -> Self {
+        Self::new(session, EventKind::QrCodeGenerated(qr))
+    }
+
+    /// `session_authenticated`: the phone has accepted the code; the number is not known yet.
+    #[must_use]
+    pub fn session_authenticated(session: SessionKey) -> Self {
+        Self::new(session, EventKind::SessionAuthenticated)
+    }
+
+    /// `session_ready`: the session is linked to this number. From a
+    /// [`PhoneNumber`](crate::PhoneNumber), or from an [`Extraction`](crate::Extraction) with LID and
+    /// assurance.
+    #[must_use]
+    pub fn session_ready(session: SessionKey, ready: impl Into<Ready>) -> Self {
+        Self::new(session, EventKind::SessionReady(ready.into()))
+    }
+
+    /// `session_error`: no number was found, or it was refused. From an
+    /// [`ExtractError`](crate::ExtractError), a [`StoreError`](crate::store::StoreError), or a
+    /// [`Failed`].
+    #[must_use]
+    pub fn session_error(session: SessionKey, failed: impl Into<Failed>) -> Self {
+        Self::new(session, EventKind::SessionError(failed.into()))
+    }
+
+    /// `session_disconnected`: the session is no longer linked, for this reason. The reason is
+    /// cleaned: numbers in it are masked.
+    #[must_use]
+    pub fn session_disconnected(session: SessionKey, reason: impl AsRef<str>) -> Self {
+        let reason = clean(reason.as_ref(), MAX_TEXT);
+        Self::new(session, EventKind::SessionDisconnected { reason })
+    }
+
+    /// Sets the place in the order of this session's events; see [`Sequence`]. At most
+    /// [`MAX_SEQ`](Self::MAX_SEQ).
+    #[must_use]
+    pub fn with_seq(mut self, seq: u64) -> Self {
+        self.seq = Some(seq.min(Self::MAX_SEQ));
+        self
+    }
+
+    /// Sets the id, for instance from the `webhook-id` of an event that has none of its own.
+    #[must_use]
+    pub fn with_id(mut self, id: EventId) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn kind(&self) -> &EventKind {
+        &self.kind
+    }
+
+    /// Its name in JSON: `session_ready`, ...
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.kind.name()
+    }
+
+    /// Whom it happened to. `None` only for an event of others that names no session.
+    #[must_use]
+    pub fn session(&self) -> Option<&SessionKey> {
+        self.session.as_ref()
+    }
+
+    /// What it is known by. `None`: its sender gave none, so that only its effect tells whether it is
+    /// a repetition.
+    #[must_use]
+    pub fn id(&self) -> Option<&EventId> {
+        self.id.as_ref()
+    }
+
+    /// When it happened, by the clock of whoever made it. Nothing is decided by it.
+    #[must_use]
+    pub fn occurred_at(&self) -> Option<SystemTime> {
+        self.occurred_at
+    }
+
+    /// Its place in the order of this session's events. `None`: the order is that of arrival.
+    #[must_use]
+    pub fn seq(&self) -> Option<u64> {
+        self.seq
+    }
+}
+
+/// In whole milliseconds, which every reader of RFC 3339 takes.
+fn now() -> SystemTime {
+    let now = SystemTime::now();
+    let since = now
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let more = Duration::from_nanos(u64::from(since.subsec_nanos() % 1_000_000));
+    now.checked_sub(more).unwrap_or(now)
+}
+
+impl fmt::Debug for SessionEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionEvent")
+            .field("session", &self.session)
+            .field("kind", &self.kind)
+            .field("id", &self.id)
+            .field("seq", &self.seq)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Numbers the events of one session, each greater than the one before. Cheap to clone; clones count
+/// on together.
+///
+/// A process that takes up a session again goes on from
+/// [`SessionRow::last_seq`](crate::store::SessionRow::last_seq).
+///
+/// ```
+/// use whatsapp_phone::event::Sequence;
+///
+/// let sequence = Sequence::after(None);
+/// assert_eq!((sequence.next(), sequence.clone().next(), sequence.next()), (1, 2, 3));
+/// assert_eq!(Sequence::after(Some(41)).next(), 42);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sequence(Arc<AtomicU64>);
+
+impl Sequence {
+    /// Goes on after the last number that was used.
+    #[must_use]
+    pub fn after(last: Option<u64>) -> Self {
+        Self(Arc::new(AtomicU64::new(last.unwrap_or(0))))
+    }
+
+    /// The next number.
+    #[must_use]
+    #[allow(clippy::should_implement_trait)] // it does not end, and takes `&self`
+    pub fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}

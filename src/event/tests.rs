@@ -1,0 +1,317 @@
+//! Events as they are read and written, and the sinks of this module.
+
+use std::time::Duration;
+
+use super::channel::channel;
+use super::fan_out::FanOut;
+use super::*;
+use crate::phone::{PhoneNumber, PhoneNumberError};
+use crate::source::Assurance;
+
+const PHONE: &str = "628110000041";
+
+fn key() -> SessionKey {
+    SessionKey::new(7, "session-1").unwrap()
+}
+
+fn phone() -> PhoneNumber {
+    PHONE.parse().unwrap()
+}
+
+fn read(json: &str) -> Result<SessionEvent, EventError> {
+    SessionEvent::from_json(json.as_bytes())
+}
+
+fn value(event: &SessionEvent) -> Value {
+    serde_json::from_str(&event.to_json()).unwrap()
+}
+
+/// A `session_ready` of the reference with this number, as JSON.
+fn ready(number: &str, more: &str) -> String {
+    format!(
+        r#"{{"event":"session_ready","data":{{"workspace_id":7,"session_id":"s","phone_number":{number},"status":"connected"{more}}}}}"#
+    )
+}
+
+#[tokio::test]
+async fn the_reference_s_events_are_read_and_written_as_they_came() {
+    for json in [
+        r#"{"data":{"qr":"2@abc","session_id":"s","workspace_id":7},"event":"qr_code_generated"}"#,
+        r#"{"data":{"session_id":12,"workspace_id":"7"},"event":"session_authenticated"}"#,
+        r#"{"data":{"phone_number":"628110000041","session_id":"s","status":"connected","workspace_id":7},"event":"session_ready"}"#,
+        r#"{"data":{"error":"phone_extraction_failed","message":"none","session_id":"s","workspace_id":7},"event":"session_error"}"#,
+        r#"{"data":{"reason":"LOGOUT","session_id":"s","workspace_id":7},"event":"session_disconnected"}"#,
+        r#"{"data":{"deep":[1,{"x":null}]},"event":"message_received","more":true}"#,
+        r#"{"event":"ping"}"#,
+        r#"{"data":"text","event":"pong"}"#,
+        r#"{"beside":{"a":1},"data":{"of":"others","session_id":"s","workspace_id":7},"event":"session_authenticated","id":"msg_1","occurred_at":"yesterday","seq":4,"version":"x"}"#,
+    ] {
+        let event = read(json).unwrap();
+        assert_eq!(value(&event), serde_json::from_str::<Value>(json).unwrap());
+    }
+}
+
+#[test]
+fn ours_carry_what_the_reference_lacks() {
+    let lid = "123456789012345@lid".parse().unwrap();
+    let ready = Ready::from(phone())
+        .with_lid(lid)
+        .with_assurance(Assurance::Confirmed);
+    let event = SessionEvent::session_ready(key(), ready).with_seq(3);
+    let json = value(&event);
+    assert_eq!(json["version"], 1);
+    assert_eq!(json["seq"], 3);
+    assert_eq!(json["data"]["lid"], "123456789012345@lid");
+    assert_eq!(json["data"]["assurance"], "confirmed");
+    assert!(humantime::parse_rfc3339(json["occurred_at"].as_str().unwrap()).is_ok());
+    let same = read(&event.to_json()).unwrap();
+    assert_eq!((same.id(), same.seq()), (event.id(), Some(3)));
+    assert_eq!(same.occurred_at(), event.occurred_at());
+    assert_eq!(value(&same), json);
+
+    let failed = Failed::new("not_ready", "no chat with 628110000041@c.us");
+    let json = value(&SessionEvent::session_error(key(), failed));
+    assert_eq!(json["data"]["error"], "phone_extraction_failed");
+    assert_eq!(json["data"]["code"], "not_ready");
+    assert_eq!(json["data"]["message"], "no chat with 62********41@c.us");
+}
+
+#[test]
+fn a_ready_event_without_a_number_is_none() {
+    for (number, error) in [
+        ("null", None),
+        ("628110000041", None),
+        ("[]", None),
+        ("\"null\"", Some(PhoneNumberError::NullText)),
+        ("\"undefined\"", Some(PhoneNumberError::NullText)),
+        ("\"\"", Some(PhoneNumberError::Empty)),
+        (
+            "\"123456789012345@lid\"",
+            Some(PhoneNumberError::NotADigit { at: 15 }),
+        ),
+    ] {
+        let refused = read(&ready(number, "")).unwrap_err();
+        match error {
+            Some(error) => assert_eq!(refused, EventError::Phone(error), "{number}"),
+            None => assert!(
+                matches!(
+                    refused,
+                    EventError::Field {
+                        field: "phone_number",
+                        ..
+                    }
+                ),
+                "{number}"
+            ),
+        }
+        assert!(!refused.to_string().contains("628110000041"));
+    }
+    let missing = r#"{"event":"session_ready","data":{"workspace_id":7,"session_id":"s"}}"#;
+    assert!(read(missing).is_err());
+    let lid = r#","lid":"123456789012345@lid""#;
+    let refused = read(&ready("\"123456789012345\"", lid)).unwrap_err();
+    assert_eq!(refused, EventError::LidAsNumber);
+    let other = ready("\"628110000041\"", "").replace("connected", "error");
+    assert!(read(&other).is_err());
+}
+
+#[test]
+fn what_cannot_be_read_of_ours_is_not_believed_but_kept() {
+    let json = ready(
+        "\"628110000041\"",
+        r#","lid":"12036@g.us","assurance":"certain""#,
+    );
+    let event = read(&json).unwrap();
+    let EventKind::SessionReady(ready) = event.kind() else {
+        panic!("{event:?}");
+    };
+    assert_eq!((ready.lid(), ready.assurance()), (None, None));
+    assert_eq!(value(&event)["data"]["lid"], "12036@g.us");
+    assert_eq!(value(&event)["data"]["assurance"], "certain");
+}
+
+#[test]
+fn hostile_input_is_refused_in_words_that_do_not_repeat_it() {
+    let long = "9".repeat(300);
+    for json in [
+        String::new(),
+        "[]".into(),
+        "{}".into(),
+        "\u{0}".into(),
+        "[".repeat(10_000),
+        r#"{"event":7}"#.into(),
+        r#"{"event":"session_ready"}"#.into(),
+        r#"{"event":"session_ready","data":[]}"#.into(),
+        format!(r#"{{"event":"session_authenticated","data":{{"workspace_id":7,"session_id":"{long}"}}}}"#),
+        r#"{"event":"session_authenticated","data":{"workspace_id":7.5,"session_id":"s"}}"#.into(),
+        r#"{"event":"session_authenticated","data":{"workspace_id":7,"session_id":"a\u0000b"}}"#.into(),
+        r#"{"event":"session_authenticated","data":{"workspace_id":7,"session_id":""}}"#.into(),
+        r#"{"event":"session_authenticated","seq":-1,"data":{"workspace_id":7,"session_id":"s"}}"#.into(),
+        r#"{"event":"session_authenticated","seq":9007199254740992,"data":{"workspace_id":7,"session_id":"s"}}"#.into(),
+        r#"{"event":"session_authenticated","id":"a b","data":{"workspace_id":7,"session_id":"s"}}"#.into(),
+        r#"{"event":"session_authenticated","id":7,"data":{"workspace_id":7,"session_id":"s"}}"#.into(),
+        r#"{"event":"session_error","message":7,"data":{"workspace_id":7,"session_id":"s","message":7}}"#.into(),
+        format!(r#"{{"event":"qr_code_generated","data":{{"workspace_id":7,"session_id":"s","qr":"{}"}}}}"#, "q".repeat(4097)),
+    ] {
+        let error = read(&json).unwrap_err();
+        assert_eq!(error.code(), "invalid_event");
+        assert!(!error.to_string().contains("999"), "{error}");
+    }
+    let large = format!(r#"{{"event":"x","data":"{}"}}"#, "x".repeat(MAX_EVENT));
+    assert_eq!(
+        read(&large).unwrap_err(),
+        EventError::TooLarge { bytes: large.len() }
+    );
+}
+
+#[test]
+fn ids_compare_by_text_and_are_masked() {
+    assert_eq!(SessionId::from(7), SessionId::new("7").unwrap());
+    let key = SessionKey::new("-7", PHONE).unwrap();
+    assert_eq!(key.to_string(), "62********41 of workspace -7");
+    assert!(!format!("{key:?}").contains(PHONE));
+    let id = EventId::new(PHONE).unwrap();
+    assert!(!format!("{id} {id:?}").contains(PHONE));
+}
+
+#[tokio::test]
+async fn debug_masks_everything() {
+    let lid = "123456789012345@lid".parse().unwrap();
+    let ready = Ready::from(phone()).with_lid(lid);
+    let qr = QrCode::new("2@secret").unwrap();
+    for event in [
+        SessionEvent::session_ready(key(), ready),
+        SessionEvent::qr_code_generated(key(), qr),
+        SessionEvent::session_disconnected(key(), "logged out by 628110000041@c.us"),
+        read(r#"{"event":"to 628110000041","data":{"secret":1},"secret":2}"#).unwrap(),
+    ] {
+        let said = format!("{event:?}");
+        for secret in [PHONE, "123456789012345", "secret"] {
+            assert!(!said.contains(secret), "{said}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_qr_code_is_forgotten_after_a_minute_wherever_it_is() {
+    let event = SessionEvent::qr_code_generated(key(), QrCode::new("2@secret").unwrap());
+    let (sink, mut events) = channel(1);
+    sink.send(&event).await.unwrap();
+    assert!(event.to_json().contains("2@secret"));
+    tokio::time::sleep(QrCode::LIFE).await;
+    let late = events.recv().await.unwrap();
+    for event in [event, late] {
+        assert_eq!(value(&event)["data"]["qr"], Value::Null);
+        // What was passed on too late is still an event.
+        assert!(read(&event.to_json()).is_ok());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_qr_code_that_nobody_asks_for_is_forgotten_too() {
+    let qr = QrCode::new("2@secret").unwrap();
+    tokio::time::sleep(QrCode::LIFE + Duration::from_millis(1)).await;
+    assert_eq!(format!("{qr:?}"), "QrCode(forgotten)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_channel_refuses_in_time_and_a_closed_one_at_once() {
+    let (sink, events) = channel(1);
+    let event = SessionEvent::session_authenticated(key());
+    sink.send(&event).await.unwrap();
+    let error = sink.send(&event).await.unwrap_err();
+    assert_eq!((error.code(), error.is_transient()), ("sink_full", true));
+    drop(events);
+    let error = sink.send(&event).await.unwrap_err();
+    assert_eq!((error.code(), error.is_transient()), ("sink_closed", false));
+}
+
+/// Takes no event in any time.
+struct Hangs;
+
+#[async_trait::async_trait]
+impl EventSink for Hangs {
+    fn name(&self) -> &str {
+        "hangs"
+    }
+
+    async fn send(&self, _: &SessionEvent) -> Result<(), SinkError> {
+        std::future::pending().await
+    }
+}
+
+struct Panics;
+
+#[async_trait::async_trait]
+impl EventSink for Panics {
+    fn name(&self) -> &str {
+        "panics"
+    }
+
+    async fn send(&self, _: &SessionEvent) -> Result<(), SinkError> {
+        panic!("as it must")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_sink_of_a_fan_out_holds_the_others() {
+    let (sink, mut events) = channel(10);
+    let (seen, mut observed) = channel(10);
+    let both = FanOut::new()
+        .observer(Hangs)
+        .observer(Panics)
+        .required(Hangs)
+        .required(sink)
+        .observer(seen);
+    let event = SessionEvent::session_authenticated(key());
+    let start = tokio::time::Instant::now();
+    let (sent, arrived, looked) = futures_util::join!(
+        both.send(&event),
+        async { (events.recv().await, start.elapsed()) },
+        async { (observed.recv().await, start.elapsed()) },
+    );
+    for (arrived, after) in [arrived, looked] {
+        assert_eq!(arrived.unwrap().id(), event.id());
+        assert_eq!(after, Duration::ZERO);
+    }
+    assert_eq!(sent.unwrap_err().code(), "sink_timeout");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fan_out_fails_with_its_required_sinks_alone() {
+    let event = SessionEvent::session_authenticated(key());
+    let (closed, events) = channel(1);
+    drop(events);
+    FanOut::new()
+        .observer(closed.clone())
+        .send(&event)
+        .await
+        .unwrap();
+    let error = FanOut::new()
+        .required(closed.clone())
+        .send(&event)
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), "sink_closed");
+    // One may still take it, so it is worth sending again.
+    let error = FanOut::new()
+        .required(closed)
+        .required(Panics)
+        .send(&event)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.code(), error.is_transient()),
+        ("sink_panicked", true)
+    );
+}
+
+#[test]
+fn what_extraction_found_is_what_the_event_says() {
+    let error = crate::extract::ExtractError::from(crate::failure::ProtocolFailure::new(
+        crate::failure::Site::Unknown,
+        "said somebody",
+    ));
+    let event = SessionEvent::session_error(key(), &error);
+    assert_eq!(value(&event)["data"]["code"], error.code());
+}

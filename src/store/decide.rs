@@ -1,0 +1,149 @@
+//! What an event does to a row: decided here, once for all drivers, on what they have read under
+//! their locks.
+
+use serde_json::{Map, Value};
+
+use super::{DuplicatePolicy, Ignored, RebindPolicy, SessionRow, Status, StoreError};
+use crate::event::{EventKind, SessionEvent};
+
+/// What is to be written.
+#[derive(Debug)]
+pub(super) struct Write {
+    /// The row after it; its version counts the change, if there is one.
+    pub(super) row: SessionRow,
+    /// Whether status, number or metadata become others.
+    pub(super) is_change: bool,
+    /// Whether this is the moment of a connection.
+    pub(super) connects: bool,
+    /// What is merged into `metadata`.
+    #[cfg_attr(
+        not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
+        allow(dead_code)
+    )]
+    pub(super) metadata: Map<String, Value>,
+}
+
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Ignore(Ignored),
+    Write(Box<Write>),
+}
+
+/// Judges an event of ours against the row of its session. `is_applied`: its id was applied before.
+pub(super) fn judge(
+    row: &SessionRow,
+    is_applied: bool,
+    event: &SessionEvent,
+    rebind: RebindPolicy,
+) -> Result<Verdict, StoreError> {
+    if is_applied {
+        return Ok(Verdict::Ignore(Ignored::Repeated));
+    }
+    if event.seq().is_some_and(|seq| Some(seq) <= row.last_seq) {
+        return Ok(Verdict::Ignore(Ignored::OutOfOrder));
+    }
+    let mut next = SessionRow {
+        last_seq: row.last_seq.max(event.seq()),
+        ..row.clone()
+    };
+    let mut metadata = Map::new();
+    let mut connects = false;
+    next.status = match event.kind() {
+        EventKind::QrCodeGenerated(_) => Status::QrScanning,
+        // It comes before `session_ready`, and may have waited in a queue meanwhile.
+        EventKind::SessionAuthenticated
+            if event.seq().is_none() && row.status == Status::Connected =>
+        {
+            return Ok(Verdict::Ignore(Ignored::OutOfOrder));
+        }
+        EventKind::SessionAuthenticated => Status::Authenticated,
+        EventKind::SessionReady(ready) => {
+            let is_other = row
+                .phone
+                .as_ref()
+                .is_some_and(|bound| bound != ready.phone());
+            if is_other && rebind == RebindPolicy::Refuse {
+                return Err(StoreError::rebind(&row.session));
+            }
+            connects = true;
+            if is_other {
+                next.lid = None;
+            }
+            next.phone = Some(ready.phone().clone());
+            next.lid = ready.lid().cloned().or(next.lid);
+            next.assurance = ready.assurance();
+            Status::Connected
+        }
+        EventKind::SessionError(failed) => {
+            metadata.insert("last_error".into(), failed.error().into());
+            metadata.insert("error_message".into(), failed.message().into());
+            Status::Error
+        }
+        EventKind::SessionDisconnected { .. } => Status::Disconnected,
+        EventKind::Foreign(_) => return Ok(Verdict::Ignore(Ignored::Foreign)),
+    };
+    let is_change = next.status != row.status || next.phone != row.phone || !metadata.is_empty();
+    // Without an id only the effect tells a repetition.
+    if !is_change && event.id().is_none() && event.seq().is_none() {
+        return Ok(Verdict::Ignore(Ignored::Repeated));
+    }
+    next.version += u64::from(is_change);
+    Ok(Verdict::Write(Box::new(Write {
+        row: next,
+        is_change,
+        connects,
+        metadata,
+    })))
+}
+
+/// Whether the other rows of the workspace that hold the number and are not given up may all be
+/// retired.
+pub(super) fn retires(
+    row: &SessionRow,
+    holders: impl IntoIterator<Item = Status>,
+    policy: DuplicatePolicy,
+) -> Result<(), StoreError> {
+    let may_go = |status: Status| {
+        policy == DuplicatePolicy::RetireStale
+            && matches!(
+                status,
+                Status::QrScanning | Status::Authenticated | Status::Disconnected
+            )
+    };
+    match holders.into_iter().all(may_go) {
+        true => Ok(()),
+        false => Err(StoreError::held(&row.session)),
+    }
+}
+
+/// A row that is given up.
+pub(super) fn given_up(mut row: SessionRow) -> SessionRow {
+    row.status = Status::Failed;
+    row.version += 1;
+    row
+}
+
+/// A row that was given up and is registered again: as new, but its numbering goes on, so that events
+/// of its former life are still too old.
+pub(super) fn revived(row: SessionRow) -> SessionRow {
+    SessionRow {
+        last_seq: row.last_seq,
+        version: row.version + 1,
+        ..SessionRow::new(row.session)
+    }
+}
+
+/// The metadata with more in it. What is no object, and not just empty, is kept as `previous`.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+pub(super) fn merged(before: Option<&str>, more: Map<String, Value>) -> String {
+    let before = before.and_then(|text| serde_json::from_str(text).ok());
+    let mut merged = match before {
+        Some(Value::Object(object)) => object,
+        // An empty array is PHP's empty object.
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Array(empty)) if empty.is_empty() => Map::new(),
+        Some(other) => Map::from_iter([("previous".to_owned(), other)]),
+    };
+    merged.extend(more);
+    Value::Object(merged).to_string()
+}

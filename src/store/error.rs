@@ -1,0 +1,173 @@
+//! [`StoreError`]: why a store did not do it.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::event::{EventError, Failed, SessionKey, SinkError};
+use crate::failure::{MAX_TEXT, ProtocolFailure, clean};
+
+/// The reason for a [`StoreError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// No such session in that workspace, or it was given up.
+    UnknownSession,
+    /// The session's id belongs to another workspace.
+    SessionTaken,
+    /// The event, or an id in it, is none that can be stored.
+    InvalidEvent,
+    /// Another session of the workspace holds the number, and the policy does not retire it.
+    NumberAlreadyConnected,
+    /// The session is bound to another number.
+    RebindRefused,
+    /// The set-up cannot work: a URL that is none, a table that lacks a column.
+    Misconfigured,
+    /// The storage did not do it, for instance since it cannot be reached.
+    Storage,
+}
+
+impl StoreErrorKind {
+    /// The stable code, as in events and JSON.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::UnknownSession => "unknown_session",
+            Self::SessionTaken => "session_taken",
+            Self::InvalidEvent => "invalid_event",
+            Self::NumberAlreadyConnected => "number_already_connected",
+            Self::RebindRefused => "rebind_refused",
+            Self::Misconfigured => "misconfigured",
+            Self::Storage => "storage",
+        }
+    }
+}
+
+/// Why a store did not do what was asked; nothing was written. Cheap to clone; never contains a
+/// number.
+///
+/// `Display` says what happened, to what, and what to do; what the database said is reached through
+/// [`Error::source`], cleaned.
+#[derive(Clone, Debug)]
+pub struct StoreError(Arc<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    kind: StoreErrorKind,
+    message: String,
+    is_transient: bool,
+    source: Option<ProtocolFailure>,
+}
+
+impl StoreError {
+    /// An error of this kind, in words that are cleaned. Permanent.
+    #[must_use]
+    pub fn new(kind: StoreErrorKind, message: impl AsRef<str>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            message: clean(message.as_ref(), MAX_TEXT),
+            is_transient: false,
+            source: None,
+        }))
+    }
+
+    /// Marks it as one that trying again may heal.
+    #[must_use]
+    pub fn transient(self) -> Self {
+        self.with(|inner| inner.is_transient = true)
+    }
+
+    /// Adds what caused it.
+    #[must_use]
+    pub fn caused_by(self, cause: ProtocolFailure) -> Self {
+        self.with(|inner| inner.source = Some(cause))
+    }
+
+    fn with(self, change: impl FnOnce(&mut Inner)) -> Self {
+        let mut inner = Arc::unwrap_or_clone(self.0);
+        change(&mut inner);
+        Self(Arc::new(inner))
+    }
+
+    pub(super) fn unknown(session: &dyn fmt::Display) -> Self {
+        let message = format!(
+            "the store has no session {session}, or has given it up; register it before its first event"
+        );
+        Self::new(StoreErrorKind::UnknownSession, message)
+    }
+
+    pub(super) fn taken(session: &SessionKey) -> Self {
+        let message = format!(
+            "the session id {} belongs to another workspace; choose another id",
+            session.session_id
+        );
+        Self::new(StoreErrorKind::SessionTaken, message)
+    }
+
+    pub(super) fn held(session: &SessionKey) -> Self {
+        let message = format!(
+            "the number of session {session} is held by another session of the workspace; end that one first"
+        );
+        Self::new(StoreErrorKind::NumberAlreadyConnected, message)
+    }
+
+    pub(super) fn rebind(session: &SessionKey) -> Self {
+        let message = format!(
+            "session {session} is bound to another number than it was linked to now; scan with the right account, or use a new session"
+        );
+        Self::new(StoreErrorKind::RebindRefused, message)
+    }
+
+    /// The reason.
+    #[must_use]
+    pub fn kind(&self) -> StoreErrorKind {
+        self.0.kind
+    }
+
+    /// The reason's stable code: `unknown_session`, `number_already_connected`, ...
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.0.kind.code()
+    }
+
+    /// Whether trying again may help. Only [`Storage`](StoreErrorKind::Storage) ever is.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.0.is_transient
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source.as_ref().map(|cause| cause as _)
+    }
+}
+
+impl From<EventError> for StoreError {
+    fn from(error: EventError) -> Self {
+        Self::new(StoreErrorKind::InvalidEvent, error.to_string())
+    }
+}
+
+impl From<&StoreError> for Failed {
+    /// For a `session_error` that says why a number was not stored.
+    fn from(error: &StoreError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<StoreError> for SinkError {
+    fn from(error: StoreError) -> Self {
+        let refused = match error.is_transient() {
+            true => Self::transient(error.code(), error.to_string()),
+            false => Self::permanent(error.code(), error.to_string()),
+        };
+        refused.caused_by(error)
+    }
+}

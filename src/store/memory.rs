@@ -1,0 +1,173 @@
+//! Sessions in memory: [`MemoryStore`].
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use super::decide::{Verdict, given_up, judge, retires, revived};
+use super::watch::Hub;
+use super::{
+    APPLIED_IDS_KEPT, DuplicatePolicy, Ignored, Outcome, SessionRow, SessionStore, Status,
+    StatusChange, StatusWatcher, StoreError, StoreOptions,
+};
+use crate::event::{EventId, EventKind, SessionEvent, SessionId, SessionKey};
+
+/// A store in the memory of this process: for tests, and for services of one process that may forget.
+///
+/// Clones share their sessions.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+    options: StoreOptions,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    rows: Mutex<HashMap<SessionId, Row>>,
+    hub: Hub,
+}
+
+#[derive(Debug)]
+struct Row {
+    row: SessionRow,
+    is_deleted: bool,
+    updated: Instant,
+    applied: HashMap<EventId, Instant>,
+}
+
+impl MemoryStore {
+    /// An empty store with these options. It has no deadlines to set, and nobody to poll.
+    #[must_use]
+    pub fn new(options: StoreOptions) -> Self {
+        Self {
+            shared: Arc::default(),
+            options,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Row>> {
+        let rows = self.shared.rows.lock();
+        rows.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Applies under the lock, which is held to the end so that watchers hear in order.
+    fn apply_now(&self, event: &SessionEvent) -> Result<Outcome, StoreError> {
+        let session = match (event.kind(), event.session()) {
+            (EventKind::Foreign(_), _) | (_, None) => {
+                return Ok(Outcome::Ignored(Ignored::Foreign));
+            }
+            (_, Some(session)) => session,
+        };
+        let mut rows = self.lock();
+        let found = rows
+            .get(&session.session_id)
+            .filter(|found| !found.is_deleted && found.row.session == *session)
+            .ok_or_else(|| StoreError::unknown(session))?;
+        let is_applied = event.id().is_some_and(|id| found.applied.contains_key(id));
+        let write = match judge(&found.row, is_applied, event, self.options.rebind)? {
+            Verdict::Ignore(why) => return Ok(Outcome::Ignored(why)),
+            Verdict::Write(write) => write,
+        };
+        let is_holder = |other: &Row| {
+            !other.is_deleted
+                && other.row.session.workspace_id == session.workspace_id
+                && other.row.session.session_id != session.session_id
+                && other.row.phone == write.row.phone
+        };
+        let mut retired = Vec::new();
+        if write.connects && self.options.duplicates != DuplicatePolicy::Companions {
+            let holders = rows.values().filter(|other| is_holder(other));
+            let statuses = holders.map(|other| other.row.status);
+            retires(&write.row, statuses, self.options.duplicates)?;
+            for other in rows.values_mut().filter(|other| is_holder(other)) {
+                other.row = given_up(other.row.clone());
+                other.is_deleted = true;
+                retired.push(other.row.to_change());
+            }
+        }
+        let change = write.row.to_change();
+        if let Some(found) = rows.get_mut(&session.session_id) {
+            let now = Instant::now();
+            found.row = write.row;
+            if write.is_change {
+                found.updated = now;
+            }
+            if let Some(id) = event.id() {
+                found.applied.insert(id.clone(), now);
+            }
+        }
+        for change in retired.iter().chain([&change]) {
+            self.shared.hub.publish(change);
+        }
+        Ok(Outcome::Applied { change, retired })
+    }
+}
+
+#[async_trait]
+impl SessionStore for MemoryStore {
+    fn name(&self) -> &str {
+        "memory"
+    }
+
+    async fn register(&self, session: &SessionKey) -> Result<SessionRow, StoreError> {
+        let mut rows = self.lock();
+        let now = Instant::now();
+        let found = rows
+            .entry(session.session_id.clone())
+            .or_insert_with(|| Row {
+                row: SessionRow::new(session.clone()),
+                is_deleted: false,
+                updated: now,
+                applied: HashMap::new(),
+            });
+        if found.row.session != *session {
+            return Err(StoreError::taken(session));
+        }
+        if found.is_deleted {
+            found.row = revived(found.row.clone());
+            (found.is_deleted, found.updated) = (false, now);
+            self.shared.hub.publish(&found.row.to_change());
+        }
+        Ok(found.row.clone())
+    }
+
+    async fn apply(&self, event: &SessionEvent) -> Result<Outcome, StoreError> {
+        self.apply_now(event)
+    }
+
+    async fn session(&self, id: &SessionId) -> Result<Option<SessionRow>, StoreError> {
+        let rows = self.lock();
+        let found = rows.get(id).filter(|found| !found.is_deleted);
+        Ok(found.map(|found| found.row.clone()))
+    }
+
+    async fn sweep_stuck(&self, older_than: Duration) -> Result<Vec<StatusChange>, StoreError> {
+        let mut swept = Vec::new();
+        for found in self.lock().values_mut() {
+            found
+                .applied
+                .retain(|_, at| at.elapsed() <= APPLIED_IDS_KEPT);
+            let is_stuck = matches!(found.row.status, Status::QrScanning | Status::Authenticated)
+                && found.updated.elapsed() >= older_than;
+            if is_stuck && !found.is_deleted {
+                found.row = given_up(found.row.clone());
+                found.is_deleted = true;
+                let change = found.row.to_change();
+                self.shared.hub.publish(&change);
+                swept.push(change);
+            }
+        }
+        Ok(swept)
+    }
+
+    async fn watch(&self, id: &SessionId) -> Result<StatusWatcher, StoreError> {
+        let rows = self.lock();
+        let found = rows.get(id).filter(|found| !found.is_deleted);
+        let found = found.ok_or_else(|| StoreError::unknown(id))?;
+        // Under the lock, so nothing comes between.
+        Ok(self.shared.hub.watch(found.row.to_change()))
+    }
+}

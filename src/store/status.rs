@@ -1,0 +1,140 @@
+//! What a store knows of a session: [`SessionRow`], [`Status`], [`StatusChange`].
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::event::SessionKey;
+use crate::jid::Jid;
+use crate::phone::PhoneNumber;
+use crate::source::Assurance;
+
+macro_rules! statuses {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
+        /// Where a session stands.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Status { $($(#[$doc])* $variant,)* }
+
+        impl Status {
+            /// Every status.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// As in the database and in JSON.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+
+        impl FromStr for Status {
+            type Err = UnknownStatus;
+
+            fn from_str(text: &str) -> Result<Self, UnknownStatus> {
+                match text { $($text => Ok(Self::$variant),)* _ => Err(UnknownStatus) }
+            }
+        }
+    };
+}
+
+statuses! {
+    /// It waits to be linked.
+    QrScanning = "qr_scanning",
+    /// The phone has accepted the code; the number is not known yet.
+    Authenticated = "authenticated",
+    /// It is linked, and its number is known.
+    Connected = "connected",
+    /// It is no longer linked. The number stays.
+    Disconnected = "disconnected",
+    /// It has no number, for the reason in `metadata`.
+    Error = "error",
+    /// It is given up: retired for another session of the same number, or stuck.
+    Failed = "failed",
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The text names no [`Status`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not a status; there are qr_scanning, authenticated, connected, disconnected, error and failed"
+)]
+pub struct UnknownStatus;
+
+/// A session as it stands in a store. `Debug` masks number and LID.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionRow {
+    /// Which session.
+    pub session: SessionKey,
+    /// Where it stands. Never [`Connected`](Status::Connected) without a number: a row that another
+    /// program wrote so is shown as [`Authenticated`](Status::Authenticated).
+    pub status: Status,
+    /// The number that it is bound to, also while it is not linked.
+    pub phone: Option<PhoneNumber>,
+    /// The account's LID, where it is known.
+    pub lid: Option<Jid>,
+    /// How sure the number is, where the sender said so.
+    pub assurance: Option<Assurance>,
+    /// The greatest `seq` that was applied. A new producer of events goes on from it.
+    pub last_seq: Option<u64>,
+    /// Counts the changes that were made through this crate, from 0.
+    pub version: u64,
+}
+
+impl SessionRow {
+    /// A row as [`SessionStore::register`](super::SessionStore::register) makes it: waiting for a
+    /// scan, with no number.
+    #[must_use]
+    pub fn new(session: SessionKey) -> Self {
+        Self {
+            session,
+            status: Status::QrScanning,
+            phone: None,
+            lid: None,
+            assurance: None,
+            last_seq: None,
+            version: 0,
+        }
+    }
+
+    /// What is told of it to watchers.
+    #[must_use]
+    pub fn to_change(&self) -> StatusChange {
+        let is_shown = self.status != Status::Error;
+        StatusChange {
+            session: self.session.clone(),
+            status: self.status,
+            phone: self.phone.clone().filter(|_| is_shown),
+            version: self.version,
+        }
+    }
+
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    /// Corrects what another program may have written: `connected` without a number.
+    pub(super) fn corrected(mut self) -> Self {
+        if self.status == Status::Connected && self.phone.is_none() {
+            self.status = Status::Authenticated;
+        }
+        self
+    }
+}
+
+/// A session's status, as it is told to watchers. `Debug` masks the number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StatusChange {
+    /// Which session.
+    pub session: SessionKey,
+    /// Where it stands now.
+    pub status: Status,
+    /// Its number. Always there when `status` is [`Connected`](Status::Connected), never when it is
+    /// [`Error`](Status::Error).
+    pub phone: Option<PhoneNumber>,
+    /// Greater than that of every earlier change of this session, unless another program wrote the
+    /// row: that is seen, but not counted.
+    pub version: u64,
+}

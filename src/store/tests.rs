@@ -1,0 +1,69 @@
+//! The memory driver, and what the drivers have in common.
+
+use std::time::Duration;
+
+use super::memory::MemoryStore;
+use super::*;
+use crate::phone::PhoneNumber;
+
+fn key(session: &str) -> SessionKey {
+    SessionKey::new(7, session).unwrap()
+}
+
+fn ready(session: &str, phone: &str) -> SessionEvent {
+    let phone: PhoneNumber = phone.parse().unwrap();
+    SessionEvent::session_ready(key(session), phone)
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_has_not_changed_for_long_is_swept() {
+    let store = MemoryStore::default();
+    let hour = Duration::from_secs(3600);
+    for session in ["old", "linked", "fresh"] {
+        if session == "fresh" {
+            tokio::time::advance(hour).await;
+        }
+        store.register(&key(session)).await.unwrap();
+    }
+    store.apply(&ready("linked", "628110000041")).await.unwrap();
+    let swept = store.sweep_stuck(hour).await.unwrap();
+    assert_eq!(swept.len(), 1);
+    assert_eq!(swept[0].session, key("old"));
+    assert_eq!(swept[0].status, Status::Failed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_event_with_a_seq_is_old_for_ever() {
+    let store = MemoryStore::default();
+    store.register(&key("s")).await.unwrap();
+    let event = ready("s", "628110000041").with_seq(4);
+    store.apply(&event).await.unwrap();
+    tokio::time::advance(2 * APPLIED_IDS_KEPT).await;
+    store.sweep_stuck(Duration::from_secs(3600)).await.unwrap();
+    let again = store.apply(&event).await.unwrap();
+    assert_eq!(again, Outcome::Ignored(Ignored::OutOfOrder));
+}
+
+#[tokio::test]
+async fn a_watch_ends_with_its_store() {
+    let store = MemoryStore::default();
+    store.register(&key("s")).await.unwrap();
+    let mut watcher = store.watch(&key("s").session_id).await.unwrap();
+    drop(store);
+    assert_eq!(watcher.changed().await, None);
+}
+
+#[test]
+fn errors_and_rows_print_masked() {
+    let session = SessionKey::new(7, "628110000041").unwrap();
+    let mut row = SessionRow::new(session.clone());
+    row.phone = Some("628110000041".parse().unwrap());
+    let errors = [
+        StoreError::held(&session),
+        StoreError::rebind(&session),
+        StoreError::unknown(&session),
+        StoreError::taken(&session),
+    ];
+    let said = format!("{row:?} {:?} {errors:?}", row.to_change());
+    assert!(!said.contains("628110000041"), "{said}");
+}

@@ -1,0 +1,96 @@
+//! Who watches which session: [`StatusWatcher`].
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::StatusChange;
+use crate::event::SessionId;
+
+/// Sees where one session stands, from [`SessionStore::watch`](super::SessionStore::watch).
+///
+/// It holds the latest state alone: a slow watcher misses what came between, delays nobody, and sees
+/// the last one. Watching ends by dropping it.
+///
+/// ```
+/// use whatsapp_phone::event::{SessionEvent, SessionKey};
+/// use whatsapp_phone::store::{SessionStore, Status, memory::MemoryStore};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MemoryStore::default();
+/// let session = SessionKey::new(7, "session-1")?;
+/// store.register(&session).await?;
+/// let mut watcher = store.watch(&session.session_id).await?;
+/// assert_eq!(watcher.current().status, Status::QrScanning);
+///
+/// store.apply(&SessionEvent::session_authenticated(session)).await?;
+/// assert_eq!(watcher.changed().await.unwrap().status, Status::Authenticated);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct StatusWatcher(watch::Receiver<StatusChange>);
+
+impl StatusWatcher {
+    /// Where the session stands, as far as this process knows.
+    #[must_use]
+    pub fn current(&self) -> StatusChange {
+        self.0.borrow().clone()
+    }
+
+    /// Waits until the session stands elsewhere than was last returned, and returns that; at once,
+    /// where it already does. `None`: the store is gone. Cancel-safe.
+    pub async fn changed(&mut self) -> Option<StatusChange> {
+        self.0.changed().await.ok()?;
+        Some(self.0.borrow_and_update().clone())
+    }
+}
+
+/// The watched sessions of one store.
+#[derive(Debug, Default)]
+pub(super) struct Hub(Mutex<HashMap<SessionId, watch::Sender<StatusChange>>>);
+
+impl Hub {
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, watch::Sender<StatusChange>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to watch. `now` was read at some time before; what was published since then counts
+    /// more. The caller reads once more afterwards, lest a change between is missed.
+    pub(super) fn watch(&self, now: StatusChange) -> StatusWatcher {
+        let mut watched = self.lock();
+        watched.retain(|_, sender| sender.receiver_count() > 0);
+        let sender = watched
+            .entry(now.session.session_id.clone())
+            .or_insert_with(|| watch::Sender::new(now));
+        StatusWatcher(sender.subscribe())
+    }
+
+    /// Tells whoever watches. Changes may come in any order, and more than once.
+    pub(super) fn publish(&self, change: &StatusChange) {
+        let mut watched = self.lock();
+        if let Some(sender) = watched.get(&change.session.session_id) {
+            if sender.receiver_count() == 0 {
+                watched.remove(&change.session.session_id);
+                return;
+            }
+            sender.send_if_modified(|known| {
+                let is_news = change.version >= known.version && change != known;
+                if is_news {
+                    *known = change.clone();
+                }
+                is_news
+            });
+        }
+    }
+
+    /// Who is watched now.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    pub(super) fn watched(&self) -> Vec<SessionId> {
+        let mut watched = self.lock();
+        watched.retain(|_, sender| sender.receiver_count() > 0);
+        watched.keys().cloned().collect()
+    }
+}

@@ -1,0 +1,112 @@
+//! The contract of [`SessionStore`], as tests that run on any store.
+//!
+//! Every rule gets two stores over one fresh storage, as two processes have them, and uses both.
+//! Nothing is asserted about how fast a store is, only that every call ends.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use whatsapp_phone::store::{SessionStore, StoreOptions, memory::MemoryStore};
+//! use whatsapp_phone::testkit::contract::store::{self, StoreFixture};
+//!
+//! struct Memory;
+//!
+//! #[async_trait::async_trait]
+//! impl StoreFixture for Memory {
+//!     async fn stores(&self, options: StoreOptions) -> [Arc<dyn SessionStore>; 2] {
+//!         let store = MemoryStore::new(options);
+//!         [Arc::new(store.clone()), Arc::new(store)]
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! store::all(&Memory).await;
+//! # }
+//! ```
+
+mod duplicates;
+mod rules;
+mod stage;
+#[cfg(test)]
+mod tests;
+mod watching;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub use self::duplicates::{
+    allows_companions, connects_one_of_many, refuses_duplicates, retires_stale_duplicates,
+    settles_swaps,
+};
+pub use self::rules::{
+    applies_once, binds_to_one_number, follows_a_session, ignores_what_comes_late,
+    refuses_strangers, registers, survives_drops, sweeps_stuck,
+};
+pub use self::watching::{tells_other_stores, tells_watchers};
+use crate::store::{DuplicatePolicy, SessionStore, StoreOptions};
+
+/// Makes stores.
+#[async_trait]
+pub trait StoreFixture: Send + Sync {
+    /// Two stores over one fresh, empty storage, with these options: with pools of their own, where
+    /// they have any.
+    async fn stores(&self, options: StoreOptions) -> [Arc<dyn SessionStore>; 2];
+
+    /// How many sessions connect at once, over both stores. Default: 50.
+    fn crowd(&self) -> usize {
+        50
+    }
+
+    /// Longer than any one call takes; a store that says nothing for so long is taken for hung.
+    /// Default: 30 s.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(30)
+    }
+}
+
+/// Runs every rule on the stores of this fixture, and the first ones also on boxed stores and
+/// references.
+///
+/// # Panics
+///
+/// When a rule is broken; the message names it.
+pub async fn all(fixture: &dyn StoreFixture) {
+    registers(fixture).await;
+    follows_a_session(fixture).await;
+    refuses_strangers(fixture).await;
+    applies_once(fixture).await;
+    ignores_what_comes_late(fixture).await;
+    binds_to_one_number(fixture).await;
+    retires_stale_duplicates(fixture).await;
+    refuses_duplicates(fixture).await;
+    allows_companions(fixture).await;
+    sweeps_stuck(fixture).await;
+    survives_drops(fixture).await;
+    tells_watchers(fixture).await;
+    tells_other_stores(fixture).await;
+    for policy in [DuplicatePolicy::RetireStale, DuplicatePolicy::Refuse] {
+        connects_one_of_many(fixture, policy).await;
+    }
+    settles_swaps(fixture).await;
+    follows_a_session(&Wrapped(fixture, |store| Arc::new(Box::new(store)))).await;
+    tells_watchers(&Wrapped(fixture, |store| Arc::new(store))).await;
+}
+
+/// The same stores in another shape, which must pass everything through.
+struct Wrapped<'a>(
+    &'a dyn StoreFixture,
+    fn(Arc<dyn SessionStore>) -> Arc<dyn SessionStore>,
+);
+
+#[async_trait]
+impl StoreFixture for Wrapped<'_> {
+    async fn stores(&self, options: StoreOptions) -> [Arc<dyn SessionStore>; 2] {
+        self.0.stores(options).await.map(self.1)
+    }
+
+    fn patience(&self) -> Duration {
+        self.0.patience()
+    }
+}
