@@ -47,10 +47,13 @@
 //! | [`failure`] | [`ProtocolFailure`]: what a driver reports, its foreign text cleaned and cut |
 //! | [`retry`] | [`RetryPolicy`]: when to look, how often, when to give up |
 //! | [`classify`] | [`ProtocolErrorClassifier`]: what a failure means and what to do about it |
+//! | [`link`] | [`LinkSource`](link::LinkSource): whether a session is linked at all |
 //! | [`source`] | [`InfoSource`] and its drivers |
 //! | [`extract`] | [`Extractor`], [`extract_phone_safely`], [`ExtractError`] |
 //! | `event` | `SessionEvent`: what is told of a session; `EventSink` and its drivers (feature `events`) |
 //! | `store` | `SessionStore` and its drivers, `StoreSink`: from an event to the row and its watchers (feature `events`) |
+//! | `onboard` | `Onboarding`: runs an extractor for a session and tells a sink the outcome (feature `events`) |
+//! | `watch` | `Watch`: the same for hosts that have only the page, until it unlinks (feature `events`) |
 //! | `testkit` | a stand-in WhatsApp Web and the contract suites of sources, sinks and stores, for tests of this crate and of yours (feature `testkit`) |
 //!
 //! What most programs name stands at the root too; everything else is in its module.
@@ -73,7 +76,7 @@
 //! | `webdriver` | yes | pages in a real browser, through ChromeDriver over plain HTTP |
 //! | `webdriver-rustls` | | the same for WebDriver servers at https URLs |
 //! | `backoff` | | schedules of `backoff` 0.4, in both directions |
-//! | `events` | | the modules `event` and `store`, with the store in memory |
+//! | `events` | | the modules `event`, `store`, `onboard` and `watch`, with the store in memory |
 //! | `sqlite` | | `events`, and sessions in SQLite |
 //! | `postgres` | | `events`, and sessions in PostgreSQL |
 //! | `mysql` | | `events`, and sessions in MySQL or MariaDB |
@@ -89,6 +92,10 @@ pub mod event;
 pub mod extract;
 pub mod failure;
 pub mod jid;
+pub mod link;
+#[cfg(feature = "events")]
+#[cfg_attr(docsrs, doc(cfg(feature = "events")))]
+pub mod onboard;
 pub mod phone;
 pub mod retry;
 pub mod source;
@@ -98,6 +105,9 @@ pub mod store;
 #[cfg(feature = "testkit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
 pub mod testkit;
+#[cfg(feature = "events")]
+#[cfg_attr(docsrs, doc(cfg(feature = "events")))]
+pub mod watch;
 
 pub use classify::ProtocolErrorClassifier;
 pub use extract::{

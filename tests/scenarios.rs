@@ -407,7 +407,7 @@ async fn wrong_tabs_are_never_read_and_two_right_ones_are_refused() {
 
 #[tokio::test]
 async fn how_far_a_session_is_linked_is_told_on_every_page() {
-    use whatsapp_phone::source::{LinkSource, LinkState};
+    use whatsapp_phone::link::{Bar, LinkSource, LinkState};
 
     let stage = Stage::open(Scenario::never()).await;
     let source = WebDriverSource::all(&stage.page);
@@ -431,5 +431,5 @@ async fn how_far_a_session_is_linked_is_told_on_every_page() {
         .await;
     until(LinkState::Linking).await;
     until(LinkState::Linked).await;
-    until(LinkState::Barred(whatsapp_phone::source::Bar::Conflict)).await;
+    until(LinkState::Barred(Bar::Conflict)).await;
 }

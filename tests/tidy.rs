@@ -18,10 +18,13 @@ const ROWS: &[&[&str]] = &[
     &["phone", "jid", "failure"],
     &["retry"],
     &["classify"],
+    &["link"],
     &["source"],
     &["extract"],
     &["event"],
     &["store"],
+    &["onboard"],
+    &["watch"],
     &["testkit"],
 ];
 

@@ -208,7 +208,7 @@ fn read_data(name: String, data: Option<Value>) -> Result<Read, EventError> {
     let session = SessionKey::read(&mut data)?;
     let kind = match &*name {
         "qr_code_generated" => EventKind::QrCodeGenerated(match data.remove("qr") {
-            None | Some(Value::Null) => QrCode::forgotten(),
+            None | Some(Value::Null) => QrCode::unknown(),
             Some(Value::String(qr)) => QrCode::new(qr)?,
             Some(_) => QrCode::new("")?,
         }),

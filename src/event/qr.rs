@@ -67,8 +67,10 @@ impl QrCode {
         Ok(Self(held))
     }
 
-    /// One whose payload is gone, as an event says that was passed on too late.
-    pub(super) fn forgotten() -> Self {
+    /// A code whose payload is not there: it was passed on too late, or whoever tells of it has only
+    /// seen that the page shows one.
+    #[must_use]
+    pub fn unknown() -> Self {
         Self(Arc::new(Held {
             payload: Mutex::new(Payload(Vec::new())),
             until: Instant::now(),

@@ -6,7 +6,6 @@
 //! | [`mock::MockSource`] | a script, for tests | |
 //! | `webdriver::WebDriverSource` | a WhatsApp Web page, through ChromeDriver | `webdriver` |
 
-mod link;
 pub mod mock;
 #[cfg(feature = "webdriver")]
 #[cfg_attr(docsrs, doc(cfg(feature = "webdriver")))]
@@ -20,7 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-pub use link::{Bar, LinkSource, LinkState};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::failure::{ProtocolFailure, read_text};

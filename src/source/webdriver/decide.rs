@@ -4,7 +4,8 @@ use super::envelope::{Envelope, RowAnswer, Socket, Storage, Text, Wid};
 use super::readers::{READERS, Reader, ReaderId};
 use crate::failure::clean;
 use crate::jid::{Jid, Server};
-use crate::source::{Assurance, Bar, Identity, LinkState, Look};
+use crate::link::{Bar, LinkState};
+use crate::source::{Assurance, Identity, Look};
 
 /// Longest push name or platform kept, in bytes.
 const MAX_NAME: usize = 256;

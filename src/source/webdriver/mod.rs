@@ -36,8 +36,9 @@ pub use self::open::OpenOptions;
 pub use self::page::Page;
 pub use self::readers::ReaderId;
 pub use self::target::Target;
-use super::{Assurance, InfoSource, LinkSource, LinkState, Look};
+use super::{Assurance, InfoSource, Look};
 use crate::failure::ProtocolFailure;
+use crate::link::{LinkSource, LinkState};
 
 /// Longer waits are cut to this: no clock overflows, and the caller asks again.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);

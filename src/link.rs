@@ -65,7 +65,7 @@ impl fmt::Display for LinkState {
 ///
 /// # Contract
 ///
-/// One look, as [`InfoSource::probe`](super::InfoSource::probe): cancel-safe, never blocking, never
+/// One look, as [`InfoSource::probe`](crate::source::InfoSource::probe): cancel-safe, never blocking, never
 /// retrying. What cannot be told is [`LinkState::Unknown`], never an error; an error means that the
 /// look itself did not work.
 #[async_trait]

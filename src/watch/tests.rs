@@ -1,0 +1,204 @@
+//! Under paused time, over a scripted page.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::time::Instant;
+
+use super::*;
+use crate::event::{EventSink, SessionEvent, SessionKey, SinkError};
+use crate::extract::Extractor;
+use crate::failure::Site;
+use crate::link::Bar;
+use crate::source::mock::MockSource;
+
+const ME: &str = "628110000041@c.us";
+
+/// A page that is as its script says, from each second on.
+struct Page {
+    start: Instant,
+    script: Vec<(u64, Result<LinkState, ProtocolFailure>)>,
+}
+
+fn page<const N: usize>(script: [(u64, LinkState); N]) -> Page {
+    Page {
+        start: Instant::now(),
+        script: script
+            .into_iter()
+            .map(|(at, state)| (at, Ok(state)))
+            .collect(),
+    }
+}
+
+impl Page {
+    fn then(mut self, at: u64, code: &'static str) -> Self {
+        let failure = ProtocolFailure::new(Site::WebDriverCommand, code).with_code(code);
+        self.script.push((at, Err(failure)));
+        self
+    }
+}
+
+#[async_trait::async_trait]
+impl LinkSource for Page {
+    async fn link(&self) -> Result<LinkState, ProtocolFailure> {
+        let now = self.start.elapsed().as_secs();
+        let past = self.script.iter().take_while(|(at, _)| *at <= now);
+        past.last()
+            .map_or(Ok(LinkState::Unknown), |(_, state)| state.clone())
+    }
+}
+
+/// Remembers what it was sent: name, and reason or code.
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<String>>>);
+
+#[async_trait::async_trait]
+impl EventSink for Sink {
+    fn name(&self) -> &str {
+        "test"
+    }
+
+    async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
+        use crate::event::EventKind::*;
+        let more = match event.kind() {
+            SessionDisconnected { reason } => format!(" {reason}"),
+            SessionError(failed) => format!(" {}", failed.code().unwrap_or_default()),
+            _ => String::new(),
+        };
+        self.0
+            .lock()
+            .unwrap()
+            .push(format!("{}{more}", event.name()));
+        Ok(())
+    }
+}
+
+/// What a watch over this page tells, of a number that is readable from `number_at` on.
+async fn told(page: Page, number_at: u64) -> (Option<Ended>, Vec<String>) {
+    let sink = Sink::default();
+    let source = MockSource::new("page").number_at(Duration::from_secs(number_at), ME);
+    let extractor = Extractor::builder().source(source).build().unwrap();
+    let key = SessionKey::new(7, "session-1").unwrap();
+    let watch = Watch::new(Onboarding::new(key, extractor, sink.clone()), page);
+    let ended = timeout(Duration::from_secs(300), watch.run()).await;
+    let told = sink.0.lock().unwrap().clone();
+    (ended.ok().map(Result::unwrap), told)
+}
+
+use LinkState::{Barred, Linked, Linking, Unknown, Unlinked};
+
+#[tokio::test(start_paused = true)]
+async fn from_the_code_to_the_number_and_back() {
+    let page = page([
+        (0, Unknown),
+        (2, Unlinked),
+        (10, Linking),
+        (14, Linked),
+        (60, Unlinked),
+    ]);
+    let expected = [
+        "qr_code_generated",
+        "session_authenticated",
+        "session_ready",
+        "session_disconnected unlinked",
+        "qr_code_generated",
+    ];
+    assert_eq!(
+        told(page, 10).await,
+        (None, expected.map(str::to_owned).to_vec())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_linked_from_the_start() {
+    let (_, told) = told(page([(0, Linked)]), 0).await;
+    assert_eq!(told, ["session_authenticated", "session_ready"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reconnecting_and_reloading_tell_nothing() {
+    let page = page([
+        (0, Linked),
+        (10, Unknown),
+        (15, Linking),
+        (20, Unknown),
+        (25, Linked),
+    ]);
+    assert_eq!(
+        told(page, 0).await.1,
+        ["session_authenticated", "session_ready"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_moment_of_connection_on_logout_is_no_ready() {
+    let page = page([(0, Linked), (10, Unlinked), (13, Linked), (14, Unlinked)]);
+    let (_, told) = told(page, 0).await;
+    let after = told
+        .iter()
+        .skip_while(|it| !it.starts_with("session_disconnected"));
+    assert_eq!(
+        after.collect::<Vec<_>>(),
+        ["session_disconnected unlinked", "qr_code_generated"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn taken_off_by_whatsapp_is_not_connected_and_comes_back() {
+    let page = page([(0, Linked), (10, Barred(Bar::Conflict)), (20, Linked)]);
+    let ready = ["session_authenticated", "session_ready"];
+    let expected = [&ready[..], &["session_disconnected conflict"], &ready[..]].concat();
+    assert_eq!(told(page, 0).await.1, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_page_and_a_dead_browser_end_it() {
+    for (code, end, reason) in [
+        (
+            "no such window",
+            Ended::PageClosed,
+            "session_disconnected page_closed",
+        ),
+        (
+            "connection lost",
+            Ended::BrowserGone,
+            "session_disconnected browser_gone",
+        ),
+    ] {
+        let (ended, told) = told(page([(0, Linked)]).then(30, code), 0).await;
+        assert_eq!(ended, Some(end));
+        assert_eq!(told, ["session_authenticated", "session_ready", reason]);
+    }
+    // Nobody was told anything, so there is nothing to take back.
+    let early = Page {
+        start: Instant::now(),
+        script: Vec::new(),
+    }
+    .then(0, "no such window");
+    assert_eq!(told(early, 0).await, (Some(Ended::PageClosed), Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_is_told_once_and_a_late_number_too() {
+    let expected = [
+        "session_authenticated",
+        "session_error not_ready",
+        "session_ready",
+    ];
+    assert_eq!(told(page([(0, Linked)]), 50).await.1, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_fails_or_hangs_is_followed_by_the_next() {
+    let mut page = page([(0, Linked)]).then(10, "unexpected alert open");
+    page.script.push((20, Ok(Linked)));
+    page.script.push((30, Ok(Unlinked)));
+    let (_, told) = told(page, 0).await;
+    assert_eq!(
+        told[..3],
+        [
+            "session_authenticated",
+            "session_ready",
+            "session_disconnected unlinked"
+        ]
+    );
+}
