@@ -11,8 +11,8 @@ use crate::failure::ProtocolFailure;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LinkState {
-    /// The page does not tell: it is loading, reconnecting without an account, or has no model of its
-    /// connection.
+    /// The page does not tell: it is loading, or too old to have a model of its connection and to
+    /// mark a logout in its storage.
     Unknown,
     /// Nobody is linked; the page shows a QR code, or is about to.
     Unlinked,
@@ -20,11 +20,11 @@ pub enum LinkState {
     Linking,
     /// The page is connected with its account.
     Linked,
-    /// There is an account, but WhatsApp has taken this page off: open elsewhere, barred, outdated.
+    /// WhatsApp has taken this page off: the account is open elsewhere, or barred.
     Barred(Bar),
 }
 
-/// Why a page with an account does not work, by the state of its `Socket`.
+/// Why a page does not work, by the state of its `Socket`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Bar {
@@ -78,9 +78,15 @@ pub trait LinkSource: Send + Sync {
     async fn link(&self) -> Result<LinkState, ProtocolFailure>;
 }
 
-#[async_trait]
-impl<S: LinkSource + ?Sized> LinkSource for Arc<S> {
-    async fn link(&self) -> Result<LinkState, ProtocolFailure> {
-        (**self).link().await
-    }
+macro_rules! forward {
+    ($($owner:ty),*) => {$(
+        #[async_trait]
+        impl<S: LinkSource + ?Sized> LinkSource for $owner {
+            async fn link(&self) -> Result<LinkState, ProtocolFailure> {
+                (**self).link().await
+            }
+        }
+    )*};
 }
+
+forward!(Arc<S>, Box<S>, &S);

@@ -6,23 +6,26 @@ mod support;
 
 use std::sync::Arc;
 
+use support::chrome::Chrome;
 use support::{Stage, callers_client, ms};
-use whatsapp_phone::source::webdriver::{Page, ReaderId, Target, WebDriverSource};
+use whatsapp_phone::source::webdriver::{
+    AttachOptions, DriverProcess, Page, ReaderId, Target, WebDriverSource,
+};
 use whatsapp_phone::source::{Assurance, InfoSource};
 use whatsapp_phone::testkit::contract::{self, Fixture, World};
-use whatsapp_phone::testkit::standin::{FORMER_PHONE, Generation, PHONE, Scenario, Step};
+use whatsapp_phone::testkit::standin::{FORMER_PHONE, Generation, PHONE, Scenario, StandIn, Step};
 
 /// A page, and how it is asked.
-struct Browser {
-    stage: Stage,
+struct Browser<'a> {
+    stand_in: &'a StandIn,
     page: Page,
     only: Option<ReaderId>,
 }
 
 #[async_trait::async_trait]
-impl Fixture for Browser {
+impl Fixture for Browser<'_> {
     async fn source(&self, world: World) -> Option<Arc<dyn InfoSource>> {
-        let mut url = self.stage.stand_in.url();
+        let mut url = self.stand_in.url();
         let scenario = match world {
             World::Nobody => Scenario::never(),
             World::Number {
@@ -44,12 +47,12 @@ impl Fixture for Browser {
             World::Conflict if self.only.is_some() => return None,
             World::Conflict => Scenario::disagree(FORMER_PHONE),
             World::Broken => {
-                url = self.stage.stand_in.decoy_url();
+                url = self.stand_in.decoy_url();
                 Scenario::never()
             }
             _ => return None,
         };
-        self.stage.stand_in.set_scenario(scenario);
+        self.stand_in.set_scenario(scenario);
         self.page.client().goto(&url).await.unwrap();
         Some(Arc::new(match self.only {
             Some(reader) => WebDriverSource::only(&self.page, reader),
@@ -58,28 +61,26 @@ impl Fixture for Browser {
     }
 }
 
-#[tokio::test]
-async fn all_readers_of_a_page_of_ours() {
-    let stage = Stage::open(Scenario::never()).await;
-    let page = stage.page.clone();
+async fn hold(stand_in: &StandIn, page: Page, only: Option<ReaderId>) {
     contract::all(&Browser {
-        stage,
+        stand_in,
         page,
-        only: None,
+        only,
     })
     .await;
 }
 
 #[tokio::test]
+async fn all_readers_of_a_page_of_ours() {
+    let stage = Stage::open(Scenario::never()).await;
+    hold(&stage.stand_in, stage.page.clone(), None).await;
+}
+
+#[tokio::test]
 async fn one_reader_of_a_page_of_ours() {
     let stage = Stage::open(Scenario::never()).await;
-    let page = stage.page.clone();
-    contract::all(&Browser {
-        stage,
-        page,
-        only: Some(ReaderId::ClientInfoWid),
-    })
-    .await;
+    let one = Some(ReaderId::ClientInfoWid);
+    hold(&stage.stand_in, stage.page.clone(), one).await;
 }
 
 #[tokio::test]
@@ -88,11 +89,20 @@ async fn a_page_of_a_callers_client() {
     let client = callers_client(stage.driver.url()).await;
     let target = Target::at(stage.stand_in.origin()).unwrap();
     let page = Page::from_client(client.clone(), target);
-    contract::all(&Browser {
-        stage,
-        page,
-        only: None,
-    })
-    .await;
+    hold(&stage.stand_in, page, None).await;
     client.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_where_we_are_guests() {
+    let chrome = Chrome::start().await;
+    let stand_in = StandIn::start(Scenario::never()).await.unwrap();
+    let tab = chrome.open(&stand_in.url());
+    let driver = DriverProcess::start().await.unwrap();
+    let target = Target::at(stand_in.origin()).unwrap();
+    let options = AttachOptions::default().target(target).tab(tab);
+    let page = Page::attach(&driver, chrome.address.clone(), options)
+        .await
+        .unwrap();
+    hold(&stand_in, page, None).await;
 }

@@ -12,6 +12,7 @@ use serde_json::json;
 use support::babble::{Babble, babbler};
 use support::chrome::Chrome;
 use support::{Counted, Overrun, Stage, alive, ms, options, pid, signal, until};
+use tokio::time::Instant;
 use whatsapp_phone::fantoccini;
 use whatsapp_phone::source::Assurance::Unverified;
 use whatsapp_phone::source::webdriver::{
@@ -55,10 +56,13 @@ impl Scene {
             act(self).await;
         };
         let overrun = Overrun::watch(DEADLINE);
-        let (outcome, ()) = tokio::join!(extractor.extract(), act);
-        let error = outcome.unwrap_err();
-        overrun.check(error.elapsed()).await;
-        error
+        let extract = async {
+            let start = Instant::now();
+            (extractor.extract().await, start.elapsed())
+        };
+        let ((outcome, elapsed), ()) = tokio::join!(extract, act);
+        overrun.check(elapsed).await;
+        outcome.unwrap_err()
     }
 
     /// Nothing that was started is left.
@@ -105,7 +109,7 @@ async fn a_tab_closed_by_its_owner() {
 async fn a_killed_browser() {
     let scene = Scene::open(Scenario::never()).await;
     let error = scene.fault(async |it| signal("-KILL", it.browser)).await;
-    assert_early(&error, &[ErrorKind::PageClosed, ErrorKind::BrowserGone]);
+    assert_early(&error, &[ErrorKind::BrowserGone]);
     scene.assert_ends().await;
 }
 
@@ -288,8 +292,9 @@ async fn a_driver_that_babbles() {
             .source(WebDriverSource::all(&page))
             .policy(policy);
         let overrun = Overrun::watch(ms(2500));
+        let start = Instant::now();
         let error = extractor.build().unwrap().extract().await.unwrap_err();
-        overrun.check(error.elapsed()).await;
+        overrun.check(start.elapsed()).await;
         let kinds: &[_] = match babble {
             // The client's own task ends over it: this session is lost, the driver may live.
             Babble::NotUtf8 => &[ErrorKind::PageClosed],
@@ -346,18 +351,22 @@ async fn twenty_tabs_on_one_driver() {
 async fn dropped_at_two_hundred_moments() {
     let stage = Stage::open(Scenario::never()).await;
     let mut random = 0x9e37_79b9_u64;
-    for _ in 0..200 {
+    for round in 0..200 {
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);
-        let moment = ms((random >> 33) % 60);
+        // Now and then deep in a slice.
+        let most = if round % 10 == 0 { 900 } else { 60 };
+        let moment = ms((random >> 33) % most);
         let cut = tokio::time::timeout(moment, stage.extract(Unverified, DEADLINE)).await;
         assert!(cut.is_err());
     }
     // Good at once: a look waits for one slice at most, and for nothing that was given up.
-    let start = tokio::time::Instant::now();
+    let overrun = Overrun::watch(ms(500));
+    let start = Instant::now();
     stage.page.client().title().await.unwrap();
     let free_after = start.elapsed();
+    overrun.check(free_after).await;
     stage.reload(Scenario::ready(Generation::Current)).await;
     let found = stage.extract(Unverified, DEADLINE).await.unwrap();
     assert_eq!(found.phone.reveal(), NUMBER);

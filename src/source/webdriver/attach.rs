@@ -31,6 +31,7 @@ const PACE: Duration = Duration::from_millis(100);
 pub struct AttachOptions {
     target: Target,
     tab: Option<String>,
+    is_elsewhere: bool,
     deadline: Duration,
 }
 
@@ -39,6 +40,7 @@ impl Default for AttachOptions {
         Self {
             target: Target::default(),
             tab: None,
+            is_elsewhere: false,
             deadline: Duration::from_secs(10),
         }
     }
@@ -56,6 +58,14 @@ impl AttachOptions {
     /// Default: the one tab that is.
     pub fn tab(mut self, id: impl Into<String>) -> Self {
         self.tab = Some(id.into());
+        self
+    }
+
+    /// The WebDriver server is on another machine, though its URL says this one: it is in a container,
+    /// or at the end of a tunnel. Then the address is not looked at from here. Default: what the URL
+    /// says.
+    pub fn elsewhere(mut self, yes: bool) -> Self {
+        self.is_elsewhere = yes;
         self
     }
 
@@ -80,7 +90,7 @@ impl AttachOptions {
         address: DebuggerAddress,
     ) -> Result<Page, ProtocolFailure> {
         // A driver elsewhere may see a Chrome that this machine does not.
-        let is_near = Target::is_on_this_machine(&webdriver);
+        let is_near = !self.is_elsewhere && Target::is_on_this_machine(&webdriver);
         if is_near {
             address.check().await?;
         }

@@ -16,7 +16,8 @@ const MAX_NAME: usize = 256;
 /// - Live readers go before storage, newer ones before older ones. What a reader says, that there is
 ///   nobody included, stands above all older ones. Two live readers with different accounts are a
 ///   conflict.
-/// - Storage counts only where no live reader has given a number or said nobody, by its own rule.
+/// - Storage counts only where no live reader has given a number or said nobody, by its own rule, and
+///   is provisional as long as the page has no model of its connection.
 /// - A LID is never a number: alone it is an outcome of its own.
 pub(super) fn decide(envelope: &Envelope, only: Option<ReaderId>) -> Look {
     let assurance = assurance(envelope.socket.as_ref());
@@ -53,6 +54,13 @@ pub(super) fn decide(envelope: &Envelope, only: Option<ReaderId>) -> Look {
     let live_lid = live().find_map(|row| Some((row.reader, row.lid.as_ref()?)));
     let mut identity = match (chosen, live_lid) {
         (Some((reader, number)), live_lid) => {
+            // Before its modules are there a page cannot know yet that its phone has unlinked it.
+            let is_early = !reader.is_live && envelope.socket.is_none();
+            let assurance = if is_early {
+                Assurance::Provisional
+            } else {
+                assurance
+            };
             let identity = Identity::new(number.clone(), assurance, reader.name);
             match live_lid.map(|(_, lid)| lid).or(stored_lid) {
                 Some(lid) => identity.with_lid(lid.clone()),
@@ -72,35 +80,34 @@ pub(super) fn decide(envelope: &Envelope, only: Option<ReaderId>) -> Look {
 /// The account's own evidence goes before the socket's, which is the last to hear of a logout. A
 /// socket that opens says nothing by itself: it does so without an account as well as with one.
 pub(super) fn link(envelope: &Envelope) -> LinkState {
-    let assurance = assurance(envelope.socket.as_ref());
-    if has_logged_out(&envelope.storage, assurance) {
+    let storage = &envelope.storage;
+    // The mark of a logout alone may be a former one's: it must not unlink who is linked again.
+    if !storage.noise && (storage.me || is_post_logout(storage)) {
         return LinkState::Unlinked;
     }
-    let has_account = !matches!(decide(envelope, None), Look::NotYet);
+    let assurance = match decide(envelope, None) {
+        Look::Found(me) | Look::LidOnly(me) => Some(me.assurance),
+        Look::Conflict => Some(assurance(envelope.socket.as_ref())),
+        Look::NotYet => None,
+    };
     let state = envelope.socket.as_ref().and_then(|socket| {
         let state = socket.state.as_ref()?;
         state.as_str()
     });
     match state {
         Some("UNPAIRED" | "UNPAIRED_IDLE") => LinkState::Unlinked,
-        Some("SCREEN_LOCKED") if has_account => LinkState::Linked,
+        Some("SCREEN_LOCKED") if assurance.is_some() => LinkState::Linked,
         Some("CONFLICT") => LinkState::Barred(Bar::Conflict),
         Some("UNLAUNCHED") => LinkState::Barred(Bar::Unlaunched),
         Some("PROXYBLOCK") => LinkState::Barred(Bar::ProxyBlock),
         Some("TOS_BLOCK" | "SMB_TOS_BLOCK") => LinkState::Barred(Bar::TosBlock),
-        // Pages of old have no model of their connection; there an account that is gone is the mark.
-        None if !has_account && envelope.is_loaded && says_nobody(envelope) => LinkState::Unlinked,
-        _ if !has_account => LinkState::Unknown,
-        _ if assurance == Assurance::Provisional => LinkState::Linking,
-        _ => LinkState::Linked,
+        _ => match assurance {
+            None => LinkState::Unknown,
+            Some(Assurance::Provisional) if state.is_none() => LinkState::Unknown,
+            Some(Assurance::Provisional) => LinkState::Linking,
+            Some(_) => LinkState::Linked,
+        },
     }
-}
-
-/// A live reader has answered that there is no account.
-fn says_nobody(envelope: &Envelope) -> bool {
-    let is_live = |i: &usize| READERS.get(*i).is_some_and(|reader| reader.is_live);
-    let mut live = envelope.rows.iter().filter(|(i, _)| is_live(i));
-    live.any(|(_, row)| row.first.as_ref().is_some_and(|wid| wid.nobody))
 }
 
 /// A row's answer, its texts read.

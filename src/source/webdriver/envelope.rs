@@ -28,6 +28,9 @@ pub(super) struct Envelope {
     /// The document has loaded.
     #[serde(default)]
     pub(super) is_loaded: bool,
+    /// The tab is in the background, where browsers let timers run seldom.
+    #[serde(default)]
+    pub(super) is_hidden: bool,
     #[serde(default)]
     pub(super) push_name: Option<Text>,
     #[serde(default)]

@@ -22,7 +22,7 @@ use super::target::Target;
 use crate::failure::{ProtocolFailure, Site};
 
 /// Longest time for tidying up a page that may be stuck.
-const TIDYING: Duration = Duration::from_millis(500);
+const TIDYING: Duration = Duration::from_secs(1);
 
 /// How long a browser of ours may take to close by itself.
 const POLITE: Duration = Duration::from_secs(2);
@@ -103,16 +103,24 @@ impl Link {
         *lock(&self.mistrusted_until) = Some(Instant::now() + MISTRUST);
     }
 
-    /// Runs a script of one turn. A page without the built-ins that ChromeDriver needs may be read
-    /// past it by a guest, who has swept the driver's own copies of them away.
+    /// Runs a script of one turn. A page that has replaced what ChromeDriver's wrapper needs is read
+    /// past it: by a guest, who has swept the driver's own copies away, and where a page's `toJSON`
+    /// spoils its answers.
     async fn run(&self, client: &Client, script: &str) -> Result<Value, CmdError> {
         if self.visit.is_some() && self.is_mistrusted() {
-            return evaluate(client, script).await;
+            return past_the_driver(client, script).await;
         }
+        let start = Instant::now();
         match client.execute(script, Vec::new()).await {
-            Err(error) if self.visit.is_some() && error.is_script_timeout() => {
-                self.mistrust();
-                evaluate(client, script).await
+            Err(error)
+                if self.is_ours() && (error.is_script_timeout() || error.is_unknown_error()) =>
+            {
+                // In less time the page was only left.
+                if error.is_script_timeout() && start.elapsed() >= SCRIPT_TIMEOUT {
+                    self.mistrust();
+                }
+                // The first error names the reason.
+                past_the_driver(client, script).await.map_err(|_| error)
             }
             answer => answer,
         }
@@ -126,7 +134,7 @@ impl Link {
 
     /// Takes out what the driver put into the page of our host.
     pub(super) async fn tidy(&self) -> Result<(), ProtocolFailure> {
-        let tidied = self.run(&self.client(), &self.scripts().tidy).await;
+        let tidied = past_the_driver(&self.client(), &self.scripts().tidy).await;
         tidied.map(drop).map_err(|error| command(&error))
     }
 
@@ -169,7 +177,17 @@ impl Link {
 
     fn note(&self, answer: Answer) -> Answer {
         *lock(&self.seen) = answer.as_ref().ok().cloned();
-        answer
+        // Of a browser of ours it is known why its page has gone, whatever the driver says.
+        let browser = lock(&self.browser);
+        let is_dead = browser.as_ref().is_some_and(|browser| !browser.is_alive());
+        answer.map_err(|failure| {
+            if !is_dead {
+                return failure;
+            }
+            let text = "the browser has ended";
+            let end = ProtocolFailure::new(Site::WebDriverCommand, text);
+            end.with_code("chrome not reachable").caused_by(failure)
+        })
     }
 
     /// One round trip.
@@ -200,9 +218,13 @@ impl Link {
             Ok(answer) if !answer.is_null() => self.note(self.read(answer)),
             Ok(_) => self.look().await,
             Err(error) => {
-                // Its timers do not run: the page is hidden, busy, or replaced them. In less time than
-                // the time-out it was only left.
-                if error.is_script_timeout() && start.elapsed() >= SCRIPT_TIMEOUT {
+                // Its timers do not run: the page is busy, or has replaced them. In the background
+                // they may not run either, but there its events are heard until then. In less time
+                // than the time-out it was only left.
+                if error.is_script_timeout()
+                    && start.elapsed() >= SCRIPT_TIMEOUT
+                    && !known.is_hidden
+                {
                     self.mistrust();
                 }
                 match self.look().await {
@@ -279,18 +301,9 @@ impl Link {
     ) -> Option<impl Future<Output = ()> + Send + use<>> {
         let (session, wire) = (self.session.clone()?, lock(&self.wire).clone());
         let tidy = self.visit.is_some().then_some(&self.scripts().tidy);
-        let is_mistrusted = self.is_mistrusted();
         Some(async move {
             if let Some(tidy) = tidy {
-                let client = wire.client();
-                let tidied = async {
-                    if is_mistrusted {
-                        evaluate(&client, tidy).await
-                    } else {
-                        client.execute(tidy, Vec::new()).await
-                    }
-                };
-                let _ = timeout(TIDYING, tidied).await;
+                let _ = timeout(TIDYING, past_the_driver(&wire.client(), tidy)).await;
             }
             // A command that is stuck would hold this one up on the wire it came by.
             if let Ok(last) = session.reconnect().await {
@@ -304,6 +317,16 @@ impl Link {
             }
             wire.cut();
         })
+    }
+}
+
+/// Runs a script past ChromeDriver's own wrapper, where the server lets us.
+async fn past_the_driver(client: &Client, script: &str) -> Result<Value, CmdError> {
+    match evaluate(client, script).await {
+        Err(error) if error.is_unknown_command() || error.is_unknown_method() => {
+            client.execute(script, Vec::new()).await
+        }
+        answer => answer,
     }
 }
 

@@ -23,6 +23,8 @@ mod probe;
 mod readers;
 mod session;
 mod target;
+#[cfg(feature = "webdriver-rustls")]
+mod tls;
 
 use std::time::Duration;
 

@@ -201,7 +201,7 @@ impl Page {
         &self.0.link
     }
 
-    /// Ends a session of ours, and the browser if it is ours too: lets it close, for two seconds at
+    /// Ends a session of ours, and the browser if it is ours too: lets it close, for three seconds at
     /// most; what takes longer is ended in the background. A caller's client is only let go. Other
     /// clones of this page, and their sources, can read nothing from then on.
     pub async fn close(self) {

@@ -101,6 +101,7 @@ return {
   socket: socket == null ? null : { __proto__: null, state, synced },
   storage,
   isLoaded,
+  isHidden: guarded(() => document.hidden).value === true,
   pushName: text(guarded(() => conn.pushname).value),
   platform: text(guarded(() => conn.platform).value),
 };

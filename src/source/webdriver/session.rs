@@ -134,7 +134,7 @@ pub(super) async fn apart<T: Send + 'static>(
 
 #[cfg(not(feature = "webdriver-rustls"))]
 fn connector(webdriver: &str) -> Result<(Connector, Lifeline), ProtocolFailure> {
-    if webdriver.starts_with("https:") {
+    if is_https(webdriver) {
         let text = "a WebDriver server at an https URL needs the feature `webdriver-rustls`";
         return Err(failure(text).with_code(super::error::MISCONFIGURED));
     }
@@ -143,21 +143,23 @@ fn connector(webdriver: &str) -> Result<(Connector, Lifeline), ProtocolFailure> 
 
 #[cfg(feature = "webdriver-rustls")]
 fn connector(
-    _webdriver: &str,
+    webdriver: &str,
 ) -> Result<(hyper_rustls::HttpsConnector<Connector>, Lifeline), ProtocolFailure> {
-    let roots = hyper_rustls::HttpsConnectorBuilder::new().with_native_roots();
-    let builder = roots.map_err(|error| {
-        failure(format!("the system's certificates cannot be read: {error}"))
+    let tls = super::tls::config(is_https(webdriver)).map_err(|error| {
+        failure(format!("the system's certificates cannot be used: {error}"))
             .with_code(super::error::MISCONFIGURED)
     })?;
+    let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
     let (connector, lifeline) = Connector::new();
-    Ok((
-        builder
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector),
-        lifeline,
-    ))
+    let connector = builder
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(connector);
+    Ok((connector, lifeline))
+}
+
+fn is_https(url: &str) -> bool {
+    url::Url::parse(url).is_ok_and(|url| url.scheme() == "https")
 }
 
 fn failure(text: impl AsRef<str>) -> ProtocolFailure {

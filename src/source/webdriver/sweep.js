@@ -1,6 +1,7 @@
 // Takes out what ChromeDriver has put into the page of somebody else: `cdc_<22 characters>_<built-in>`,
 // which it puts into every document, and `ret_nodes`, an array that its wrapper leaves behind once a
-// script has returned. Names that only look like those are the owner's.
+// script has returned: hence the timer. Names that only look like those are the owner's. An owner who
+// drives the page by a ChromeDriver too cannot be told apart, and its driver puts them back.
 const BUILT_INS = ['Array', 'JSON', 'Object', 'Promise', 'Proxy', 'Symbol', 'Window'];
 const isDrivers = (name) => {
   if (name[0] + name[1] + name[2] + name[3] !== 'cdc_' || name[26] !== '_') return false;
@@ -9,14 +10,15 @@ const isDrivers = (name) => {
   for (let i = 0; i < BUILT_INS.length; i += 1) if (BUILT_INS[i] === builtIn) return true;
   return false;
 };
+const isOwners = (value) => value !== undefined && typeof value?.length !== 'number';
 const sweep = () => {
   unhook();
   try {
     for (const name in window) if (isDrivers(name)) delete window[name];
     const before = window.ret_nodes;
-    const isOwners = before !== undefined && typeof before?.length !== 'number';
+    if (!isOwners(before)) delete window.ret_nodes;
     window.setTimeout(() => {
-      if (isOwners) window.ret_nodes = before;
+      if (isOwners(before)) window.ret_nodes = before;
       else delete window.ret_nodes;
     });
   } catch {}

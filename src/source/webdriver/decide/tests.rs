@@ -347,15 +347,30 @@ fn how_far_a_page_is_linked() {
     logout["storage"]["noise"] = json!(false);
     assert_eq!(link(logout), Unlinked);
 
-    // Without a model of the connection.
-    let old = |who: Option<&str>| {
-        let mut page = envelope(&[(ConnMe, who, None)]);
+    // The mark of a former logout outlives the next login; reconnecting is no unlinking.
+    for (name, synced, expected) in [
+        ("OPENING", true, Unknown),
+        ("CONNECTED", false, Unknown),
+        ("CONNECTED", true, Linked),
+        ("UNPAIRED", false, Unlinked),
+    ] {
+        let mut marked = state(Some(ME), name, synced);
+        marked["storage"]["postLogout"] = json!("1");
+        assert_eq!(link(marked.clone()), expected, "{name}");
+        marked["storage"]["noise"] = json!(false);
+        assert_eq!(link(marked), Unlinked, "{name}");
+    }
+
+    // Without a model of the connection only a live reader tells, and never that nobody is there.
+    let old = |rows: &[(ReaderId, Option<&str>, Option<&str>)]| {
+        let mut page = envelope(rows);
         page["storage"] = json!({"noise": false, "me": false, "postLogout": null});
         page
     };
-    assert_eq!(link(old(Some(ME))), Linked);
-    assert_eq!(link(old(None)), Unlinked);
-    let mut loading = old(None);
-    loading["isLoaded"] = json!(false);
-    assert_eq!(link(loading), Unknown);
+    assert_eq!(link(old(&[(ConnMe, Some(ME), None)])), Linked);
+    assert_eq!(link(old(&[])), Unknown);
+    let stored = Some("\"628110000041:12@c.us\"");
+    let early = envelope(&[(LastWidMd, stored, None)]);
+    assert_eq!(link(early.clone()), Unknown);
+    assert_eq!(found(early).assurance, Assurance::Provisional);
 }

@@ -75,9 +75,9 @@ pub(crate) struct OwnedBrowser {
     profile: Option<PathBuf>,
 }
 
-#[cfg(test)]
 impl OwnedBrowser {
     /// The browser's process id.
+    #[cfg(test)]
     pub(crate) fn id(&self) -> u32 {
         self.process.as_ref().map_or(0, OwnedProcess::id)
     }

@@ -32,7 +32,7 @@ const actions = {
     native.later(() => setLink({ state: "UNPAIRED" }), LOGOUT_GAP_MS);
     native.later(() => {
       clearMe();
-      keep("post-logout", "1");
+      if (multiDevice) keep("post-logout", "1");
       setLink({ hasSynced: false });
     }, 2 * LOGOUT_GAP_MS);
   },
