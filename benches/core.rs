@@ -6,7 +6,8 @@
 //! |---|---|
 //! | `delays` | a schedule of 15 delays, run through; `thrpt` counts delays |
 //! | `jid` | one text parsed |
-//! | `classify` | one failure, or one plain text of 1 KiB |
+//! | `classify` | one failure, one plain text of 1 KiB, or every message of `tests/fixtures/errors.jsonl`; then the median over these is printed |
+//! | `classify, long texts` | one plain text of 1, 8 or 64 KiB; `thrpt` counts bytes |
 //! | `look` | one look of an extraction, see below |
 //!
 //! **Overhead per look.** A source that needs no time is ready after N looks. An extraction of N looks
@@ -116,6 +117,80 @@ fn classify(c: &mut Criterion) {
     group.bench_function("plain text missed, 1 KiB", |b| {
         b.iter(|| classifier.classify_text(black_box(&kib)));
     });
+    let messages = fixture();
+    group.throughput(Throughput::Elements(messages.len() as u64));
+    group.bench_function("every known message as plain text", |b| {
+        b.iter(|| {
+            for message in &messages {
+                black_box(classifier.classify_text(black_box(message)));
+            }
+        });
+    });
+    group.finish();
+    median_of_messages(&classifier, &messages);
+}
+
+fn fixture() -> Vec<String> {
+    let fixture = include_str!("../tests/fixtures/errors.jsonl");
+    let lines = fixture.lines().map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).unwrap();
+        message["message"].as_str().unwrap().to_owned()
+    });
+    lines.collect()
+}
+
+/// Prints the median over the messages, which criterion does not give: of each the best of many runs.
+fn median_of_messages(classifier: &ProtocolErrorClassifier, messages: &[String]) {
+    const RUNS: u32 = 1000;
+    let stopwatch = WallTime;
+    let mut times: Vec<_> = messages
+        .iter()
+        .map(|message| {
+            let times = (0..5).map(|_| {
+                let start = stopwatch.start();
+                for _ in 0..RUNS {
+                    black_box(classifier.classify_text(black_box(message)));
+                }
+                stopwatch.end(start) / RUNS
+            });
+            times.min().unwrap()
+        })
+        .collect();
+    times.sort();
+    println!(
+        "one message: median {:?}, 95th percentile {:?}, slowest {:?}",
+        times[times.len() / 2],
+        times[times.len() * 95 / 100],
+        times[times.len() - 1]
+    );
+}
+
+/// Texts of 1, 8 and 64 KiB: throughput stays the same if time grows with length and no faster.
+fn long_texts(c: &mut Criterion) {
+    let classifier = ProtocolErrorClassifier::new();
+    let mut group = c.benchmark_group("classify, long texts");
+    for (name, piece) in [
+        ("prose", "the mail server said no, and will say so again; "),
+        // Beginnings of phrases, so that nothing is spared.
+        (
+            "near misses",
+            "Protocol error [Target closes Session closer. Most likely ",
+        ),
+        ("lines that begin like rules", "Error: Page crashed? \n"),
+        (
+            "blanks",
+            "most likely                                        \n",
+        ),
+    ] {
+        for kib in [1, 8, 64] {
+            let text = piece.repeat(kib * 1024 / piece.len() + 1)[..kib * 1024].to_owned();
+            assert_eq!(classifier.classify_text(&text).rule, "unlisted", "{name}");
+            group.throughput(Throughput::Bytes(text.len() as u64));
+            group.bench_function(format!("{name}, {kib} KiB"), |b| {
+                b.iter(|| classifier.classify_text(black_box(&text)));
+            });
+        }
+    }
     group.finish();
 }
 
@@ -235,5 +310,5 @@ async fn in_runs<F: Future<Output = Duration>>(mut looks: u64, run: impl Fn(u64)
     total
 }
 
-criterion_group!(benches, delays, jid, classify, look);
+criterion_group!(benches, delays, jid, classify, long_texts, look);
 criterion_main!(benches);

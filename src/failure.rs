@@ -36,6 +36,15 @@ pub enum Site {
 }
 
 impl Site {
+    /// Every call site.
+    pub const ALL: [Self; 5] = [
+        Self::WebDriverCommand,
+        Self::Script,
+        Self::Cdp,
+        Self::Sidecar,
+        Self::Unknown,
+    ];
+
     /// The stable name, as in JSON and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -383,6 +392,9 @@ pub(crate) fn clean_error<E: serde::de::Error>(error: E) -> E {
         E::custom(cleaned)
     }
 }
+
+#[cfg(feature = "webdriver")]
+pub(crate) mod webdriver;
 
 #[cfg(test)]
 mod tests;

@@ -285,6 +285,7 @@ fn every_example_has_its_whole_command() {
         let mut entry = entry.filter(|entry| entry.contains(&format!("name = \"{name}\"")));
         let features = entry
             .next()
+            .filter(|entry| entry.contains("required-features"))
             .map_or("", |entry| between(entry, "required-features = [", "]"));
         let features: Vec<_> = features
             .split(", ")

@@ -1,7 +1,7 @@
 //! What a failure means: [`ProtocolErrorClassifier`].
 //!
 //! The stacks between us and the page say the same thing in many words, and different things in the
-//! same words. All knowledge of that kind stands in one table, [`RULES`]: each row with a class, a
+//! same words. All knowledge of that kind stands in one table, [`rows`]: each row with a class, a
 //! real sample and where it was seen. What no row matches is [`ErrorClass::Unrelated`] and neither
 //! retried nor suppressed: a process-wide handler must never swallow the errors of the host's own
 //! database or mail server.
@@ -10,142 +10,73 @@
 //!
 //! 1. **The code goes before the text.** A page can throw any words, and drivers pass them on.
 //!    Only under a code that says little (`unknown error`, `timeout`) is the text asked as well.
-//! 2. **Text from the page is not read at all** ([`Site::Script`]): there only the code counts.
+//! 2. **Text from the page is not read at all** ([`Site::Script`](crate::failure::Site::Script)): there only the code counts.
 //! 3. **Case counts, and so do brackets.** `session closed` is SFTP, `Protocol error, got` is Redis.
-//! 4. **The stack is not searched**, only what stands before it.
-//! 5. If nothing matches, the cause of the failure is read the same way.
+//! 4. **The stack is not searched**, only what stands before it, and causes that are told behind it.
+//! 5. **What any program says counts only where it was heard.** `Connection refused` is a lost driver
+//!    in a WebDriver command ([`Site::WebDriverCommand`](crate::failure::Site::WebDriverCommand)), a network failure of a sidecar, and nothing
+//!    known otherwise, unless its text shows a driver's address.
+//! 6. If nothing matches, the cause of the failure is read the same way.
+//!
+//! White space, line breaks and colours within a sentence do not count, nor does what logs put before
+//! it. Rules of your own go [before or after](ProtocolErrorClassifier::builder) the table.
 //!
 //! The same text after a session was ended on purpose is an expected orphan, and in a living session
 //! a lost page. The text cannot tell: the caller says which, by [`Phase`].
+//!
+//! Reading neither allocates nor blocks, and its time grows with the text, up to [`MAX_READ`].
 
+mod classifier;
+mod index;
+mod kinds;
+mod rule;
 mod rules;
 mod text;
 
-use std::error::Error;
 use std::fmt;
 
-pub use rules::{Pattern, RULES, Rule};
-use text::Text;
+pub use classifier::{ClassifierBuilder, ProtocolErrorClassifier};
+pub use kinds::{ErrorClass, Phase, Verdict};
+pub use rule::Rule;
+pub use rules::{Pattern, Row, Sites, rows};
 
-use crate::failure::{ProtocolFailure, Site};
-
-/// Longest part of a plain text that is read, in bytes.
+/// Longest part of a plain text that is read, in bytes. What stands behind it is not looked at: the
+/// words that count stand at the beginning.
 pub const MAX_READ: usize = 64 * 1024;
 
 /// Longest chain of causes that is followed.
 const MAX_CAUSES: usize = 8;
 
-/// What happened, as far as a failure tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorClass {
-    /// The page's context was replaced; the session lives.
-    Navigation,
-    /// This tab or this session is gone.
-    PageClosed,
-    /// The browser or its driver is gone.
-    BrowserGone,
-    /// No answer in time.
-    Timeout,
-    /// The page's own JavaScript threw.
-    PageScript,
-    /// A dialog is in the way, or the command is not allowed here.
-    Blocked,
-    /// The page's network failed.
-    Network,
-    /// The session could not be made, or was asked for wrongly.
-    Setup,
-    /// Not of this stack, or not known.
-    Unrelated,
-}
-
-impl ErrorClass {
-    /// The stable name, as in JSON and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Navigation => "navigation",
-            Self::PageClosed => "page_closed",
-            Self::BrowserGone => "browser_gone",
-            Self::Timeout => "timeout",
-            Self::PageScript => "page_script",
-            Self::Blocked => "blocked",
-            Self::Network => "network",
-            Self::Setup => "setup",
-            Self::Unrelated => "unrelated",
-        }
-    }
-}
-
-impl fmt::Display for ErrorClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// What is known about the session that the failure belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Phase {
-    /// It is meant to live, or nothing is known of its end.
-    Live,
-    /// This very session is being ended, or was, on purpose.
-    Ending,
-}
-
-/// What to do about a failure.
+/// What the classifier found. `Display` is a line for a log.
 ///
-/// Exhaustive: whoever acts on verdicts should hear from the compiler about a new one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verdict {
-    /// Look again.
-    Retry,
-    /// Nothing more will come from this session: end it.
-    EndSession,
-    /// Nothing more will come from this browser: end it and all its sessions.
-    EndBrowser,
-    /// Report it: neither looking again nor silence is right.
-    Surface,
-    /// Expected after this session's end: count it and be silent.
-    Suppress,
-}
-
-impl Verdict {
-    /// The stable name, as in JSON and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Retry => "retry",
-            Self::EndSession => "end_session",
-            Self::EndBrowser => "end_browser",
-            Self::Surface => "surface",
-            Self::Suppress => "suppress",
-        }
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// What the classifier found.
+/// ```
+/// use whatsapp_phone::ProtocolErrorClassifier;
+///
+/// let classifier = ProtocolErrorClassifier::new();
+/// let found = classifier.classify_text("Error: Page crashed!");
+/// assert_eq!(
+///     found.to_string(),
+///     "page_closed by page_crashed: the tab or its session is gone; nothing more will come from it"
+/// );
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct Classification {
+pub struct Classification<'a> {
     /// What happened.
     pub class: ErrorClass,
-    /// The name of the row of [`RULES`] that matched; `unlisted` if none did.
-    pub rule: &'static str,
+    /// The name of the rule that matched, a row of [`rows`] or one of yours; `unlisted` if none did.
+    pub rule: &'a str,
     /// Whether this is to be expected once its session was ended on purpose.
     pub orphan: bool,
+    explanation: Option<&'a str>,
 }
 
-impl Classification {
+impl<'a> Classification<'a> {
     const UNLISTED: Self = Self {
         class: ErrorClass::Unrelated,
         rule: "unlisted",
         orphan: false,
+        explanation: None,
     };
 
     /// What to do about it, in a session of this phase.
@@ -157,6 +88,16 @@ impl Classification {
     /// | page_closed | end_session |
     /// | browser_gone | end_browser |
     /// | page_script, setup, unrelated | surface |
+    ///
+    /// ```
+    /// use whatsapp_phone::ProtocolErrorClassifier;
+    /// use whatsapp_phone::classify::{Phase, Verdict};
+    ///
+    /// let classifier = ProtocolErrorClassifier::new();
+    /// let found = classifier.classify_text("Error: Attempted to use detached Frame 'D7E3'.");
+    /// assert_eq!(found.verdict(Phase::Live), Verdict::EndSession);
+    /// assert_eq!(found.verdict(Phase::Ending), Verdict::Suppress);
+    /// ```
     #[must_use]
     pub const fn verdict(self, phase: Phase) -> Verdict {
         if self.orphan && matches!(phase, Phase::Ending) {
@@ -172,141 +113,43 @@ impl Classification {
             ErrorClass::PageScript | ErrorClass::Setup | ErrorClass::Unrelated => Verdict::Surface,
         }
     }
+
+    /// What happened and what it means, in a line for a log: the words of your rule if it has some,
+    /// else those of the class. Never a word of the failure itself.
+    #[must_use]
+    pub const fn explanation(self) -> &'a str {
+        match self.explanation {
+            Some(explanation) => explanation,
+            None => self.class.explanation(),
+        }
+    }
 }
 
-impl From<&Rule> for Classification {
-    fn from(rule: &Rule) -> Self {
+impl fmt::Display for Classification<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} by {}: {}", self.class, self.rule, self.explanation())
+    }
+}
+
+impl From<&'static Row> for Classification<'_> {
+    fn from(row: &'static Row) -> Self {
+        Self {
+            class: row.class,
+            rule: row.name,
+            orphan: row.orphan,
+            explanation: None,
+        }
+    }
+}
+
+impl<'a> From<&'a Rule> for Classification<'a> {
+    fn from(rule: &'a Rule) -> Self {
         Self {
             class: rule.class,
-            rule: rule.name,
+            rule: &rule.name,
             orphan: rule.orphan,
+            explanation: rule.explanation.as_deref(),
         }
-    }
-}
-
-/// Reads failures by the rows of [`RULES`]. Neither allocates nor blocks.
-///
-/// ```
-/// use whatsapp_phone::classify::{ErrorClass, Phase, ProtocolErrorClassifier, Verdict};
-///
-/// let classifier = ProtocolErrorClassifier::new();
-/// let found = classifier.classify_text("Error: Protocol error (Runtime.callFunctionOn): Target closed.");
-/// assert_eq!(found.class, ErrorClass::PageClosed);
-/// assert_eq!(found.verdict(Phase::Live), Verdict::EndSession);
-/// assert_eq!(found.verdict(Phase::Ending), Verdict::Suppress);
-///
-/// let redis = classifier.classify_text("Error: Protocol error, got \"H\" as reply type byte");
-/// assert_eq!(redis.verdict(Phase::Ending), Verdict::Surface);
-/// ```
-#[derive(Clone, Debug)]
-pub struct ProtocolErrorClassifier {
-    rules: &'static [Rule],
-}
-
-impl ProtocolErrorClassifier {
-    /// The classifier by the rows of [`RULES`].
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { rules: RULES }
-    }
-
-    /// What a driver's failure means. If neither its code nor its text is known, its causes are read,
-    /// at most eight.
-    ///
-    /// ```
-    /// use whatsapp_phone::classify::{ErrorClass, ProtocolErrorClassifier};
-    /// use whatsapp_phone::failure::{ProtocolFailure, Site};
-    ///
-    /// let said_by_the_page = ProtocolFailure::new(Site::WebDriverCommand, "javascript error: Session closed")
-    ///     .with_code("javascript error");
-    /// let found = ProtocolErrorClassifier::new().classify(&said_by_the_page);
-    /// assert_eq!(found.class, ErrorClass::PageScript);
-    /// assert_eq!(found.rule, "javascript_error");
-    /// ```
-    #[must_use]
-    pub fn classify(&self, failure: &ProtocolFailure) -> Classification {
-        let mut next = Some(failure);
-        for _ in 0..=MAX_CAUSES {
-            let Some(failure) = next else { break };
-            let text = match failure.site() {
-                Site::Script => None,
-                _ => Some(Text::new(failure.message())),
-            };
-            let found = match failure.code() {
-                Some(code) => self.by_code(code, text.as_ref()),
-                None => text.as_ref().and_then(|text| self.by_plain_text(text)),
-            };
-            if let Some(rule) = found.or_else(|| self.by_site(failure.site())) {
-                return rule.into();
-            }
-            next = failure.source().and_then(|cause| cause.downcast_ref());
-        }
-        Classification::UNLISTED
-    }
-
-    /// What a plain text means, for instance a line of a log, of which nothing else is known. The
-    /// first 64 KiB count.
-    ///
-    /// Where the text shows that it comes from a WebDriver client and begins with an error code, the
-    /// code goes first here too.
-    #[must_use]
-    pub fn classify_text(&self, text: &str) -> Classification {
-        let text = Text::new(&text[..text.floor_char_boundary(MAX_READ)]);
-        self.by_plain_text(&text)
-            .map_or(Classification::UNLISTED, Into::into)
-    }
-
-    fn by_plain_text(&self, text: &Text<'_>) -> Option<&'static Rule> {
-        match text.leading_code(self.codes()) {
-            Some(code) => self.by_code(code, Some(text)),
-            None => self.by_text(text),
-        }
-    }
-
-    fn by_code(&self, code: &str, text: Option<&Text<'_>>) -> Option<&'static Rule> {
-        for rule in self.rules {
-            match rule.pattern {
-                Pattern::Code(known) if known == code => return Some(rule),
-                Pattern::CodeAndText(known, part)
-                    if known == code && text.is_some_and(|text| text.has(part)) =>
-                {
-                    return Some(rule);
-                }
-                Pattern::VagueCode(known) if known == code => {
-                    return text.and_then(|text| self.by_text(text)).or(Some(rule));
-                }
-                _ => {}
-            }
-        }
-        // A code that is not listed says nothing, but the text may.
-        text.and_then(|text| self.by_text(text))
-    }
-
-    fn by_text(&self, text: &Text<'_>) -> Option<&'static Rule> {
-        self.rules.iter().find(|rule| match rule.pattern {
-            Pattern::Text(part) => text.has(part),
-            Pattern::AllOf(parts) => parts.iter().all(|part| text.has(part)),
-            _ => false,
-        })
-    }
-
-    fn by_site(&self, site: Site) -> Option<&'static Rule> {
-        self.rules
-            .iter()
-            .find(|rule| rule.pattern == Pattern::Site(site))
-    }
-
-    fn codes(&self) -> impl Iterator<Item = &'static str> {
-        self.rules.iter().filter_map(|rule| match rule.pattern {
-            Pattern::Code(code) | Pattern::VagueCode(code) => Some(code),
-            _ => None,
-        })
-    }
-}
-
-impl Default for ProtocolErrorClassifier {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -1,155 +1,290 @@
-//! A foreign text, made ready to be searched for many phrases: [`Text`].
+//! How a foreign text is read: white space and colours within a sentence, what logs put before a
+//! message, where it ends.
 
-/// The words of a failure before its stack, with a filter in front of the search.
-///
-/// Dozens of phrases are looked for in each text, and nearly all of them are not there. So the pairs
-/// of neighbouring bytes are noted once; a phrase with a pair that does not occur needs no search.
-pub(super) struct Text<'a> {
-    head: &'a str,
-    pairs: [u64; WORDS],
-}
+/// Most bytes of white space and colour between two words.
+const LONGEST_GAP: usize = 128;
 
-/// Bits for pairs: enough that a message of usual length fills a small part of them.
-const WORDS: usize = 32;
+/// Most bytes that a log may put before a message.
+const LONGEST_DRESS: usize = 256;
 
-impl<'a> Text<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
-        let head = before_stack(text);
-        let mut pairs = [0; WORDS];
-        let mut last = 0;
-        for &byte in head.as_bytes() {
-            let (word, bit) = place(last, byte);
-            pairs[word] |= bit;
-            last = byte;
-        }
-        Self { head, pairs }
-    }
-
-    /// Whether the phrase occurs, letter by letter.
-    pub(super) fn has(&self, phrase: &str) -> bool {
-        let may = phrase.as_bytes().windows(2).all(|pair| {
-            let (word, bit) = place(pair[0], pair[1]);
-            self.pairs[word] & bit != 0
-        });
-        may && self.head.contains(phrase)
-    }
-
-    /// The error code that a WebDriver client's text begins with, if it is one of these.
-    ///
-    /// Words such as `timeout` or `invalid argument` begin the errors of any program, so the text
-    /// must show in another way whose it is.
-    pub(super) fn leading_code(
-        &self,
-        codes: impl IntoIterator<Item = &'static str>,
-    ) -> Option<&'static str> {
-        if !MARKS.iter().any(|mark| self.has(mark)) {
+/// Where the words end that are expected at `at`; a blank among them fits any gap.
+pub(super) fn match_forward(text: &[u8], mut at: usize, words: &[u8]) -> Option<usize> {
+    for &word in words {
+        if text.get(at) == Some(&word) {
+            at += 1;
+            if word == b' ' {
+                at += gap(&text[at..]);
+            }
+        } else if word == b' ' {
+            let len = gap(&text[at.min(text.len())..]);
+            if len == 0 {
+                return None;
+            }
+            at += len;
+        } else {
             return None;
         }
-        let start = PREFIXES
-            .iter()
-            .filter(|prefix| self.has(prefix))
-            .find_map(|prefix| self.head.split_once(prefix))
-            .map_or(self.head, |(_, rest)| rest)
-            .trim_start();
-        codes.into_iter().find(|code| {
-            start.strip_prefix(code).is_some_and(|rest| {
-                let next = rest.trim_start();
-                rest.starts_with([':', '\n', '\r']) || next.is_empty() || next.starts_with('(')
-            })
-        })
     }
+    Some(at)
 }
 
-/// What only WebDriver clients and drivers write.
-const MARKS: [&str; 4] = [
-    "(Session info: ",
-    "webdriver returned error: ",
-    "webdriver did not create session: ",
-    "WebDriverException",
-];
-
-/// What clients put before the driver's message, the more telling first.
-const PREFIXES: [&str; 5] = [
-    "webdriver returned error: ",
-    "webdriver did not create session: ",
-    "Exception: Message: ",
-    "Exception: ",
-    "Exception : ",
-];
-
-const fn place(first: u8, second: u8) -> (usize, u64) {
-    let hash = (first as usize).wrapping_mul(37) ^ (second as usize);
-    (hash / 64 % WORDS, 1 << (hash % 64))
-}
-
-/// What stands before the stack: of Node (four spaces, `at`) or of Java (a tab, `at`). A cleaned
-/// text has blanks for the line breaks, which leaves the first recognisable.
-fn before_stack(text: &str) -> &str {
-    let mut head = text;
-    for stack in ["    at ", "\n\tat "] {
-        if head.contains(stack) {
-            head = head.split_once(stack).map_or(head, |(before, _)| before);
+/// Where the words begin that are expected to end at `end`, none of them before `from`.
+pub(super) fn match_backward(
+    text: &[u8],
+    mut end: usize,
+    words: &[u8],
+    from: usize,
+) -> Option<usize> {
+    for &word in words.iter().rev() {
+        let mut last = text.get(from..end)?;
+        if word == b' ' {
+            let whole = last.len();
+            while let [rest @ .., b] = last
+                && b.is_ascii_whitespace()
+                && whole - rest.len() <= LONGEST_GAP
+            {
+                last = rest;
+            }
+            while let [rest @ .., b'\\', b'n' | b'r' | b't'] = last
+                && whole - rest.len() <= LONGEST_GAP
+            {
+                last = rest;
+            }
+            if last.len() == whole {
+                return None;
+            }
+            end = from + last.len();
+        } else if last.last() == Some(&word) {
+            end -= 1;
+        } else {
+            return None;
         }
     }
-    head
+    Some(end)
+}
+
+/// The length of white space at the start: blanks, line breaks, these written as `\n`, colours of a
+/// terminal, and after a line break the name with a bar that `docker compose` and pm2 put there.
+fn gap(text: &[u8]) -> usize {
+    let mut at = 0;
+    let mut is_new_line = false;
+    while at < LONGEST_GAP {
+        match &text[at..] {
+            [b'\n', ..] => {
+                is_new_line = true;
+                at += 1;
+            }
+            [b, ..] if b.is_ascii_whitespace() => at += 1,
+            [b'\\', b'n' | b'r' | b't', ..] => at += 2,
+            [0x1b, ..] => at += colour(&text[at..]),
+            rest if is_new_line => {
+                is_new_line = false;
+                match name_with_bar(rest) {
+                    Some(len) => at += len,
+                    None => break,
+                }
+            }
+            _ => break,
+        }
+    }
+    at
+}
+
+/// The length of the colour at the start, whose first byte is an escape.
+fn colour(text: &[u8]) -> usize {
+    let end = text.iter().take(16).position(u8::is_ascii_alphabetic);
+    end.map_or(1, |end| end + 1)
+}
+
+/// `web-1  | `, `0|index  | `: its length.
+fn name_with_bar(text: &[u8]) -> Option<usize> {
+    let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'|');
+    let name = text.iter().take(48).take_while(|b| is_name(b)).count();
+    let blanks = text[name..]
+        .iter()
+        .take(32)
+        .take_while(|b| **b == b' ')
+        .count();
+    let rest = &text[name + blanks..];
+    match rest {
+        [b'|', b' ', ..] if name > 0 => Some(name + blanks + 2),
+        _ if name > 1 && blanks > 0 && text[name - 1] == b'|' => Some(name + blanks),
+        _ => None,
+    }
+}
+
+/// Whether a message may end before this: at the end, a line's end, a bracket or quotation mark that
+/// closes, two blanks, or a stack, with a full stop or the like in front of it.
+pub(super) fn is_end(rest: &[u8]) -> bool {
+    let stops = rest
+        .iter()
+        .take(3)
+        .take_while(|b| matches!(b, b'.' | b'!'))
+        .count();
+    match &rest[stops..] {
+        [] | [b' ']
+        | [b'\n' | b'\r' | b'\t' | b'"' | b'\'' | b'`' | b'}' | 0x1b, ..]
+        | [b'\\', b'n' | b'r' | b'"', ..]
+        | [b' ', b' ' | b'\n' | b'{' | b'(' | b'=', ..]
+        // What Playwright writes behind a message, where its line breaks are lost.
+        | [b' ', b'C', b'a', b'l', b'l', b' ', b'l', ..] => true,
+        [b' ', b'a', b't', b' ', after @ ..] => {
+            after.iter().take(200).any(|b| matches!(b, b'(' | b':'))
+        }
+        _ => false,
+    }
+}
+
+/// Where behind a stack a cause is told, if one is.
+pub(super) fn cause_after(text: &str, from: usize) -> Option<usize> {
+    let rest = text.get(from..)?;
+    let starts = ["\nCaused by: ", "[cause]: "];
+    let found = starts
+        .iter()
+        .filter_map(|start| rest.find(start).map(|at| at + start.len()));
+    found.min().map(|at| from + at)
+}
+
+/// The line that a pass is in.
+pub(super) struct Line {
+    start: usize,
+    /// Where the message begins in it, once somebody has asked.
+    message: Option<usize>,
+}
+
+impl Line {
+    pub(super) const fn at(start: usize) -> Self {
+        Self {
+            start,
+            message: None,
+        }
+    }
+
+    /// Whether the message of the line that holds `at` begins just there.
+    pub(super) fn is_begun_at(&mut self, text: &str, at: usize) -> bool {
+        let near = &text.as_bytes()[self.start.max(at.saturating_sub(LONGEST_DRESS))..at];
+        if let Some(breaks) = near.iter().rposition(|b| *b == b'\n') {
+            let start = at - near.len() + breaks + 1;
+            if start != self.start {
+                *self = Self::at(start);
+            }
+        } else if at - self.start > LONGEST_DRESS {
+            return false;
+        }
+        let start = self.start;
+        *self
+            .message
+            .get_or_insert_with(|| start + undressed(&text[start..]))
+            == at
+    }
+}
+
+/// Where the message begins, behind what logs and error types put before it.
+pub(super) fn undressed(text: &str) -> usize {
+    let end = text.floor_char_boundary(LONGEST_DRESS);
+    let all = &text[..end];
+    let mut rest = all;
+    // Each turn takes one piece off, so there are no more turns than bytes.
+    while let Some(next) = without_piece(rest) {
+        rest = next;
+    }
+    all.len() - rest.len()
+}
+
+/// The text without the first piece of dress, if it begins with one.
+fn without_piece(text: &str) -> Option<&str> {
+    let bytes = text.as_bytes();
+    match bytes {
+        [0x1b, ..] => return text.get(colour(bytes)..),
+        [b'\\', b'n' | b'r' | b't', ..] => return text.get(2..),
+        [b'[' | b'(', ..] => {
+            let end = text.find([']', ')'])?;
+            let behind = text.get(end + 1..)?;
+            return behind.starts_with([' ', ':']).then_some(behind);
+        }
+        [] | [b'<' | b'/' | b'_' | b'.' | b'$' | b'#', ..] => return None,
+        [first, ..] if !first.is_ascii_alphanumeric() => {
+            let mut chars = text.chars();
+            chars.next();
+            return Some(chars.as_str());
+        }
+        _ => {}
+    }
+    if let Some(len) = name_with_bar(bytes) {
+        return text.get(len..);
+    }
+    let word_end = text.find([' ', '\n', '\t'])?;
+    let (word, behind) = text.split_at(word_end);
+    if word.starts_with(|c: char| c.is_ascii_digit()) {
+        let is_time = |c: char| {
+            c.is_ascii_digit() || matches!(c, ':' | '-' | '.' | ',' | 'T' | 'Z' | '+' | '/')
+        };
+        return word.chars().all(is_time).then_some(behind);
+    }
+    if let Some(name) = word.strip_suffix(':') {
+        let name = name.split('\u{1b}').next().unwrap_or(name);
+        return is_dress(name).then_some(behind);
+    }
+    if let Some(behind) = behind.strip_prefix(" : ") {
+        return is_dress(word).then_some(behind);
+    }
+    LEADS
+        .iter()
+        .find_map(|lead| text.strip_prefix(lead))
+        .or_else(|| journal(text))
+}
+
+/// Whether a word with a colon behind it is a type, a level or a call and not part of the message.
+fn is_dress(name: &str) -> bool {
+    let last = name.rsplit(['.', ':']).next().unwrap_or(name);
+    let is_type = ["Error", "Exception", "Warning", "Rejection"]
+        .iter()
+        .any(|end| last.ends_with(end));
+    let is_call = || {
+        name.split_once('.').is_some_and(|(object, call)| {
+            let is_word =
+                |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphabetic());
+            is_word(object) && is_word(call)
+        })
+    };
+    is_type || WORDS.contains(&name) || is_call()
+}
+
+/// Words with a colon that are no part of a message.
+const WORDS: &[&str] = &[
+    "error", "ERROR", "err", "warn", "warning", "WARN", "info", "fatal", "FATAL", "Message",
+    "message", "Uncaught", "reason", "msg", "stack", "GOTO", "value",
+];
+
+/// Further beginnings that are no part of a message.
+const LEADS: &[&str] = &[
+    "Uncaught ",
+    "Unhandled promise rejection ",
+    "Unhandled Promise Rejection ",
+    "Unhandled rejection ",
+    "Unhandled Rejection ",
+    "Unhandled ",
+    "Caused by: ",
+    "webdriver returned error: ",
+    "webdriver did not create session: ",
+    "unexpected webdriver error: ",
+    "ERROR ",
+    "WARN ",
+    "INFO ",
+    "FATAL ",
+    "error ",
+    "warn ",
+];
+
+/// Behind `Nov 23 05:50:01 host unit[123]: `, as the journal writes.
+fn journal(text: &str) -> Option<&str> {
+    let months = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let is_month = text
+        .get(..4)
+        .is_some_and(|month| month.ends_with(' ') && months.contains(month.trim_end()));
+    let (_, behind) = text.split_once("]: ")?;
+    is_month.then_some(behind)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn the_stack_is_not_part_of_it() {
-        assert!(!Text::new("Error: x\n    at Target closed (a.js:1)").has("Target closed"));
-        assert!(!Text::new("Error: x     at Target closed (a.js:1)").has("Target closed"));
-        assert!(!Text::new("Exception: x\n\tat Target closed(A.java:1)").has("Target closed"));
-        assert!(Text::new("Target closed at last").has("Target closed"));
-    }
-
-    #[test]
-    fn a_code_counts_only_at_the_start_of_a_drivers_text() {
-        for (text, code) in [
-            (
-                "no such window\n  (Session info: chrome=1)",
-                Some("no such window"),
-            ),
-            (
-                "no such window   (Session info: chrome=1)",
-                Some("no such window"),
-            ),
-            (
-                "no such window: target window already closed\n  (Session info: chrome=1)",
-                Some("no such window"),
-            ),
-            (
-                "webdriver returned error: no such window",
-                Some("no such window"),
-            ),
-            (
-                "selenium.common.exceptions.WebDriverException: Message: no such window: x",
-                Some("no such window"),
-            ),
-            ("no such window", None),
-            ("no such window: x", None),
-            ("a no such window: x\n (Session info: chrome=1)", None),
-            ("no such windows: x\n (Session info: chrome=1)", None),
-        ] {
-            assert_eq!(
-                Text::new(text).leading_code(["no such window"]),
-                code,
-                "{text}"
-            );
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn the_filter_loses_nothing(text in "[ -~]{0,80}", at in 0_usize..80, len in 0_usize..20) {
-            prop_assume!(!text.contains("    at "));
-            let at = at.min(text.len());
-            let phrase = &text[at..(at + len).min(text.len())];
-            prop_assert!(Text::new(&text).has(phrase));
-        }
-    }
-}
+mod tests;
