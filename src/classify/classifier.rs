@@ -260,6 +260,10 @@ fn leading_code(said: &str, is_drivers: bool) -> Option<&'static str> {
     };
     if !is_drivers {
         let start = &said[text::undressed(said)..];
+        // Codes are written small, and most messages are not.
+        if !start.starts_with(|c: char| c.is_ascii_lowercase() || c == '<') {
+            return None;
+        }
         let code = all().find(|code| begins_with_code(start, code))?;
         return (!ANYBODYS.contains(&code)).then_some(code);
     }
