@@ -38,7 +38,8 @@
 //!
 //! Drivers report, the classifier judges failures, the policy schedules, the extractor runs; it
 //! answers with an [`Extraction`], or an [`ExtractError`] with a code. The sink carries, the store
-//! decides. Each module uses those above it in this table, never those below; the first three are one row.
+//! decides; where many sessions share a process, a [`Supervisor`] keeps them apart. Each module uses
+//! those above it in this table, never those below; the first three are one row.
 //!
 //! | module | holds |
 //! |---|---|
@@ -50,6 +51,7 @@
 //! | [`link`] | [`LinkSource`](link::LinkSource): whether a session is linked at all |
 //! | [`source`] | [`InfoSource`] and its drivers |
 //! | [`extract`] | [`Extractor`], [`extract_phone_safely`], [`ExtractError`] |
+//! | [`supervisor`] | [`Supervisor`]: sessions side by side, each isolated from the others |
 //! | `event` | `SessionEvent`: what is told of a session; `EventSink` and its drivers (feature `events`) |
 //! | `store` | `SessionStore` and its drivers, `StoreSink`: from an event to the row and its watchers (feature `events`) |
 //! | `onboard` | `Onboarding`: runs an extractor for a session and tells a sink the outcome (feature `events`) |
@@ -102,6 +104,7 @@ pub mod source;
 #[cfg(feature = "events")]
 #[cfg_attr(docsrs, doc(cfg(feature = "events")))]
 pub mod store;
+pub mod supervisor;
 #[cfg(feature = "testkit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
 pub mod testkit;
@@ -118,6 +121,7 @@ pub use jid::Jid;
 pub use phone::PhoneNumber;
 pub use retry::RetryPolicy;
 pub use source::{Assurance, Identity, InfoSource, Look};
+pub use supervisor::{Session, Supervisor};
 
 /// The WebDriver client behind `source::webdriver`: `Page::client` gives one of its clients and
 /// `Page::from_client` takes one. Use this one, so that the versions agree.

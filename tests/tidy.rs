@@ -21,6 +21,7 @@ const ROWS: &[&[&str]] = &[
     &["link"],
     &["source"],
     &["extract"],
+    &["supervisor"],
     &["event"],
     &["store"],
     &["onboard"],

@@ -228,10 +228,13 @@ fn no_answer() -> ProtocolFailure {
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> ProtocolFailure {
-    let words = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
+    let words = panic_words(panic);
     ProtocolFailure::new(Site::Unknown, format!("the source panicked: {words}")).with_code(PANICKED)
+}
+
+/// The words of a caught panic, as foreign as any.
+pub(crate) fn panic_words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
 }

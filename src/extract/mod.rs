@@ -29,6 +29,7 @@ use async_trait::async_trait;
 
 pub use self::builder::{Extractor, ExtractorBuilder};
 pub use self::error::{ErrorKind, ExtractError, SourceFailure};
+pub(crate) use self::lane::panic_words;
 use self::run::Plan;
 use crate::classify::ProtocolErrorClassifier;
 use crate::jid::Jid;

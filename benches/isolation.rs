@@ -1,0 +1,84 @@
+//! What 300 failing sessions cost 700 that run beside them: how late these get their numbers.
+//!
+//! `cargo bench --bench isolation`; some forty seconds.
+//!
+//! A thousand supervised sessions on scripted sources, on a runtime with two workers; their numbers
+//! become readable over two seconds. In a quiet run all are sound. In a disturbed one 300 fail, each
+//! at the time of its number and in one of ten ways: lost pages and browsers, panics of sources,
+//! tasks, destructors and error texts, hangs, unknown errors, and errors that are run again until
+//! their deadline. Quiet and disturbed runs take turns. The lateness of one of the 700 is from the
+//! moment at which its number becomes readable to its answer in the program, so it includes the
+//! start of its session and the millisecond to which timers count.
+//!
+//! The process's panic hook is silent here: the usual one prints, and with `RUST_BACKTRACE` it takes
+//! milliseconds of the processor for each panic, whoever catches it.
+//!
+//! Latencies are printed, not judged; it fails if one of the 700 has no number or another one.
+
+// A bench has no caller to report to.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../tests/support/crowd.rs"]
+mod crowd;
+
+use std::time::Duration;
+
+use whatsapp_phone::Supervisor;
+
+const ROUNDS: usize = 9;
+const SPREAD: Duration = Duration::from_secs(2);
+
+fn main() {
+    std::panic::set_hook(Box::new(|_| {}));
+    let (mut quiet, mut disturbed) = (Vec::new(), Vec::new());
+    // The first round warms up.
+    for round in 0..=ROUNDS {
+        for (failing, late) in [(false, &mut quiet), (true, &mut disturbed)] {
+            let of_round = lateness(failing);
+            if round > 0 {
+                late.extend(of_round);
+            }
+        }
+    }
+    println!("milliseconds late, 700 sessions beside 300 others, {ROUNDS} runs each");
+    println!(
+        "  {:<28}{:>10}{:>10}{:>10}{:>10}",
+        "", "median", "p95", "p99", "max"
+    );
+    let rows = [("all sound", quiet), ("300 of 1,000 fail", disturbed)].map(|(name, mut late)| {
+        late.sort_unstable();
+        let row = [50, 95, 99, 100]
+            .map(|percent: usize| late[(late.len() - 1) * percent / 100].as_secs_f64() * 1e3);
+        println!(
+            "  {name:<28}{:>10.2}{:>10.2}{:>10.2}{:>10.2}",
+            row[0], row[1], row[2], row[3]
+        );
+        row
+    });
+    let ratio = |at: usize| rows[1][at] / rows[0][at];
+    println!(
+        "  {:<28}{:>10.2}{:>10.2}{:>10.2}{:>10.2}",
+        "ratio",
+        ratio(0),
+        ratio(1),
+        ratio(2),
+        ratio(3)
+    );
+}
+
+/// How late each of the 700 had its number.
+fn lateness(failing: bool) -> Vec<Duration> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).enable_time().build().unwrap();
+    runtime.block_on(async {
+        let supervisor = Supervisor::new();
+        let finished = crowd::run(&supervisor, SPREAD, failing).await;
+        supervisor.stop(Duration::ZERO).await;
+        assert_eq!(finished.len(), 700);
+        let late = finished.into_iter().map(|it| {
+            assert_eq!(format!("{}@c.us", it.phone), crowd::jid(it.session));
+            it.at.saturating_sub(crowd::ready(it.session, SPREAD))
+        });
+        late.collect()
+    })
+}

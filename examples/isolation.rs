@@ -1,0 +1,344 @@
+//! Many sessions under one supervisor, of which some are killed, crash or panic: the others finish.
+//!
+//! Fifty sessions on scripted sources, or with `--chromium 6` six real browsers on the stand-in page.
+//! In a terminal a table shows them live; elsewhere it is printed at the end.
+//!
+//! Exit code: 0 done, 1 an undisturbed session did not get its number, 2 wrong use.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use clap::Parser;
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+use tokio::sync::oneshot;
+use tokio::time::{interval, sleep};
+use whatsapp_phone::failure::{ProtocolFailure, Site};
+use whatsapp_phone::source::mock::MockSource;
+use whatsapp_phone::source::webdriver::{
+    DriverProcess, OpenOptions, Page, Target, WebDriverSource,
+};
+use whatsapp_phone::supervisor::{BoxError, Reason, ReasonKind, SessionState};
+use whatsapp_phone::testkit::standin::{PHONE, Scenario, StandIn};
+use whatsapp_phone::{
+    Assurance, Extraction, Extractor, InfoSource, Jid, PhoneExtractor, RetryPolicy, Session,
+    Supervisor,
+};
+
+/// When a real page is disturbed, counted from the open page.
+const DISTURBED_AFTER: Duration = Duration::from_millis(500);
+
+/// Sessions side by side, of which some fail
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// How many sessions, on scripted sources
+    #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    sessions: u32,
+    /// How many sessions, each in a real browser, in place of the scripted ones
+    #[arg(long, value_name = "N", conflicts_with = "sessions", value_parser = clap::value_parser!(u32).range(1..=50))]
+    chromium: Option<u32>,
+    /// How many of them fail: killed, crashed and panicking in turns. Default: three of ten, or half
+    /// of the real ones
+    #[arg(long, value_name = "N")]
+    failing: Option<u32>,
+}
+
+/// What is done to a session.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    Killed,
+    Crashes,
+    Panics,
+}
+
+/// One session, and what came of it.
+struct Row {
+    session: Session,
+    fault: Option<Fault>,
+    expected: Jid,
+    found: Mutex<Option<Extraction>>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args: Args = support::args();
+    let count = args.chromium.unwrap_or(args.sessions);
+    let usual = if args.chromium.is_some() {
+        count / 2
+    } else {
+        count * 3 / 10
+    };
+    let failing = args.failing.unwrap_or(usual);
+    if failing > count {
+        eprintln!("error: --failing {failing} is more than there are sessions, {count}");
+        return ExitCode::from(2);
+    }
+    // The supervisor tells of panics; what the usual hook prints would tear the table.
+    std::panic::set_hook(Box::new(|_| {}));
+    match run(count, failing, args.chromium.is_some()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("{}", support::masked(&format!("error: {error}")));
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Whether all that were left alone got their number.
+async fn run(count: u32, failing: u32, is_real: bool) -> Result<bool, BoxError> {
+    let driver = match is_real {
+        true => Some(Arc::new(DriverProcess::start().await?)),
+        false => None,
+    };
+    let supervisor = Supervisor::builder().grace(Duration::from_secs(1)).build();
+    let mut rows = Vec::new();
+    for n in 0..count {
+        // Evenly spread among the others, and in turns.
+        let nth = u64::from(n) * u64::from(failing) / u64::from(count);
+        let is_failing = nth != u64::from(n + 1) * u64::from(failing) / u64::from(count);
+        let faults = [Fault::Killed, Fault::Crashes, Fault::Panics];
+        let fault = is_failing.then(|| faults[usize::try_from(nth).unwrap_or(0) % faults.len()]);
+        let expected: Jid = match is_real {
+            true => PHONE.parse()?,
+            false => format!("62811{n:07}@c.us").parse()?,
+        };
+        let row = Arc::new(Row {
+            session: supervisor.start(format!("session {}", n + 1))?,
+            fault,
+            expected,
+            found: Mutex::new(None),
+        });
+        match &driver {
+            Some(driver) => real(&row, Arc::clone(driver)),
+            None => scripted(&row, n)?,
+        }
+        rows.push(row);
+    }
+    watch(&rows).await;
+    supervisor.stop(Duration::from_secs(5)).await;
+    let is_good = summary(&rows);
+    if let Some(driver) = driver.and_then(Arc::into_inner) {
+        driver.stop().await?;
+    }
+    Ok(is_good)
+}
+
+/// A session on a source that plays a script.
+fn scripted(row: &Arc<Row>, n: u32) -> Result<(), BoxError> {
+    // Readable, or disturbed, at some time within three seconds.
+    let at = Duration::from_millis(u64::from(500 + n * 7_919 % 2_500));
+    let failed = |code: &'static str| {
+        let failure = ProtocolFailure::new(Site::WebDriverCommand, code).with_code(code);
+        MockSource::new("page").at(at, failure)
+    };
+    let source = match row.fault {
+        None => {
+            let page = MockSource::new("page");
+            let found = page.look(row.expected.clone(), Assurance::Confirmed);
+            page.at(at, found)
+        }
+        Some(Fault::Killed) => failed("connection lost"),
+        Some(Fault::Crashes) => failed("tab crashed"),
+        Some(Fault::Panics) => {
+            drop(row.session.spawn("careless", panics(at)));
+            MockSource::new("page")
+        }
+    };
+    let extractor = extractor(source)?;
+    let number = row
+        .session
+        .spawn("number", async move { extractor.extract().await });
+    collect(row, number);
+    Ok(())
+}
+
+/// A session in a browser of its own.
+fn real(row: &Arc<Row>, driver: Arc<DriverProcess>) {
+    let fault = row.fault;
+    let (opened, page) = oneshot::channel::<Page>();
+    let number = row.session.spawn("number", async move {
+        // One that is disturbed must not have its number before.
+        let scenario = match fault {
+            None => {
+                Scenario::provisional_then_confirmed(Duration::from_secs(1), Duration::from_secs(2))
+            }
+            Some(_) => Scenario::never(),
+        };
+        let stand_in = StandIn::start(scenario).await?;
+        let mut options = OpenOptions::default()
+            .target(Target::at(&stand_in.url())?)
+            .url(stand_in.url())
+            .headless(true);
+        if geteuid().is_root() {
+            // Chromium refuses its sandbox to root. A service should run as a user of its own.
+            options = options.browser_arg("--no-sandbox");
+        }
+        let page = Page::open(&driver, options).await?;
+        drop(opened.send(page.clone()));
+        let found = extractor(WebDriverSource::all(&page))?.extract().await?;
+        page.close().await;
+        Ok::<_, BoxError>(found)
+    });
+    collect(row, number);
+    let Some(fault) = fault else { return };
+    let disturb = async move {
+        let client = page.await?.client();
+        sleep(DISTURBED_AFTER).await;
+        match fault {
+            Fault::Panics => panics(Duration::ZERO).await,
+            // Its page fails, not this task.
+            Fault::Crashes => {
+                drop(client.goto("chrome://crash").await);
+                Ok(())
+            }
+            Fault::Killed => {
+                let pid = client
+                    .capabilities()
+                    .and_then(|given| given.get("goog:processID")?.as_i64());
+                let pid = pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+                Ok(kill_process(
+                    pid.ok_or("the browser has no process id")?,
+                    Signal::KILL,
+                )?)
+            }
+        }
+    };
+    drop(row.session.spawn("careless", disturb));
+}
+
+fn extractor(source: impl InfoSource + 'static) -> Result<Extractor, BoxError> {
+    // Many browsers on few cores take their time.
+    let policy = RetryPolicy::builder()
+        .deadline(Duration::from_secs(30))
+        .build()?;
+    Ok(Extractor::builder().source(source).policy(policy).build()?)
+}
+
+#[allow(clippy::panic)] // that is what it is for
+async fn panics(after: Duration) -> Result<(), BoxError> {
+    sleep(after).await;
+    panic!("a careless task, as planned")
+}
+
+/// Waits for a session's number, notes it and ends the session.
+fn collect(row: &Arc<Row>, number: whatsapp_phone::supervisor::Task<Extraction>) {
+    let row = Arc::clone(row);
+    tokio::spawn(async move {
+        if let Ok(found) = number.await {
+            *row.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        }
+        // Whatever came of it, there is nothing more to do.
+        row.session.end(Duration::from_secs(1)).await;
+    });
+}
+
+impl Row {
+    fn found(&self) -> Option<Extraction> {
+        self.found
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn is_right(&self) -> bool {
+        self.found()
+            .is_some_and(|found| Ok(found.phone) == self.expected.phone_number())
+    }
+
+    fn line(&self) -> String {
+        let plan = match self.fault {
+            None => "left alone",
+            Some(Fault::Killed) => "killed",
+            Some(Fault::Crashes) => "crashes",
+            Some(Fault::Panics) => "panics",
+        };
+        let outcome = match (self.found(), self.session.state()) {
+            (Some(found), _) => {
+                let right = if self.is_right() {
+                    ""
+                } else {
+                    ", the wrong one"
+                };
+                format!(
+                    "{} after {:.1} s{right}",
+                    found.phone,
+                    found.elapsed.as_secs_f64()
+                )
+            }
+            (None, SessionState::Live) => "waits".to_owned(),
+            (None, state) => state.to_string(),
+        };
+        format!("{:<14}{plan:<12}{outcome}", self.session.id())
+    }
+}
+
+/// Returns when all have ended; shows them until then, where somebody looks.
+async fn watch(rows: &[Arc<Row>]) {
+    let mut ticks = interval(Duration::from_millis(100));
+    let is_live = std::io::stdout().is_terminal();
+    // Wrapped lines and those above the screen could not be drawn over.
+    let drawn = rows.len().min(50);
+    loop {
+        ticks.tick().await;
+        let is_over = rows.iter().all(|row| row.session.state().is_ended());
+        if is_live {
+            for row in &rows[..drawn] {
+                let line: String = row.line().chars().take(79).collect();
+                println!("\x1b[2K{line}");
+            }
+            if !is_over {
+                print!("\x1b[{drawn}A");
+            }
+            drop(std::io::stdout().flush());
+        } else if is_over {
+            rows.iter().for_each(|row| println!("{}", row.line()));
+        }
+        if is_over {
+            return;
+        }
+    }
+}
+
+/// Prints it; true when all that were left alone have their number.
+fn summary(rows: &[Arc<Row>]) -> bool {
+    let alone = || rows.iter().filter(|row| row.fault.is_none());
+    let right = alone().filter(|row| row.is_right()).count();
+    let mut reasons = BTreeMap::<String, u32>::new();
+    for row in rows.iter().filter(|row| row.fault.is_some()) {
+        *reasons
+            .entry(label(row.session.state().reason()))
+            .or_default() += 1;
+    }
+    let reasons: Vec<_> = reasons
+        .iter()
+        .map(|(reason, count)| format!("{count} {reason}"))
+        .collect();
+    println!(
+        "{right} of {} left alone finished with the right number; of {} disturbed: {}",
+        alone().count(),
+        rows.len() - alone().count(),
+        if reasons.is_empty() {
+            "none".to_owned()
+        } else {
+            reasons.join(", ")
+        },
+    );
+    right == alone().count()
+}
+
+fn label(reason: Option<&Reason>) -> String {
+    match reason {
+        None => "not ended".to_owned(),
+        Some(reason) => match (reason.class(), reason.rule()) {
+            (Some(class), Some(rule)) => format!("{class} ({rule})"),
+            _ if reason.kind() == ReasonKind::Requested => "without a number".to_owned(),
+            _ => reason.kind().to_string(),
+        },
+    }
+}
