@@ -68,7 +68,8 @@ impl SupervisorBuilder {
     /// or alert.
     ///
     /// It runs where it happened and must not block; a panic of it is caught and logged. When a
-    /// session is seen to have ended, its end has been reported.
+    /// session is seen to have ended, its end has been reported. A supervisor that is captured in it
+    /// would never be freed.
     ///
     /// ```
     /// use std::sync::mpsc;
@@ -107,7 +108,7 @@ impl SupervisorBuilder {
     /// [`Restarting`](super::SessionState::Restarting); to call it off, end that session.
     ///
     /// The hook runs as the task `restart` of the new session. An error or panic of it ends the
-    /// session again.
+    /// session again. A supervisor that is captured in it would never be freed.
     ///
     /// ```
     /// use whatsapp_phone::{RetryPolicy, Supervisor};

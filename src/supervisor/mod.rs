@@ -34,7 +34,8 @@
 //! - A task that never yields (a busy loop, a blocking call) can neither be aborted nor isolated from
 //!   others on its runtime's thread. Its session is `Ending` until it does, and [`Supervisor::stop`]
 //!   names it.
-//! - With `panic = "abort"` nothing can be caught.
+//! - With `panic = "abort"` nothing can be caught, nor can a destructor that panics while another panic
+//!   unwinds.
 //! - The words of a panic are cleaned in what is told here. The process's own panic hook prints them
 //!   as they are to standard error, unless the host sets another one.
 

@@ -1,4 +1,4 @@
-//! Nothing of a session is left when it has come and gone.
+//! Nothing of a session is left when it has come and gone, whoever ends it and when.
 
 use std::sync::Arc;
 
@@ -38,5 +38,47 @@ fn ten_thousand_sessions_come_and_go_and_leave_what_is_kept() {
         while Arc::strong_count(&supervisor.0) > 1 || runtime.num_alive_tasks() > before {
             tokio::task::yield_now().await;
         }
+    });
+}
+
+#[test]
+fn ends_from_all_sides_come_once() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(4).enable_time().build().unwrap();
+    runtime.block_on(async {
+        let (builder, reports) = reported();
+        let supervisor = builder.keep(MANY).build();
+        let mut sides = Vec::new();
+        for n in 0..MANY / 5 {
+            let session = supervisor.start(n.to_string()).unwrap();
+            let (one, two, three) = (session.clone(), session.clone(), session.clone());
+            sides.push(tokio::spawn(async move {
+                drop(one.spawn("lost", fail(page_closed())));
+                drop(one.spawn("hang", hang()));
+            }));
+            sides.push(tokio::spawn(async move {
+                drop(two.spawn("done", async { Ok::<_, io::Error>(()) }));
+                two.end(S(0)).await;
+            }));
+            sides.push(tokio::spawn(async move {
+                if n % 2 == 0 {
+                    three.end(Duration::MAX).await;
+                }
+            }));
+        }
+        for side in sides {
+            side.await.unwrap();
+        }
+        let stopped = supervisor.stop(S(0)).await;
+        assert!(stopped.stuck.is_empty(), "{stopped:?}");
+        for n in 0..MANY / 5 {
+            assert!(supervisor.state(n.to_string()).unwrap().is_ended());
+        }
+        let ends = reports.try_iter().filter(|report| {
+            let reason = report.reason.kind();
+            assert!(reason != ReasonKind::Panicked && report.event != Event::TaskPanicked);
+            matches!(report.event, Event::SessionEnded { .. })
+        });
+        assert_eq!(ends.count(), MANY / 5);
     });
 }

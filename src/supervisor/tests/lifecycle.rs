@@ -347,3 +347,24 @@ fn orphans_from_elsewhere_are_judged_by_the_session_s_phase() {
         assert_eq!(reports.try_iter().count(), 1);
     });
 }
+
+#[test]
+fn the_last_state_is_never_missed() {
+    on_both(async || {
+        let supervisor = Supervisor::new();
+        let session = supervisor.start("7").unwrap();
+        let (mut slow, mut late) = (session.states(), session.states());
+        assert_eq!(slow.next().await, Some(SessionState::Live));
+        drop(session.spawn("watch", fail(page_closed())));
+        drop((session, supervisor));
+        let mut last = None;
+        while let Some(state) = slow.next().await {
+            last = Some(state);
+        }
+        assert!(last.unwrap().is_ended());
+        // One that has not looked before still hears of it, with everything else long gone.
+        let end = late.next().await.unwrap();
+        assert_eq!(end.reason().unwrap().rule(), Some("no_such_window"));
+        assert_eq!((late.next().await, late.next().await), (None, None));
+    });
+}

@@ -1,0 +1,70 @@
+//! Real browsers side by side: one is killed, one tab crashes, one task panics; the fourth goes on.
+#![cfg(all(feature = "testkit", feature = "webdriver", target_os = "linux"))]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use support::{Stage, ms, pid, signal};
+use whatsapp_phone::classify::ErrorClass;
+use whatsapp_phone::source::webdriver::WebDriverSource;
+use whatsapp_phone::supervisor::{BoxError, Reason, ReasonKind, Task};
+use whatsapp_phone::testkit::standin::{Generation, Scenario};
+use whatsapp_phone::{Extraction, Extractor, PhoneExtractor, RetryPolicy, Session, Supervisor};
+
+/// An extraction that is well under way before anything happens.
+fn extract(session: &Session, stage: &Stage) -> Task<Extraction> {
+    let policy = RetryPolicy::builder().deadline(ms(60_000)).build().unwrap();
+    let source = WebDriverSource::all(&stage.page);
+    let extractor = Extractor::builder().source(source).policy(policy);
+    let extractor = extractor.build().unwrap();
+    session.spawn("number", async move { extractor.extract().await })
+}
+
+async fn reason(session: &Session) -> Reason {
+    let mut states = session.states();
+    let mut last = session.state();
+    while let Some(state) = states.next().await {
+        last = state;
+    }
+    last.reason().unwrap().clone()
+}
+
+#[tokio::test]
+async fn what_befalls_a_browser_stays_in_its_session() {
+    let supervisor = Supervisor::builder().grace(ms(500)).build();
+    let stages = tokio::join!(
+        Stage::open(Scenario::ready_after(Generation::Current, ms(5_000))),
+        Stage::open(Scenario::never()),
+        Stage::open(Scenario::never()),
+        Stage::open(Scenario::never()),
+    );
+    let sound = supervisor.start("sound").unwrap();
+    let killed = supervisor.start("killed").unwrap();
+    let crashed = supervisor.start("crashed").unwrap();
+    let careless = supervisor.start("careless").unwrap();
+    let number = extract(&sound, &stages.0);
+    drop(extract(&killed, &stages.1));
+    drop(extract(&crashed, &stages.2));
+    drop(extract(&careless, &stages.3));
+
+    tokio::time::sleep(ms(500)).await;
+    signal("-KILL", pid(&stages.1.page.client()));
+    let client = stages.2.page.client();
+    tokio::spawn(async move { drop(client.goto("chrome://crash").await) });
+    drop(careless.spawn("careless", async {
+        if true {
+            panic!("a careless task");
+        }
+        Ok::<_, BoxError>(())
+    }));
+
+    let lost = [Some(ErrorClass::PageClosed), Some(ErrorClass::BrowserGone)];
+    assert!(lost.contains(&reason(&killed).await.class()));
+    assert_eq!(reason(&crashed).await.class(), lost[0]);
+    assert_eq!(reason(&careless).await.kind(), ReasonKind::Panicked);
+
+    assert_eq!(number.await.unwrap().phone.reveal(), "628110000041");
+    assert_eq!(supervisor.sessions().len(), 1);
+    let stopped = supervisor.stop(ms(5_000)).await;
+    assert_eq!((stopped.sessions, stopped.stuck.len()), (1, 0));
+}
