@@ -1,6 +1,6 @@
 //! Which sessions there are, and which there were: [`Registry`].
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::inner::Inner;
@@ -20,7 +20,8 @@ pub(super) struct Ended {
     count: u64,
     /// In the order of their ends. An id that ended again is here twice.
     order: VecDeque<(u64, Arc<str>)>,
-    states: HashMap<Arc<str>, (u64, SessionState)>,
+    /// A tree, since a hash table grows when it is full of what was removed.
+    states: BTreeMap<Arc<str>, (u64, SessionState)>,
 }
 
 impl Registry {
@@ -29,7 +30,7 @@ impl Registry {
             keep,
             count: 0,
             order: VecDeque::new(),
-            states: HashMap::new(),
+            states: BTreeMap::new(),
         };
         Self {
             open: HashMap::new(),
