@@ -185,6 +185,12 @@ impl Reason {
         self.judged().map(|judged| judged.class)
     }
 
+    /// What the error means, in a line for a log, without a word of the error itself.
+    #[must_use]
+    pub fn explanation(&self) -> Option<&str> {
+        self.judged().map(|judged| &*judged.explanation)
+    }
+
     /// The name of the classifier's rule that told.
     #[must_use]
     pub fn rule(&self) -> Option<&str> {
