@@ -287,7 +287,7 @@ impl Lag {
         json!({
             "runs": self.runs,
             "methods": methods.collect::<Vec<_>>(),
-            "floor": { "summary": Summary::of(&self.floor).json(), "samples_ms": self.floor },
+            "floor": { "samples": self.floor.len(), "summary": Summary::of(&self.floor).json() },
             "clock_difference_ms": Summary::of(&self.clock).json(),
             "ratios": ratios,
         })
