@@ -281,7 +281,11 @@ async fn after_logout_the_old_number_is_gone() {
         // Wait for the logout to have begun, then never a number again.
         let client = stage.page.client();
         let gone = "return localStorage.WANoiseInfo === undefined";
-        while client.execute(gone, vec![]).await.unwrap() != true {}
+        while !client
+            .execute(gone, vec![])
+            .await
+            .is_ok_and(|is| is == true)
+        {}
         assert_kind(
             &stage.extract(Provisional, SHORT).await,
             ErrorKind::NotReady,
@@ -302,7 +306,11 @@ async fn who_links_after_a_logout_is_the_answer_and_never_who_was_there_before()
     for (accept, at_least) in [(Provisional, Provisional), (Unverified, Confirmed)] {
         stage.reload(timeline.clone()).await;
         // From the first mark of the logout on; the getters still give the old number then.
-        while client.execute(gone, vec![]).await.unwrap() != true {}
+        while !client
+            .execute(gone, vec![])
+            .await
+            .is_ok_and(|is| is == true)
+        {}
         let found = stage.extract(accept, LONG).await.unwrap();
         assert_eq!(found.phone.reveal(), "628990000099");
         assert!(found.assurance >= at_least);
@@ -315,7 +323,11 @@ async fn who_links_after_a_logout_is_the_answer_and_never_who_was_there_before()
         .at(ms(320), Step::socket("OPENING"))
         .at(ms(340), Step::connected());
     stage.reload(spurious).await;
-    while client.execute(gone, vec![]).await.unwrap() != true {}
+    while !client
+        .execute(gone, vec![])
+        .await
+        .is_ok_and(|is| is == true)
+    {}
     assert_kind(
         &stage.extract(Provisional, SHORT).await,
         ErrorKind::NotReady,

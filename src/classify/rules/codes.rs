@@ -14,6 +14,7 @@ pub(super) const ROWS: &[Row] = &[
     row("ambiguous_tab", Setup, KEEP, Code("ambiguous_tab"), "3 tabs match", OURS),
     row("misconfigured", Setup, KEEP, Code("misconfigured"), "the URL of the driver is invalid", OURS),
     row("look_timeout", Timeout, ORPHAN, Code("look timeout"), "no answer within 2s", OURS),
+    row("answer_too_long", Timeout, KEEP, Code("answer too long"), "error reading a body from connection: the WebDriver server's answer is longer than 16 MiB", OURS),
     row("wrong_origin", Navigation, ORPHAN, Code("wrong origin"), "the page is at another origin", OURS),
     row("no_answer", Navigation, ORPHAN, Code("no answer"), "the page gave no answer", OURS),
     row("connection_lost_after_end", PageClosed, ORPHAN, CodeAndText("connection lost", "WebDriver session has been closed"), "webdriver connection lost: WebDriver session has been closed", "fantoccini 0.22, CmdError::Lost"),
