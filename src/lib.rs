@@ -129,6 +129,15 @@ pub use supervisor::{Session, Supervisor};
 #[cfg_attr(docsrs, doc(cfg(feature = "webdriver")))]
 pub use fantoccini;
 
+/// The database drivers behind `store`: its stores take pools of them. Use this one, so that the
+/// versions agree.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg_attr(
+    docsrs,
+    doc(cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql")))
+)]
+pub use sqlx;
+
 /// The README, whose code runs as doctests.
 #[cfg(all(doctest, feature = "webdriver", feature = "events"))]
 #[doc = include_str!("../README.md")]

@@ -1,6 +1,7 @@
-# Installs what examples and tests need and do not find: Chromium, ChromeDriver, a C linker. Rust is
-# left to its own installer: where it is missing or too old, it says what to run. To be sourced. Says nothing and changes nothing when all is there; speaks on standard error, so
-# that the output of whoever sources it stays its own.
+# Installs what examples and tests need and do not find: Chromium, ChromeDriver, a C linker; for
+# `install_what_is_missing databases` also PostgreSQL and MariaDB. Rust is left to its own installer: where
+# it is missing or too old, it says what to run. To be sourced. Says nothing and changes nothing when all is
+# there; speaks on standard error, so that the output of whoever sources it stays its own.
 # shellcheck shell=bash
 
 # The first browser that runs. Ubuntu's own package is a stub that only says to install a snap, so
@@ -21,6 +22,18 @@ major_version() {
     "$1" --version 2>/dev/null | grep -oE '[0-9]+(\.[0-9]+){3}' | head -n 1 | cut -d . -f 1
 }
 
+# The directory of PostgreSQL's programs; Debian keeps `initdb` out of the path.
+postgres_programs() {
+    local found
+    found=$(command -v initdb || find /usr/lib/postgresql -path '*/bin/initdb' 2>/dev/null | sort -V | tail -n 1)
+    [ -n "$found" ] && dirname -- "$found"
+}
+
+# Debian keeps `mariadbd` in sbin.
+mariadb_server() {
+    PATH=$PATH:/usr/sbin:/usr/local/sbin command -v mariadbd
+}
+
 # Prints the packages that are missing, one a line.
 missing_packages() {
     local id=debian
@@ -37,6 +50,11 @@ missing_packages() {
         echo gcc
         echo libc6-dev
     fi
+    if [ "${1:-}" = databases ]; then
+        if ! postgres_programs >/dev/null; then echo postgresql; fi
+        # Without the service that the package mariadb-server starts.
+        if ! mariadb_server >/dev/null; then echo mariadb-server-core; fi
+    fi
 }
 
 give_up() {
@@ -49,6 +67,10 @@ Please install them by hand:
     Arch        pacman -S chromium
     Ubuntu      its packages need snapd; without it, and elsewhere:
                 https://googlechromelabs.github.io/chrome-for-testing/
+  for the tests PostgreSQL and MariaDB; no service of theirs needs to run:
+    Debian      apt-get install postgresql mariadb-server-core
+    Fedora      dnf install postgresql-server mariadb-server
+    Arch        pacman -S postgresql mariadb
 HELP
     exit 1
 }
@@ -96,10 +118,10 @@ verify_rust() {
     exit 1
 }
 
-install_what_is_missing() {
+install_what_is_missing() { # [databases]
     local -a packages as_root=()
     verify_rust
-    mapfile -t packages < <(missing_packages)
+    mapfile -t packages < <(missing_packages "$@")
     if [ "${#packages[@]}" -gt 0 ]; then
         echo "Missing: ${packages[*]}" >&2
         command -v apt-get >/dev/null || give_up
@@ -122,6 +144,10 @@ install_what_is_missing() {
         fi
     fi
     verify_browser
+    if [ "${1:-}" = databases ] && ! { postgres_programs && mariadb_server; } >/dev/null; then
+        echo "No PostgreSQL (\`initdb\`) or no MariaDB (\`mariadbd\`) was found." >&2
+        give_up
+    fi
 }
 
 # Packages may be stubs, and a driver of another version refuses the browser.

@@ -9,7 +9,7 @@
 # failed runs is kept in target/soak/. Four tests run at a time unless RUST_TEST_THREADS says otherwise.
 set -euo pipefail
 
-targets=(driver_process webdriver scenarios contract attach faults grid)
+targets=(driver_process webdriver scenarios contract attach faults grid supervisor_browsers store kill)
 
 if ! [[ "${1:-}" =~ ^[1-9][0-9]*$ ]]; then
     echo "usage: tests/soak.sh N [SUMMARY_FILE [PROGRAM...]]" >&2
@@ -23,7 +23,7 @@ summary=${2:-/dev/null}
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source-path=SCRIPTDIR source=install.sh
 . "$root/tests/install.sh"
-install_what_is_missing
+install_what_is_missing databases
 
 build=(cargo test --manifest-path "$root/Cargo.toml" --locked --all-features)
 for target in "${targets[@]}"; do build+=(--test "$target"); done
@@ -36,7 +36,10 @@ mkdir -p -- "$logs"
 # All temporary files of the runs go here, so whatever is left in it was left by them. The name is
 # short because the browser puts sockets there, whose paths are limited.
 scratch=$(mktemp -d /tmp/soak.XXXXXX)
-trap 'rm -rf -- "$scratch"' EXIT
+# shellcheck source-path=SCRIPTDIR source=servers.sh
+. "$root/tests/servers.sh"
+start_servers
+trap 'rm -rf -- "$scratch"; stop_servers' EXIT
 
 run() {
     TMPDIR=$scratch cargo test --manifest-path "$root/Cargo.toml" --locked --all-features --quiet --test "$1" -- \
@@ -56,6 +59,7 @@ for ((round = 1; round <= rounds; round++)); do
         fi
         # Of failed runs too: what was too late must not go missing here.
         grep -oE 'deadline overrun: [0-9.]+ ms' "$log" >>"$logs/overruns" || true
+        grep -oE 'killed at [0-9]+ moments.*' "$log" >>"$logs/kills" || true
         if [ "$outcome" = passed ]; then rm -- "$log"; fi
         micros=$((${EPOCHREALTIME/[.,]/} - start))
         echo "$outcome $micros" >>"$logs/$target.times"
@@ -106,11 +110,17 @@ worst_overrun() {
     printf 'threads   %s\n' "$RUST_TEST_THREADS"
     printf 'browser   %s\n' "$("$(find_browser)" --version 2>/dev/null)"
     printf 'driver    %s\n' "$(chromedriver --version | cut -d ' ' -f 1-2)"
+    printf 'databases %s, %s\n' "$(postgres_version)" "$(mariadb_version)"
     printf 'compiler  %s\n\n' "$(rustc --version)"
     printf '%-16s %6s %7s %7s %8s %8s %8s\n' target runs passed failed 'min s' 'median s' 'max s'
     for target in "${targets[@]}"; do row "$target"; done
     printf '\n'
     worst_overrun
+    if [ -s "$logs/kills" ]; then
+        printf 'killed moments: '
+        awk '{ moments += $3; for (i = 4; i <= NF; i++) if ($i ~ /^(missing|twice)=/) { split($i, of, "="); sum[of[1]] += of[2] } }
+            END { printf "%d, %d events missing, %d applied twice\n", moments, sum["missing"], sum["twice"] }' "$logs/kills"
+    fi
     printf 'left behind: %d processes, %d files\n' "$processes" "$files"
 } | tee -- "$summary"
 

@@ -3,6 +3,9 @@
 //! | driver | keeps sessions in | watchers in other processes | feature |
 //! |---|---|---|---|
 //! | [`memory::MemoryStore`] | memory, for tests and one process | none | `events` |
+//! | `sqlite::SqliteStore` | a file | by polling | `sqlite` |
+//! | `postgres::PostgresStore` | PostgreSQL | by `LISTEN`, and polling in case | `postgres` |
+//! | `mysql::MySqlStore` | MySQL or MariaDB | by polling | `mysql` |
 //!
 //! A row is made by [`register`](SessionStore::register); then every event of the session goes
 //! through [`apply`](SessionStore::apply), one atomic step:
@@ -19,16 +22,15 @@
 //! 4. Row, retired rows, `last_seq` and the event's id are written, together or not at all. Then
 //!    watchers hear of it.
 
-#[allow(dead_code)] // some of it is for the SQL drivers
 mod decide;
 mod error;
 pub mod memory;
 mod sink;
-#[allow(dead_code)]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+mod sql;
 mod status;
 #[cfg(test)]
 mod tests;
-#[allow(dead_code)]
 mod watch;
 
 use std::sync::Arc;
@@ -38,6 +40,15 @@ use async_trait::async_trait;
 
 pub use self::error::{StoreError, StoreErrorKind};
 pub use self::sink::StoreSink;
+#[cfg(feature = "mysql")]
+#[cfg_attr(docsrs, doc(cfg(feature = "mysql")))]
+pub use self::sql::mysql;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub use self::sql::postgres;
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub use self::sql::sqlite;
 pub use self::status::{SessionRow, Status, StatusChange, UnknownStatus};
 pub use self::watch::StatusWatcher;
 use crate::event::{SessionEvent, SessionId, SessionKey};
@@ -87,9 +98,7 @@ pub enum RebindPolicy {
 pub struct StoreOptions {
     duplicates: DuplicatePolicy,
     rebind: RebindPolicy,
-    #[allow(dead_code)]
     deadline: Duration,
-    #[allow(dead_code)]
     poll_every: Duration,
 }
 

@@ -48,6 +48,15 @@ impl StatusWatcher {
     }
 }
 
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+impl StatusWatcher {
+    /// As one that has just begun.
+    pub(super) fn seen(mut self) -> Self {
+        self.0.mark_unchanged();
+        self
+    }
+}
+
 /// The watched sessions of one store.
 #[derive(Debug, Default)]
 pub(super) struct Hub(Mutex<HashMap<SessionId, watch::Sender<StatusChange>>>);

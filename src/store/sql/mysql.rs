@@ -1,0 +1,308 @@
+//! Sessions in MySQL or MariaDB: [`MySqlStore`].
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::mysql::MySqlPoolOptions;
+use sqlx::{Acquire, MySqlConnection, MySqlPool, QueryBuilder};
+use tokio::time::{sleep, timeout};
+
+use super::steps::{Answer, Ask, Columns, Fault, Life, SWEEP, Save, Steps, carry_out};
+use super::{Database, Meaning, SqlStore, explain, late, store};
+use crate::event::{EventId, SessionEvent, SessionId, SessionKey};
+use crate::phone::PhoneNumber;
+use crate::store::{
+    Outcome, SessionRow, SessionStore, StatusChange, StatusWatcher, StoreError, StoreOptions,
+};
+
+store! {
+    /// A store in MySQL 8.0 or MariaDB 10.6, or later, with InnoDB.
+    ///
+    /// It makes `whatsapp_accounts` where there is none, and its own two tables beside it. Since
+    /// there are no unique indexes over some rows only, a `session_ready` locks the rows of its
+    /// workspace. Clones share its pool.
+    ///
+    /// A server that asks for `caching_sha2_password`, MySQL 8's default, needs the feature
+    /// `sql-rustls`.
+    ///
+    /// ```no_run
+    /// use whatsapp_phone::store::{StoreOptions, mysql::MySqlStore};
+    ///
+    /// # async fn example() -> Result<(), whatsapp_phone::store::StoreError> {
+    /// let url = "mysql://service@localhost/whatsapp";
+    /// let store = MySqlStore::connect(url, StoreOptions::default()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    MySqlStore(MySql)
+}
+
+impl MySqlStore {
+    /// Connects, with up to ten connections, and makes the tables that are missing.
+    ///
+    /// # Errors
+    ///
+    /// `misconfigured` when the URL is none or the tables cannot be used, `storage` when the server
+    /// cannot be reached in the time of [`StoreOptions::deadline`].
+    pub async fn connect(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
+        let pool = MySqlPoolOptions::new()
+            .acquire_timeout(options.deadline)
+            .connect_lazy(url)
+            .map_err(|error| explain(MySql::NAME, Meaning::Setup, &error))?;
+        Self::from_pool(pool, options).await
+    }
+
+    /// Uses a pool of the caller's, and makes the tables that are missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn from_pool(pool: MySqlPool, options: StoreOptions) -> Result<Self, StoreError> {
+        let made = timeout(options.deadline, make_tables(&pool)).await;
+        made.map_err(|_| late(MySql::NAME, options.deadline))?
+            .map_err(|error| explain(MySql::NAME, MySql::meaning(&error), &error))?;
+        Ok(Self(SqlStore::new(MySql { pool }, options)))
+    }
+}
+
+async fn make_tables(pool: &MySqlPool) -> Result<(), sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    for tables in [
+        include_str!("schema/mysql_accounts.sql"),
+        include_str!("schema/mysql.sql"),
+    ] {
+        while let Err(error) = sqlx::raw_sql(tables).execute(&mut *connection).await {
+            if MySql::meaning(&error) != Meaning::Conflict {
+                return Err(error);
+            }
+            sleep(Duration::from_millis(fastrand::u64(1..20))).await;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Debug)]
+struct MySql {
+    pool: MySqlPool,
+}
+
+/// What is read of a row, and whether an event was applied whose id is the first parameter.
+macro_rules! columns {
+    ($condition:literal) => {
+        columns!($condition, "?")
+    };
+    ($condition:literal, $event:literal) => {
+        concat!(
+            "SELECT CAST(a.id AS SIGNED), CAST(a.workspace_id AS SIGNED), CAST(a.session_id AS CHAR),
+                CAST(a.phone_number AS CHAR), CAST(a.status AS CHAR), CAST(a.metadata AS CHAR),
+                CAST(a.deleted_at IS NOT NULL AS SIGNED), s.last_seq, s.version,
+                CAST(s.lid AS CHAR), CAST(s.assurance AS CHAR),
+                CAST(EXISTS (SELECT 1 FROM whatsapp_phone_applied p
+                    WHERE p.account_id = a.id AND p.event_id = ",
+            $event,
+            ") AS SIGNED)
+            FROM whatsapp_accounts a LEFT JOIN whatsapp_phone_sessions s ON s.account_id = a.id
+            WHERE ",
+            $condition
+        )
+    };
+}
+
+#[async_trait]
+impl Database for MySql {
+    const NAME: &'static str = "mysql";
+    type Ear = ();
+
+    async fn run(&self, ask: &Ask, options: &StoreOptions) -> Result<Answer, Fault> {
+        let mut connection = self.pool.acquire().await?;
+        // Each statement sees what was committed before it, and no gaps between rows are locked.
+        let isolation = sqlx::query("SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
+        if let Err(error) = isolation.execute(&mut *connection).await {
+            // A caller was dropped while its transaction began, which nobody ended: not to be used.
+            connection.close_on_drop();
+            return Err(error.into());
+        }
+        let mut transaction = connection.begin().await?;
+        let mut steps = Transaction(&mut transaction);
+        let answer = carry_out(&mut steps, ask, options).await?;
+        transaction.commit().await?;
+        Ok(answer)
+    }
+
+    async fn read(&self, sessions: &[SessionId]) -> Result<Vec<Columns>, sqlx::Error> {
+        let mut found = Vec::with_capacity(sessions.len());
+        for sessions in sessions.chunks(1000) {
+            let mut query = QueryBuilder::new(columns!("a.session_id IN (", "NULL"));
+            let mut list = query.separated(", ");
+            for session in sessions {
+                list.push_bind(session.as_str());
+            }
+            query.push(")");
+            found.extend(query.build_query_as().fetch_all(&self.pool).await?);
+        }
+        Ok(found)
+    }
+
+    fn meaning(error: &sqlx::Error) -> Meaning {
+        let error = error.as_database_error();
+        let error =
+            error.and_then(|error| error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>());
+        match error.map(sqlx::mysql::MySqlDatabaseError::number) {
+            // Lock wait, deadlock, a row that changed since the snapshot, a table that is being made,
+            // a connection that was left in a transaction.
+            Some(1205 | 1213 | 1020 | 1412 | 1568 | 1684) => Meaning::Conflict,
+            Some(1062) => Meaning::Duplicate,
+            Some(1044..=1046 | 1049 | 1054 | 1142 | 1146) => Meaning::Setup,
+            Some(1040 | 1053 | 1152 | 1158..=1161 | 1203 | 1927 | 3024) => Meaning::Away,
+            _ => Meaning::Other,
+        }
+    }
+}
+
+struct Transaction<'a>(&'a mut MySqlConnection);
+
+impl Transaction<'_> {
+    /// Reads what was locked, apart from the locking: that one's view of what it does not lock is
+    /// older than what it waited for.
+    async fn locked(&mut self, accounts: Vec<(i64,)>) -> Result<Vec<Columns>, sqlx::Error> {
+        let mut found = Vec::with_capacity(accounts.len());
+        for (account,) in accounts {
+            let one = sqlx::query_as(columns!("a.id = ?"));
+            let one = one.bind(None::<&str>).bind(account);
+            found.push(one.fetch_one(&mut *self.0).await?);
+        }
+        Ok(found)
+    }
+}
+
+#[async_trait]
+impl Steps for Transaction<'_> {
+    async fn load(
+        &mut self,
+        session: &SessionId,
+        number: Option<(i64, &PhoneNumber)>,
+        event: Option<&EventId>,
+    ) -> Result<Option<Columns>, sqlx::Error> {
+        if let Some((workspace, _)) = number {
+            // There is no unique index over the rows that are not deleted, so two sessions that take
+            // one number do so one after the other. In the order of ids, so that nobody waits in a
+            // circle.
+            sqlx::query(
+                "SELECT id FROM whatsapp_accounts WHERE workspace_id = ? ORDER BY id FOR UPDATE",
+            )
+            .bind(workspace)
+            .fetch_all(&mut *self.0)
+            .await?;
+        }
+        let lock =
+            "SELECT CAST(id AS SIGNED) FROM whatsapp_accounts WHERE session_id = ? FOR UPDATE";
+        let found = sqlx::query_as(lock).bind(session.as_str());
+        let found: Option<(i64,)> = found.fetch_optional(&mut *self.0).await?;
+        let Some((account,)) = found else {
+            return Ok(None);
+        };
+        sqlx::query_as(columns!("a.id = ?"))
+            .bind(event.map(EventId::as_str))
+            .bind(account)
+            .fetch_optional(&mut *self.0)
+            .await
+    }
+
+    async fn holders(
+        &mut self,
+        workspace: i64,
+        number: &PhoneNumber,
+        except: i64,
+    ) -> Result<Vec<Columns>, sqlx::Error> {
+        let locked = sqlx::query_as(
+            "SELECT CAST(id AS SIGNED) FROM whatsapp_accounts
+            WHERE workspace_id = ? AND phone_number = ? AND id <> ? AND deleted_at IS NULL
+            ORDER BY id FOR UPDATE",
+        );
+        let locked = locked.bind(workspace).bind(number.reveal()).bind(except);
+        let locked = locked.fetch_all(&mut *self.0).await?;
+        self.locked(locked).await
+    }
+
+    async fn insert(&mut self, workspace: i64, session: &SessionId) -> Result<(), sqlx::Error> {
+        // One that is there stays as it is.
+        sqlx::query(
+            "INSERT INTO whatsapp_accounts (workspace_id, session_id, status, created_at, updated_at)
+            VALUES (?, ?, 'qr_scanning', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)
+            ON DUPLICATE KEY UPDATE session_id = session_id",
+        )
+        .bind(workspace)
+        .bind(session.as_str())
+        .execute(&mut *self.0)
+        .await
+        .map(drop)
+    }
+
+    async fn save(&mut self, save: &Save<'_>) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "UPDATE whatsapp_accounts SET status = ?,
+                phone_number = CASE WHEN ? THEN NULL ELSE COALESCE(?, phone_number) END,
+                deleted_at = CASE WHEN ? THEN CURRENT_TIMESTAMP WHEN ? THEN NULL ELSE deleted_at END,
+                updated_at = CASE WHEN ? THEN CURRENT_TIMESTAMP ELSE updated_at END,
+                last_connected_at = CASE WHEN ? THEN CURRENT_TIMESTAMP ELSE last_connected_at END,
+                metadata = COALESCE(?, metadata)
+            WHERE id = ?",
+        )
+        .bind(save.row.status.as_str())
+        .bind(save.life == Life::Begins)
+        .bind(save.phone())
+        .bind(save.life == Life::Ends)
+        .bind(save.life == Life::Begins)
+        .bind(save.is_change)
+        .bind(save.connects)
+        .bind(&save.metadata)
+        .bind(save.account)
+        .execute(&mut *self.0)
+        .await?;
+        sqlx::query(
+            "INSERT INTO whatsapp_phone_sessions (account_id, last_seq, version, lid, assurance)
+            VALUES (?, ?, ?, ?, ?)
+            ON DUPLICATE KEY UPDATE last_seq = VALUES(last_seq), version = VALUES(version),
+                lid = VALUES(lid), assurance = VALUES(assurance)",
+        )
+        .bind(save.account)
+        .bind(save.last_seq())
+        .bind(save.version())
+        .bind(save.lid())
+        .bind(save.assurance())
+        .execute(&mut *self.0)
+        .await?;
+        let Some(event) = save.event else {
+            return Ok(());
+        };
+        sqlx::query("INSERT INTO whatsapp_phone_applied VALUES (?, ?, CURRENT_TIMESTAMP)")
+            .bind(save.account)
+            .bind(event.as_str())
+            .execute(&mut *self.0)
+            .await
+            .map(drop)
+    }
+
+    async fn stuck(&mut self, seconds: i64) -> Result<Vec<Columns>, sqlx::Error> {
+        let locked = sqlx::query_as(
+            "SELECT CAST(id AS SIGNED) FROM whatsapp_accounts
+            WHERE status IN ('qr_scanning', 'authenticated') AND deleted_at IS NULL
+                AND COALESCE(updated_at, created_at) <= CURRENT_TIMESTAMP - INTERVAL ? SECOND
+            ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED",
+        );
+        let locked = locked.bind(seconds).bind(SWEEP);
+        let locked = locked.fetch_all(&mut *self.0).await?;
+        self.locked(locked).await
+    }
+
+    async fn prune(&mut self, seconds: i64) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "DELETE FROM whatsapp_phone_applied
+            WHERE applied_at < CURRENT_TIMESTAMP - INTERVAL ? SECOND",
+        )
+        .bind(seconds)
+        .execute(&mut *self.0)
+        .await
+        .map(drop)
+    }
+}

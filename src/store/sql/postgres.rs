@@ -1,0 +1,388 @@
+//! Sessions in PostgreSQL: [`PostgresStore`].
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::{PgConnection, PgPool};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use super::steps::{Answer, Ask, Columns, Fault, Life, SWEEP, Save, Steps, carry_out};
+use super::{Database, Meaning, SqlStore, cause, explain, late, store};
+use crate::event::{EventId, SessionEvent, SessionId, SessionKey};
+use crate::phone::PhoneNumber;
+use crate::store::{
+    DuplicatePolicy, Outcome, SessionRow, SessionStore, StatusChange, StatusWatcher, StoreError,
+    StoreOptions,
+};
+
+/// Where it is told that sessions have changed.
+const CHANNEL: &str = "whatsapp_phone_status";
+/// The first half of our advisory locks, so that they meet none of others.
+const LOCKS: i32 = 0x7761_7068;
+/// Listening is what counts; polling is in case word was lost.
+const POLLS_SKIPPED: u32 = 10;
+
+store! {
+    /// A store in PostgreSQL 12 or later.
+    ///
+    /// It makes `whatsapp_accounts` where there is none, with a unique index on workspace and number
+    /// of rows that are not soft-deleted unless the policy is
+    /// [`Companions`](DuplicatePolicy::Companions), and its own two tables beside it. Times are in
+    /// UTC. Clones share its pool.
+    ///
+    /// What other processes write is noticed by `LISTEN`, which keeps one connection of the pool while
+    /// anything is watched; word that was lost is made up for by reading every ten
+    /// [`poll_every`](StoreOptions::poll_every).
+    ///
+    /// ```no_run
+    /// use whatsapp_phone::store::{StoreOptions, postgres::PostgresStore};
+    ///
+    /// # async fn example() -> Result<(), whatsapp_phone::store::StoreError> {
+    /// let url = "postgres://service@localhost/whatsapp";
+    /// let store = PostgresStore::connect(url, StoreOptions::default()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    PostgresStore(Postgres)
+}
+
+impl PostgresStore {
+    /// Connects, with up to ten connections, and makes the tables that are missing.
+    ///
+    /// # Errors
+    ///
+    /// `misconfigured` when the URL is none or the tables cannot be used, `storage` when the server
+    /// cannot be reached in the time of [`StoreOptions::deadline`].
+    pub async fn connect(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
+        let pool = PgPoolOptions::new()
+            .acquire_timeout(options.deadline)
+            .connect_lazy(url)
+            .map_err(|error| explain(Postgres::NAME, Meaning::Setup, &error))?;
+        Self::from_pool(pool, options).await
+    }
+
+    /// Uses a pool of the caller's, and makes the tables that are missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn from_pool(pool: PgPool, options: StoreOptions) -> Result<Self, StoreError> {
+        let made = timeout(options.deadline, make_tables(&pool, options.duplicates)).await;
+        made.map_err(|_| late(Postgres::NAME, options.deadline))?
+            .map_err(|error| explain(Postgres::NAME, Postgres::meaning(&error), &error))?;
+        let (news, told) = mpsc::channel(1024);
+        tokio::spawn(notify(pool.clone(), told));
+        let postgres = Postgres { pool, news };
+        Ok(Self(SqlStore::new(postgres, options)))
+    }
+}
+
+async fn make_tables(pool: &PgPool, duplicates: DuplicatePolicy) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    // Two that make the same table at once would be in each other's way.
+    sqlx::query("SELECT pg_advisory_xact_lock($1, 0)")
+        .bind(LOCKS)
+        .execute(&mut *transaction)
+        .await?;
+    let exists = "SELECT to_regclass('whatsapp_accounts') IS NOT NULL";
+    let (has_accounts,): (bool,) = sqlx::query_as(exists).fetch_one(&mut *transaction).await?;
+    let beside = sqlx::raw_sql(include_str!("schema/postgres.sql"));
+    beside.execute(&mut *transaction).await?;
+    if !has_accounts {
+        let accounts = sqlx::raw_sql(include_str!("schema/postgres_accounts.sql"));
+        accounts.execute(&mut *transaction).await?;
+    }
+    if !has_accounts && duplicates != DuplicatePolicy::Companions {
+        sqlx::raw_sql(
+            "CREATE UNIQUE INDEX whatsapp_accounts_one_number ON whatsapp_accounts
+                (workspace_id, phone_number) WHERE deleted_at IS NULL",
+        )
+        .execute(&mut *transaction)
+        .await?;
+    }
+    transaction.commit().await
+}
+
+/// Tells other processes, apart from whoever changed something: a `NOTIFY` within a transaction
+/// would make all commits of the database wait for each other.
+async fn notify(pool: PgPool, mut told: mpsc::Receiver<String>) {
+    let mut words = Vec::new();
+    while told.recv_many(&mut words, 256).await > 0 {
+        let told = sqlx::query("SELECT pg_notify($1, word) FROM unnest($2::text[]) AS word")
+            .bind(CHANNEL)
+            .bind(&words)
+            .execute(&pool)
+            .await;
+        if let Err(error) = told {
+            tracing::warn!(error = %cause(&error), "other processes were not told of a change; they poll");
+        }
+        words.clear();
+    }
+}
+
+/// What is read of a row. The first parameter is an event's id.
+macro_rules! columns {
+    ($condition:literal) => {
+        concat!(
+            "SELECT a.id::bigint, a.workspace_id::bigint, a.session_id::text, a.phone_number::text,
+                a.status::text, a.metadata::text, (a.deleted_at IS NOT NULL)::int::bigint,
+                s.last_seq, s.version, s.lid::text, s.assurance::text,
+                EXISTS (SELECT 1 FROM whatsapp_phone_applied p
+                    WHERE p.account_id = a.id AND p.event_id = $1)::int::bigint
+            FROM whatsapp_accounts a LEFT JOIN whatsapp_phone_sessions s ON s.account_id = a.id
+            WHERE ",
+            $condition
+        )
+    };
+}
+
+#[derive(Debug)]
+struct Postgres {
+    pool: PgPool,
+    news: mpsc::Sender<String>,
+}
+
+#[async_trait]
+impl Database for Postgres {
+    const NAME: &'static str = "postgres";
+    type Ear = Option<PgListener>;
+
+    async fn run(&self, ask: &Ask, options: &StoreOptions) -> Result<Answer, Fault> {
+        let mut transaction = self.pool.begin().await?;
+        let mut steps = Transaction(&mut transaction);
+        let answer = carry_out(&mut steps, ask, options).await?;
+        transaction.commit().await?;
+        Ok(answer)
+    }
+
+    async fn read(&self, sessions: &[SessionId]) -> Result<Vec<Columns>, sqlx::Error> {
+        let sessions: Vec<_> = sessions.iter().map(SessionId::as_str).collect();
+        sqlx::query_as(columns!("a.session_id = ANY($2::text[])"))
+            .bind(None::<&str>)
+            .bind(sessions)
+            .fetch_all(&self.pool)
+            .await
+    }
+
+    fn meaning(error: &sqlx::Error) -> Meaning {
+        let code = error
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code);
+        match code.as_deref() {
+            Some("40001" | "40P01" | "55P03") => Meaning::Conflict,
+            Some("23505") => Meaning::Duplicate,
+            Some("42P01" | "42703" | "42501" | "42P10" | "3D000" | "28000" | "28P01") => {
+                Meaning::Setup
+            }
+            Some(code)
+                if code.starts_with("08") || code.starts_with("57") || code.starts_with("53") =>
+            {
+                Meaning::Away
+            }
+            _ => Meaning::Other,
+        }
+    }
+
+    /// The words are version and session alone: who hears them reads the row.
+    fn tell(&self, changes: &[StatusChange]) {
+        for change in changes {
+            let session = change.session.session_id.as_str();
+            if self
+                .news
+                .try_send(format!("{} {session}", change.version))
+                .is_err()
+            {
+                tracing::warn!("other processes were not told of a change; they poll");
+            }
+        }
+    }
+
+    async fn hear(
+        &self,
+        ear: &mut Option<PgListener>,
+        poll_every: Duration,
+    ) -> Option<Vec<SessionId>> {
+        match timeout(poll_every * POLLS_SKIPPED, self.listen(ear)).await {
+            Ok(Ok(sessions)) => sessions,
+            Ok(Err(error)) => {
+                tracing::warn!(error = %cause(&error), "listening to other processes failed; it is tried again");
+                *ear = None;
+                sleep(poll_every).await;
+                None
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+impl Postgres {
+    /// Whom the next words are about; `None` where some may have been lost.
+    async fn listen(
+        &self,
+        ear: &mut Option<PgListener>,
+    ) -> Result<Option<Vec<SessionId>>, sqlx::Error> {
+        let Some(listener) = ear else {
+            let mut listener = PgListener::connect_with(&self.pool).await?;
+            listener.listen(CHANNEL).await?;
+            *ear = Some(listener);
+            return Ok(None);
+        };
+        let mut sessions = Vec::new();
+        let mut word = listener.try_recv().await?;
+        if word.is_none() {
+            return Ok(None);
+        }
+        while let Some(heard) = word {
+            let session = heard.payload().split_once(' ');
+            sessions.extend(session.and_then(|(_, session)| SessionId::new(session).ok()));
+            word = listener.next_buffered();
+        }
+        Ok(Some(sessions))
+    }
+}
+
+struct Transaction<'a>(&'a mut PgConnection);
+
+impl Transaction<'_> {
+    /// Reads what was locked, apart from the locking: that one's snapshot of other tables is older
+    /// than what it waited for.
+    async fn locked(&mut self, accounts: Vec<(i64,)>) -> Result<Vec<Columns>, sqlx::Error> {
+        if accounts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let accounts: Vec<_> = accounts.into_iter().map(|(account,)| account).collect();
+        sqlx::query_as(columns!("a.id = ANY($2)"))
+            .bind(None::<&str>)
+            .bind(accounts)
+            .fetch_all(&mut *self.0)
+            .await
+    }
+}
+
+#[async_trait]
+impl Steps for Transaction<'_> {
+    async fn load(
+        &mut self,
+        session: &SessionId,
+        number: Option<(i64, &PhoneNumber)>,
+        event: Option<&EventId>,
+    ) -> Result<Option<Columns>, sqlx::Error> {
+        if let Some(number) = number {
+            // Two sessions that take one number do so one after the other.
+            let (workspace, number) = number;
+            sqlx::query("SELECT pg_advisory_xact_lock($1, hashtext($2))")
+                .bind(LOCKS)
+                .bind(format!("{workspace} {}", number.reveal()))
+                .execute(&mut *self.0)
+                .await?;
+        }
+        let lock = "SELECT id::bigint FROM whatsapp_accounts WHERE session_id = $1 FOR UPDATE";
+        let found = sqlx::query_as(lock).bind(session.as_str());
+        let found: Option<(i64,)> = found.fetch_optional(&mut *self.0).await?;
+        let Some((account,)) = found else {
+            return Ok(None);
+        };
+        sqlx::query_as(columns!("a.id = $2"))
+            .bind(event.map(EventId::as_str))
+            .bind(account)
+            .fetch_optional(&mut *self.0)
+            .await
+    }
+
+    async fn holders(
+        &mut self,
+        workspace: i64,
+        number: &PhoneNumber,
+        except: i64,
+    ) -> Result<Vec<Columns>, sqlx::Error> {
+        let locked = sqlx::query_as(
+            "SELECT id::bigint FROM whatsapp_accounts
+            WHERE workspace_id = $1 AND phone_number = $2 AND id <> $3 AND deleted_at IS NULL
+            ORDER BY id FOR UPDATE",
+        );
+        let locked = locked.bind(workspace).bind(number.reveal()).bind(except);
+        let locked = locked.fetch_all(&mut *self.0).await?;
+        self.locked(locked).await
+    }
+
+    async fn insert(&mut self, workspace: i64, session: &SessionId) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "INSERT INTO whatsapp_accounts (workspace_id, session_id, status, created_at, updated_at)
+            VALUES ($1, $2, 'qr_scanning', date_trunc('second', now() AT TIME ZONE 'UTC'),
+                date_trunc('second', now() AT TIME ZONE 'UTC'))
+            ON CONFLICT (session_id) DO NOTHING",
+        )
+        .bind(workspace)
+        .bind(session.as_str())
+        .execute(&mut *self.0)
+        .await
+        .map(drop)
+    }
+
+    async fn save(&mut self, save: &Save<'_>) -> Result<(), sqlx::Error> {
+        if let Some(metadata) = &save.metadata {
+            sqlx::query("UPDATE whatsapp_accounts SET metadata = $2::json WHERE id = $1")
+                .bind(save.account)
+                .bind(metadata)
+                .execute(&mut *self.0)
+                .await?;
+        }
+        // In whole seconds, downwards: the columns would round up, into the future.
+        sqlx::query(
+            "WITH t AS (SELECT date_trunc('second', now() AT TIME ZONE 'UTC') AS now),
+            account AS (UPDATE whatsapp_accounts SET status = $2,
+                phone_number = CASE WHEN $3 THEN NULL ELSE COALESCE($4, phone_number) END,
+                deleted_at = CASE WHEN $5 THEN t.now WHEN $3 THEN NULL ELSE deleted_at END,
+                updated_at = CASE WHEN $6 THEN t.now ELSE updated_at END,
+                last_connected_at = CASE WHEN $7 THEN t.now ELSE last_connected_at END
+                FROM t WHERE id = $1),
+            session AS (INSERT INTO whatsapp_phone_sessions (account_id, last_seq, version, lid, assurance)
+                VALUES ($1, $8, $9, $10, $11)
+                ON CONFLICT (account_id) DO UPDATE SET last_seq = excluded.last_seq,
+                    version = excluded.version, lid = excluded.lid, assurance = excluded.assurance)
+            INSERT INTO whatsapp_phone_applied (account_id, event_id, applied_at)
+            SELECT $1, $12, t.now FROM t WHERE $12::text IS NOT NULL",
+        )
+        .bind(save.account)
+        .bind(save.row.status.as_str())
+        .bind(save.life == Life::Begins)
+        .bind(save.phone())
+        .bind(save.life == Life::Ends)
+        .bind(save.is_change)
+        .bind(save.connects)
+        .bind(save.last_seq())
+        .bind(save.version())
+        .bind(save.lid())
+        .bind(save.assurance())
+        .bind(save.event.map(EventId::as_str))
+        .execute(&mut *self.0)
+        .await
+        .map(drop)
+    }
+
+    async fn stuck(&mut self, seconds: i64) -> Result<Vec<Columns>, sqlx::Error> {
+        let locked = sqlx::query_as(
+            "SELECT id::bigint FROM whatsapp_accounts
+            WHERE status IN ('qr_scanning', 'authenticated') AND deleted_at IS NULL
+                AND COALESCE(updated_at, created_at)
+                    <= (now() AT TIME ZONE 'UTC') - $1 * interval '1 second'
+            ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED",
+        );
+        let locked = locked.bind(seconds).bind(SWEEP);
+        let locked = locked.fetch_all(&mut *self.0).await?;
+        self.locked(locked).await
+    }
+
+    async fn prune(&mut self, seconds: i64) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "DELETE FROM whatsapp_phone_applied
+            WHERE applied_at < (now() AT TIME ZONE 'UTC') - $1 * interval '1 second'",
+        )
+        .bind(seconds)
+        .execute(&mut *self.0)
+        .await
+        .map(drop)
+    }
+}

@@ -1,0 +1,100 @@
+# Throwaway database servers for the tests, in a directory of their own and on free ports; they end with
+# whoever sources this and calls `start_servers`, by the trap that it sets on EXIT. Their URLs are
+# exported as WHATSAPP_PHONE_TEST_POSTGRES and WHATSAPP_PHONE_TEST_MYSQL; where those are set already,
+# those servers are used. Neither server runs as root, so root gives them to `nobody`.
+# shellcheck shell=bash
+
+# shellcheck source-path=SCRIPTDIR source=install.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/install.sh"
+
+servers_directory=
+servers_pids=()
+
+postgres_version() { "$(postgres_programs)/postgres" --version | cut -d ' ' -f 1-3; }
+
+mariadb_version() { "$(mariadb_server)" --version | grep -oE '[0-9.]+-MariaDB' | head -n 1; }
+
+as_no_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        exec setpriv --reuid nobody --regid "$(id -g nobody)" --clear-groups -- "$@"
+    fi
+    exec "$@"
+}
+
+# Starts a program on ports chosen by chance until it is ready on one: name, log, then a function that
+# starts it on a port and one that asks whether it is ready there. Sets `port`.
+start_on_a_free_port() {
+    local name=$1 log=$2 start=$3 is_ready=$4 pid
+    for _ in {1..10}; do
+        port=$((20000 + RANDOM % 20000))
+        "$start" "$port" >"$log" 2>&1 &
+        pid=$!
+        for _ in {1..600}; do
+            if ! kill -0 "$pid" 2>/dev/null; then continue 2; fi
+            if "$is_ready" "$port" >/dev/null 2>&1; then
+                servers_pids+=("$pid")
+                return 0
+            fi
+            sleep 0.1
+        done
+        kill -KILL "$pid" 2>/dev/null
+    done
+    echo "$name did not start:" >&2
+    tail -n 20 -- "$log" >&2
+    return 1
+}
+
+start_postgres() {
+    as_no_root "$programs/postgres" -D "$servers_directory/postgres" -p "$1" \
+        -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200
+}
+
+# As it says in its own directory, so that nobody else's server is taken for it.
+is_postgres_ready() { grep -q '^ready' "$servers_directory/postgres/postmaster.pid"; }
+
+start_mariadb() {
+    as_no_root "$mariadbd" --no-defaults --datadir="$servers_directory/mariadb" --port="$1" \
+        --bind-address=127.0.0.1 --socket="$servers_directory/mariadb.sock" --skip-name-resolve \
+        --pid-file="$servers_directory/mariadb.pid" --init-file="$servers_directory/users.sql" \
+        --max-connections=500
+}
+
+is_mariadb_ready() { grep -q 'ready for connections' "$servers_directory/mariadb.log"; }
+
+stop_servers() {
+    local pid
+    # PostgreSQL takes INT for a quick end, MariaDB ends on TERM.
+    for pid in "${servers_pids[@]}"; do
+        kill -INT "$pid" 2>/dev/null || true
+        kill -TERM "$pid" 2>/dev/null || true
+    done
+    for pid in "${servers_pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+    servers_pids=()
+    if [ -n "$servers_directory" ]; then rm -rf -- "$servers_directory"; fi
+}
+
+start_servers() {
+    local programs mariadbd port
+    servers_directory=$(mktemp -d /tmp/servers.XXXXXX)
+    trap stop_servers EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    if [ "$(id -u)" -eq 0 ]; then chown nobody "$servers_directory"; fi
+
+    if [ -z "${WHATSAPP_PHONE_TEST_POSTGRES:-}" ]; then
+        programs=$(postgres_programs)
+        (as_no_root "$programs/initdb" --pgdata "$servers_directory/postgres" --username tests \
+            --auth trust --encoding UTF8 --locale C --no-sync) >"$servers_directory/initdb.log"
+        start_on_a_free_port PostgreSQL "$servers_directory/postgres.log" start_postgres is_postgres_ready
+        export WHATSAPP_PHONE_TEST_POSTGRES=postgres://tests@127.0.0.1:$port/postgres
+    fi
+    if [ -z "${WHATSAPP_PHONE_TEST_MYSQL:-}" ]; then
+        mariadbd=$(mariadb_server)
+        printf '%s\n' "CREATE USER IF NOT EXISTS tests@'%', tests@localhost;" \
+            "GRANT ALL ON *.* TO tests@'%', tests@localhost;" >"$servers_directory/users.sql"
+        (as_no_root mariadb-install-db --no-defaults --datadir="$servers_directory/mariadb" \
+            --skip-test-db --auth-root-authentication-method=normal) >"$servers_directory/install.log" 2>&1
+        start_on_a_free_port MariaDB "$servers_directory/mariadb.log" start_mariadb is_mariadb_ready
+        export WHATSAPP_PHONE_TEST_MYSQL=mysql://tests@127.0.0.1:$port
+    fi
+}

@@ -1,0 +1,138 @@
+//! Real databases: each place is a fresh one of its own, on the servers that `tests/servers.sh` starts.
+#![allow(dead_code, reason = "each program uses its part")]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use whatsapp_phone::sqlx::{self, AssertSqlSafe, MySqlPool, PgPool, SqlitePool};
+use whatsapp_phone::store::mysql::MySqlStore;
+use whatsapp_phone::store::postgres::PostgresStore;
+use whatsapp_phone::store::sqlite::SqliteStore;
+use whatsapp_phone::store::{SessionStore, StoreError, StoreOptions};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+    MySql,
+}
+
+/// An empty database, and a way to look into it past the store. The SQLite file goes with it.
+pub(crate) struct Place {
+    pub(crate) kind: Kind,
+    pub(crate) url: String,
+    pool: Pool,
+    _directory: Option<tempfile::TempDir>,
+}
+
+enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+    MySql(MySqlPool),
+}
+
+fn server(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| {
+        panic!(
+            "{variable} is not set, so there is no database to test on. Run tests/run.sh, which installs and starts the servers; or in bash: . tests/servers.sh && start_servers"
+        )
+    })
+}
+
+impl Place {
+    pub(crate) async fn new(kind: Kind) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("place_{}_{count}", std::process::id());
+        match kind {
+            Kind::Sqlite => {
+                let directory = tempfile::tempdir().unwrap();
+                let file = directory.path().join("sessions.db");
+                let url = format!("sqlite:{}?mode=rwc", file.display());
+                let pool = Pool::Sqlite(SqlitePool::connect_lazy(&url).unwrap());
+                let _directory = Some(directory);
+                Self {
+                    kind,
+                    url,
+                    pool,
+                    _directory,
+                }
+            }
+            Kind::Postgres => {
+                let server = server("WHATSAPP_PHONE_TEST_POSTGRES");
+                let admin = PgPool::connect(&server).await.unwrap();
+                let make = AssertSqlSafe(format!("CREATE SCHEMA {name}"));
+                sqlx::raw_sql(make).execute(&admin).await.unwrap();
+                let url = format!("{server}?options=-csearch_path%3D{name}");
+                let pool = Pool::Postgres(PgPool::connect_lazy(&url).unwrap());
+                Self {
+                    kind,
+                    url,
+                    pool,
+                    _directory: None,
+                }
+            }
+            Kind::MySql => {
+                let server = server("WHATSAPP_PHONE_TEST_MYSQL");
+                let admin = MySqlPool::connect(&server).await.unwrap();
+                let make = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+                sqlx::raw_sql(make).execute(&admin).await.unwrap();
+                let url = format!("{server}/{name}");
+                let pool = Pool::MySql(MySqlPool::connect_lazy(&url).unwrap());
+                Self {
+                    kind,
+                    url,
+                    pool,
+                    _directory: None,
+                }
+            }
+        }
+    }
+
+    pub(crate) async fn open(
+        &self,
+        options: StoreOptions,
+    ) -> Result<Box<dyn SessionStore>, StoreError> {
+        Ok(match self.kind {
+            Kind::Sqlite => Box::new(SqliteStore::connect(&self.url, options).await?),
+            Kind::Postgres => Box::new(PostgresStore::connect(&self.url, options).await?),
+            Kind::MySql => Box::new(MySqlStore::connect(&self.url, options).await?),
+        })
+    }
+
+    /// Runs statements.
+    pub(crate) async fn run(&self, sql: &str) {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match &self.pool {
+            Pool::Sqlite(pool) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
+            Pool::Postgres(pool) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
+            Pool::MySql(pool) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
+        }
+    }
+
+    /// The texts in the first column of the answer.
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<Option<String>> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match &self.pool {
+            Pool::Sqlite(pool) => sqlx::query_scalar(sql).fetch_all(pool).await.unwrap(),
+            Pool::Postgres(pool) => sqlx::query_scalar(sql).fetch_all(pool).await.unwrap(),
+            Pool::MySql(pool) => sqlx::query_scalar(sql).fetch_all(pool).await.unwrap(),
+        }
+    }
+
+    /// The one text of the answer; `None` for null.
+    pub(crate) async fn text(&self, sql: &str) -> Option<String> {
+        let mut texts = self.texts(sql).await;
+        assert_eq!(texts.len(), 1, "{sql}");
+        texts.remove(0)
+    }
+
+    /// Ends it. SQLite's file goes by itself.
+    pub(crate) async fn end(self) {
+        let name = self.url.rsplit(['/', 'D']).next().unwrap().to_owned();
+        match self.kind {
+            Kind::Sqlite => {}
+            Kind::Postgres => self.run(&format!("DROP SCHEMA {name} CASCADE")).await,
+            Kind::MySql => self.run(&format!("DROP DATABASE {name}")).await,
+        }
+    }
+}
