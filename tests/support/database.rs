@@ -1,6 +1,8 @@
 //! Real databases: each place is a fresh one of its own, on the servers that `tests/servers.sh` starts.
 #![allow(dead_code, reason = "each program uses its part")]
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use whatsapp_phone::sqlx::{self, AssertSqlSafe, MySqlPool, PgPool, SqlitePool};
@@ -14,6 +16,27 @@ pub(crate) enum Kind {
     Sqlite,
     Postgres,
     MySql,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::MySql => "mysql",
+        })
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut kinds = [Self::Sqlite, Self::Postgres, Self::MySql].into_iter();
+        kinds
+            .find(|kind| kind.to_string() == text)
+            .ok_or_else(|| text.to_owned())
+    }
 }
 
 /// An empty database, and a way to look into it past the store. The SQLite file goes with it.
@@ -92,10 +115,18 @@ impl Place {
         &self,
         options: StoreOptions,
     ) -> Result<Box<dyn SessionStore>, StoreError> {
-        Ok(match self.kind {
-            Kind::Sqlite => Box::new(SqliteStore::connect(&self.url, options).await?),
-            Kind::Postgres => Box::new(PostgresStore::connect(&self.url, options).await?),
-            Kind::MySql => Box::new(MySqlStore::connect(&self.url, options).await?),
+        Self::open_at(self.kind, &self.url, options).await
+    }
+
+    pub(crate) async fn open_at(
+        kind: Kind,
+        url: &str,
+        options: StoreOptions,
+    ) -> Result<Box<dyn SessionStore>, StoreError> {
+        Ok(match kind {
+            Kind::Sqlite => Box::new(SqliteStore::connect(url, options).await?),
+            Kind::Postgres => Box::new(PostgresStore::connect(url, options).await?),
+            Kind::MySql => Box::new(MySqlStore::connect(url, options).await?),
         })
     }
 
