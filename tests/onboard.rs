@@ -1,0 +1,130 @@
+//! One session from its QR code to its row and back, on a page in a real browser.
+#![cfg(all(feature = "testkit", feature = "webdriver", feature = "events"))]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use support::{Stage, ms};
+use whatsapp_phone::event::channel::{EventReceiver, channel};
+use whatsapp_phone::event::fan_out::FanOut;
+use whatsapp_phone::event::{EventKind, SessionKey};
+use whatsapp_phone::link::{LinkSource, LinkState};
+use whatsapp_phone::onboard::Onboarding;
+use whatsapp_phone::source::webdriver::WebDriverSource;
+use whatsapp_phone::store::memory::MemoryStore;
+use whatsapp_phone::store::{SessionStore, Status, StoreSink};
+use whatsapp_phone::testkit::standin::{Generation, LID, PHONE, Scenario, Step};
+use whatsapp_phone::watch::{Ended, Watch};
+use whatsapp_phone::{Extractor, PhoneNumber};
+
+const NUMBER: &str = "628110000041";
+
+/// A watch over this page that writes into a store, and what it tells.
+async fn watch(stage: &Stage) -> (Watch<WebDriverSource>, MemoryStore, EventReceiver) {
+    let store = MemoryStore::default();
+    let session = SessionKey::new(7, "session-1").unwrap();
+    store.register(&session).await.unwrap();
+    let (told, events) = channel(64);
+    let sink = FanOut::new()
+        .required(StoreSink::new(store.clone()))
+        .required(told);
+    let source = WebDriverSource::all(&stage.page);
+    let extractor = Extractor::builder().source(source.clone()).build().unwrap();
+    let onboarding = Onboarding::new(session, extractor, sink);
+    (Watch::new(onboarding, source).every(ms(100)), store, events)
+}
+
+/// The names of events up to this one.
+async fn until(events: &mut EventReceiver, last: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    while names.last().is_none_or(|name| name != last) {
+        let event = tokio::time::timeout(ms(30_000), events.recv()).await;
+        let event = event.unwrap_or_else(|_| panic!("no {last} after {names:?}"));
+        let event = event.unwrap();
+        if let EventKind::SessionReady(ready) = event.kind() {
+            assert_eq!(ready.phone().reveal(), NUMBER);
+            assert_eq!(ready.lid().unwrap().reveal(), LID);
+        }
+        names.push(event.name().to_owned());
+    }
+    names
+}
+
+#[tokio::test]
+async fn from_the_code_to_the_row_and_to_the_unlinking_and_back() {
+    let phone = |at: u64, scenario: Scenario| {
+        let scenario = scenario.at(ms(at), Step::socket("PAIRING"));
+        let scenario = scenario.at(ms(at + 600), Step::me(PHONE));
+        let scenario = scenario.at(ms(at + 600), Step::lid(LID));
+        scenario.at(ms(at + 1600), Step::connected())
+    };
+    let scenario = Scenario::new(Generation::Current).at(ms(0), Step::socket("UNPAIRED"));
+    let scenario = phone(900, scenario);
+    // A logout, on which the socket connects once more for a moment.
+    let scenario = scenario
+        .at(ms(4000), Step::Logout)
+        .at(ms(4060), Step::connected())
+        .at(ms(4090), Step::socket("UNPAIRED"));
+    let stage = Stage::open(Scenario::never()).await;
+    let (watch, store, mut events) = watch(&stage).await;
+    let session = SessionKey::new(7, "session-1").unwrap();
+    let watch = tokio::spawn(async move { watch.run().await.unwrap() });
+    stage.reload(phone(6000, scenario)).await;
+
+    let row = async || store.session(&session.session_id).await.unwrap().unwrap();
+    let linked = [
+        "qr_code_generated",
+        "session_authenticated",
+        "session_ready",
+    ];
+    assert_eq!(until(&mut events, "session_ready").await, linked);
+    assert_eq!((row().await.status, row().await.phone), {
+        let number: PhoneNumber = NUMBER.parse().unwrap();
+        (Status::Connected, Some(number))
+    });
+    // No status says connected after the phone unlinked, and no ready comes of the logout.
+    assert_eq!(
+        until(&mut events, "session_disconnected").await,
+        ["session_disconnected"]
+    );
+    assert_eq!(row().await.status, Status::Disconnected);
+    assert_eq!(until(&mut events, "session_ready").await, linked);
+
+    stage.page.clone().close().await;
+    assert_eq!(watch.await.unwrap(), Ended::PageClosed);
+    assert_eq!(
+        until(&mut events, "session_disconnected").await,
+        ["session_disconnected"]
+    );
+    assert_eq!(row().await.status, Status::Disconnected);
+}
+
+#[tokio::test]
+async fn a_reload_of_a_linked_session_tells_nothing() {
+    let ready = Scenario::ready(Generation::Current);
+    let stage = Stage::open(ready).await;
+    let (watch, store, mut events) = watch(&stage).await;
+    let watch = tokio::spawn(async move { watch.run().await.unwrap() });
+    until(&mut events, "session_ready").await;
+    // What the page of a linked session does as it loads.
+    let again = Scenario::new(Generation::Current)
+        .at(ms(0), Step::socket("OPENING"))
+        .at(ms(0), Step::me(PHONE))
+        .at(ms(1200), Step::connected());
+    stage.reload(again).await;
+    let source = WebDriverSource::all(&stage.page);
+    for state in [LinkState::Linking, LinkState::Linked] {
+        let reached = async { while source.link().await != Ok(state) {} };
+        let reached = tokio::time::timeout(ms(30_000), reached).await;
+        reached.unwrap_or_else(|_| panic!("never {state}"));
+    }
+    stage.page.clone().close().await;
+    watch.await.unwrap();
+    assert_eq!(
+        until(&mut events, "session_disconnected").await,
+        ["session_disconnected"]
+    );
+    let id = SessionKey::new(7, "session-1").unwrap().session_id;
+    let row = store.session(&id).await.unwrap().unwrap();
+    assert_eq!(row.status, Status::Disconnected);
+}
