@@ -48,6 +48,14 @@ impl StatusWatcher {
     }
 }
 
+impl From<watch::Receiver<StatusChange>> for StatusWatcher {
+    /// For a store of one's own, which sends the changes of one session and drops the sender with
+    /// itself.
+    fn from(changes: watch::Receiver<StatusChange>) -> Self {
+        Self(changes)
+    }
+}
+
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 impl StatusWatcher {
     /// As one that has just begun.

@@ -164,11 +164,15 @@ struct Transaction<'a>(&'a mut MySqlConnection);
 impl Transaction<'_> {
     /// Reads what was locked, apart from the locking: that one's view of what it does not lock is
     /// older than what it waited for.
-    async fn locked(&mut self, accounts: Vec<(i64,)>) -> Result<Vec<Columns>, sqlx::Error> {
+    async fn locked(
+        &mut self,
+        accounts: Vec<(i64,)>,
+        event: Option<&EventId>,
+    ) -> Result<Vec<Columns>, sqlx::Error> {
         let mut found = Vec::with_capacity(accounts.len());
         for (account,) in accounts {
             let one = sqlx::query_as(columns!("a.id = ?"));
-            let one = one.bind(None::<&str>).bind(account);
+            let one = one.bind(event.map(EventId::as_str)).bind(account);
             found.push(one.fetch_one(&mut *self.0).await?);
         }
         Ok(found)
@@ -182,46 +186,32 @@ impl Steps for Transaction<'_> {
         session: &SessionId,
         number: Option<(i64, &PhoneNumber)>,
         event: Option<&EventId>,
-    ) -> Result<Option<Columns>, sqlx::Error> {
-        if let Some((workspace, _)) = number {
-            // There is no unique index over the rows that are not deleted, so two sessions that take
-            // one number do so one after the other. In the order of ids, so that nobody waits in a
-            // circle.
-            sqlx::query(
-                "SELECT id FROM whatsapp_accounts WHERE workspace_id = ? ORDER BY id FOR UPDATE",
-            )
-            .bind(workspace)
-            .fetch_all(&mut *self.0)
-            .await?;
-        }
-        let lock =
-            "SELECT CAST(id AS SIGNED) FROM whatsapp_accounts WHERE session_id = ? FOR UPDATE";
-        let found = sqlx::query_as(lock).bind(session.as_str());
-        let found: Option<(i64,)> = found.fetch_optional(&mut *self.0).await?;
-        let Some((account,)) = found else {
-            return Ok(None);
-        };
-        sqlx::query_as(columns!("a.id = ?"))
-            .bind(event.map(EventId::as_str))
-            .bind(account)
-            .fetch_optional(&mut *self.0)
-            .await
-    }
-
-    async fn holders(
-        &mut self,
-        workspace: i64,
-        number: &PhoneNumber,
-        except: i64,
     ) -> Result<Vec<Columns>, sqlx::Error> {
-        let locked = sqlx::query_as(
-            "SELECT CAST(id AS SIGNED) FROM whatsapp_accounts
-            WHERE workspace_id = ? AND phone_number = ? AND id <> ? AND deleted_at IS NULL
-            ORDER BY id FOR UPDATE",
-        );
-        let locked = locked.bind(workspace).bind(number.reveal()).bind(except);
-        let locked = locked.fetch_all(&mut *self.0).await?;
-        self.locked(locked).await
+        let locked = match number {
+            // There is no unique index over the rows that are not deleted, so the workspace's rows are
+            // locked, and two sessions that take one number do so one after the other. In the order
+            // of ids, so that nobody waits in a circle.
+            Some((workspace, number)) => {
+                let rows = sqlx::query_as(
+                    "SELECT CAST(id AS SIGNED), CAST(session_id = ? OR phone_number <=> ? AS SIGNED)
+                    FROM whatsapp_accounts WHERE workspace_id = ? AND deleted_at IS NULL
+                    ORDER BY id FOR UPDATE",
+                );
+                let rows = rows
+                    .bind(session.as_str())
+                    .bind(number.reveal())
+                    .bind(workspace);
+                let rows: Vec<(i64, i64)> = rows.fetch_all(&mut *self.0).await?;
+                let asked = rows.into_iter().filter(|(_, is_asked)| *is_asked != 0);
+                asked.map(|(account, _)| (account,)).collect()
+            }
+            None => {
+                let row = "SELECT CAST(id AS SIGNED) FROM whatsapp_accounts WHERE session_id = ? FOR UPDATE";
+                let row = sqlx::query_as(row).bind(session.as_str());
+                row.fetch_all(&mut *self.0).await?
+            }
+        };
+        self.locked(locked, event).await
     }
 
     async fn insert(&mut self, workspace: i64, session: &SessionId) -> Result<(), sqlx::Error> {
@@ -292,7 +282,7 @@ impl Steps for Transaction<'_> {
         );
         let locked = locked.bind(seconds).bind(SWEEP);
         let locked = locked.fetch_all(&mut *self.0).await?;
-        self.locked(locked).await
+        self.locked(locked, None).await
     }
 
     async fn prune(&mut self, seconds: i64) -> Result<(), sqlx::Error> {

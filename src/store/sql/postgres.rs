@@ -204,7 +204,7 @@ impl Database for Postgres {
         ear: &mut Option<PgListener>,
         poll_every: Duration,
     ) -> Option<Vec<SessionId>> {
-        match timeout(poll_every * POLLS_SKIPPED, self.listen(ear)).await {
+        match timeout(poll_every.saturating_mul(POLLS_SKIPPED), self.listen(ear)).await {
             Ok(Ok(sessions)) => sessions,
             Ok(Err(error)) => {
                 tracing::warn!(error = %cause(&error), "listening to other processes failed; it is tried again");
@@ -248,13 +248,17 @@ struct Transaction<'a>(&'a mut PgConnection);
 impl Transaction<'_> {
     /// Reads what was locked, apart from the locking: that one's snapshot of other tables is older
     /// than what it waited for.
-    async fn locked(&mut self, accounts: Vec<(i64,)>) -> Result<Vec<Columns>, sqlx::Error> {
+    async fn locked(
+        &mut self,
+        accounts: Vec<(i64,)>,
+        event: Option<&EventId>,
+    ) -> Result<Vec<Columns>, sqlx::Error> {
         if accounts.is_empty() {
             return Ok(Vec::new());
         }
         let accounts: Vec<_> = accounts.into_iter().map(|(account,)| account).collect();
         sqlx::query_as(columns!("a.id = ANY($2)"))
-            .bind(None::<&str>)
+            .bind(event.map(EventId::as_str))
             .bind(accounts)
             .fetch_all(&mut *self.0)
             .await
@@ -268,43 +272,27 @@ impl Steps for Transaction<'_> {
         session: &SessionId,
         number: Option<(i64, &PhoneNumber)>,
         event: Option<&EventId>,
-    ) -> Result<Option<Columns>, sqlx::Error> {
-        if let Some(number) = number {
+    ) -> Result<Vec<Columns>, sqlx::Error> {
+        if let Some((workspace, number)) = number {
             // Two sessions that take one number do so one after the other.
-            let (workspace, number) = number;
             sqlx::query("SELECT pg_advisory_xact_lock($1, hashtext($2))")
                 .bind(LOCKS)
                 .bind(format!("{workspace} {}", number.reveal()))
                 .execute(&mut *self.0)
                 .await?;
         }
-        let lock = "SELECT id::bigint FROM whatsapp_accounts WHERE session_id = $1 FOR UPDATE";
-        let found = sqlx::query_as(lock).bind(session.as_str());
-        let found: Option<(i64,)> = found.fetch_optional(&mut *self.0).await?;
-        let Some((account,)) = found else {
-            return Ok(None);
-        };
-        sqlx::query_as(columns!("a.id = $2"))
-            .bind(event.map(EventId::as_str))
-            .bind(account)
-            .fetch_optional(&mut *self.0)
-            .await
-    }
-
-    async fn holders(
-        &mut self,
-        workspace: i64,
-        number: &PhoneNumber,
-        except: i64,
-    ) -> Result<Vec<Columns>, sqlx::Error> {
         let locked = sqlx::query_as(
             "SELECT id::bigint FROM whatsapp_accounts
-            WHERE workspace_id = $1 AND phone_number = $2 AND id <> $3 AND deleted_at IS NULL
+            WHERE session_id = $1
+                OR (workspace_id = $2 AND phone_number = $3 AND deleted_at IS NULL)
             ORDER BY id FOR UPDATE",
         );
-        let locked = locked.bind(workspace).bind(number.reveal()).bind(except);
+        let locked = locked
+            .bind(session.as_str())
+            .bind(number.map(|(workspace, _)| workspace))
+            .bind(number.map(|(_, number)| number.reveal()));
         let locked = locked.fetch_all(&mut *self.0).await?;
-        self.locked(locked).await
+        self.locked(locked, event).await
     }
 
     async fn insert(&mut self, workspace: i64, session: &SessionId) -> Result<(), sqlx::Error> {
@@ -372,7 +360,7 @@ impl Steps for Transaction<'_> {
         );
         let locked = locked.bind(seconds).bind(SWEEP);
         let locked = locked.fetch_all(&mut *self.0).await?;
-        self.locked(locked).await
+        self.locked(locked, None).await
     }
 
     async fn prune(&mut self, seconds: i64) -> Result<(), sqlx::Error> {

@@ -261,29 +261,16 @@ impl Steps for Transaction<'_> {
     async fn load(
         &mut self,
         session: &SessionId,
-        _: Option<(i64, &PhoneNumber)>,
+        number: Option<(i64, &PhoneNumber)>,
         event: Option<&EventId>,
-    ) -> Result<Option<Columns>, sqlx::Error> {
-        sqlx::query_as(columns!("a.session_id = ?2"))
-            .bind(event.map(EventId::as_str))
-            .bind(session.as_str())
-            .fetch_optional(&mut *self.0)
-            .await
-    }
-
-    async fn holders(
-        &mut self,
-        workspace: i64,
-        number: &PhoneNumber,
-        except: i64,
     ) -> Result<Vec<Columns>, sqlx::Error> {
         sqlx::query_as(columns!(
-            "a.workspace_id = ?2 AND a.phone_number = ?3 AND a.id <> ?4 AND a.deleted_at IS NULL"
+            "a.session_id = ?2 OR (a.workspace_id = ?3 AND a.phone_number = ?4 AND a.deleted_at IS NULL)"
         ))
-        .bind(None::<&str>)
-        .bind(workspace)
-        .bind(number.reveal())
-        .bind(except)
+        .bind(event.map(EventId::as_str))
+        .bind(session.as_str())
+        .bind(number.map(|(workspace, _)| workspace))
+        .bind(number.map(|(_, number)| number.reveal()))
         .fetch_all(&mut *self.0)
         .await
     }

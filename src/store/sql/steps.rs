@@ -181,20 +181,13 @@ fn seconds(time: Duration) -> i64 {
 /// One transaction of one driver. Rows that it reads are locked until it ends.
 #[async_trait]
 pub(super) trait Steps: Send {
-    /// The row of a session, deleted or not. With a number, transactions over it are kept apart too.
+    /// The row of a session, deleted or not. With a number also those of the workspace that hold it and
+    /// are not deleted; transactions over one number are kept apart.
     async fn load(
         &mut self,
         session: &SessionId,
         number: Option<(i64, &PhoneNumber)>,
         event: Option<&EventId>,
-    ) -> Result<Option<Columns>, sqlx::Error>;
-
-    /// Those of the workspace that hold the number and are not deleted, but for this one.
-    async fn holders(
-        &mut self,
-        workspace: i64,
-        number: &PhoneNumber,
-        except: i64,
     ) -> Result<Vec<Columns>, sqlx::Error>;
 
     /// Makes the row of a session, unless there is one.
@@ -234,11 +227,11 @@ pub(super) async fn carry_out(
 async fn register(steps: &mut dyn Steps, session: &SessionKey) -> Result<SessionRow, Fault> {
     let workspace = workspace(session)?;
     let mut found = steps.load(&session.session_id, None, None).await?;
-    if found.is_none() {
+    if found.is_empty() {
         steps.insert(workspace, &session.session_id).await?;
         found = steps.load(&session.session_id, None, None).await?;
     }
-    let found = Loaded::read(found.ok_or(sqlx::Error::RowNotFound)?)?;
+    let found = Loaded::read(found.pop().ok_or(sqlx::Error::RowNotFound)?)?;
     if found.row.session != *session {
         return Err(StoreError::taken(session).into());
     }
@@ -275,24 +268,26 @@ async fn apply(
         _ => None,
     };
     let numbered = number.map(|number| (workspace, number));
-    let found = steps
-        .load(&session.session_id, numbered, event.id())
-        .await?;
-    let found = found.map(Loaded::read).transpose()?;
-    let found = found.filter(|found| found.row.session == *session && !found.is_deleted);
+    let found = steps.load(&session.session_id, numbered, event.id());
+    let found = found.await?.into_iter().map(Loaded::read);
+    let mut holders = found.collect::<Result<Vec<_>, _>>()?;
+    holders.retain(|found| !found.is_deleted);
+    let own = holders
+        .iter()
+        .position(|found| found.row.session == *session);
+    let found = own.map(|own| holders.swap_remove(own));
     let found = found.ok_or_else(|| StoreError::unknown(session))?;
     let write = match judge(&found.row, found.is_applied, event, options.rebind)? {
         Verdict::Ignore(why) => return Ok(Outcome::Ignored(why)),
         Verdict::Write(write) => write,
     };
-    let mut holders = Vec::new();
-    if let Some(number) = number {
-        for holder in steps.holders(workspace, number, found.account).await? {
-            holders.push(Loaded::read(holder)?);
-        }
-        let statuses = holders.iter().map(|holder| holder.row.status);
-        retires(&write.row, statuses, options.duplicates)?;
+    match number {
+        // Some databases take ids for equal that differ.
+        Some(number) => holders.retain(|holder| holder.row.phone.as_ref() == Some(number)),
+        None => holders.clear(),
     }
+    let statuses = holders.iter().map(|holder| holder.row.status);
+    retires(&write.row, statuses, options.duplicates)?;
     let mut retired = Vec::new();
     for holder in holders {
         retired.push(give_up(steps, holder).await?);
