@@ -18,6 +18,8 @@ use database::{Kind, Place};
 use tokio::sync::Mutex;
 use whatsapp_phone::PhoneNumber;
 use whatsapp_phone::event::{Failed, QrCode, SessionEvent, SessionKey};
+use whatsapp_phone::sqlx::MySqlPool;
+use whatsapp_phone::store::mysql::MySqlStore;
 use whatsapp_phone::store::{
     DuplicatePolicy, Outcome, SessionStore, Status, StoreErrorKind, StoreOptions,
 };
@@ -66,6 +68,38 @@ async fn postgres_keeps_the_contract() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mysql_keeps_the_contract() {
     keeps_the_contract(Kind::MySql).await; // MySqlStore
+}
+
+/// A pool of the caller's, whose connections are set in no way of ours.
+struct Handed(Mutex<Option<Place>>);
+
+#[async_trait::async_trait]
+impl StoreFixture for Handed {
+    async fn stores(&self, options: StoreOptions) -> [Arc<dyn SessionStore>; 2] {
+        let mut place = self.0.lock().await;
+        if let Some(former) = place.take() {
+            former.end().await;
+        }
+        let new = Place::new(Kind::MySql).await;
+        let options = options.poll_every(Duration::from_millis(50));
+        let store = async || {
+            let pool = MySqlPool::connect(&new.url).await.unwrap();
+            let store = MySqlStore::from_pool(pool, options.clone()).await.unwrap();
+            Arc::new(store) as Arc<dyn SessionStore>
+        };
+        let stores = [store().await, store().await];
+        *place = Some(new);
+        stores
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mysql_over_a_pool_of_the_callers_keeps_the_contract() {
+    let handed = Handed(Mutex::new(None));
+    contract::all(&handed).await; // MySqlStore
+    if let Some(last) = handed.0.into_inner() {
+        last.end().await;
+    }
 }
 
 fn key(session: &str) -> SessionKey {

@@ -262,6 +262,19 @@ impl<D: Database> Shared<D> {
     }
 }
 
+/// Asks a connection that was idle for long whether it is still there; asking each time would cost each
+/// call a round trip.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+async fn revive<C: sqlx::Connection>(
+    connection: &mut C,
+    idle_for: Duration,
+) -> Result<bool, sqlx::Error> {
+    if idle_for > Duration::from_secs(1) {
+        connection.ping().await?;
+    }
+    Ok(true)
+}
+
 fn cause(error: &sqlx::Error) -> ProtocolFailure {
     ProtocolFailure::from_error(Site::Unknown, error)
 }

@@ -8,7 +8,7 @@ use sqlx::{Acquire, MySqlConnection, MySqlPool, QueryBuilder};
 use tokio::time::{sleep, timeout};
 
 use super::steps::{Answer, Ask, Columns, Fault, Life, SWEEP, Save, Steps, carry_out};
-use super::{Database, Meaning, SqlStore, explain, late, store};
+use super::{Database, Meaning, SqlStore, explain, late, revive, store};
 use crate::event::{EventId, SessionEvent, SessionId, SessionKey};
 use crate::phone::PhoneNumber;
 use crate::store::{
@@ -47,9 +47,17 @@ impl MySqlStore {
     pub async fn connect(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
         let pool = MySqlPoolOptions::new()
             .acquire_timeout(options.deadline)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| Box::pin(revive(connection, meta.idle_for)))
+            .after_connect(|connection, _| {
+                Box::pin(async {
+                    let isolation = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+                    sqlx::query(isolation).execute(connection).await.map(drop)
+                })
+            })
             .connect_lazy(url)
             .map_err(|error| explain(MySql::NAME, Meaning::Setup, &error))?;
-        Self::from_pool(pool, options).await
+        Self::over(pool, options, true).await
     }
 
     /// Uses a pool of the caller's, and makes the tables that are missing.
@@ -58,10 +66,18 @@ impl MySqlStore {
     ///
     /// As [`connect`](Self::connect).
     pub async fn from_pool(pool: MySqlPool, options: StoreOptions) -> Result<Self, StoreError> {
+        Self::over(pool, options, false).await
+    }
+
+    async fn over(
+        pool: MySqlPool,
+        options: StoreOptions,
+        is_isolated: bool,
+    ) -> Result<Self, StoreError> {
         let made = timeout(options.deadline, make_tables(&pool)).await;
         made.map_err(|_| late(MySql::NAME, options.deadline))?
             .map_err(|error| explain(MySql::NAME, MySql::meaning(&error), &error))?;
-        Ok(Self(SqlStore::new(MySql { pool }, options)))
+        Ok(Self(SqlStore::new(MySql { pool, is_isolated }, options)))
     }
 }
 
@@ -84,6 +100,9 @@ async fn make_tables(pool: &MySqlPool) -> Result<(), sqlx::Error> {
 #[derive(Debug)]
 struct MySql {
     pool: MySqlPool,
+    /// Whether each statement of a transaction sees what was committed before it, without locking the
+    /// gaps between rows, as our own connections are set to; a caller's are asked for it each time.
+    is_isolated: bool,
 }
 
 /// What is read of a row, and whether an event was applied whose id is the first parameter.
@@ -115,12 +134,13 @@ impl Database for MySql {
 
     async fn run(&self, ask: &Ask, options: &StoreOptions) -> Result<Answer, Fault> {
         let mut connection = self.pool.acquire().await?;
-        // Each statement sees what was committed before it, and no gaps between rows are locked.
-        let isolation = sqlx::query("SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
-        if let Err(error) = isolation.execute(&mut *connection).await {
-            // A caller was dropped while its transaction began, which nobody ended: not to be used.
-            connection.close_on_drop();
-            return Err(error.into());
+        if !self.is_isolated {
+            let isolation = sqlx::query("SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
+            if let Err(error) = isolation.execute(&mut *connection).await {
+                // A caller was dropped while its transaction began, which nobody ended: not to be used.
+                connection.close_on_drop();
+                return Err(error.into());
+            }
         }
         let mut transaction = connection.begin().await?;
         let mut steps = Transaction(&mut transaction);

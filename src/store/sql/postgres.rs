@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::steps::{Answer, Ask, Columns, Fault, Life, SWEEP, Save, Steps, carry_out};
-use super::{Database, Meaning, SqlStore, cause, explain, late, store};
+use super::{Database, Meaning, SqlStore, cause, explain, late, revive, store};
 use crate::event::{EventId, SessionEvent, SessionId, SessionKey};
 use crate::phone::PhoneNumber;
 use crate::store::{
@@ -58,6 +58,8 @@ impl PostgresStore {
     pub async fn connect(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
         let pool = PgPoolOptions::new()
             .acquire_timeout(options.deadline)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| Box::pin(revive(connection, meta.idle_for)))
             .connect_lazy(url)
             .map_err(|error| explain(Postgres::NAME, Meaning::Setup, &error))?;
         Self::from_pool(pool, options).await
