@@ -3,33 +3,36 @@
 use std::fmt;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::event::QrCode;
 use crate::failure::ProtocolFailure;
 use crate::link::{LinkSource, LinkState};
-use crate::onboard::{OnboardError, Onboarded, Onboarding};
+use crate::onboard::{Last, OnboardError, Onboarding};
 
 /// Longest time of one look at the page.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a QR code that is still shown is told of: a sign of life, without which the session
+/// would be given up as stuck.
+const REFRESH: Duration = Duration::from_secs(10 * 60);
 
 /// Watches how far a session is linked, and has its [`Onboarding`] tell.
 ///
 /// | the page | is told as |
 /// |---|---|
-/// | a QR code is shown | `qr_code_generated`, without the code, which the page does not tell |
+/// | a QR code is shown | `session_disconnected`, reason `unlinked`, unless it was told so; then `qr_code_generated`, without the code, which the page does not tell |
 /// | the phone has accepted the code | `session_authenticated` |
-/// | connected | `session_authenticated`, if it was not yet, then [`Onboarding::run`] |
-/// | after that: unlinked | `session_disconnected`, reason `unlinked` |
-/// | after that: taken off by WhatsApp | `session_disconnected`, reason `conflict`, `tos_block`, ... |
-/// | after that: page or browser gone | `session_disconnected`, reason `page_closed` or `browser_gone` |
+/// | connected | `session_authenticated` after a QR code or a disconnect, then as by [`Onboarding::run`] |
+/// | taken off by WhatsApp | `session_disconnected`, reason `conflict`, `tos_block`, ... |
+/// | page or browser gone | `session_disconnected`, reason `page_closed` or `browser_gone` |
 ///
 /// A page that unlinks and shows itself connected for a moment, as it does on logout, is not linked:
 /// what is told is told of what two looks in a row agree on. Reconnecting and reloading tell nothing.
 ///
-/// An onboarding that fails is tried again as long as the page stays connected, and its error is told
-/// once.
+/// An onboarding that fails is tried again as long as the page stays connected; an error is told once,
+/// and again when its code changes.
 pub struct Watch<S> {
     onboarding: Onboarding,
     source: S,
@@ -58,17 +61,6 @@ impl Ended {
     }
 }
 
-/// What has been told of the session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
-    Nothing,
-    Scanning,
-    Authenticated,
-    /// That no number was found, of a session that is connected.
-    Failed,
-    Ready,
-}
-
 impl<S: LinkSource> Watch<S> {
     /// A watch over this page, once a second.
     pub fn new(onboarding: Onboarding, source: S) -> Self {
@@ -87,68 +79,68 @@ impl<S: LinkSource> Watch<S> {
         self
     }
 
-    /// Watches until the page or its browser is gone. Dropped, it has told what it has told; another
-    /// watch over the same onboarding goes on.
+    /// Watches until the page or its browser is gone, and goes on from what the onboarding has told so
+    /// far: dropped, it may be run again. A session that was told of by a process before this one is
+    /// told of anew.
     ///
     /// # Errors
     ///
     /// When the sink did not accept an event.
     pub async fn run(&self) -> Result<Ended, OnboardError> {
-        let mut told = Told::Nothing;
         let mut before = LinkState::Unknown;
+        let mut refreshed = Instant::now();
         loop {
             let now = match timeout(LOOK_TIMEOUT, self.source.link()).await {
                 Ok(Ok(state)) => state,
-                Ok(Err(failure)) => {
-                    if let Some(end) = self.end(&failure) {
-                        if told != Told::Nothing {
+                Ok(Err(failure)) => match self.end(&failure) {
+                    Some(end) => {
+                        if self.onboarding.last().await != Last::Disconnected {
                             self.onboarding.disconnected(end.as_str()).await?;
                         }
                         return Ok(end);
                     }
-                    LinkState::Unknown
-                }
+                    None => LinkState::Unknown,
+                },
                 Err(_) => LinkState::Unknown,
             };
             if now == before {
-                told = self.step(now, told).await?;
+                let is_due = refreshed.elapsed() >= REFRESH;
+                if is_due {
+                    refreshed = Instant::now();
+                }
+                self.step(now, is_due).await?;
             }
             before = now;
             sleep(self.every).await;
         }
     }
 
-    /// What a state that has lasted is told as.
-    async fn step(&self, state: LinkState, told: Told) -> Result<Told, OnboardError> {
-        Ok(match (state, told) {
-            (LinkState::Unlinked, Told::Nothing) => {
+    /// Tells what a state that has lasted says beyond what was told. Where nothing is known to have
+    /// been told, a store may still say connected: that is taken back first.
+    async fn step(&self, state: LinkState, is_due: bool) -> Result<(), OnboardError> {
+        let last = self.onboarding.last().await;
+        match (state, &last) {
+            (LinkState::Unlinked, Last::Scanning) if !is_due => {}
+            (LinkState::Unlinked, Last::Scanning | Last::Disconnected) => {
                 self.onboarding.qr_code(QrCode::unknown()).await?;
-                Told::Scanning
             }
-            (LinkState::Linking, Told::Nothing | Told::Scanning) => {
+            (LinkState::Barred(_), Last::Disconnected) => {}
+            (LinkState::Unlinked | LinkState::Barred(_), _) => {
+                self.onboarding.disconnected(state.as_str()).await?;
+            }
+            (LinkState::Linking, Last::Nothing | Last::Scanning | Last::Disconnected) => {
                 self.onboarding.authenticated().await?;
-                Told::Authenticated
             }
-            (LinkState::Linked, Told::Ready) => told,
+            (LinkState::Linked, Last::Ready(_)) => {}
             (LinkState::Linked, _) => {
-                if matches!(told, Told::Nothing | Told::Scanning) {
+                if matches!(last, Last::Scanning | Last::Disconnected) {
                     self.onboarding.authenticated().await?;
                 }
-                match self.onboarding.attempt(told != Told::Failed).await?.0 {
-                    Onboarded::Ready(_) => Told::Ready,
-                    Onboarded::Failed(_) => Told::Failed,
-                    Onboarded::Disconnected => Told::Nothing,
-                }
+                self.onboarding.attempt(false).await?;
             }
-            (
-                LinkState::Unlinked | LinkState::Barred(_),
-                Told::Authenticated | Told::Failed | Told::Ready,
-            ) => {
-                self.onboarding.disconnected(state.as_str()).await?;
-                Told::Nothing
-            }
-            _ => told,
-        })
+            _ => {}
+        }
+        Ok(())
     }
 
     fn end(&self, failure: &ProtocolFailure) -> Option<Ended> {

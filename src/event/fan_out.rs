@@ -24,8 +24,10 @@ const BACKLOG: usize = 1024;
 /// each has a deadline of its own, so a slow one delays the caller but not the others. After an error
 /// the caller sends again, and the sinks that had accepted it recognise its id.
 ///
-/// An **observer** gets what it can: it is fed by a task of its own, in order, and `send` never waits
-/// for it. What it refuses is logged and lost, and so is what comes while 1024 events wait for it.
+/// An **observer** hears of an event when the required ones have accepted it, so that whoever asks a
+/// store because of it finds it there. It gets what it can: it is fed by a task of its own, in order,
+/// and `send` never waits for it. What it refuses is logged and lost, and so is what comes while 1024
+/// events wait for it.
 ///
 /// ```
 /// use whatsapp_phone::event::{EventSink, SessionEvent, SessionKey};
@@ -105,7 +107,7 @@ async fn feed(sink: impl EventSink, mut events: mpsc::Receiver<SessionEvent>, de
     while let Some(event) = events.recv().await {
         if let Err(error) = send_in_time(&sink, &event, deadline).await {
             tracing::warn!(
-                sink = sink.name(), event = event.name(), code = error.code(), %error,
+                sink = sink.name(), event = ?event.kind(), code = error.code(), %error,
                 "an observer lost an event"
             );
         }
@@ -140,15 +142,6 @@ impl EventSink for FanOut {
 
     /// The first transient error of a required sink, else the first error of one.
     async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
-        for observer in &self.observers {
-            if observer.queue.try_send(event.clone()).is_err() {
-                tracing::warn!(
-                    sink = observer.name,
-                    event = event.name(),
-                    "an observer lost an event: too many wait for it, or it is gone"
-                );
-            }
-        }
         let deadline = self.deadline;
         let sends = self
             .required
@@ -158,6 +151,7 @@ impl EventSink for FanOut {
         // While one may still accept it, it is worth sending again.
         let mut errors = results.into_iter().filter_map(Result::err);
         let Some(first) = errors.next() else {
+            self.show(event);
             return Ok(());
         };
         let decisive = match first.is_transient() {
@@ -165,6 +159,20 @@ impl EventSink for FanOut {
             false => errors.find(SinkError::is_transient).unwrap_or(first),
         };
         Err(decisive)
+    }
+}
+
+impl FanOut {
+    fn show(&self, event: &SessionEvent) {
+        for observer in &self.observers {
+            if observer.queue.try_send(event.clone()).is_err() {
+                tracing::warn!(
+                    sink = observer.name,
+                    event = ?event.kind(),
+                    "an observer lost an event: too many wait for it, or it is gone"
+                );
+            }
+        }
     }
 }
 

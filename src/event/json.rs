@@ -91,19 +91,33 @@ impl SessionEvent {
         let Some(Value::String(name)) = beside.remove("event") else {
             return Err(field("event", "a string"));
         };
+        // Events of others are passed on as they are, whatever they call an id.
+        let is_ours = NAMES.contains(&&*name);
         let id = match beside.remove("id") {
             None | Some(Value::Null) => None,
-            Some(Value::String(id)) => Some(EventId::new(&id)?),
+            Some(Value::String(id)) if is_ours || EventId::new(&id).is_ok() => {
+                Some(EventId::new(&id)?)
+            }
             // None of another type is one either, with the same words.
-            Some(_) => Some(EventId::new("")?),
+            Some(_) if is_ours => Some(EventId::new("")?),
+            Some(other) => {
+                beside.insert("id".into(), other);
+                None
+            }
         };
+        let seq = |value: &Value| value.as_u64().filter(|seq| *seq <= Self::MAX_SEQ);
         let seq = match beside.remove("seq") {
             None | Some(Value::Null) => None,
-            Some(seq) => Some(
-                seq.as_u64()
-                    .filter(|seq| *seq <= Self::MAX_SEQ)
-                    .ok_or_else(|| field("seq", "an integer from 0 to 9007199254740991"))?,
-            ),
+            Some(value) => match seq(&value) {
+                None if is_ours => {
+                    return Err(field("seq", "an integer from 0 to 9007199254740991"));
+                }
+                None => {
+                    beside.insert("seq".into(), value);
+                    None
+                }
+                known => known,
+            },
         };
         let occurred_at = take_if(&mut beside, "occurred_at", |value| {
             humantime::parse_rfc3339(value.as_str()?).ok()
@@ -187,17 +201,19 @@ impl SessionEvent {
     }
 }
 
+/// The events that are ours to read.
+const NAMES: [&str; 5] = [
+    "qr_code_generated",
+    "session_authenticated",
+    "session_ready",
+    "session_error",
+    "session_disconnected",
+];
+
 type Read = (Option<SessionKey>, EventKind, Object);
 
 fn read_data(name: String, data: Option<Value>) -> Result<Read, EventError> {
-    let kinds = [
-        "qr_code_generated",
-        "session_authenticated",
-        "session_ready",
-        "session_error",
-        "session_disconnected",
-    ];
-    if !kinds.contains(&&*name) {
+    if !NAMES.contains(&&*name) {
         let session = data.as_ref().and_then(Value::as_object).and_then(session);
         let kind = EventKind::Foreign(Foreign { name, data });
         return Ok((session, kind, Object::new()));

@@ -56,10 +56,11 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// Adds the account's LID. A JID that is no LID is ignored.
+    /// Adds the account's LID. A JID that is no LID is ignored, and so is one whose digits are the
+    /// number's: one of the two has been taken for the other.
     #[must_use]
     pub fn with_lid(mut self, lid: Jid) -> Self {
-        if lid.server().has_lids() {
+        if lid.server().has_lids() && lid.user() != self.phone.reveal() {
             self.lid = Some(lid);
         }
         self

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::SessionEvent;
-use crate::failure::{MAX_TEXT, clean};
+use crate::failure::{MAX_TEXT, ProtocolFailure, clean};
 
 /// Something that takes events and carries them on.
 ///
@@ -90,7 +90,7 @@ struct Inner {
     code: Cow<'static, str>,
     message: String,
     is_transient: bool,
-    source: Option<Box<dyn Error + Send + Sync>>,
+    source: Option<ProtocolFailure>,
 }
 
 impl SinkError {
@@ -115,14 +115,15 @@ impl SinkError {
         }))
     }
 
-    /// Adds what caused it. Its texts are not cleaned: it must hold no numbers.
+    /// Adds what caused it, for instance by
+    /// [`ProtocolFailure::from_error`](crate::failure::ProtocolFailure::from_error).
     #[must_use]
-    pub fn caused_by(self, cause: impl Error + Send + Sync + 'static) -> Self {
+    pub fn caused_by(self, cause: ProtocolFailure) -> Self {
         Self(Arc::new(Inner {
             code: self.0.code.clone(),
             message: self.0.message.clone(),
             is_transient: self.0.is_transient,
-            source: Some(Box::new(cause)),
+            source: Some(cause),
         }))
     }
 
@@ -147,7 +148,7 @@ impl fmt::Display for SinkError {
 
 impl Error for SinkError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source.as_ref().map(|cause| &**cause as _)
+        self.0.source.as_ref().map(|cause| cause as _)
     }
 }
 

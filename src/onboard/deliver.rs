@@ -39,7 +39,7 @@ pub(super) async fn deliver(
             }
             tracing::warn!(
                 sink = sink.name(),
-                event = event.name(),
+                event = ?event.kind(),
                 code = last.code(),
                 "event not accepted yet"
             );

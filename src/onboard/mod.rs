@@ -6,7 +6,8 @@
 //!                                       later: disconnected()
 //! ```
 //!
-//! A host that hears of these moments calls the methods. For one that has only the page,
+//! What was told last is remembered, so nothing is told twice and a host may be told again what
+//! changed since. A host that hears of these moments calls the methods. For one that has only the page,
 //! [`Watch`](crate::watch::Watch) notices them and calls.
 
 mod deliver;
@@ -34,10 +35,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// the same onboarding.
 ///
 /// - [`run`](Self::run) has one outcome: a `session_ready` or a `session_error` that the sink has
-///   accepted. Runs at the same time are one after the other, and a number that was announced
-///   already is not announced again.
-/// - The events of one session are numbered and sent in order, each until the sink accepts it: what
-///   it cannot take for now is sent again, by the policy of [`delivery`](Self::delivery).
+///   accepted. Runs at the same time are one after the other, and a number that was the last thing
+///   told is not told again.
+/// - The events of one session are sent in order, each until the sink accepts it: what it cannot
+///   take for now is sent again, by the policy of [`delivery`](Self::delivery).
 /// - What ends with an [`OnboardError`] was not accepted; the error carries the event, so nothing is
 ///   lost.
 ///
@@ -67,7 +68,7 @@ pub struct Onboarding {
     session: SessionKey,
     extractor: Arc<dyn PhoneExtractor>,
     sink: Arc<dyn EventSink>,
-    sequence: Sequence,
+    sequence: Option<Sequence>,
     bound: Option<PhoneNumber>,
     keep_watching: Duration,
     delivery: RetryPolicy,
@@ -79,10 +80,23 @@ pub struct Onboarding {
 /// What the sink has been told. Locked while an event is on its way, so that events keep their order.
 #[derive(Debug, Default)]
 struct Told {
-    /// The number of the last `session_ready`, unless it was disconnected since.
-    phone: Option<PhoneNumber>,
+    last: Last,
     /// How often it was disconnected.
     ends: u64,
+}
+
+/// What the sink was told last, as far as it is known to have accepted it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Last {
+    /// Nothing by this onboarding, or what came was not accepted.
+    #[default]
+    Nothing,
+    Scanning,
+    Authenticated,
+    Ready(PhoneNumber),
+    /// The error's code.
+    Failed(Option<String>),
+    Disconnected,
 }
 
 /// How a [`run`](Onboarding::run) ended.
@@ -109,7 +123,7 @@ impl Onboarding {
             session,
             extractor: Arc::new(extractor),
             sink: Arc::new(sink),
-            sequence: Sequence::after(None),
+            sequence: None,
             bound: None,
             keep_watching: Duration::ZERO,
             delivery: deliver::policy(),
@@ -118,12 +132,13 @@ impl Onboarding {
         }
     }
 
-    /// The numbers of the session's events. A process that takes a session up again goes on from the
-    /// last one that was used ([`SessionRow::last_seq`](crate::store::SessionRow::last_seq)), or its
-    /// events are taken for old ones. Default: from 1.
+    /// Numbers the session's events, so that they keep their order however late they come. A process
+    /// that takes a session up again has to go on from the last number that was used
+    /// ([`SessionRow::last_seq`](crate::store::SessionRow::last_seq)), or its events are taken for old
+    /// ones. Default: no numbers; the order is that of arrival.
     #[must_use]
     pub fn sequence(mut self, sequence: Sequence) -> Self {
-        self.sequence = sequence;
+        self.sequence = Some(sequence);
         self
     }
 
@@ -165,8 +180,8 @@ impl Onboarding {
     ///
     /// When the sink did not accept it.
     pub async fn qr_code(&self, qr: QrCode) -> Result<(), OnboardError> {
-        self.tell(SessionEvent::qr_code_generated(self.session.clone(), qr))
-            .await
+        let event = SessionEvent::qr_code_generated(self.session.clone(), qr);
+        self.tell(event, Last::Scanning).await
     }
 
     /// Sends `session_authenticated`: the phone has accepted the code.
@@ -175,8 +190,8 @@ impl Onboarding {
     ///
     /// When the sink did not accept it.
     pub async fn authenticated(&self) -> Result<(), OnboardError> {
-        self.tell(SessionEvent::session_authenticated(self.session.clone()))
-            .await
+        let event = SessionEvent::session_authenticated(self.session.clone());
+        self.tell(event, Last::Authenticated).await
     }
 
     /// Sends `session_disconnected`. What a run under way finds counts no more.
@@ -186,15 +201,20 @@ impl Onboarding {
     /// When the sink did not accept it.
     pub async fn disconnected(&self, reason: &str) -> Result<(), OnboardError> {
         let mut told = self.told.lock().await;
-        told.phone = None;
         told.ends += 1;
         let event = SessionEvent::session_disconnected(self.session.clone(), reason);
-        self.deliver(event).await
+        self.deliver(&mut told, event, Last::Disconnected).await
+    }
+
+    /// What was told last.
+    pub(crate) async fn last(&self) -> Last {
+        self.told.lock().await.last.clone()
     }
 
     /// Looks for the number and tells the sink: `session_ready`, or `session_error` with the reason.
-    /// A sink that refuses the number for good, as a store does that has it in another session, hears
-    /// of that in a `session_error` with its own code.
+    /// A sink that refuses the number (`number_already_connected`, `rebind_refused`, `unknown_session`,
+    /// `invalid_event`), as a store does that has it in another session, hears of that in a
+    /// `session_error` with its own code.
     ///
     /// Dropped, it has told the outcome or has not; the next run tells it.
     ///
@@ -203,20 +223,17 @@ impl Onboarding {
     /// When the sink accepted neither.
     pub async fn run(&self) -> Result<Onboarded, OnboardError> {
         let (mut outcome, mut may_come) = self.attempt(true).await?;
-        let until = Instant::now() + self.keep_watching;
-        while may_come && Instant::now() + PAUSE < until {
+        let start = Instant::now();
+        while may_come && start.elapsed() + PAUSE < self.keep_watching {
             sleep(PAUSE).await;
             (outcome, may_come) = self.attempt(false).await?;
         }
         Ok(outcome)
     }
 
-    /// One extraction, and what comes of it told; an error only if `tells_errors`. Also whether
-    /// another attempt may bring a number.
-    pub(crate) async fn attempt(
-        &self,
-        tells_errors: bool,
-    ) -> Result<(Onboarded, bool), OnboardError> {
+    /// One extraction, and what comes of it told; an error that was told last only if `repeats`. Also
+    /// whether another attempt may bring a number.
+    pub(crate) async fn attempt(&self, repeats: bool) -> Result<(Onboarded, bool), OnboardError> {
         let _one_at_a_time = self.running.lock().await;
         let ends = self.told.lock().await.ends;
         let (failed, may_come) = match self.extractor.extract().await {
@@ -227,10 +244,7 @@ impl Onboarding {
             },
             Err(error) => (Failed::from(&error), !is_final(error.kind())),
         };
-        if !tells_errors {
-            return Ok((Onboarded::Failed(failed), may_come));
-        }
-        let outcome = self.fail(ends, failed).await?;
+        let outcome = self.fail(ends, failed, repeats).await?;
         let may_come = may_come && matches!(outcome, Onboarded::Failed(_));
         Ok((outcome, may_come))
     }
@@ -253,42 +267,71 @@ impl Onboarding {
         if told.ends != ends {
             return Ok(Ok(Onboarded::Disconnected));
         }
-        if told.phone.as_ref() == Some(&found.phone) {
+        let last = Last::Ready(found.phone.clone());
+        if told.last == last {
             return Ok(Ok(Onboarded::Ready(found)));
         }
         let ready = SessionEvent::session_ready(self.session.clone(), Ready::from(&found));
-        match self.deliver(ready).await {
-            Ok(()) => {
-                told.phone = Some(found.phone.clone());
-                Ok(Ok(Onboarded::Ready(found)))
-            }
-            Err(refused) if !refused.is_transient() => Ok(Err(refused.into())),
+        match self.deliver(&mut told, ready, last).await {
+            Ok(()) => Ok(Ok(Onboarded::Ready(found))),
+            Err(error) if REFUSALS.contains(&error.code()) => Ok(Err(error.into())),
             Err(error) => Err(error),
         }
     }
 
-    async fn fail(&self, ends: u64, failed: Failed) -> Result<Onboarded, OnboardError> {
-        let told = self.told.lock().await;
+    async fn fail(
+        &self,
+        ends: u64,
+        failed: Failed,
+        repeats: bool,
+    ) -> Result<Onboarded, OnboardError> {
+        let mut told = self.told.lock().await;
         if told.ends != ends {
             return Ok(Onboarded::Disconnected);
         }
-        let event = SessionEvent::session_error(self.session.clone(), failed.clone());
-        self.deliver(event).await?;
+        let last = Last::Failed(failed.code().map(str::to_owned));
+        if repeats || told.last != last {
+            let event = SessionEvent::session_error(self.session.clone(), failed.clone());
+            self.deliver(&mut told, event, last).await?;
+        }
         Ok(Onboarded::Failed(failed))
     }
 
-    async fn tell(&self, event: SessionEvent) -> Result<(), OnboardError> {
-        let _in_order = self.told.lock().await;
-        self.deliver(event).await
+    async fn tell(&self, event: SessionEvent, last: Last) -> Result<(), OnboardError> {
+        let mut told = self.told.lock().await;
+        self.deliver(&mut told, event, last).await
     }
 
-    /// Numbers the event and hands it over. The caller holds `told`.
-    async fn deliver(&self, event: SessionEvent) -> Result<(), OnboardError> {
-        let event = event.with_seq(self.sequence.next());
-        let sent = deliver::deliver(&*self.sink, &event, &self.delivery).await;
-        sent.map_err(|error| OnboardError::new(event, error))
+    /// Hands an event over, after which this is what was told last. An event that is cut short or not
+    /// accepted may have arrived all the same: nothing is known then.
+    async fn deliver(
+        &self,
+        told: &mut Told,
+        event: SessionEvent,
+        last: Last,
+    ) -> Result<(), OnboardError> {
+        let event = match &self.sequence {
+            Some(sequence) => event.with_seq(sequence.next()),
+            None => event,
+        };
+        told.last = Last::Nothing;
+        match deliver::deliver(&*self.sink, &event, &self.delivery).await {
+            Ok(()) => {
+                told.last = last;
+                Ok(())
+            }
+            Err(error) => Err(OnboardError::new(event, error)),
+        }
     }
 }
+
+/// What a sink refuses a number for; any other error leaves it open whether the number was taken.
+const REFUSALS: [&str; 4] = [
+    "number_already_connected",
+    "rebind_refused",
+    "unknown_session",
+    "invalid_event",
+];
 
 /// Nothing comes after it, however long one looks.
 const fn is_final(kind: ErrorKind) -> bool {

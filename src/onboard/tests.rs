@@ -75,6 +75,7 @@ impl EventSink for Script {
 async fn the_events_of_a_session_come_in_order_and_numbered() {
     let (sink, mut events) = channel::channel(16);
     let onboarding = Onboarding::new(key(), ready_at(secs(2), ME), sink);
+    let onboarding = onboarding.sequence(Sequence::after(None));
     onboarding
         .qr_code(QrCode::new("2@secret").unwrap())
         .await
@@ -271,4 +272,77 @@ async fn no_number_is_ever_in_debug() {
 #[test]
 fn the_usual_delivery_is_valid() {
     assert_eq!(deliver::policy().deadline(), secs(60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_told_last_decides_what_is_told_again() {
+    let sink = Script::default();
+    let onboarding = Onboarding::new(key(), ready_at(Duration::ZERO, ME), sink.clone());
+    onboarding.run().await.unwrap();
+    onboarding.qr_code(QrCode::unknown()).await.unwrap();
+    onboarding.authenticated().await.unwrap();
+    onboarding.run().await.unwrap();
+    onboarding.run().await.unwrap();
+    assert_eq!(
+        sink.names(),
+        [
+            "session_ready",
+            "qr_code_generated",
+            "session_authenticated",
+            "session_ready"
+        ]
+    );
+
+    // Ready, then an error, then ready again.
+    let sink = Script::default();
+    let page = MockSource::new("page").number_at(Duration::ZERO, ME);
+    let page = page.at(secs(5), Look::NotYet).number_at(secs(30), ME);
+    let onboarding = Onboarding::new(key(), extractor(page), sink.clone());
+    onboarding.run().await.unwrap();
+    sleep(secs(10)).await;
+    onboarding.run().await.unwrap();
+    sleep(secs(20)).await;
+    onboarding.run().await.unwrap();
+    let expected = ["session_ready", "session_error", "session_ready"];
+    assert_eq!(sink.names(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_taken_up_again_without_numbers_is_not_too_late() {
+    let store = Arc::new(MemoryStore::default());
+    store.register(&key()).await.unwrap();
+    let begin = |sequence: Option<Sequence>| {
+        let sink = StoreSink::new(store.clone());
+        let onboarding = Onboarding::new(key(), ready_at(Duration::ZERO, ME), sink);
+        match sequence {
+            Some(sequence) => onboarding.sequence(sequence),
+            None => onboarding,
+        }
+    };
+    let numbered = begin(Some(Sequence::after(None)));
+    numbered.run().await.unwrap();
+    numbered.disconnected("unlinked").await.unwrap();
+    begin(None).run().await.unwrap();
+    let row = store.session(&key().session_id).await.unwrap().unwrap();
+    assert_eq!(row.status, Status::Connected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_is_the_wrong_one_is_told_also_after_another_error() {
+    let sink = Script::default();
+    let onboarding = Onboarding::new(key(), ready_at(secs(25), OTHER), sink.clone());
+    let onboarding = onboarding.bound_to("628110000041".parse().unwrap());
+    let outcome = onboarding.keep_watching(Duration::MAX).run().await.unwrap();
+    assert!(matches!(outcome, Onboarded::Failed(it) if it.code() == Some("rebind_refused")));
+    assert_eq!(sink.names(), ["session_error", "session_error"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_fails_has_not_refused_the_number() {
+    let broken = || SinkError::permanent("storage", "the disk is full");
+    let sink = Script::refusing([broken()]);
+    let onboarding = Onboarding::new(key(), ready_at(Duration::ZERO, ME), sink.clone());
+    let error = onboarding.run().await.unwrap_err();
+    assert!(matches!(error.event().kind(), EventKind::SessionReady(_)));
+    assert_eq!(sink.names(), ["session_ready"]);
 }

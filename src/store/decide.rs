@@ -49,13 +49,13 @@ pub(super) fn judge(
     let mut metadata = Map::new();
     let mut connects = false;
     next.status = match event.kind() {
-        EventKind::QrCodeGenerated(_) => Status::QrScanning,
-        // It comes before `session_ready`, and may have waited in a queue meanwhile.
-        EventKind::SessionAuthenticated
+        // They come before `session_ready`, and may have waited in a queue meanwhile.
+        EventKind::QrCodeGenerated(_) | EventKind::SessionAuthenticated
             if event.seq().is_none() && row.status == Status::Connected =>
         {
             return Ok(Verdict::Ignore(Ignored::OutOfOrder));
         }
+        EventKind::QrCodeGenerated(_) => Status::QrScanning,
         EventKind::SessionAuthenticated => Status::Authenticated,
         EventKind::SessionReady(ready) => {
             let is_other = row

@@ -168,6 +168,9 @@ impl From<StoreError> for SinkError {
             true => Self::transient(error.code(), error.to_string()),
             false => Self::permanent(error.code(), error.to_string()),
         };
-        refused.caused_by(error)
+        match &error.0.source {
+            Some(cause) => refused.caused_by(cause.clone()),
+            None => refused,
+        }
     }
 }

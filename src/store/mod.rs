@@ -14,8 +14,8 @@
 //!    given up is an error.
 //! 2. What was applied before is ignored: by the event's id, which is kept for 30 days, or by its
 //!    `seq`, which is not above the session's last one, for ever. Without `seq` the order is that of
-//!    arrival, except that a late `session_authenticated` takes nothing back from a connected
-//!    session. No clock of a sender counts. Without id and `seq`, an event that would change nothing
+//!    arrival, except that a late `qr_code_generated` or `session_authenticated` takes nothing back
+//!    from a connected session. No clock of a sender counts. Without id and `seq`, an event that would change nothing
 //!    is a repetition.
 //! 3. A `session_ready` with another number than the row is bound to goes by [`RebindPolicy`], a
 //!    number that another row of the workspace holds by [`DuplicatePolicy`].

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Outcome, SessionStore};
+use super::{Ignored, Outcome, SessionStore};
 use crate::event::{EventSink, SessionEvent, SinkError};
 
 /// Applies every event to a store before `send` returns, so that no front end reads a null number
@@ -45,8 +45,13 @@ impl<S: SessionStore> EventSink for StoreSink<S> {
     /// The codes are those of [`StoreError`](super::StoreError).
     async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
         match self.0.apply(event).await {
+            Ok(Outcome::Ignored(Ignored::OutOfOrder)) => {
+                // Of an old event it is right; of a new one it says that its producer counts anew.
+                tracing::warn!(event = ?event.kind(), seq = event.seq(), "an event came too late and was ignored");
+                Ok(())
+            }
             Ok(Outcome::Ignored(why)) => {
-                tracing::debug!(event = event.name(), ?why, "an event was ignored");
+                tracing::debug!(event = ?event.kind(), ?why, "an event was ignored");
                 Ok(())
             }
             Ok(Outcome::Applied { .. }) => Ok(()),
