@@ -1,5 +1,6 @@
 //! Masks, cuts, causes.
 
+use super::clean::MIN_RUN;
 use super::*;
 use proptest::prelude::*;
 
@@ -25,6 +26,11 @@ fn numbers_and_jids_are_masked_wherever_they_stand() {
         ("port 9515 pid 123456", "port 9515 pid 123456"),
         ("62811\u{200b}0000041", "62********41"),
         ("a\u{0}b\nc", "ab c"),
+        ("\u{1b}[31mError\u{1b}[39m: no", "Error: no"),
+        ("\u{1b}[38;5;208mamber\u{9b}0m", "amber"),
+        ("6281\u{1b}[1m1000\u{1b}[0m0041", "62********41"),
+        ("\u{1b}[628110000041", "[62********41"),
+        ("\u{1b} [31m", " [31m"),
         ("٦٢٨١١٠٠٠٠٠٤١", "٦٢********٤١"),
     ] {
         assert_eq!(
