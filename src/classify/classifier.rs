@@ -7,14 +7,18 @@ use std::sync::Arc;
 
 use super::index::{self, Found};
 use super::rules::{self, Pattern, Row};
-use super::{Classification, MAX_CAUSES, MAX_READ, Rule, text};
+use super::{Classification, MAX_CAUSES, MAX_READ, Rule, code};
 use crate::failure::{ProtocolFailure, Site};
 
 /// Longest part of the words of a foreign error that is read, in bytes.
 const MAX_WORDS: usize = 4 * 1024;
 
-/// Reads failures by the [rows](super::rows) of the table and by rules of your own. Neither allocates
-/// nor blocks; a clone shares the rules.
+/// Reads failures by the [rows](super::rows) of the table and by rules of your own. It never blocks; a
+/// clone shares the rules.
+///
+/// Reading a [`ProtocolFailure`] or a text allocates nothing, but for the first reading of all, which
+/// makes the index over the table. [`classify_error`](Self::classify_error) does where it knows an
+/// error of fantoccini's by its variant, and where the error allocates to put itself into words.
 ///
 /// ```
 /// use whatsapp_phone::classify::{ErrorClass, Phase, ProtocolErrorClassifier, Verdict};
@@ -53,7 +57,8 @@ impl ClassifierBuilder {
         self
     }
 
-    /// Adds a rule that is asked where no row matched, behind those added so before.
+    /// Adds a rule that is asked where no row matched, or only one on a code that says little
+    /// ([`Pattern::VagueCode`]), behind those added so before.
     pub fn after(mut self, rule: Rule) -> Self {
         self.own.after.push(rule);
         self
@@ -94,8 +99,8 @@ impl ProtocolErrorClassifier {
         ClassifierBuilder::default()
     }
 
-    /// What a driver's failure means. If neither its code nor its text is known, its causes are read,
-    /// at most eight.
+    /// What a driver's failure means. If neither its code nor its text is known, or its code alone and
+    /// that says little ([`Pattern::VagueCode`]), its causes are read, at most eight.
     ///
     /// ```
     /// use whatsapp_phone::classify::{ErrorClass, ProtocolErrorClassifier};
@@ -110,16 +115,21 @@ impl ProtocolErrorClassifier {
     /// ```
     #[must_use]
     pub fn classify(&self, failure: &ProtocolFailure) -> Classification<'_> {
+        let mut vague = None;
         let mut next = Some(failure);
         for _ in 0..=MAX_CAUSES {
             let Some(failure) = next else { break };
-            let found = self.read(failure.site(), failure.code(), failure.message());
-            if let Some(found) = found {
-                return found;
+            match self.read(failure.site(), failure.code(), failure.message()) {
+                Answer::Clear(found) => return found,
+                Answer::Vague(found) => vague = vague.or(Some(found)),
+                Answer::None => {}
+            }
+            if failure.site() == Site::Script && vague.is_some() {
+                break; // its causes may be the page's too
             }
             next = failure.source().and_then(|cause| cause.downcast_ref());
         }
-        Classification::UNLISTED
+        vague.unwrap_or(Classification::UNLISTED)
     }
 
     /// What a plain text means, for instance a line of a log, of which nothing else is known. The
@@ -129,8 +139,26 @@ impl ProtocolErrorClassifier {
     /// code goes first here too.
     #[must_use]
     pub fn classify_text(&self, text: &str) -> Classification<'_> {
-        self.read(Site::Unknown, None, text)
-            .unwrap_or(Classification::UNLISTED)
+        self.classify_text_at(Site::Unknown, text)
+    }
+
+    /// What a plain text means that was caught at this call site. The first [`MAX_READ`] bytes count,
+    /// of which a [`ProtocolFailure`] keeps 1 KiB: tracebacks of Python have their message last.
+    ///
+    /// ```
+    /// use whatsapp_phone::ProtocolErrorClassifier;
+    /// use whatsapp_phone::classify::ErrorClass;
+    /// use whatsapp_phone::failure::Site;
+    ///
+    /// let classifier = ProtocolErrorClassifier::new();
+    /// let of_the_driver = classifier.classify_text_at(Site::WebDriverCommand, "socket hang up");
+    /// assert_eq!(of_the_driver.class, ErrorClass::BrowserGone);
+    /// let of_anybody = classifier.classify_text("socket hang up");
+    /// assert_eq!(of_anybody.class, ErrorClass::Unrelated);
+    /// ```
+    #[must_use]
+    pub fn classify_text_at(&self, site: Site, text: &str) -> Classification<'_> {
+        self.read(site, None, text).or_unlisted()
     }
 
     /// What any error means that was caught at this call site.
@@ -164,12 +192,11 @@ impl ProtocolErrorClassifier {
             }
             words.add(error);
         }
-        self.read(site, None, words.as_str())
-            .unwrap_or(Classification::UNLISTED)
+        self.read(site, None, words.as_str()).or_unlisted()
     }
 
-    /// Reads one failure: own rules, the table, own rules again.
-    fn read(&self, site: Site, code: Option<&str>, said: &str) -> Option<Classification<'_>> {
+    /// Reads one failure: own rules, the table, own rules again, and last what says little.
+    fn read(&self, site: Site, code: Option<&str>, said: &str) -> Answer<'_> {
         let read = Read {
             site,
             said: &said[..said.floor_char_boundary(MAX_READ)],
@@ -182,13 +209,38 @@ impl ProtocolErrorClassifier {
             let rule = rules.find(|rule| rule.matches(site, code, head))?;
             Some(Classification::from(rule))
         };
-        own(|own| &own.before)
-            .or_else(|| read.row(code).map(Classification::from))
-            .or_else(|| own(|own| &own.after))
-            .or_else(|| {
-                let is_script = site == Site::Script;
-                is_script.then(|| Classification::from(rules::any_script()))
-            })
+        if let Some(found) = own(|own| &own.before) {
+            return Answer::Clear(found);
+        }
+        let row = read.row(code);
+        let is_vague = |row: &&Row| matches!(row.pattern, Pattern::VagueCode(_));
+        if let Some(row) = row.filter(|row| !is_vague(row)) {
+            return Answer::Clear(row.into());
+        }
+        if let Some(found) = own(|own| &own.after) {
+            return Answer::Clear(found);
+        }
+        let any_script = (site == Site::Script).then(rules::any_script);
+        row.or(any_script)
+            .map_or(Answer::None, |row| Answer::Vague(row.into()))
+    }
+}
+
+/// What one reading gave.
+enum Answer<'a> {
+    /// Nothing behind it has to be asked.
+    Clear(Classification<'a>),
+    /// It holds unless a cause says more.
+    Vague(Classification<'a>),
+    None,
+}
+
+impl<'a> Answer<'a> {
+    fn or_unlisted(self) -> Classification<'a> {
+        match self {
+            Self::Clear(found) | Self::Vague(found) => found,
+            Self::None => Classification::UNLISTED,
+        }
     }
 }
 
@@ -217,7 +269,7 @@ impl Read<'_> {
     }
 
     fn row(&self, code: Option<&str>) -> Option<&'static Row> {
-        let told = || leading_code(self.head(), self.found()?.is_drivers);
+        let told = || code::leading(self.head(), self.found()?.is_drivers);
         match code.or_else(told) {
             Some(code) => self.by_code(code),
             None => self.by_text(),
@@ -245,82 +297,6 @@ impl Read<'_> {
     fn by_text(&self) -> Option<&'static Row> {
         index::built_in().first(self.found()?, self.site)
     }
-}
-
-/// The error code that a text begins with.
-///
-/// Most are words that only WebDriver says. Some begin the errors of any program: they count only
-/// where the text shows in another way whose it is.
-fn leading_code(said: &str, is_drivers: bool) -> Option<&'static str> {
-    let all = || {
-        rules::codes().iter().filter_map(|row| match row.pattern {
-            Pattern::Code(code) | Pattern::VagueCode(code) => Some(code),
-            _ => None,
-        })
-    };
-    if !is_drivers {
-        let start = &said[text::undressed(said)..];
-        // Codes are written small, and most messages are not.
-        if !start.starts_with(|c: char| c.is_ascii_lowercase() || c == '<') {
-            return None;
-        }
-        let code = all().find(|code| begins_with_code(start, code))?;
-        return (!ANYBODYS.contains(&code)).then_some(code);
-    }
-    // `Standard(WebDriver { error: NoSuchWindow, ..`
-    if let Some((_, rest)) = said.split_once("WebDriver { error: ") {
-        let name = rest.split(',').next()?;
-        return all().find(|code| is_variant(name, code));
-    }
-    // `{"value":{"error":"no such window",..`
-    if let Some((_, rest)) = said.split_once("{\"value\":{\"error\":\"") {
-        let name = rest.split('"').next()?;
-        return all().find(|code| *code == name);
-    }
-    let start = match said.split_once("Additional info:") {
-        Some((_, rest)) => rest.trim_start(),
-        None => &said[text::undressed(said)..],
-    };
-    all().find(|code| begins_with_code(start, code))
-}
-
-/// Codes that begin the errors of other programs too, some of them ours.
-const ANYBODYS: &[&str] = &[
-    "ambiguous_tab",
-    "misconfigured",
-    "look timeout",
-    "wrong origin",
-    "no answer",
-    "connection lost",
-    "driver unreachable",
-    "source panicked",
-    "disconnected",
-    "invalid argument",
-    "invalid coordinates",
-    "no such request",
-    "no such node",
-    "no such handle",
-    "timeout",
-    "unknown command",
-    "unknown error",
-    "unknown method",
-    "unsupported operation",
-];
-
-fn begins_with_code(start: &str, code: &str) -> bool {
-    start.strip_prefix(code).is_some_and(|rest| {
-        let next = rest.trim_start();
-        rest.starts_with([':', '\n', '\r']) || next.is_empty() || next.starts_with('(')
-    })
-}
-
-/// Whether `NoSuchWindow` is `no such window`.
-fn is_variant(name: &str, code: &str) -> bool {
-    let letters = code.bytes().filter(|b| *b != b' ');
-    name.len() == letters.clone().count()
-        && letters
-            .zip(name.bytes())
-            .all(|(a, b)| a == b.to_ascii_lowercase())
 }
 
 /// An error and its causes, at most eight.

@@ -37,12 +37,22 @@ struct Phrase {
     /// Where they stand in it.
     at: usize,
     words: &'static [u8],
-    begins: bool,
+    begins: Begins,
     ends: bool,
     /// What it amounts to.
     role: Role,
     /// The next phrase with the same head.
     next: u16,
+}
+
+/// Where a phrase must stand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Begins {
+    Anywhere,
+    /// A message begins with it: `^`.
+    Message,
+    /// The text begins with it: `^^`.
+    Text,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -135,9 +145,15 @@ impl Index {
 
     /// The number of the phrase, which is added if it is new.
     fn add(&mut self, pattern: &'static str, role: Role) -> u16 {
-        let begins = pattern.starts_with('^');
+        let (begins, words) = match pattern.strip_prefix("^^") {
+            Some(words) => (Begins::Text, words),
+            None => match pattern.strip_prefix('^') {
+                Some(words) => (Begins::Message, words),
+                None => (Begins::Anywhere, pattern),
+            },
+        };
         let ends = pattern.ends_with('$');
-        let words = &pattern.as_bytes()[usize::from(begins)..pattern.len() - usize::from(ends)];
+        let words = words.strip_suffix('$').unwrap_or(words).as_bytes();
         let known = self
             .phrases
             .iter()
@@ -226,7 +242,12 @@ impl Index {
                 let Some(start) = phrase.find(bytes, at - 3, from) else {
                     continue;
                 };
-                if phrase.begins && !line.is_begun_at(text, start) {
+                let is_begun = match phrase.begins {
+                    Begins::Anywhere => true,
+                    Begins::Message => line.is_begun_at(text, start),
+                    Begins::Text => text[..start].trim_start().is_empty(),
+                };
+                if !is_begun {
                     continue;
                 }
                 match &phrase.role {

@@ -16,7 +16,8 @@
 //! 5. **What any program says counts only where it was heard.** `Connection refused` is a lost driver
 //!    in a WebDriver command ([`Site::WebDriverCommand`](crate::failure::Site::WebDriverCommand)), a network failure of a sidecar, and nothing
 //!    known otherwise, unless its text shows a driver's address.
-//! 6. If nothing matches, the cause of the failure is read the same way.
+//! 6. If nothing matches, or only a code that says little, the cause of the failure is read the same
+//!    way.
 //!
 //! White space, line breaks and colours within a sentence do not count, nor does what logs put before
 //! it. Rules of your own go [before or after](ProtocolErrorClassifier::builder) the table.
@@ -24,9 +25,11 @@
 //! The same text after a session was ended on purpose is an expected orphan, and in a living session
 //! a lost page. The text cannot tell: the caller says which, by [`Phase`].
 //!
-//! Reading neither allocates nor blocks, and its time grows with the text, up to [`MAX_READ`].
+//! Reading never blocks and, errors of fantoccini aside, allocates nothing after the first time; its
+//! time grows with the text, up to [`MAX_READ`].
 
 mod classifier;
+mod code;
 mod index;
 mod kinds;
 mod rule;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::failure::{ProtocolFailure, Site};
 
+mod narrow;
 mod sources;
 
 fn classifier() -> ProtocolErrorClassifier {

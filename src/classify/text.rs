@@ -4,6 +4,13 @@
 /// Most bytes of white space and colour between two words.
 const LONGEST_GAP: usize = 128;
 
+/// Most bytes of a colour.
+const LONGEST_COLOUR: usize = 16;
+
+/// Most bytes of the name that a log puts before each line, and of the blanks behind it.
+const LONGEST_NAME: usize = 48;
+const LONGEST_BLANKS: usize = 32;
+
 /// Most bytes that a log may put before a message.
 const LONGEST_DRESS: usize = 256;
 
@@ -39,13 +46,7 @@ pub(super) fn match_backward(
         let mut last = text.get(from..end)?;
         if word == b' ' {
             let whole = last.len();
-            while let [rest @ .., b] = last
-                && b.is_ascii_whitespace()
-                && whole - rest.len() <= LONGEST_GAP
-            {
-                last = rest;
-            }
-            while let [rest @ .., b'\\', b'n' | b'r' | b't'] = last
+            while let Some(rest) = without_gap(last)
                 && whole - rest.len() <= LONGEST_GAP
             {
                 last = rest;
@@ -90,19 +91,50 @@ fn gap(text: &[u8]) -> usize {
     at
 }
 
+/// The text without the last piece of a [`gap`], if it ends with one.
+fn without_gap(text: &[u8]) -> Option<&[u8]> {
+    // What is all of the text behind this byte, if it stands in the last ones.
+    let behind = |byte: u8, most: usize| {
+        let near = text.len().saturating_sub(most);
+        let at = near + text[near..].iter().rposition(|b| *b == byte)?;
+        Some((&text[..at], &text[at..]))
+    };
+    match text {
+        [rest @ .., b'\\', b'n' | b'r' | b't'] => Some(rest),
+        [rest @ .., last] if last.is_ascii_whitespace() => {
+            let line = || behind(b'\n', LONGEST_NAME + LONGEST_BLANKS + 3);
+            match rest {
+                [.., b'|'] => line()
+                    .filter(|(_, line)| name_with_bar(&line[1..]) == Some(line.len() - 1))
+                    .map_or(Some(rest), |(before, _)| Some(before)),
+                _ => Some(rest),
+            }
+        }
+        _ => {
+            let (before, escape) = behind(0x1b, LONGEST_COLOUR)?;
+            (colour(escape) == escape.len()).then_some(before)
+        }
+    }
+}
+
 /// The length of the colour at the start, whose first byte is an escape.
 fn colour(text: &[u8]) -> usize {
-    let end = text.iter().take(16).position(u8::is_ascii_alphabetic);
-    end.map_or(1, |end| end + 1)
+    let mut near = text.iter().take(LONGEST_COLOUR);
+    near.position(u8::is_ascii_alphabetic)
+        .map_or(1, |end| end + 1)
 }
 
 /// `web-1  | `, `0|index  | `: its length.
 fn name_with_bar(text: &[u8]) -> Option<usize> {
     let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'|');
-    let name = text.iter().take(48).take_while(|b| is_name(b)).count();
+    let name = text
+        .iter()
+        .take(LONGEST_NAME)
+        .take_while(|b| is_name(b))
+        .count();
     let blanks = text[name..]
         .iter()
-        .take(32)
+        .take(LONGEST_BLANKS)
         .take_while(|b| **b == b' ')
         .count();
     let rest = &text[name + blanks..];
@@ -138,7 +170,7 @@ pub(super) fn is_end(rest: &[u8]) -> bool {
 /// Where behind a stack a cause is told, if one is.
 pub(super) fn cause_after(text: &str, from: usize) -> Option<usize> {
     let rest = text.get(from..)?;
-    let starts = ["\nCaused by: ", "[cause]: "];
+    let starts = ["Caused by: ", "[cause]: "];
     let found = starts
         .iter()
         .filter_map(|start| rest.find(start).map(|at| at + start.len()));
@@ -162,7 +194,10 @@ impl Line {
 
     /// Whether the message of the line that holds `at` begins just there.
     pub(super) fn is_begun_at(&mut self, text: &str, at: usize) -> bool {
-        let near = &text.as_bytes()[self.start.max(at.saturating_sub(LONGEST_DRESS))..at];
+        let from = self.start.max(at.saturating_sub(LONGEST_DRESS));
+        let Some(near) = text.as_bytes().get(from..at) else {
+            return false;
+        };
         if let Some(breaks) = near.iter().rposition(|b| *b == b'\n') {
             let start = at - near.len() + breaks + 1;
             if start != self.start {

@@ -1,7 +1,7 @@
 //! Error codes: ours, those of W3C WebDriver, and those that drivers added.
 
 use super::Pattern::{Code, CodeAndText, VagueCode};
-use super::{CHROMEDRIVER, GECKODRIVER, KEEP, ORPHAN, OURS, Row, W3C, row};
+use super::{CHROMEDRIVER, FANTOCCINI, GECKODRIVER, KEEP, ORPHAN, OURS, Row, W3C, row};
 use crate::classify::ErrorClass::{
     Blocked, BrowserGone, Navigation, Network, PageClosed, PageScript, Setup, Timeout, Unrelated,
 };
@@ -37,7 +37,7 @@ pub(super) const ROWS: &[Row] = &[
     row("invalid_coordinates", Setup, KEEP, Code("invalid coordinates"), "invalid coordinates", "older WebDriver drafts, fantoccini 0.22"),
     row("invalid_element_state", Blocked, KEEP, Code("invalid element state"), "invalid element state", W3C),
     row("invalid_selector", PageScript, KEEP, Code("invalid selector"), "invalid selector: An invalid or illegal selector was specified\n  (Session info: chrome=156.0.8078.79)", CHROMEDRIVER),
-    row("invalid_session_id", PageClosed, ORPHAN, VagueCode("invalid session id"), "invalid session id", W3C),
+    row("invalid_session_id", PageClosed, ORPHAN, VagueCode("invalid session id"), "WebDriver session does not exist, or is not active", GECKODRIVER),
     row("javascript_error", PageScript, KEEP, Code("javascript error"), "javascript error: require is not defined\n  (Session info: chrome=156.0.8078.79)", CHROMEDRIVER),
     row("move_target_out_of_bounds", Blocked, KEEP, Code("move target out of bounds"), "move target out of bounds", W3C),
     row("no_such_alert", Blocked, KEEP, Code("no such alert"), "no such alert", W3C),
@@ -57,6 +57,7 @@ pub(super) const ROWS: &[Row] = &[
     row("unknown_command", Blocked, KEEP, Code("unknown command"), "unknown command: unknown command: nope", CHROMEDRIVER),
     row("unknown_error", Unrelated, KEEP, VagueCode("unknown error"), "unknown error", W3C),
     row("unknown_method", Blocked, KEEP, Code("unknown method"), "unknown method", W3C),
+    row("unknown_path", Blocked, KEEP, Code("unknown path"), "unknown path", FANTOCCINI),
     row("unsupported_operation", Blocked, KEEP, Code("unsupported operation"), "Navigation to \"foo://bar\" is not allowed in this context", GECKODRIVER),
     row("code_tab_crashed", PageClosed, KEEP, Code("tab crashed"), "webdriver returned non-conforming response: String(\"tab crashed\")", "fantoccini 0.22, CmdError::NotW3C"),
     row("code_chrome_not_reachable", BrowserGone, ORPHAN, Code("chrome not reachable"), "chrome not reachable\n  (Session info: chrome=90.0.4412.0)", "web-platform-tests/wpt#27751"),

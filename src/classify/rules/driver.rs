@@ -14,8 +14,9 @@ pub(super) const ROWS: &[Row] = &[
     text("unknown_code", PageScript, KEEP, &["String(\"<unknown>\")"], "webdriver returned non-conforming response: String(\"<unknown>\")", FANTOCCINI),
     text("unknown_code_text", PageScript, KEEP, &["<unknown>: Failed to "], "<unknown>: Failed to read it\n  (Session info: chrome=156.0.8078.79)", "ChromeDriver"),
     text("not_webdriver", Setup, KEEP, &["webdriver returned non-conforming response"], "webdriver returned non-conforming response: Object {}", FANTOCCINI),
-    text("driver_no_json", Setup, KEEP, &["webdriver returned a non-json response"], "webdriver returned a non-json response: <html>", FANTOCCINI),
+    text("driver_no_json", Setup, KEEP, &["webdriver returned invalid response"], "webdriver returned invalid response: <html>", FANTOCCINI),
+    text("driver_incoherent", Setup, KEEP, &["webdriver returned incoherent response"], "webdriver returned incoherent response: EOF while parsing", FANTOCCINI),
     text("driver_http_timeout", Timeout, KEEP, &["timed out after", "HTTP request to the remote WebDriver server"], "OpenQA.Selenium.WebDriverException: The HTTP request to the remote WebDriver server for URL http://localhost:51234/session/abc/element timed out after 60 seconds.", SELENIUM),
-    text("driver_unexpected_answer", BrowserGone, KEEP, &["exception was thrown sending an HTTP request to the remote WebDriver server"], "An unknown exception was thrown sending an HTTP request to the remote WebDriver server for URL http://localhost:51234/session/abc", SELENIUM),
+    text("driver_unexpected_answer", BrowserGone, KEEP, &["sending an HTTP request to the remote WebDriver server"], "An unknown exception was encountered sending an HTTP request to the remote WebDriver server for URL http://localhost:51234/session/abc", SELENIUM),
     text("playwright_driver_gone", BrowserGone, KEEP, &["Playwright connection closed"], "com.microsoft.playwright.impl.DriverException: Playwright connection closed", PLAYWRIGHT),
 ];

@@ -2,8 +2,8 @@
 //! browser alike; they count as the page's, since the text cannot tell and asking the browser can.
 
 use super::{
-    BIDI, CHROMEDRIVER, CHROMIUMOXIDE, FANTOCCINI, GECKODRIVER, HEADLESS_CHROME, KEEP, ORPHAN,
-    PLAYWRIGHT, PUPPETEER, PYPPETEER, Row, SELENIUM, WWEBJS, text,
+    BIDI, CHROMEDP, CHROMEDRIVER, CHROMIUMOXIDE, FANTOCCINI, GECKODRIVER, HEADLESS_CHROME, KEEP,
+    ORPHAN, PLAYWRIGHT, PUPPETEER, PYPPETEER, Row, SELENIUM, Sites, WWEBJS, text,
 };
 use crate::classify::ErrorClass::{BrowserGone, PageClosed, Timeout};
 
@@ -44,6 +44,9 @@ pub(super) const ROWS: &[Row] = &[
     text("playwright_driver", BrowserGone, ORPHAN, &["Connection closed while reading from the driver"], "Exception: Connection closed while reading from the driver", PLAYWRIGHT),
     text("connection_closed_error", BrowserGone, ORPHAN, &["ConnectionClosedError: Connection closed.$"], "ConnectionClosedError: Connection closed.", PUPPETEER),
     text("connection_is_closed", BrowserGone, ORPHAN, &["nable to make method calls because underlying connection is closed"], "Unable to make method calls because underlying connection is closed", HEADLESS_CHROME),
+    text("oxide_socket", BrowserGone, ORPHAN, &["chromiumoxide::handler: WS Connection error"], "chromiumoxide::handler: WS Connection error: Ws(ConnectionClosed)", CHROMIUMOXIDE),
+    text("root_session", BrowserGone, ORPHAN, &["^Root session has been closed$"], "Error: Root session has been closed", PUPPETEER),
+    text("internal_closed", BrowserGone, ORPHAN, &["Protocol error (Browser.", "session closed"], "Protocol error (Browser.getVersion): Internal server error, session closed.", PLAYWRIGHT),
     text("no_response", BrowserGone, ORPHAN, &["Received no response from the chromium instance"], "Received no response from the chromium instance.", CHROMIUMOXIDE),
 
     // What waited says; the name of the error tells a loss from a lack of time.
@@ -53,7 +56,7 @@ pub(super) const ROWS: &[Row] = &[
 
     // Page or session.
     text("page_most_likely_closed", PageClosed, ORPHAN, &["Most likely the page has been closed"], "Error: Protocol error (Runtime.callFunctionOn): Session closed. Most likely the page has been closed.", "puppeteer-core 1-24"),
-    text("target_most_likely_closed", PageClosed, ORPHAN, &["Session closed. Most likely the "], "Protocol error (Runtime.evaluate): Session closed. Most likely the iframe has been closed.", PUPPETEER),
+    text("target_most_likely_closed", PageClosed, ORPHAN, &[" has been closed", ". Most likely the "], "Protocol error (Runtime.evaluate): Session closed. Most likely the iframe has been closed.", PUPPETEER),
     text("session_closed", PageClosed, ORPHAN, &["Protocol error (", "Session closed"], "Error: Protocol error (Runtime.callFunctionOn): Session closed.", "puppeteer-core 1-24"),
     text("target_closed", PageClosed, ORPHAN, &["): Target closed"], "ProtocolError: Waiting for selector `#nope` failed: Protocol error (Runtime.callFunctionOn): Target closed", PUPPETEER),
     text("target_closed_no_brackets", PageClosed, ORPHAN, &[": Target closed", "NetworkError: Protocol error "], "pyppeteer.errors.NetworkError: Protocol error Runtime.callFunctionOn: Target closed.", PYPPETEER),
@@ -80,13 +83,20 @@ pub(super) const ROWS: &[Row] = &[
     text("frame_got_detached", PageClosed, ORPHAN, &["failed: frame got detached"], "waitForFunction failed: frame got detached.", PUPPETEER),
     text("frame_has_been_detached", PageClosed, ORPHAN, &["^Frame has been detached$"], "frame.click: Frame has been detached.", PLAYWRIGHT),
     text("not_attached_to_page", PageClosed, ORPHAN, &["Not attached to an active page"], "Protocol error (Page.captureScreenshot): Not attached to an active page", PUPPETEER),
-    text("session_given_id", PageClosed, ORPHAN, &["Protocol error (", "Session with given id not found"], "Protocol error (Target.sendMessageToTarget): Session with given id not found.", "Chrome DevTools protocol"),
+    text("session_given_id_code", PageClosed, ORPHAN, &["-320", "Session with given id not found"], "Error -32001: Session with given id not found.", CHROMIUMOXIDE),
     text("no_target", PageClosed, ORPHAN, &["Protocol error (", "No target with given id"], "ProtocolError: Protocol error (Target.closeTarget): No target with given id found", PUPPETEER),
+    text("session_given_id", PageClosed, ORPHAN, &["Protocol error (", "Session with given id not found"], "Protocol error (Target.sendMessageToTarget): Session with given id not found.", "Chrome DevTools protocol"),
+    text("no_target_code", PageClosed, ORPHAN, &["-3200", "No target with given id"], "{-32000 No target with given id found }", CHROMEDP),
+    text("no_target_code_new", PageClosed, ORPHAN, &["-3260", "No target with given id"], "No target with given id found (-32602)", CHROMEDP),
+    text("request_context_disposed", PageClosed, ORPHAN, &["^Request context disposed$"], "apiRequestContext.get: Request context disposed.", PLAYWRIGHT),
+    text("no_window_global", PageClosed, ORPHAN, &["currentWindowGlobal is null"], "TypeError: browsingContext.currentWindowGlobal is null", GECKODRIVER),
+    text("session_not_started", PageClosed, ORPHAN, &["^Session not started or terminated$"], "Session not started or terminated", "BrowserStack"),
+    text("status_session", PageClosed, ORPHAN, &["Request failed with status ", "due to invalid session id"], "Request failed with status 404 due to invalid session id", "WebdriverIO"),
     text("no_cdp_session", PageClosed, ORPHAN, &["Protocol error (", "No session with given id"], "ProtocolError: Protocol error (Target.detachFromTarget): No session with given id", PUPPETEER),
     text("no_browser_context", PageClosed, ORPHAN, &["Failed to find browser context"], "ProtocolError: Protocol error (Target.createTarget): Failed to find browser context with id AE789E1CEEDA3DAC8F7A92F997904859", PUPPETEER),
     text("bidi_context_closed", PageClosed, ORPHAN, &["Browsing context already closed"], "Error: Browsing context already closed.", BIDI),
     text("bidi_user_context_closed", PageClosed, ORPHAN, &["User context already closed"], "Error: User context already closed.", BIDI),
-    text("bidi_session_ended", PageClosed, KEEP, &["^Session already ended.$"], "Error: Session already ended.", BIDI),
+    text("bidi_session_ended", PageClosed, KEEP, &["^Session already ended.$"], "Error: Session already ended.", BIDI).at(Sites::CDP),
     text("bidi_no_such_frame", PageClosed, ORPHAN, &["Protocol error (", "no such frame"], "ProtocolError: Protocol error (browsingContext.navigate): no such frame Context 4A923C301CF8C9FBB761A985A7311220 not found", BIDI),
     text("bidi_no_context", PageClosed, ORPHAN, &["no such frame - Context "], "WebDriver Bidi command \"browsingContext.navigate\" failed with error: no such frame - Context B11F not found", "webdriverio/webdriverio#14382"),
     text("window_closed", PageClosed, ORPHAN, &["target window already closed"], "no such window: target window already closed\nfrom unknown error: web view not found", CHROMEDRIVER),
@@ -101,18 +111,20 @@ pub(super) const ROWS: &[Row] = &[
     text("after_quit", PageClosed, ORPHAN, &["Using WebDriver after calling quit()"], "org.openqa.selenium.NoSuchSessionException: Session ID is null. Using WebDriver after calling quit()?", SELENIUM),
     text("after_quit_js", PageClosed, ORPHAN, &["driver instance does not have a valid session ID"], "NoSuchSessionError: This driver instance does not have a valid session ID (did you call WebDriver.quit()?) and may no longer be used.", SELENIUM),
     text("session_terminated", PageClosed, ORPHAN, &["A session is either terminated or not started"], "invalid session id: A session is either terminated or not started", "Appium, WebdriverIO"),
+    text("session_id_bare", PageClosed, ORPHAN, &["^invalid session id$"], "NoSuchSessionError: invalid session id", SELENIUM),
+    text("session_id_terminated", PageClosed, ORPHAN, &["^invalid session id: session ", "has been terminated"], "invalid session id: session 3f2b1c has been terminated", "Appium"),
     text("session_required", PageClosed, ORPHAN, &["A session id is required for this command"], "A session id is required for this command but wasn't found in the response payload", "webdriverio/webdriverio#3460"),
     text("no_such_session", PageClosed, ORPHAN, &["chromedriver", "^no such session"], "no such session\n  (Driver info: chromedriver=2.40)", "ChromeDriver up to 2"),
     text("grid_session_gone", PageClosed, ORPHAN, &["Build info: ", "Unable to find session with ID"], "Unable to find session with ID: 1b2c3d4e\nBuild info: version: '4.9.0'", "Selenium Grid"),
     text("grid_session_terminated", PageClosed, ORPHAN, &["not among the last 1000 terminated sessions"], "Session [1b2c] not available and is not among the last 1000 terminated sessions.", "Selenium Grid"),
-    text("grid_session_timeout", PageClosed, ORPHAN, &["Session [", "was terminated due to TIMEOUT"], "Session [1b2c] was terminated due to TIMEOUT", "Selenium Grid"),
+    text("grid_session_timeout", PageClosed, ORPHAN, &["Session [", "] was terminated due to "], "Session [1b2c] was terminated due to TIMEOUT", "Selenium Grid"),
     text("session_id_invalid", PageClosed, ORPHAN, &["The WebDriver session id is invalid"], "The WebDriver session id is invalid: Status: 404", "thirtyfour"),
 
     // Reasons that WhatsApp's clients give.
-    text("logout", PageClosed, ORPHAN, &["^LOGOUT$"], "LOGOUT", WWEBJS),
-    text("unpaired", PageClosed, ORPHAN, &["^UNPAIRED$"], "UNPAIRED", WWEBJS),
-    text("conflict", PageClosed, KEEP, &["^CONFLICT$"], "CONFLICT", WWEBJS),
-    text("unpaired_idle", PageClosed, ORPHAN, &["^UNPAIRED_IDLE$"], "UNPAIRED_IDLE", WWEBJS),
+    text("logout", PageClosed, ORPHAN, &["^^LOGOUT$"], "LOGOUT", WWEBJS),
+    text("unpaired", PageClosed, ORPHAN, &["^^UNPAIRED$"], "UNPAIRED", WWEBJS),
+    text("conflict", PageClosed, KEEP, &["^CONFLICT$"], "CONFLICT", WWEBJS).at(Sites::CDP),
+    text("unpaired_idle", PageClosed, ORPHAN, &["^^UNPAIRED_IDLE$"], "UNPAIRED_IDLE", WWEBJS),
     text("qr_retries", PageClosed, ORPHAN, &["Max qrcode retries reached"], "Max qrcode retries reached", WWEBJS),
     text("auto_close", PageClosed, ORPHAN, &["^Auto Close Called"], "Auto Close Called", "wppconnect-team/wppconnect#2804"),
 ];

@@ -43,8 +43,8 @@ pub struct Row {
 /// What a [`Row`] matches.
 ///
 /// Phrases are searched letter by letter, case included; a blank stands for any white space, line
-/// breaks too. A `^` in front: a message begins there, what logs put before it not counted. A `$` at
-/// the end: the message ends there.
+/// breaks too. A `^` in front: a message begins there, what logs put before it not counted; `^^`: the text
+/// begins there. A `$` at the end: the message ends there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pattern {

@@ -60,6 +60,8 @@ pub(super) const ROWS: &[Row] = &[
     text("no_node_code", Navigation, ORPHAN, &["(-32000)", "o node with given id"], "No node with given id found (-32000)", CHROMEDP),
     text("no_node_code_found", Navigation, ORPHAN, &["(-32000)", "Could not find node with given id"], "Could not find node with given id (-32000)", CHROMEDP),
     text("node_of_other_document", Navigation, ORPHAN, &["ode with given id does not belong to the document"], "Protocol error (DOM.setFileInputFiles): Node with given id does not belong to the document", PUPPETEER),
+    text("no_node_json", Navigation, ORPHAN, &["-32000", "ould not find node with given id"], "unhandled inspector error: {\"code\":-32000,\"message\":\"Could not find node with given id\"}", CHROMEDRIVER),
+    text("disposed_handle", Navigation, ORPHAN, &["Handle.$", "^Attempted to use disposed "], "Error: Attempted to use disposed CdpElementHandle.", PUPPETEER),
     text("no_remote_object", Navigation, ORPHAN, &["Protocol error (", "Invalid remote object id"], "ProtocolError: Protocol error (Runtime.callFunctionOn): Invalid remote object id", PUPPETEER),
     text("no_object", Navigation, ORPHAN, &["Protocol error (", "Could not find object with given id"], "Protocol error (Runtime.callFunctionOn): Could not find object with given id", PUPPETEER),
     text("other_world", Navigation, ORPHAN, &["should belong to the same JavaScript world"], "ProtocolError: Protocol error (Runtime.callFunctionOn): Argument should belong to the same JavaScript world as target object", PUPPETEER),

@@ -16,7 +16,9 @@ pub(super) const ROWS: &[Row] = &[
 
     // An element that cannot be used.
     text("click_intercepted", Blocked, KEEP, &["element click intercepted"], "element click intercepted: Element <button> is not clickable", CHROMEDRIVER),
-    text("not_clickable_at", Blocked, KEEP, &["is not clickable at point"], "Element <a id=\"x\"> is not clickable at point (12,40) because another element <div> obscures it", GECKODRIVER),
+    text("not_clickable_at", Blocked, KEEP, &["lement <", "is not clickable"], "Element <a id=\"x\"> is not clickable at point (12,40) because another element <div> obscures it", GECKODRIVER),
+    text("not_clickable_bare", Blocked, KEEP, &["lement is not clickable at point"], "unknown error: Element is not clickable at point (5, 7)", CHROMEDRIVER),
+    text("not_focused", Blocked, KEEP, &["cannot focus element"], "unknown error: cannot focus element", CHROMEDRIVER),
     text("obscured", Blocked, KEEP, &["lement is obscured"], "Message: Element is obscured", SELENIUM),
     text("not_currently_interactable", Blocked, KEEP, &["not currently interactable"], "Element is not currently interactable and may not be manipulated", SELENIUM),
     text("intercepts_events", Blocked, KEEP, &["intercepts pointer events"], "<div class=\"overlay\"></div> intercepts pointer events", PLAYWRIGHT),
@@ -62,7 +64,7 @@ pub(super) const ROWS: &[Row] = &[
     text("ns_net", Network, KEEP, &["NS_ERROR_NET_"], "page.goto: NS_ERROR_NET_RESET", PLAYWRIGHT),
     text("ns_proxy", Network, KEEP, &["NS_ERROR_PROXY_"], "page.goto: NS_ERROR_PROXY_CONNECTION_REFUSED", PLAYWRIGHT),
     text("ns_offline", Network, KEEP, &["NS_ERROR_OFFLINE"], "page.goto: NS_ERROR_OFFLINE", PLAYWRIGHT),
-    text("firefox_issuer", Network, KEEP, &["SEC_ERROR_"], "page.goto: SEC_ERROR_UNKNOWN_ISSUER", PLAYWRIGHT),
+    text("firefox_issuer", Network, KEEP, &["goto: SEC_ERROR_"], "page.goto: SEC_ERROR_UNKNOWN_ISSUER", PLAYWRIGHT),
     text("firefox_ssl", Network, KEEP, &["goto: SSL_ERROR_"], "page.goto: SSL_ERROR_UNKNOWN", PLAYWRIGHT),
     text("firefox_pkix", Network, KEEP, &["MOZILLA_PKIX_ERROR"], "page.goto: MOZILLA_PKIX_ERROR_SELF_SIGNED_CERT", PLAYWRIGHT),
     text("webkit_connect", Network, KEEP, &["goto: Could not connect to"], "page.goto: Could not connect to server", PLAYWRIGHT),
@@ -79,6 +81,7 @@ pub(super) const ROWS: &[Row] = &[
     text("no_element_matches", PageScript, KEEP, &["failed to find element matching selector"], "Error: Error: failed to find element matching selector \"#nope\"", PUPPETEER),
     text("no_elements_match", PageScript, KEEP, &["failed to find elements matching selector"], "Error: failed to find elements matching selector \"#nope\"", PUPPETEER),
     text("bad_selector", PageScript, KEEP, &["invalid or illegal selector"], "invalid selector: An invalid or illegal selector was specified", CHROMEDRIVER),
+    text("bad_selector_xpath", PageScript, KEEP, &["Unable to locate an element with the xpath expression"], "invalid selector: Unable to locate an element with the xpath expression //[ because of the following error", CHROMEDRIVER),
     text("bad_selector_text", PageScript, KEEP, &["is not a valid selector"], "SyntaxError: '##' is not a valid selector.", "Chromium"),
     text("bad_xpath", PageScript, KEEP, &["is not a valid XPath expression"], "The string '//' is not a valid XPath expression.", "Chromium"),
     text("bad_selector_engine", PageScript, KEEP, &["while parsing selector"], "Unexpected token \"#\" while parsing selector \"##\"", PLAYWRIGHT),

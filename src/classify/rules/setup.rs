@@ -54,7 +54,7 @@ pub(super) const ROWS: &[Row] = &[
     text("firefox_start", Setup, KEEP, &["Failed to start browser"], "Failed to start browser /usr/bin/firefox: permission denied", GECKODRIVER),
     text("firefox_preferences", Setup, KEEP, &["^Failed to set preferences"], "Failed to set preferences: unknown error", GECKODRIVER),
     text("firefox_profile", Setup, KEEP, &["Your Firefox profile cannot be loaded"], "Your Firefox profile cannot be loaded. It may be missing or inaccessible.", GECKODRIVER),
-    text("firefox_profile_old", Setup, KEEP, &["Can't load the profile. "], "Message: Can't load the profile. Profile Dir: /tmp/tmpx", SELENIUM),
+    text("firefox_profile_old", Setup, KEEP, &["Can't load the profile"], "Message: Can't load the profile. Profile Dir: /tmp/tmpx", SELENIUM),
     text("malformed_url", Setup, KEEP, &["^Malformed URL: "], "Malformed URL: URL constructor: nope is not a valid URL.", GECKODRIVER),
     text("session_started", Setup, KEEP, &["^Session is already started"], "Session is already started", GECKODRIVER),
     text("too_many_sessions", Setup, KEEP, &["Maximum number of active sessions"], "Maximum number of active sessions", GECKODRIVER),
@@ -80,6 +80,13 @@ pub(super) const ROWS: &[Row] = &[
     text("driver_download", Setup, KEEP, &["chromedriver.storage.googleapis.com"], "ConnectionError: HTTPConnectionPool(host='chromedriver.storage.googleapis.com', port=80): Max retries exceeded with url: /LATEST_RELEASE", "SergeyPirogov/webdriver_manager"),
     text("driver_download_new", Setup, KEEP, &["chrome-for-testing"], "Failed to download https://storage.googleapis.com/chrome-for-testing-public/131.0.6778.85/linux64/chrome-linux64.zip", PUPPETEER),
     text("driver_download_json", Setup, KEEP, &["known-good-versions"], "no such version in known-good-versions-with-downloads.json", "SergeyPirogov/webdriver_manager"),
+    text("driver_gone_early", Setup, KEEP, &["webdriver server disconnected: "], "webdriver server disconnected: broken pipe", FANTOCCINI),
+    text("driver_not_conformant", Setup, KEEP, &["webdriver server gave non-conformant response"], "webdriver server gave non-conformant response: Object {}", FANTOCCINI),
+    text("prefs_file", Setup, KEEP, &["failed to write prefs file"], "unknown error: failed to write prefs file", CHROMEDRIVER),
+    text("extension", Setup, KEEP, &["cannot process extension #"], "unknown error: cannot process extension #1\nfrom unknown error: CRX verification failed: 3", CHROMEDRIVER),
+    text("ruby_connect", Setup, KEEP, &["Selenium::WebDriver::Error", "unable to connect to "], "unable to connect to chromedriver 127.0.0.1:9515 (Selenium::WebDriver::Error::WebDriverError)", SELENIUM),
+    text("url_checker", Setup, KEEP, &["UrlChecker$TimeoutException"], "org.openqa.selenium.net.UrlChecker$TimeoutException: Timed out waiting for [http://localhost:4455/status] to be available after 20009 ms", SELENIUM),
+    text("new_session", Setup, KEEP, &["The newSession command returned an unexpected error"], "OpenQA.Selenium.WebDriverException : The newSession command returned an unexpected error. 401", SELENIUM),
     text("driver_url", Setup, KEEP, &["webdriver url is invalid"], "webdriver url is invalid: relative URL without a base", FANTOCCINI),
     text("driver_url_variant", Setup, KEEP, &["BadWebdriverUrl("], "BadWebdriverUrl(RelativeUrlWithoutBase)", FANTOCCINI),
 
@@ -139,7 +146,7 @@ pub(super) const ROWS: &[Row] = &[
     text("exec_not_found", Setup, KEEP, &["exec: \"", "chrom", "executable file not found in"], "exec: \"google-chrome\": executable file not found in $PATH", CHROMEDP),
     text("websocket_url_timeout", Setup, KEEP, &["websocket url timeout reached"], "websocket url timeout reached", CHROMEDP),
     text("debug_url", Setup, KEEP, &["ailed to get the debug url"], "[launcher] Failed to get the debug url: no such file", CHROMEDP),
-    text("driver_host", Setup, KEEP, &["error sending request for url (http", "/session)", "dns error"], "error sending request for url (http://chromedriver.invalid:9515/session): client error (Connect): dns error: failed to lookup address information", HTTP),
+    text("driver_host", Setup, KEEP, &["error sending request for url (http", ":9515/session)", "dns error"], "error sending request for url (http://chromedriver.invalid:9515/session): client error (Connect): dns error: failed to lookup address information", HTTP),
 
     // WhatsApp's clients.
     text("local_auth", Setup, KEEP, &["LocalAuth is not compatible"], "LocalAuth is not compatible with a user-supplied userDataDir.", WWEBJS),

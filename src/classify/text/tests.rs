@@ -56,6 +56,33 @@ fn white_space_colours_and_names_of_containers_are_gaps() {
     let end = text.find('l').unwrap();
     assert_eq!(match_backward(text.as_bytes(), end, b"most ", 0), Some(2));
     assert_eq!(match_backward(text.as_bytes(), end, b"most ", 3), None);
+    for gap in [
+        " ",
+        "\n  ",
+        "\\n",
+        "\u{1b}[0m ",
+        " \u{1b}[38;5;9m\u{1b}[1m",
+        "\nweb-1  | ",
+        "\n0|index  |   ",
+        "\\n\t\u{1b}[0m \nweb-1  | \u{1b}[31m",
+    ] {
+        let text = format!("as most{gap}likely");
+        let end = text.len() - "likely".len();
+        let found = match_backward(text.as_bytes(), end, b"most ", 0);
+        assert_eq!(found, Some(3), "{gap:?}");
+        let found = match_forward(text.as_bytes(), 3, b"most likely");
+        assert_eq!(found, Some(text.len()), "{gap:?}");
+    }
+    for text in [
+        "most | ",
+        "most\nmore words | ",
+        "most",
+        "mostm",
+        "\u{1b}most",
+    ] {
+        let found = match_backward(text.as_bytes(), text.len(), b"most ", 0);
+        assert_eq!(found, None, "{text:?}");
+    }
 }
 
 #[test]
@@ -80,7 +107,21 @@ fn a_message_ends_where_a_sentence_may() {
     }
 }
 
+#[test]
+fn a_place_before_the_line_begins_nothing() {
+    assert!(!Line::at(5).is_begun_at("0123456789", 2));
+}
+
 proptest! {
+    #[test]
+    fn gaps_are_the_same_from_both_sides(gap in "([ \n\t]|\u{1b}\\[[0-9;]{0,5}m|\nweb-1  \\| ){1,4}") {
+        let text = format!("most{gap}likely");
+        let end = text.len() - "likely".len();
+        let forward = match_forward(text.as_bytes(), 0, b"most likely");
+        let backward = match_backward(text.as_bytes(), end, b"most ", 0);
+        prop_assert_eq!((forward, backward), (Some(text.len()), Some(0)));
+    }
+
     #[test]
     fn any_text_can_be_undressed(text in any::<String>(), lead in "[\\[( a-zE:|\u{1b}0-9]{0,40}") {
         let text = lead + &text;
