@@ -8,8 +8,12 @@
 //! 64 KiB the rest is left unread; an object that long is plain text. What is no UTF-8 is read with
 //! marks in its place. Nothing of the errors is printed again.
 //!
-//! Exit code: 0 done, 1 the input cannot be read or the output not written, 2 wrong use, an unknown
-//! `site` or a field of a wrong type among it; standard error names the line.
+//! A `site` is one of `webdriver_command`, `script`, `cdp`, `sidecar` and `unknown`; others count as
+//! `unknown`. A `code` that is a number is read as text. A field of another type counts as missing.
+//!
+//! Exit code: 0 done, 1 the input cannot be read or the output not written, 2 wrong use, an unlisted
+//! `site` or a field of a wrong type among it: standard error names the line and every line is
+//! answered all the same.
 
 mod support;
 
@@ -31,33 +35,27 @@ struct Args {
     ending: bool,
 }
 
-/// Why it stops: its words and its exit code.
-struct Stop(String, u8);
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self(error.to_string(), 1)
-    }
-}
-
 fn main() -> ExitCode {
     let args: Args = support::args();
     match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Stop(why, code)) => {
-            eprintln!("classify: {why}");
-            ExitCode::from(code)
+        Ok(false) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::from(2),
+        Err(error) => {
+            eprintln!("classify: {error}");
+            ExitCode::from(1)
         }
     }
 }
 
-fn run(args: &Args) -> Result<(), Stop> {
+/// Answers every line; whether a field of one was wrong.
+fn run(args: &Args) -> io::Result<bool> {
     let classifier = ProtocolErrorClassifier::new();
     let mut input = io::stdin().lock();
     // Each line goes out at once: somebody may wait for it before the next.
     let mut output = io::stdout().lock();
     let mut line = Vec::new();
     let mut number = 0_u64;
+    let mut is_wrong = false;
     while next_line(&mut input, &mut line)? {
         number += 1;
         let line = String::from_utf8_lossy(&line);
@@ -65,15 +63,19 @@ fn run(args: &Args) -> Result<(), Stop> {
         if line.is_empty() {
             continue;
         }
-        let answer = answer(&classifier, line, args.ending)
-            .map_err(|why| Stop(format!("line {number}: {why}"), 2))?;
+        let (answer, wrong) = answer(&classifier, line, args.ending);
+        for why in wrong {
+            is_wrong = true;
+            // Nobody who listens there is no reason to leave the other lines unanswered.
+            let _ = writeln!(io::stderr(), "classify: line {number}: {why}");
+        }
         match writeln!(output, "{answer}") {
             // Whoever reads has enough.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
             written => written?,
         }
     }
-    Ok(())
+    Ok(is_wrong)
 }
 
 /// Reads the next line without its end, at most what the classifier reads of it; the rest is skipped.
@@ -101,11 +103,12 @@ fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     }
 }
 
+/// The answer to a line, and what is wrong with its fields.
 fn answer(
     classifier: &ProtocolErrorClassifier,
     line: &str,
     ending: bool,
-) -> Result<String, String> {
+) -> (String, Vec<&'static str>) {
     let object = match line.starts_with('{') {
         true => serde_json::from_str::<Map<String, Value>>(line).ok(),
         false => None,
@@ -114,36 +117,48 @@ fn answer(
         .as_ref()
         .and_then(|object| Some((object, object.get("message")?.as_str()?)));
     let Some((object, message)) = fields else {
-        return Ok(told(classifier.classify_text(line), ending));
+        return (told(classifier.classify_text(line), ending), Vec::new());
     };
-    let text = |key: &str| match object.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.as_str())),
-        Some(_) => Err(format!("`{key}` must be text")),
-    };
+    let mut wrong = Vec::new();
     let ending = match object.get("ending") {
         None | Some(Value::Null) => ending,
         Some(Value::Bool(ending)) => *ending,
-        Some(_) => return Err("`ending` must be true or false".to_owned()),
+        Some(_) => {
+            wrong.push("`ending` must be true or false");
+            ending
+        }
     };
-    let site = text("site")?.map_or(Ok(Site::Unknown), site)?;
-    let code = text("code")?.filter(|code| !code.is_empty());
-    if code.is_none() && site == Site::Unknown {
-        return Ok(told(classifier.classify_text(message), ending));
-    }
-    let mut failure = ProtocolFailure::new(site, message);
-    if let Some(code) = code {
-        failure = failure.with_code(code.to_owned());
-    }
-    Ok(told(classifier.classify(&failure), ending))
+    let site = match object.get("site") {
+        None | Some(Value::Null) => Site::Unknown,
+        Some(name) => site(name).unwrap_or_else(|| {
+            wrong.push(
+                "`site` is none of webdriver_command, script, cdp, sidecar, unknown: unknown it is",
+            );
+            Site::Unknown
+        }),
+    };
+    let code = match object.get("code") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(code)) => Some(code.clone()).filter(|code| !code.is_empty()),
+        Some(Value::Number(code)) => Some(code.to_string()),
+        Some(_) => {
+            wrong.push("`code` must be text");
+            None
+        }
+    };
+    let told = match code {
+        None => told(classifier.classify_text_at(site, message), ending),
+        Some(code) => {
+            let failure = ProtocolFailure::new(site, message).with_code(code);
+            told(classifier.classify(&failure), ending)
+        }
+    };
+    (told, wrong)
 }
 
-fn site(name: &str) -> Result<Site, String> {
-    let mut all = Site::ALL.into_iter();
-    all.find(|site| site.as_str() == name).ok_or_else(|| {
-        let names = Site::ALL.map(Site::as_str).join(", ");
-        format!("`site` must be one of {names}")
-    })
+fn site(name: &Value) -> Option<Site> {
+    let name = name.as_str()?;
+    Site::ALL.into_iter().find(|site| site.as_str() == name)
 }
 
 fn told(found: Classification<'_>, ending: bool) -> String {
@@ -161,12 +176,13 @@ fn told(found: Classification<'_>, ending: bool) -> String {
 mod tests {
     use super::*;
 
-    fn said(line: &str) -> Result<(String, String), String> {
-        let told = answer(&ProtocolErrorClassifier::new(), line, false)?;
+    /// The class, the action, and what is wrong.
+    fn said(line: &str) -> (String, String, Vec<&'static str>) {
+        let (told, wrong) = answer(&ProtocolErrorClassifier::new(), line, false);
         assert!(told.starts_with("{\"class\":"));
         let told: Value = serde_json::from_str(&told).unwrap();
         let text = |key: &str| told[key].as_str().unwrap().to_owned();
-        Ok((text("class"), text("action")))
+        (text("class"), text("action"), wrong)
     }
 
     #[test]
@@ -200,28 +216,41 @@ mod tests {
                 "browser_gone",
                 "end_browser",
             ),
+            (
+                r#"{"message": "No node with given id found (-32000)", "code": -32000}"#,
+                "navigation",
+                "retry",
+            ),
         ] {
-            let expected = Ok((class.to_owned(), action.to_owned()));
+            let expected = (class.to_owned(), action.to_owned(), Vec::new());
             assert_eq!(said(line), expected, "{line}");
         }
     }
 
     #[test]
-    fn wrong_fields_are_named_and_not_repeated() {
-        for (line, words) in [
-            (
-                r#"{"message": "x", "site": "hunter2"}"#,
-                "`site` must be one of webdriver_command, script, cdp, sidecar, unknown",
-            ),
-            (r#"{"message": "x", "site": 1}"#, "`site` must be text"),
-            (r#"{"message": "x", "code": 404}"#, "`code` must be text"),
-            (
-                r#"{"message": "x", "ending": "yes"}"#,
-                "`ending` must be true or false",
-            ),
+    fn wrong_fields_are_named_and_not_repeated_and_the_line_is_answered() {
+        let site =
+            "`site` is none of webdriver_command, script, cdp, sidecar, unknown: unknown it is";
+        for (fields, words) in [
+            (r#""site": "hunter2""#, site),
+            (r#""site": "webdriver""#, site),
+            (r#""site": 1"#, site),
+            (r#""code": [404]"#, "`code` must be text"),
+            (r#""ending": "yes""#, "`ending` must be true or false"),
         ] {
-            assert_eq!(said(line), Err(words.to_owned()));
+            let line = format!(r#"{{"message": "Page crashed!", {fields}}}"#);
+            let expected = ("page_closed".to_owned(), "end_session".to_owned());
+            assert_eq!(said(&line), (expected.0, expected.1, vec![words]), "{line}");
         }
+    }
+
+    #[test]
+    fn a_long_traceback_is_read_to_its_end_at_its_site() {
+        let frames = "  File \\\"x.py\\\", line 7, in look\\n".repeat(100);
+        let said = said(&format!(
+            r#"{{"message": "Traceback (most recent call last):\n{frames}OSError: socket hang up", "site": "cdp"}}"#
+        ));
+        assert_eq!(said.0, "browser_gone");
     }
 
     #[test]
