@@ -245,7 +245,7 @@ impl Index {
                 let is_begun = match phrase.begins {
                     Begins::Anywhere => true,
                     Begins::Message => line.is_begun_at(text, start),
-                    Begins::Text => text[..start].trim_start().is_empty(),
+                    Begins::Text => text::is_begun_at(text, start),
                 };
                 if !is_begun {
                     continue;

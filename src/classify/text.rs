@@ -214,6 +214,12 @@ impl Line {
     }
 }
 
+/// Whether the text begins just there, blanks aside.
+pub(super) fn is_begun_at(text: &str, at: usize) -> bool {
+    let before = text.get(..at).filter(|_| at <= LONGEST_GAP);
+    before.is_some_and(|before| before.trim_start().is_empty())
+}
+
 /// Where the message begins, behind what logs and error types put before it.
 pub(super) fn undressed(text: &str) -> usize {
     let end = text.floor_char_boundary(LONGEST_DRESS);
