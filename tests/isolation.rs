@@ -68,7 +68,7 @@ async fn of_a_thousand_sessions_three_hundred_fail_and_the_others_do_not_notice(
 
         let mut by_session: HashMap<u32, Vec<Report>> = HashMap::new();
         for report in reports.lock().unwrap().drain(..) {
-            let session = report.session.parse().unwrap();
+            let session = report.session.as_str().parse().unwrap();
             by_session.entry(session).or_default().push(report);
         }
         for n in 0..SESSIONS {

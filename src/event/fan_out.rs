@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::{EventSink, SessionEvent, SinkError};
+use crate::extract::panic_words;
 
 /// How long one sink may take unless told otherwise.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -123,10 +124,14 @@ async fn send_in_time(
     let name = sink.name();
     match timeout(deadline, sent).await {
         Ok(Ok(result)) => result,
-        Ok(Err(_)) => Err(SinkError::transient(
-            "sink_panicked",
-            format!("the sink `{name}` panicked; this is a bug in the sink"),
-        )),
+        Ok(Err(panic)) => {
+            // Here only for what it does when it is dropped.
+            panic_words(panic);
+            Err(SinkError::transient(
+                "sink_panicked",
+                format!("the sink `{name}` panicked; this is a bug in the sink"),
+            ))
+        }
         Err(_) => Err(SinkError::transient(
             "sink_timeout",
             format!("the sink `{name}` did not answer in {deadline:?}; look at what it waits for"),

@@ -5,9 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::classify::{ErrorClass, ProtocolErrorClassifier};
-use crate::failure::ProtocolFailure;
+use crate::classify::{Classification, ErrorClass, ProtocolErrorClassifier};
+use crate::failure::{ProtocolFailure, clean};
 use crate::source::Assurance;
+
+/// Longest part of what blocks that `Display` names, in bytes.
+const MAX_NAMED: usize = 200;
 
 /// The reason for an [`ExtractError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -98,13 +101,12 @@ pub struct SourceFailure {
 
 /// Why there is no number. Cheap to clone; never contains one.
 ///
-/// `Display` says what happened, to what, and what to do; the failure that led to it is reached
-/// through [`Error::source`], the last one of every source through
+/// `Display` says what happened, to what, and what to do; where something blocks, it names that. The
+/// failure that led to it is reached through [`Error::source`], the last one of every source through
 /// [`failures`](Self::failures).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ExtractError(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     kind: ErrorKind,
     attempts: u32,
@@ -112,8 +114,10 @@ struct Inner {
     /// The best assurance of a number that was seen and not accepted.
     refused: Option<Assurance>,
     failures: Vec<SourceFailure>,
-    /// Index in `failures` of the one that decided.
-    decisive: usize,
+    /// Index in `failures` of the one that decided, if one did.
+    decisive: Option<usize>,
+    /// What its failures were read by.
+    classifier: ProtocolErrorClassifier,
 }
 
 impl ExtractError {
@@ -123,16 +127,19 @@ impl ExtractError {
         elapsed: Duration,
         refused: Option<Assurance>,
         failures: Vec<SourceFailure>,
+        classifier: &ProtocolErrorClassifier,
     ) -> Self {
-        // The one that names the kind comes first in the error chain.
-        let classifier = ProtocolErrorClassifier::default();
         let names_kind = |failure: &SourceFailure| {
             ErrorKind::of(
                 &failure.failure,
                 classifier.classify(&failure.failure).class,
             ) == Some(kind)
         };
-        let decisive = failures.iter().position(names_kind).unwrap_or(0);
+        // No failure by itself means that nothing was ready, so there the first one has to do; unless
+        // a number was seen.
+        let is_any = kind == ErrorKind::NotReady && refused.is_none() && !failures.is_empty();
+        let decisive = failures.iter().position(names_kind);
+        let decisive = decisive.or(is_any.then_some(0));
         Self(Arc::new(Inner {
             kind,
             attempts,
@@ -140,6 +147,7 @@ impl ExtractError {
             refused,
             failures,
             decisive,
+            classifier: classifier.clone(),
         }))
     }
 
@@ -194,6 +202,28 @@ impl ExtractError {
     pub fn refused(&self) -> Option<Assurance> {
         self.0.refused
     }
+
+    fn decisive(&self) -> Option<&ProtocolFailure> {
+        let failure = self.0.failures.get(self.0.decisive?)?;
+        Some(&failure.failure)
+    }
+
+    /// What the decisive failure means, to the classifier of the extractor.
+    pub(crate) fn classification(&self) -> Option<Classification<'_>> {
+        Some(self.0.classifier.classify(self.decisive()?))
+    }
+}
+
+impl fmt::Debug for ExtractError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExtractError")
+            .field("kind", &self.0.kind)
+            .field("attempts", &self.0.attempts)
+            .field("elapsed", &self.0.elapsed)
+            .field("refused", &self.0.refused)
+            .field("failures", &self.0.failures)
+            .finish_non_exhaustive()
+    }
 }
 
 impl fmt::Display for ExtractError {
@@ -205,10 +235,16 @@ impl fmt::Display for ExtractError {
             refused,
             ..
         } = &*self.0;
-        match refused {
-            Some(refused) if *kind == ErrorKind::NotReady => write!(
+        match (kind, refused, self.decisive()) {
+            (ErrorKind::NotReady, Some(refused), _) => write!(
                 f,
                 "the only number seen was {refused}, which is less than what is accepted; allow more time or accept {refused}"
+            )?,
+            // The one text that the chain has twice: without it nobody knows what to answer.
+            (ErrorKind::Blocked, _, Some(failure)) => write!(
+                f,
+                "the browser bars the way: \"{}\"; answer the dialog or allow the command, and try again",
+                clean(failure.message().trim(), MAX_NAMED)
             )?,
             _ => f.write_str(kind.sentence())?,
         }
@@ -226,22 +262,20 @@ impl fmt::Display for ExtractError {
 
 impl Error for ExtractError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0
-            .failures
-            .get(self.0.decisive)
-            .map(|last| &last.failure as _)
+        self.decisive().map(|failure| failure as _)
     }
 }
 
 impl From<ProtocolFailure> for ExtractError {
     /// What kept an extraction from beginning, for instance that no page could be opened.
     fn from(failure: ProtocolFailure) -> Self {
-        let class = ProtocolErrorClassifier::default().classify(&failure).class;
+        let classifier = ProtocolErrorClassifier::default();
+        let class = classifier.classify(&failure).class;
         let kind = ErrorKind::of(&failure, class).unwrap_or(ErrorKind::NotReady);
         let failures = vec![SourceFailure {
             source: failure.site().to_string(),
             failure,
         }];
-        Self::new(kind, 0, Duration::ZERO, None, failures)
+        Self::new(kind, 0, Duration::ZERO, None, failures, &classifier)
     }
 }

@@ -1,8 +1,6 @@
 //! One source within an extraction: asks it, bounds it, catches its panics, asks it again.
 
-use std::any::Any;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::caught::quietly;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::failure::{ProtocolFailure, Site};
 use crate::source::{Assurance, InfoSource, Look};
@@ -193,15 +192,15 @@ async fn look(source: &dyn InfoSource, manner: Manner, look_timeout: Duration) -
     };
     let mut asked = Asked(None);
     let caught = poll_fn(|cx| {
-        let polled = catch_unwind(AssertUnwindSafe(|| {
+        let polled = quietly(|| {
             let future = asked.0.get_or_insert_with(|| match min {
                 None => source.probe(),
                 Some(min) => source.wait(min, max),
             });
             future.as_mut().poll(cx)
-        }));
+        });
         // A future that panicked is not polled again: this is the look's answer.
-        polled.unwrap_or_else(|panic| Poll::Ready(Err(panicked(panic.as_ref()))))
+        polled.unwrap_or_else(|words| Poll::Ready(Err(panicked(&words))))
     });
     let answer = timeout(max + look_timeout, caught).await;
     answer.unwrap_or_else(|_| Err(no_answer()))
@@ -215,8 +214,8 @@ struct Asked<'a>(Option<Pin<Box<dyn Future<Output = Answer> + Send + 'a>>>);
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
         let future = self.0.take();
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
-            let failure = panicked(panic.as_ref());
+        if let Err(words) = quietly(|| drop(future)) {
+            let failure = panicked(&words);
             tracing::warn!(%failure, "a source panicked while its look was dropped");
         }
     }
@@ -227,14 +226,6 @@ fn no_answer() -> ProtocolFailure {
     ProtocolFailure::new(Site::Unknown, text).with_code(TIMED_OUT)
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> ProtocolFailure {
-    let words = panic_words(panic);
+fn panicked(words: &str) -> ProtocolFailure {
     ProtocolFailure::new(Site::Unknown, format!("the source panicked: {words}")).with_code(PANICKED)
-}
-
-/// The words of a caught panic, as foreign as any.
-pub(crate) fn panic_words(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }

@@ -15,6 +15,7 @@
 //! looked at again until the policy is exhausted.
 
 mod builder;
+mod caught;
 mod error;
 mod judge;
 mod lane;
@@ -28,8 +29,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::builder::{Extractor, ExtractorBuilder};
+#[cfg(feature = "events")]
+pub(crate) use self::caught::panic_words;
+pub(crate) use self::caught::quietly;
 pub use self::error::{ErrorKind, ExtractError, SourceFailure};
-pub(crate) use self::lane::panic_words;
 use self::run::Plan;
 use crate::classify::ProtocolErrorClassifier;
 use crate::jid::Jid;

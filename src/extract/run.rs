@@ -224,6 +224,7 @@ impl<'a> Run<'a> {
             elapsed,
             refused,
             failures.collect(),
+            plan.classifier,
         ))
     }
 

@@ -45,6 +45,9 @@ impl SupervisorBuilder {
     }
 
     /// The classifier that judges errors. Default: [`ProtocolErrorClassifier::default`].
+    ///
+    /// An [`ExtractError`](crate::ExtractError) goes by its kind, which the extractor's own classifier
+    /// has told; only one that kept an extraction from beginning is read anew.
     pub fn classifier(mut self, classifier: ProtocolErrorClassifier) -> Self {
         self.classifier = classifier;
         self
@@ -88,7 +91,7 @@ impl SupervisorBuilder {
     /// task.await.unwrap_err();
     ///
     /// let report: whatsapp_phone::supervisor::Report = reports.recv().unwrap();
-    /// assert_eq!((&*report.session, report.event), ("7", Event::TaskFailed));
+    /// assert_eq!((report.session.as_str(), report.event), ("7", Event::TaskFailed));
     /// assert_eq!(report.reason.task(), Some("import"));
     /// # Ok(())
     /// # }
@@ -108,7 +111,7 @@ impl SupervisorBuilder {
     /// [`Restarting`](super::SessionState::Restarting); to call it off, end that session.
     ///
     /// The hook runs as the task `restart` of the new session. An error or panic of it ends the
-    /// session again. A supervisor that is captured in it would never be freed.
+    /// session again, whatever the error means. A supervisor that is captured in it would never be freed.
     ///
     /// ```
     /// use whatsapp_phone::{RetryPolicy, Supervisor};
@@ -116,7 +119,7 @@ impl SupervisorBuilder {
     /// # fn example() -> Result<(), whatsapp_phone::retry::PolicyError> {
     /// let policy = RetryPolicy::eager().to_builder().attempts(5).build()?;
     /// let supervisor = Supervisor::builder().restart(policy, |session, reason| async move {
-    ///     println!("session {} is back after: {reason}", session.id());
+    ///     println!("{session:?} is back after: {reason}");
     ///     // open its page here; then:
     ///     drop(session.spawn("number", async { Ok::<_, std::io::Error>(()) }));
     ///     Ok::<_, std::io::Error>(())

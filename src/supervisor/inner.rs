@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Shared;
+use super::id::Id;
 use super::judge::Judged;
 use super::patience::Patience;
 use super::reason::{Event, Name, Reason, ReasonKind, SessionState};
@@ -26,7 +27,7 @@ use crate::failure::ProtocolFailure;
 pub(super) const MOMENT: Duration = Duration::from_millis(100);
 
 pub(super) struct Inner {
-    pub(super) id: Arc<str>,
+    pub(super) id: Id,
     pub(super) shared: Arc<Shared>,
     pub(super) runtime: Handle,
     state: watch::Sender<SessionState>,
@@ -60,7 +61,7 @@ pub(super) enum Leaver {
 
 impl Inner {
     pub(super) fn new(
-        id: Arc<str>,
+        id: Id,
         shared: Arc<Shared>,
         runtime: Handle,
         state: SessionState,
@@ -235,9 +236,9 @@ impl Inner {
         let next = self.shared.retire(self, &reason, lived, restarts);
         let restart_in = next.as_ref().map(|(_, delay)| *delay);
         if reason.is_failure() {
-            tracing::warn!(session = &*self.id, %reason, ?restart_in, "session ended");
+            tracing::warn!(session = %self.id, %reason, ?restart_in, "session ended");
         } else {
-            tracing::info!(session = &*self.id, %reason, "session ended");
+            tracing::info!(session = %self.id, %reason, "session ended");
         }
         let event = Event::SessionEnded { restart_in };
         self.shared.report(&self.id, event, &reason);
@@ -248,15 +249,15 @@ impl Inner {
         }
     }
 
-    /// The delay of a restart is over.
-    pub(super) fn revive(&self) {
+    /// The delay of a restart is over. False: it waits no more, since it was ended.
+    pub(super) fn revive(&self) -> bool {
         let mut core = self.lock();
-        if matches!(&*self.state.borrow(), SessionState::Restarting(_)) {
+        let is_waiting = matches!(&*self.state.borrow(), SessionState::Restarting(_));
+        if is_waiting {
             core.live_since = Instant::now();
-        } else {
-            return;
+            self.state.send_replace(SessionState::Live);
         }
-        self.state.send_replace(SessionState::Live);
+        is_waiting
     }
 
     /// What an error means.
@@ -264,14 +265,17 @@ impl Inner {
         Judged::new(&self.shared.classifier, error)
     }
 
-    /// Acts on an error after which its task is not run again.
+    /// Acts on an error after which its task is not run again; a fatal one ends the session whatever
+    /// it means.
     pub(super) fn fail(
         self: &Arc<Self>,
         task: &Name,
         judged: Judged,
         failure: ProtocolFailure,
+        is_fatal: bool,
     ) -> (Verdict, Reason) {
-        let ends = |verdict| matches!(verdict, Verdict::EndSession | Verdict::EndBrowser);
+        let ends =
+            |verdict| is_fatal || matches!(verdict, Verdict::EndSession | Verdict::EndBrowser);
         let mut verdict = judged.verdict(self.state.borrow().phase());
         let if_ending = judged.verdict(Phase::Ending);
         let reason = Reason::failed(task, judged, failure);
@@ -282,13 +286,13 @@ impl Inner {
             // Another task was first.
             verdict = if_ending;
         }
-        let session = &*self.id;
+        let session = &self.id;
         if verdict == Verdict::Suppress {
             self.suppressed.fetch_add(1, Ordering::Relaxed);
             self.shared.suppressed.fetch_add(1, Ordering::Relaxed);
-            tracing::debug!(session, %reason, "expected after this session's end");
+            tracing::debug!(%session, %reason, "expected after this session's end");
         } else {
-            tracing::warn!(session, %reason, "a task failed");
+            tracing::warn!(%session, %reason, "a task failed");
             self.shared.report(&self.id, Event::TaskFailed, &reason);
         }
         (verdict, reason)
@@ -297,7 +301,7 @@ impl Inner {
     /// Acts on a panic. What the task shared with its session may be half done, so the session ends.
     pub(super) fn panicked(self: &Arc<Self>, task: &Name, failure: ProtocolFailure) -> Reason {
         let reason = Reason::panicked(task, failure);
-        tracing::error!(session = &*self.id, %reason, "a task panicked");
+        tracing::error!(session = %self.id, %reason, "a task panicked");
         self.shared.report(&self.id, Event::TaskPanicked, &reason);
         self.end(reason.clone(), self.shared.grace);
         reason

@@ -12,7 +12,9 @@
 //! | panics | reported; the session ends for this reason | reported |
 //! | hangs at an `.await` | nothing: bound what may hang | aborted at the deadline |
 //!
-//! What a failure means is the [classifier](crate::classify)'s to say. The other tabs of a browser that
+//! What a failure means is the [classifier](crate::classify)'s to say. An
+//! [`ExtractError`](crate::ExtractError) goes by its kind: `not_ready`, `lid_only` and `blocked` may
+//! pass, `page_closed` and `browser_gone` end the session, all others are reported. The other tabs of a browser that
 //! is gone belong to sessions of their own, which find out for themselves: nobody else can know.
 //!
 //! **One reason.** The first is kept. When a browser dies, its first failed command names the cause,
@@ -40,6 +42,7 @@
 //!   as they are to standard error, unless the host sets another one.
 
 mod builder;
+mod id;
 mod inner;
 mod judge;
 mod patience;
@@ -60,6 +63,7 @@ use tokio::time::timeout;
 
 pub use self::builder::SupervisorBuilder;
 use self::builder::{Hook, Observer};
+pub use self::id::{Id, MAX_ID};
 use self::inner::Inner;
 use self::patience::Patience;
 pub use self::reason::{Event, Reason, ReasonKind, Report, SessionState};
@@ -68,9 +72,6 @@ pub use self::session::{Session, States};
 pub use self::task::{BoxError, Task, TaskError};
 use crate::classify::ProtocolErrorClassifier;
 use crate::retry::RetryPolicy;
-
-/// Longest id of a session, in bytes.
-pub const MAX_ID: usize = 128;
 
 /// Runs sessions isolated from each other. Cheap to clone; clones share their sessions.
 ///
@@ -113,7 +114,8 @@ impl Supervisor {
 
     /// Starts a session under this id, on the current runtime.
     ///
-    /// Ids are printed as they are, in logs and reasons: they should not be phone numbers.
+    /// In logs and in `Debug` and `Display` of what is told here, numbers of seven or more digits in
+    /// an id are masked, since some services name sessions by phone number.
     ///
     /// # Errors
     ///
@@ -122,13 +124,14 @@ impl Supervisor {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without its time driver, which deadlines need:
+    /// `enable_time` or `enable_all`, as `#[tokio::main]` has it.
     pub fn start(&self, id: impl AsRef<str>) -> Result<Session, StartError> {
         let id = id.as_ref();
-        if id.is_empty() || id.len() > MAX_ID || id.contains(char::is_control) {
-            return Err(StartError::BadId);
-        }
-        let (runtime, id) = (Handle::current(), Arc::from(id));
+        let id = Id::new(id).ok_or(StartError::BadId)?;
+        let runtime = Handle::current();
+        // Without a time driver this panics, here rather than in the end that would never come.
+        drop(tokio::time::sleep(Duration::ZERO));
         let mut registry = self.0.lock();
         if registry.is_stopping {
             return Err(StartError::Stopped);
@@ -137,7 +140,7 @@ impl Supervisor {
             return Err(StartError::Taken { id });
         }
         let shared = Arc::clone(&self.0);
-        let inner = Inner::new(Arc::clone(&id), shared, runtime, SessionState::Live, None);
+        let inner = Inner::new(id.clone(), shared, runtime, SessionState::Live, None);
         let session = Session::new(&inner);
         registry.open.insert(id, inner);
         Ok(session)
@@ -193,7 +196,7 @@ impl Supervisor {
         drop(timeout(within.saturating_add(inner::MOMENT), all).await);
         let named = |is: fn(&Inner) -> bool| {
             let found = open.iter().filter(|inner| is(inner));
-            let mut ids: Vec<_> = found.map(|inner| Arc::clone(&inner.id)).collect();
+            let mut ids: Vec<_> = found.map(|inner| inner.id.clone()).collect();
             ids.sort_unstable();
             ids
         };
@@ -227,14 +230,14 @@ pub enum StartError {
     /// There is one of this id, which has not ended.
     #[error("session `{id}` has not ended; end it first, or take it with Supervisor::session")]
     Taken {
-        /// The id.
-        id: Arc<str>,
+        /// The id. It prints masked.
+        id: Id,
     },
     /// The supervisor was stopped.
     #[error("the supervisor was stopped; it starts no more sessions")]
     Stopped,
     /// The id is no id.
-    #[error("a session's id has 1 to 128 bytes and no control characters")]
+    #[error("a session's id has 1 to 255 bytes and no control characters")]
     BadId,
 }
 
@@ -245,9 +248,9 @@ pub struct StopReport {
     /// How many sessions there were to end.
     pub sessions: usize,
     /// Those with tasks that had to be aborted.
-    pub aborted: Vec<Arc<str>>,
+    pub aborted: Vec<Id>,
     /// Those that have not ended: a task of theirs does not yield.
-    pub stuck: Vec<Arc<str>>,
+    pub stuck: Vec<Id>,
 }
 
 /// What all sessions of a supervisor share.
@@ -276,17 +279,17 @@ impl Shared {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn report(&self, session: &Arc<str>, event: Event, reason: &Reason) {
+    fn report(&self, session: &Id, event: Event, reason: &Reason) {
         let Some(observer) = &self.observer else {
             return;
         };
         let report = Report {
-            session: Arc::clone(session),
+            session: session.clone(),
             event,
             reason: reason.clone(),
         };
         if let Err(failure) = task::quietly(|| observer(&report)) {
-            tracing::error!(session = &**session, %failure, "the observer of reports panicked");
+            tracing::error!(%session, %failure, "the observer of reports panicked");
         }
     }
 
@@ -302,7 +305,7 @@ impl Shared {
         let mut registry = self.lock();
         registry.open.remove(&inner.id);
         let state = SessionState::Ended(reason.clone());
-        registry.ended.push(Arc::clone(&inner.id), state);
+        registry.ended.push(inner.id.clone(), state);
         let (policy, _) = self.restart.as_ref()?;
         if registry.is_stopping || !reason.is_failure() {
             return None;
@@ -320,10 +323,10 @@ impl Shared {
                 (row, delay)
             }
         };
-        let (id, shared) = (Arc::clone(&inner.id), Arc::clone(self));
+        let (id, shared) = (inner.id.clone(), Arc::clone(self));
         let (runtime, state) = (inner.runtime.clone(), reason.clone());
         let state = SessionState::Restarting(state);
-        let next = Inner::new(Arc::clone(&id), shared, runtime, state, Some(restarts));
+        let next = Inner::new(id.clone(), shared, runtime, state, Some(restarts));
         registry.open.insert(id, Arc::clone(&next));
         Some((next, delay))
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::id::Id;
 use super::judge::Judged;
 use crate::classify::{ErrorClass, Phase};
 use crate::failure::ProtocolFailure;
@@ -17,9 +18,9 @@ pub(super) type Name = Cow<'static, str>;
 #[non_exhaustive]
 pub enum SessionState {
     /// The session before it under this id ended for this reason; the restart hook is called once its
-    /// delay is over.
+    /// delay is over. Tasks of others than the hook run already: they find whatever there is.
     Restarting(Reason),
-    /// It may run tasks.
+    /// It runs tasks.
     Live,
     /// It ends for this reason: its tasks have the signal, no new one begins.
     Ending(Reason),
@@ -233,8 +234,8 @@ impl fmt::Display for Reason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// The session's id.
-    pub session: Arc<str>,
+    /// The session's id. It prints masked.
+    pub session: Id,
     /// What happened.
     pub event: Event,
     /// Why.
@@ -245,7 +246,7 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A task failed and is not run again; the session goes on.
+    /// A task failed and is not run again. The session goes on, unless it was ending already.
     TaskFailed,
     /// A task panicked. Its session ends, which is reported as well.
     TaskPanicked,

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::id::Id;
 use super::inner::Inner;
 use super::reason::SessionState;
 
 /// Sessions by id.
 pub(super) struct Registry {
     /// Those that have not ended.
-    pub(super) open: HashMap<Arc<str>, Arc<Inner>>,
+    pub(super) open: HashMap<Id, Arc<Inner>>,
     pub(super) ended: Ended,
     pub(super) is_stopping: bool,
 }
@@ -19,9 +20,9 @@ pub(super) struct Ended {
     keep: usize,
     count: u64,
     /// In the order of their ends. An id that ended again is here twice.
-    order: VecDeque<(u64, Arc<str>)>,
+    order: VecDeque<(u64, Id)>,
     /// A tree, since a hash table grows when it is full of what was removed.
-    states: BTreeMap<Arc<str>, (u64, SessionState)>,
+    states: BTreeMap<Id, (u64, SessionState)>,
 }
 
 impl Registry {
@@ -41,9 +42,9 @@ impl Registry {
 }
 
 impl Ended {
-    pub(super) fn push(&mut self, id: Arc<str>, state: SessionState) {
+    pub(super) fn push(&mut self, id: Id, state: SessionState) {
         self.count += 1;
-        self.order.push_back((self.count, Arc::clone(&id)));
+        self.order.push_back((self.count, id.clone()));
         self.states.insert(id, (self.count, state));
         while self.order.len() > self.keep
             && let Some((number, id)) = self.order.pop_front()

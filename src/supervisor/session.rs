@@ -30,10 +30,10 @@ impl Session {
         Self(Arc::clone(inner))
     }
 
-    /// The id that it was started with.
+    /// The id that it was started with, unmasked.
     #[must_use]
     pub fn id(&self) -> &str {
-        &self.0.id
+        self.0.id.as_str()
     }
 
     /// Where it stands.
@@ -83,7 +83,8 @@ impl Session {
     /// An error whose verdict is [`Retry`](Verdict::Retry) has it run again after the policy's next
     /// delay, as long as there are attempts left and it would begin within the policy's deadline,
     /// counted from the start of the task. A run itself is not bounded, so look timeout, watch and
-    /// fallback do not matter here. Work that goes on for days is better off with a loop of its own,
+    /// fallback do not matter here; and a deadline that one run uses up leaves no time for another, as
+    /// [`RetryPolicy::eager`]'s does around an extraction by the same. Work that goes on for days is better off with a loop of its own,
     /// which knows what went well. All other verdicts are as for [`spawn`](Self::spawn), and so is the
     /// last error.
     ///
@@ -94,11 +95,15 @@ impl Session {
     ///
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let page = MockSource::new("page").number_at(Duration::from_secs(3), "628110000041@c.us");
+    /// // Readable only in the second extraction: the first one ends after ten seconds.
+    /// let page = MockSource::new("page").number_at(Duration::from_secs(14), "628110000041@c.us");
     /// let extractor = Extractor::builder().source(page).build()?;
     ///
+    /// // Three extractions, two seconds apart.
+    /// let policy = RetryPolicy::builder().attempts(3).interval(Duration::from_secs(2));
+    /// let policy = policy.deadline(Duration::from_secs(60)).build()?;
     /// let session = Supervisor::new().start("7")?;
-    /// let found = session.run("number", &RetryPolicy::eager(), move || {
+    /// let found = session.run("number", &policy, move || {
     ///     let extractor = extractor.clone();
     ///     async move { extractor.extract().await }
     /// });
@@ -163,7 +168,7 @@ impl Session {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn ending(&self) -> impl Future<Output = ()> + Send + 'static {
+    pub fn ending(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut states = self.0.watch();
         async move {
             let is_ending = |state: &SessionState| state.phase() == Phase::Ending;
@@ -212,7 +217,7 @@ impl Session {
     ) -> Verdict {
         let failure = ProtocolFailure::from_error(Site::Unknown, error);
         let judged = self.0.judge(error);
-        self.0.fail(&name.into(), judged, failure).0
+        self.0.fail(&name.into(), judged, failure, false).0
     }
 }
 

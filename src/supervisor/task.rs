@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -16,8 +15,8 @@ use super::inner::{Inner, Leaver};
 use super::patience::Patience;
 use super::reason::{Name, Reason, ReasonKind};
 use super::session::Session;
-use crate::classify::Verdict;
-use crate::extract::panic_words;
+use crate::classify::{Phase, Verdict};
+use crate::extract;
 use crate::failure::{ProtocolFailure, Site};
 
 /// Any error: what tasks fail with.
@@ -133,7 +132,7 @@ fn spawn<T: Send + 'static>(
     work: impl Future<Output = Result<T, TaskError>> + Send + 'static,
     sender: oneshot::Sender<Result<T, TaskError>>,
 ) {
-    let span = tracing::info_span!("session_task", session = &*inner.id, task = &*name);
+    let span = tracing::info_span!("session_task", session = %inner.id, task = &*name);
     let place = Place {
         slot,
         inner: Arc::clone(inner),
@@ -239,8 +238,7 @@ impl<W> Drop for Caught<W> {
 
 /// What `act` returns, or the words of its panic.
 pub(super) fn quietly<T>(act: impl FnOnce() -> T) -> Result<T, ProtocolFailure> {
-    catch_unwind(AssertUnwindSafe(act))
-        .map_err(|panic| ProtocolFailure::new(Site::Unknown, panic_words(panic.as_ref())))
+    extract::quietly(act).map_err(|words| ProtocolFailure::new(Site::Unknown, words))
 }
 
 /// Work that is run once.
@@ -251,7 +249,7 @@ pub(super) async fn once<T, E: Into<BoxError>>(
 ) -> Result<T, TaskError> {
     match work.await {
         Ok(answer) => Ok(answer),
-        Err(error) => Err(fail(&inner, &name, error.into())),
+        Err(error) => Err(fail(&inner, &name, error.into(), false)),
     }
 }
 
@@ -269,10 +267,12 @@ pub(super) async fn again<T, E: Into<BoxError>, W: Future<Output = Result<T, E>>
             Err(error) => error.into(),
         };
         let judged = inner.judge(error.as_ref());
-        let may_pass = judged.verdict(inner.state().phase()) == Verdict::Retry;
+        // An ending session runs nothing again, so there this error is the last, and told as such.
+        let is_live = inner.state().phase() == Phase::Live;
+        let may_pass = is_live && judged.verdict(Phase::Live) == Verdict::Retry;
         let next = may_pass.then(|| patience.next()).flatten();
         let Some(next) = next else {
-            return Err(fail(&inner, &name, error));
+            return Err(fail(&inner, &name, error, false));
         };
         tracing::debug!(class = %judged.class, rule = &*judged.rule, ?next, "the task is run again");
         delay = next;
@@ -280,9 +280,11 @@ pub(super) async fn again<T, E: Into<BoxError>, W: Future<Output = Result<T, E>>
     Err(ended(&inner))
 }
 
-fn fail(inner: &Arc<Inner>, name: &Name, error: BoxError) -> TaskError {
+/// `is_fatal`: the session cannot go on without this task, whatever the error means.
+fn fail(inner: &Arc<Inner>, name: &Name, error: BoxError, is_fatal: bool) -> TaskError {
     let failure = ProtocolFailure::from_error(Site::Unknown, error.as_ref());
-    let (verdict, reason) = inner.fail(name, inner.judge(error.as_ref()), failure);
+    let judged = inner.judge(error.as_ref());
+    let (verdict, reason) = inner.fail(name, judged, failure, is_fatal);
     match verdict {
         Verdict::Suppress => ended(inner),
         _ => TaskError::Failed { error, reason },
@@ -297,16 +299,12 @@ pub(super) fn restart(inner: &Arc<Inner>, delay: Duration, reason: Reason) {
     };
     let (it, name) = (Arc::clone(inner), Name::Borrowed("restart"));
     let work = async move {
-        if !it.pause(delay).await {
+        // It may have been called off between the two.
+        if !it.pause(delay).await || !it.revive() {
             return Ok(());
         }
-        it.revive();
-        let Err(error) = hook(Session::new(&it), reason).await else {
-            return Ok(());
-        };
-        let failed = fail(&it, &Name::Borrowed("restart"), error);
-        it.end(failed.reason().clone(), it.shared.grace);
-        Err(failed)
+        let hooked = hook(Session::new(&it), reason).await;
+        hooked.map_err(|error| fail(&it, &Name::Borrowed("restart"), error, true))
     };
     drop(launch(inner, name, work));
 }

@@ -210,6 +210,20 @@ impl InfoSource for BadDrop {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_source_threw_is_dropped_in_peace() {
+    struct Thrown;
+    impl Drop for Thrown {
+        fn drop(&mut self) {
+            panic!("what was thrown was dropped");
+        }
+    }
+    let source = from_fn("fn", || async { std::panic::panic_any(Thrown) });
+    let sources: [Arc<dyn InfoSource>; 1] = [Arc::new(source)];
+    let error = extract_phone_safely(&sources, &policy(Watch::Poll, 2)).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::SourcePanicked);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_in_the_drop_of_a_look_does_not_escape() {
     for hangs in [true, false] {
         let sources: [Arc<dyn InfoSource>; 1] = [Arc::new(BadDrop { hangs })];

@@ -33,6 +33,49 @@ async fn no_error_prints_a_number() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_blocks_is_named() {
+    let said = format!(
+        "unexpected alert open: {{Alert text : Call 628110000041?{}}}",
+        "!".repeat(500)
+    );
+    let dialog =
+        ProtocolFailure::new(Site::WebDriverCommand, said).with_code("unexpected alert open");
+    let other = MockSource::new("other").at(ms(0), failure("wrong origin"));
+    let page = MockSource::new("page").at(ms(0), dialog.clone());
+    let error = extract(&[&other, &page], &policy(Watch::Poll, 2))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Blocked);
+    let text = error.to_string();
+    assert!(
+        text.contains("\"unexpected alert open: {Alert text : Call 62********41?!!"),
+        "{text}"
+    );
+    assert!(text.len() < 400 && !text.contains("628110000041"), "{text}");
+    // And whole where the chain of causes is printed, although another failed before it.
+    let cause = std::error::Error::source(&error).unwrap();
+    assert_eq!(cause.to_string(), dialog.to_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_did_not_decide_is_no_cause() {
+    let torn = MockSource::new("torn").at(ms(0), Look::Conflict);
+    let lid = MockSource::new("lid").at(ms(0), look(LID, Assurance::Confirmed));
+    let unsure = MockSource::new("unsure").at(ms(0), look(NUMBER, Assurance::Provisional));
+    let failing = MockSource::new("failing").at(ms(0), failure("wrong origin"));
+    for (source, kind) in [
+        (&torn, ErrorKind::SourcesDisagree),
+        (&lid, ErrorKind::LidOnly),
+        (&unsure, ErrorKind::NotReady),
+    ] {
+        let error = extract(&[&failing, source], &policy(Watch::Poll, 2)).await;
+        let error = error.unwrap_err();
+        assert_eq!((error.kind(), error.failures().len()), (kind, 1));
+        assert!(std::error::Error::source(&error).is_none(), "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn concurrent_extractions_of_one_extractor_do_not_meet() {
     let page = MockSource::new("page").number_at(ms(600), NUMBER);
     let extractor = Arc::new(Extractor::builder().source(page).build().unwrap());

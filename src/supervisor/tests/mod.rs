@@ -1,9 +1,11 @@
 //! Tests without a real clock: on paused time, or, on several threads, by events alone.
 
+mod ids;
 mod isolation;
 mod lifecycle;
 mod panics;
 mod restart;
+mod verdicts;
 
 use std::error::Error;
 use std::future::{Future, pending};
@@ -56,6 +58,10 @@ fn reported() -> (SupervisorBuilder, mpsc::Receiver<Report>) {
     let builder = Supervisor::builder()
         .on_report(move |report| sender.send(report.clone()).unwrap_or_default());
     (builder, reports)
+}
+
+fn id(text: &str) -> Id {
+    Id::new(text).unwrap()
 }
 
 /// The last state, once it is there.

@@ -22,6 +22,15 @@ impl fmt::Display for Mute {
 
 impl Error for Mute {}
 
+/// What is thrown, and throws another bomb when it is dropped.
+struct Thrown;
+
+impl Drop for Thrown {
+    fn drop(&mut self) {
+        std::panic::panic_any(Bomb);
+    }
+}
+
 async fn assert_panicked(session: &Session, reports: &mpsc::Receiver<Report>, words: &str) {
     let state = end_of(session).await;
     let reason = state.reason().unwrap();
@@ -61,6 +70,34 @@ fn a_panic_is_reported_and_ends_its_session() {
         assert_panicked(&bad, &reports, "no chat with 62********41").await;
         assert_eq!(answer.await.unwrap(), 41);
         assert_eq!(good.state(), SessionState::Live);
+    });
+}
+
+#[test]
+fn when_what_was_thrown_is_dropped() {
+    on_both(async || {
+        let (builder, reports) = reported();
+        let session = builder.build().start("a").unwrap();
+        let task = session.spawn("bad", async {
+            if true {
+                std::panic::panic_any(Thrown);
+            }
+            Ok::<_, io::Error>(())
+        });
+        assert!(matches!(task.await.unwrap_err(), TaskError::Panicked(_)));
+        assert_panicked(&session, &reports, "no message").await;
+    });
+}
+
+#[test]
+fn when_what_the_observer_threw_is_dropped() {
+    on_both(async || {
+        let builder = Supervisor::builder().on_report(|_| std::panic::panic_any(Thrown));
+        let supervisor = builder.build();
+        let session = supervisor.start("a").unwrap();
+        session.spawn("surfaces", fail("what")).await.unwrap_err();
+        assert!(session.end(S(0)).await.is_ended());
+        assert!(supervisor.state("a").unwrap().is_ended());
     });
 }
 

@@ -158,7 +158,7 @@ async fn a_restart_can_be_called_off_and_stop_calls_off_all() {
 async fn a_hook_that_fails_or_panics_takes_its_turn_in_the_row() {
     for panics in [false, true] {
         let policy = RetryPolicy::builder().attempts(3).build().unwrap();
-        let (supervisor, calls, _reports) = restarting(policy, move |_| async move {
+        let (supervisor, calls, reports) = restarting(policy, move |_| async move {
             assert!(!panics, "the hook");
             fail("no browser could be started").await
         });
@@ -170,5 +170,40 @@ async fn a_hook_that_fails_or_panics_takes_its_turn_in_the_row() {
         let state = supervisor.state("7").unwrap();
         assert_eq!(state.reason().unwrap().task(), Some("restart"));
         assert!(state.is_ended() && other.state() == SessionState::Live);
+        // No session goes on without its hook, so none is said to.
+        let mut events = reports.try_iter().map(|report| report.event);
+        assert!(events.all(|event| event != Event::TaskFailed));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_ended_while_it_waited_does_not_come_back() {
+    let policy = RetryPolicy::builder().initial_delay(S(5)).build().unwrap();
+    let (supervisor, calls, _reports) = restarting(policy, |_| fail("never called"));
+    let first = supervisor.start("7").unwrap();
+    drop(first.spawn("watch", fail(page_closed())));
+    end_of(&first).await;
+    let waiting = Arc::clone(&supervisor.0.lock().open["7"]);
+    waiting.end(Reason::plain(ReasonKind::Requested), S(60));
+    // As the restart would, had its delay ended a moment before.
+    assert!(!waiting.revive());
+    assert_eq!(waiting.state().as_str(), "ending");
+    waiting.ended(S(60)).await;
+    assert!(!waiting.revive() && waiting.state().is_ended());
+    assert!(calls.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_waits_takes_tasks_and_keeps_them() {
+    let policy = RetryPolicy::builder().initial_delay(S(5)).build().unwrap();
+    let (supervisor, _calls, _reports) = restarting(policy, |_| async { Ok(()) });
+    let first = supervisor.start("7").unwrap();
+    drop(first.spawn("watch", fail(page_closed())));
+    end_of(&first).await;
+    let waiting = supervisor.session("7").unwrap();
+    let task = waiting.spawn("early", async { Ok::<_, io::Error>(41) });
+    assert_eq!(task.await.unwrap(), 41);
+    assert_eq!(waiting.state().as_str(), "restarting");
+    let mut states = waiting.states();
+    while states.next().await.unwrap() != SessionState::Live {}
 }

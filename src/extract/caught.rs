@@ -1,0 +1,53 @@
+//! Panics of foreign code, caught whole: [`quietly`].
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What `act` returns, or the words of its panic, as foreign as any.
+pub(crate) fn quietly<T>(act: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(act)).map_err(panic_words)
+}
+
+/// The words of a caught panic. What was thrown may itself panic when it is dropped; what that throws
+/// is left alone, since there would be no end to it.
+pub(crate) fn panic_words(panic: Box<dyn Any + Send>) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let words = text.unwrap_or("no message").to_owned();
+    if let Err(thrown) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(thrown);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::panic_any;
+
+    use super::*;
+
+    /// Throws another of its kind when it is dropped, so many times over.
+    struct Nested(u32);
+
+    impl Drop for Nested {
+        fn drop(&mut self) {
+            if self.0 > 0 {
+                panic_any(Nested(self.0 - 1));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_thrown_stays_here_however_it_is_dropped() {
+        assert_eq!(quietly(|| 41), Ok(41));
+        for (panic, words) in [
+            (quietly(|| panic!("said")), "said"),
+            (quietly(|| panic!("said {}", "late")), "said late"),
+            (quietly(|| panic_any(Nested(0))), "no message"),
+            (quietly(|| panic_any(Nested(3))), "no message"),
+        ] {
+            let panic: Result<(), _> = panic;
+            assert_eq!(panic, Err(words.to_owned()));
+        }
+    }
+}
