@@ -1,20 +1,22 @@
 //! Many sessions under one supervisor, of which some are killed, crash or panic: the others finish.
 //!
 //! Fifty sessions on scripted sources, or with `--chromium 6` six real browsers on the stand-in page.
-//! In a terminal a table shows them live; elsewhere it is printed at the end.
+//! In a terminal a table shows them live, with a line for each, or a character where it has too few
+//! lines for that; elsewhere the table is printed at the end.
 //!
 //! Exit code: 0 done, 1 an undisturbed session did not get its number, 2 wrong use.
 
 mod support;
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Parser;
 use rustix::process::{Pid, Signal, geteuid, kill_process};
+use rustix::termios::tcgetwinsize;
 use tokio::sync::oneshot;
 use tokio::time::{interval, sleep};
 use whatsapp_phone::failure::{ProtocolFailure, Site};
@@ -80,7 +82,7 @@ async fn main() -> ExitCode {
     }
     // The supervisor tells of panics; what the usual hook prints would tear the table.
     std::panic::set_hook(Box::new(|_| {}));
-    match run(count, failing, args.chromium.is_some()).await {
+    match run(count, failing, args.chromium.is_some(), &screen).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
@@ -90,8 +92,21 @@ async fn main() -> ExitCode {
     }
 }
 
+/// The terminal's columns and lines, where the output goes to one.
+fn screen() -> Option<(usize, usize)> {
+    let size = tcgetwinsize(io::stdout()).ok()?;
+    // Some terminals do not know their size.
+    let known = |size: u16, usual| if size == 0 { usual } else { usize::from(size) };
+    Some((known(size.ws_col, 80), known(size.ws_row, 24)))
+}
+
 /// Whether all that were left alone got their number.
-async fn run(count: u32, failing: u32, is_real: bool) -> Result<bool, BoxError> {
+async fn run(
+    count: u32,
+    failing: u32,
+    is_real: bool,
+    screen: &dyn Fn() -> Option<(usize, usize)>,
+) -> Result<bool, BoxError> {
     let driver = match is_real {
         true => Some(Arc::new(DriverProcess::start().await?)),
         false => None,
@@ -120,7 +135,7 @@ async fn run(count: u32, failing: u32, is_real: bool) -> Result<bool, BoxError> 
         }
         rows.push(row);
     }
-    watch(&rows).await;
+    watch(&rows, screen).await;
     supervisor.stop(Duration::from_secs(5)).await;
     let is_good = summary(&rows);
     if let Some(driver) = driver.and_then(Arc::into_inner) {
@@ -276,26 +291,52 @@ impl Row {
         };
         format!("{:<14}{plan:<12}{outcome}", self.session.id())
     }
+
+    /// The same in one character.
+    fn cell(&self) -> char {
+        match (self.found(), self.session.state(), self.fault) {
+            (Some(_), ..) if self.is_right() => '+',
+            (Some(_), ..) => '!',
+            (None, SessionState::Live, _) => '.',
+            (None, _, Some(Fault::Killed)) => 'k',
+            (None, _, Some(Fault::Crashes)) => 'c',
+            (None, _, Some(Fault::Panics)) => 'p',
+            (None, _, None) => '-',
+        }
+    }
+}
+
+/// The rows as they fit on a screen, whose last line is the cursor's: what wraps or scrolls could not
+/// be drawn over.
+fn frame(rows: &[Arc<Row>], (columns, lines): (usize, usize)) -> Vec<String> {
+    let (width, height) = (columns.saturating_sub(1).max(1), lines.saturating_sub(1));
+    let cut = |line: &str| line.chars().take(width).collect();
+    if rows.len() <= height {
+        return rows.iter().map(|row| cut(&row.line())).collect();
+    }
+    let cells: Vec<_> = rows.iter().map(|row| row.cell()).collect();
+    let legend = ". waits  + has its number  k killed  c crashed  p panicked  - without  ! wrong";
+    let cells = cells.chunks(width).map(|cells| cells.iter().collect());
+    cells.chain([cut(legend)]).take(height).collect()
 }
 
 /// Returns when all have ended; shows them until then, where somebody looks.
-async fn watch(rows: &[Arc<Row>]) {
+async fn watch(rows: &[Arc<Row>], screen: &dyn Fn() -> Option<(usize, usize)>) {
     let mut ticks = interval(Duration::from_millis(100));
-    let is_live = std::io::stdout().is_terminal();
-    // Wrapped lines and those above the screen could not be drawn over.
-    let drawn = rows.len().min(50);
+    let mut drawn = 0;
     loop {
         ticks.tick().await;
         let is_over = rows.iter().all(|row| row.session.state().is_ended());
-        if is_live {
-            for row in &rows[..drawn] {
-                let line: String = row.line().chars().take(79).collect();
-                println!("\x1b[2K{line}");
+        if let Some(screen) = screen() {
+            let up = drawn.min(screen.1.saturating_sub(1));
+            if up > 0 {
+                print!("\x1b[{up}A");
             }
-            if !is_over {
-                print!("\x1b[{drawn}A");
-            }
-            drop(std::io::stdout().flush());
+            let lines = frame(rows, screen);
+            lines.iter().for_each(|line| println!("\x1b[2K{line}"));
+            print!("\x1b[J");
+            drawn = lines.len();
+            drop(io::stdout().flush());
         } else if is_over {
             rows.iter().for_each(|row| println!("{}", row.line()));
         }
@@ -340,5 +381,50 @@ fn label(reason: Option<&Reason>) -> String {
             _ if reason.kind() == ReasonKind::Requested => "without a number".to_owned(),
             _ => reason.kind().to_string(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn those_left_alone_get_their_numbers_with_and_without_a_screen() {
+        for screen in [None, Some((80, 24)), Some((20, 5)), Some((0, 0))] {
+            assert!(run(50, 15, false, &|| screen).await.unwrap());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_table_is_no_larger_than_its_screen() {
+        let supervisor = Supervisor::new();
+        let row = |n: u32| Row {
+            session: supervisor.start(format!("session {n}")).unwrap(),
+            fault: (n % 10 == 1).then_some(Fault::Killed),
+            expected: PHONE.parse().unwrap(),
+            found: Mutex::new(None),
+        };
+        let rows: Vec<_> = (1..=50).map(|n| Arc::new(row(n))).collect();
+        for row in &rows[..15] {
+            row.session.end(Duration::ZERO).await;
+        }
+        for screen in [
+            (80, 24),
+            (80, 51),
+            (200, 60),
+            (30, 10),
+            (10, 4),
+            (1, 1),
+            (0, 0),
+        ] {
+            let lines = frame(&rows, screen);
+            assert!(lines.len() < screen.1.max(1), "{screen:?}: {lines:?}");
+            let is_narrow = |line: &String| line.chars().count() < screen.0.max(2);
+            assert!(lines.iter().all(is_narrow), "{screen:?}: {lines:?}");
+        }
+        assert_eq!(frame(&rows, (80, 51)).len(), 50);
+        let cells = "k---------k----...................................";
+        assert_eq!(frame(&rows, (80, 24))[0], cells);
+        assert_eq!(frame(&rows, (30, 24))[..2], [&cells[..29], &cells[29..]]);
     }
 }

@@ -4,20 +4,21 @@
 
 mod support;
 
-use support::{Stage, ms, pid, signal};
+use support::{Counted, Stage, ms, pid, signal};
 use whatsapp_phone::classify::ErrorClass;
 use whatsapp_phone::source::webdriver::WebDriverSource;
 use whatsapp_phone::supervisor::{BoxError, Reason, ReasonKind, Task};
 use whatsapp_phone::testkit::standin::{Generation, Scenario};
 use whatsapp_phone::{Extraction, Extractor, PhoneExtractor, RetryPolicy, Session, Supervisor};
 
-/// An extraction that is well under way before anything happens.
-fn extract(session: &Session, stage: &Stage) -> Task<Extraction> {
+/// An extraction, with its source, which tells when it is under way.
+fn extract(session: &Session, stage: &Stage) -> (Task<Extraction>, Counted<WebDriverSource>) {
     let policy = RetryPolicy::builder().deadline(ms(60_000)).build().unwrap();
-    let source = WebDriverSource::all(&stage.page);
-    let extractor = Extractor::builder().source(source).policy(policy);
+    let source = Counted::new(WebDriverSource::all(&stage.page));
+    let extractor = Extractor::builder().source(source.clone()).policy(policy);
     let extractor = extractor.build().unwrap();
-    session.spawn("number", async move { extractor.extract().await })
+    let number = session.spawn("number", async move { extractor.extract().await });
+    (number, source)
 }
 
 async fn reason(session: &Session) -> Reason {
@@ -42,12 +43,18 @@ async fn what_befalls_a_browser_stays_in_its_session() {
     let killed = supervisor.start("killed").unwrap();
     let crashed = supervisor.start("crashed").unwrap();
     let careless = supervisor.start("careless").unwrap();
-    let number = extract(&sound, &stages.0);
-    drop(extract(&killed, &stages.1));
-    drop(extract(&crashed, &stages.2));
-    drop(extract(&careless, &stages.3));
+    let (number, _) = extract(&sound, &stages.0);
+    for (session, stage) in [
+        (&killed, &stages.1),
+        (&crashed, &stages.2),
+        (&careless, &stages.3),
+    ] {
+        let (number, source) = extract(session, stage);
+        drop(number);
+        // Its second look has begun, so the first one reached the page.
+        source.looks(1).await;
+    }
 
-    tokio::time::sleep(ms(500)).await;
     signal("-KILL", pid(&stages.1.page.client()));
     let client = stages.2.page.client();
     tokio::spawn(async move { drop(client.goto("chrome://crash").await) });
@@ -65,6 +72,6 @@ async fn what_befalls_a_browser_stays_in_its_session() {
 
     assert_eq!(number.await.unwrap().phone.reveal(), "628110000041");
     assert_eq!(supervisor.sessions().len(), 1);
-    let stopped = supervisor.stop(ms(5_000)).await;
+    let stopped = supervisor.stop(ms(30_000)).await;
     assert_eq!((stopped.sessions, stopped.stuck.len()), (1, 0));
 }
