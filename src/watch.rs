@@ -124,14 +124,13 @@ impl<S: LinkSource> Watch<S> {
             (LinkState::Unlinked, Last::Scanning | Last::Disconnected) => {
                 self.onboarding.qr_code(QrCode::unknown()).await?;
             }
-            (LinkState::Barred(_), Last::Disconnected) => {}
+            (LinkState::Barred(_), Last::Disconnected) | (LinkState::Linked, Last::Ready(_)) => {}
             (LinkState::Unlinked | LinkState::Barred(_), _) => {
                 self.onboarding.disconnected(state.as_str()).await?;
             }
             (LinkState::Linking, Last::Nothing | Last::Scanning | Last::Disconnected) => {
                 self.onboarding.authenticated().await?;
             }
-            (LinkState::Linked, Last::Ready(_)) => {}
             (LinkState::Linked, _) => {
                 if matches!(last, Last::Scanning | Last::Disconnected) {
                     self.onboarding.authenticated().await?;
