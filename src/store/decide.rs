@@ -11,8 +11,6 @@ use crate::event::{EventKind, SessionEvent};
 pub(super) struct Write {
     /// The row after it; its version counts the change, if there is one.
     pub(super) row: SessionRow,
-    /// Whether status, number or metadata become others.
-    pub(super) is_change: bool,
     /// Whether this is the moment of a connection.
     pub(super) connects: bool,
     /// What is merged into `metadata`.
@@ -90,7 +88,6 @@ pub(super) fn judge(
     next.version += u64::from(is_change);
     Ok(Verdict::Write(Box::new(Write {
         row: next,
-        is_change,
         connects,
         metadata,
     })))

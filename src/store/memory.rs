@@ -92,9 +92,7 @@ impl MemoryStore {
         if let Some(found) = rows.get_mut(&session.session_id) {
             let now = Instant::now();
             found.row = write.row;
-            if write.is_change {
-                found.updated = now;
-            }
+            found.updated = now;
             if let Some(id) = event.id() {
                 found.applied.insert(id.clone(), now);
             }

@@ -67,3 +67,18 @@ fn errors_and_rows_print_masked() {
     let said = format!("{row:?} {:?} {errors:?}", row.to_change());
     assert!(!said.contains("628110000041"), "{said}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_changes_nothing_is_a_sign_of_life() {
+    let store = MemoryStore::default();
+    store.register(&key("s")).await.unwrap();
+    let hour = std::time::Duration::from_secs(3600);
+    for _ in 0..3 {
+        tokio::time::advance(hour / 2).await;
+        let code = SessionEvent::qr_code_generated(key("s"), crate::event::QrCode::unknown());
+        store.apply(&code).await.unwrap();
+    }
+    assert_eq!(store.sweep_stuck(hour).await.unwrap(), []);
+    tokio::time::advance(hour).await;
+    assert_eq!(store.sweep_stuck(hour).await.unwrap().len(), 1);
+}

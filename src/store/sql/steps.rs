@@ -299,7 +299,7 @@ async fn apply(
     let save = Save {
         account: found.account,
         row: &write.row,
-        is_change: write.is_change,
+        is_change: true,
         connects: write.connects,
         life: Life::Stays,
         metadata,
