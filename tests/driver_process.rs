@@ -29,11 +29,15 @@ async fn start() -> DriverProcess {
 
 /// A browser with some work behind it, and the directory of its driver's temporary files.
 async fn browse(url: &str) -> (Client, PathBuf) {
+    // Root cannot have Chromium's sandbox.
+    let is_root = rustix::process::geteuid().is_root();
+    let args = if is_root {
+        &["--headless", "--no-sandbox"][..]
+    } else {
+        &["--headless"]
+    };
     let mut asked = Capabilities::new();
-    asked.insert(
-        "goog:chromeOptions".into(),
-        json!({"args": ["--headless", "--no-sandbox"]}),
-    );
+    asked.insert("goog:chromeOptions".into(), json!({ "args": args }));
     let mut builder = ClientBuilder::new(HttpConnector::new());
     let client = builder
         .capabilities(asked)

@@ -29,10 +29,17 @@ pub(crate) fn options(url: &str) -> OpenOptions {
         .target(Target::at(url).unwrap())
         .url(url)
         .headless(true);
+    sandbox()
+        .iter()
+        .fold(options, |options, arg| options.browser_arg(*arg))
+}
+
+/// As root without Chromium's sandbox, which root cannot have.
+pub(crate) fn sandbox() -> &'static [&'static str] {
     if rustix::process::geteuid().is_root() {
-        options.browser_arg("--no-sandbox")
+        &["--no-sandbox"]
     } else {
-        options
+        &[]
     }
 }
 
@@ -194,9 +201,10 @@ impl Overrun {
 
 /// A session that a caller has made himself.
 pub(crate) async fn callers_client(webdriver: &str) -> fantoccini::Client {
+    let args = [&["--headless=new"], sandbox()].concat();
     let asked = [(
         "goog:chromeOptions".to_owned(),
-        serde_json::json!({"args": ["--headless=new", "--no-sandbox"]}),
+        serde_json::json!({ "args": args }),
     )];
     let http = hyper_util::client::legacy::connect::HttpConnector::new();
     let mut builder = fantoccini::ClientBuilder::new(http);

@@ -137,7 +137,13 @@ mod tests {
     /// Opens a browser; its process id and its profile.
     async fn open(driver: &DriverProcess) -> (fantoccini::Client, u32, PathBuf) {
         let mut asked = Capabilities::new();
-        let args = json!({"args": ["--headless", "--no-sandbox"]});
+        // Root cannot have Chromium's sandbox.
+        let is_root = rustix::process::geteuid().is_root();
+        let args = if is_root {
+            json!({"args": ["--headless", "--no-sandbox"]})
+        } else {
+            json!({"args": ["--headless"]})
+        };
         asked.insert("goog:chromeOptions".into(), args);
         let mut builder =
             ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
