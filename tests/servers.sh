@@ -91,7 +91,7 @@ start_servers() {
     if [ -z "${WHATSAPP_PHONE_TEST_MYSQL:-}" ]; then
         mariadbd=$(mariadb_server)
         printf '%s\n' "CREATE USER IF NOT EXISTS tests@'%', tests@localhost;" \
-            "GRANT ALL ON *.* TO tests@'%', tests@localhost;" >"$servers_directory/users.sql"
+            "GRANT ALL ON *.* TO tests@'%', tests@localhost WITH GRANT OPTION;" >"$servers_directory/users.sql"
         (as_no_root mariadb-install-db --no-defaults --datadir="$servers_directory/mariadb" \
             --skip-test-db --auth-root-authentication-method=normal) >"$servers_directory/install.log" 2>&1
         start_on_a_free_port MariaDB "$servers_directory/mariadb.log" start_mariadb is_mariadb_ready

@@ -8,8 +8,12 @@
 ))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "store/beside.rs"]
+mod beside;
 #[path = "support/database.rs"]
 mod database;
+#[path = "store/rows.rs"]
+mod rows;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -321,12 +325,13 @@ async fn postgres_is_told_of_what_other_processes_write() {
         };
         if round == 6 {
             // What is said while nobody listens is lost, and made up for.
-            place
-                .run(
-                    "select pg_terminate_backend(pid) from pg_stat_activity
-                    where query like 'LISTEN%' and pid <> pg_backend_pid()",
-                )
-                .await;
+            let ends = format!(
+                "select pg_terminate_backend(pid) from pg_stat_activity where query like 'LISTEN%'
+                and datname = current_database() and application_name = '{}'
+                and pid <> pg_backend_pid()",
+                place.name()
+            );
+            place.run(&ends).await;
         }
         writer.apply(&event).await.unwrap();
         let seen = tokio::time::timeout(Duration::from_secs(60), async {
@@ -404,6 +409,11 @@ async fn what_cannot_be_stored_or_reached_is_said() {
     }
     let error = whatsapp_phone::store::sqlite::SqliteStore::connect("mysql://", options).await;
     assert_eq!(error.unwrap_err().code(), "misconfigured");
+    for url in ["sqlite::memory:", "sqlite:x?mode=memory"] {
+        let options = StoreOptions::default();
+        let error = whatsapp_phone::store::sqlite::SqliteStore::connect(url, options).await;
+        assert_eq!(error.unwrap_err().code(), "misconfigured");
+    }
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ impl MemoryStore {
             }
         }
         for change in retired.iter().chain([&change]) {
-            self.shared.hub.publish(change);
+            self.shared.hub.publish(0, change);
         }
         Ok(Outcome::Applied { change, retired })
     }
@@ -127,7 +127,7 @@ impl SessionStore for MemoryStore {
         if found.is_deleted {
             found.row = revived(found.row.clone());
             (found.is_deleted, found.updated) = (false, now);
-            self.shared.hub.publish(&found.row.to_change());
+            self.shared.hub.publish(0, &found.row.to_change());
         }
         Ok(found.row.clone())
     }
@@ -154,7 +154,7 @@ impl SessionStore for MemoryStore {
                 found.row = given_up(found.row.clone());
                 found.is_deleted = true;
                 let change = found.row.to_change();
-                self.shared.hub.publish(&change);
+                self.shared.hub.publish(0, &change);
                 swept.push(change);
             }
         }
@@ -166,6 +166,6 @@ impl SessionStore for MemoryStore {
         let found = rows.get(id).filter(|found| !found.is_deleted);
         let found = found.ok_or_else(|| StoreError::unknown(id))?;
         // Under the lock, so nothing comes between.
-        Ok(self.shared.hub.watch(found.row.to_change()))
+        Ok(self.shared.hub.watch(0, found.row.to_change()))
     }
 }

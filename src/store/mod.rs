@@ -181,7 +181,8 @@ pub enum Ignored {
 /// - `Ok` from `apply` means that it is stored as durably as the storage stores. After an error, a
 ///   dropped call or a crash the same event may be applied again: it has effect once.
 /// - A connected session has a number, in every answer and for every watcher.
-/// - Every call ends within its deadline. Conflicts between transactions (deadlocks, busy files) are
+/// - Every call ends within its deadline; `sweep_stuck` and `watch`, which take several steps, keep it
+///   in each. Conflicts between transactions (deadlocks, busy files) are
 ///   tried again inside, and are no errors of the caller.
 /// - A watcher sees what this store wrote, in order, and in the end where the session stands, however
 ///   slow it is and whoever wrote.

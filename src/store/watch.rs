@@ -5,6 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+use super::Status;
 use super::StatusChange;
 use crate::event::SessionId;
 
@@ -67,47 +69,105 @@ impl StatusWatcher {
 
 /// The watched sessions of one store.
 #[derive(Debug, Default)]
-pub(super) struct Hub(Mutex<HashMap<SessionId, watch::Sender<StatusChange>>>);
+pub(super) struct Hub(Mutex<HashMap<SessionId, Entry>>);
+
+#[derive(Debug)]
+struct Entry {
+    /// The row's id. A session whose row was deleted and made again has a greater one, and its
+    /// versions begin anew.
+    account: i64,
+    sender: watch::Sender<StatusChange>,
+}
+
+/// A session that is watched, as it was known at some moment.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[derive(Debug)]
+pub(super) struct Watched {
+    account: i64,
+    change: StatusChange,
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+impl Watched {
+    pub(super) fn session(&self) -> &SessionId {
+        &self.change.session.session_id
+    }
+}
 
 impl Hub {
-    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, watch::Sender<StatusChange>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins to watch. `now` was read at some time before; what was published since then counts
     /// more. The caller reads once more afterwards, lest a change between is missed.
-    pub(super) fn watch(&self, now: StatusChange) -> StatusWatcher {
+    pub(super) fn watch(&self, account: i64, now: StatusChange) -> StatusWatcher {
         let mut watched = self.lock();
-        watched.retain(|_, sender| sender.receiver_count() > 0);
-        let sender = watched
+        watched.retain(|_, entry| entry.sender.receiver_count() > 0);
+        let entry = watched
             .entry(now.session.session_id.clone())
-            .or_insert_with(|| watch::Sender::new(now));
-        StatusWatcher(sender.subscribe())
+            .or_insert_with(|| Entry {
+                account,
+                sender: watch::Sender::new(now),
+            });
+        StatusWatcher(entry.sender.subscribe())
     }
 
     /// Tells whoever watches. Changes may come in any order, and more than once.
-    pub(super) fn publish(&self, change: &StatusChange) {
+    pub(super) fn publish(&self, account: i64, change: &StatusChange) {
         let mut watched = self.lock();
-        if let Some(sender) = watched.get(&change.session.session_id) {
-            if sender.receiver_count() == 0 {
+        if let Some(entry) = watched.get_mut(&change.session.session_id) {
+            if entry.sender.receiver_count() == 0 {
                 watched.remove(&change.session.session_id);
                 return;
             }
-            sender.send_if_modified(|known| {
-                let is_news = change.version >= known.version && change != known;
+            let (former, mut is_later) = (entry.account, false);
+            entry.sender.send_if_modified(|known| {
+                is_later = (account, change.version) >= (former, known.version);
+                let is_news = is_later && change != known;
                 if is_news {
                     *known = change.clone();
                 }
                 is_news
             });
+            if is_later {
+                entry.account = account;
+            }
+        }
+    }
+
+    /// Tells whoever watches that the row is there no more, unless something was published since.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    pub(super) fn end(&self, known: &Watched) {
+        let mut watched = self.lock();
+        let entry = watched.get_mut(known.session());
+        let Some(entry) = entry.filter(|entry| entry.account == known.account) else {
+            return;
+        };
+        let mut is_gone = false;
+        entry.sender.send_if_modified(|now| {
+            is_gone = *now == known.change;
+            let is_news = is_gone && now.status != Status::Failed;
+            if is_news {
+                now.status = Status::Failed;
+            }
+            is_news
+        });
+        if is_gone {
+            // Any row that comes is another, even where the database gives out an id twice.
+            entry.account = i64::MIN;
         }
     }
 
     /// Who is watched now.
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
-    pub(super) fn watched(&self) -> Vec<SessionId> {
+    pub(super) fn watched(&self) -> Vec<Watched> {
         let mut watched = self.lock();
-        watched.retain(|_, sender| sender.receiver_count() > 0);
-        watched.keys().cloned().collect()
+        watched.retain(|_, entry| entry.sender.receiver_count() > 0);
+        let watched = watched.values().map(|entry| Watched {
+            account: entry.account,
+            change: entry.sender.borrow().clone(),
+        });
+        watched.collect()
     }
 }

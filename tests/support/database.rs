@@ -85,7 +85,8 @@ impl Place {
                 let admin = PgPool::connect(&server).await.unwrap();
                 let make = AssertSqlSafe(format!("CREATE SCHEMA {name}"));
                 sqlx::raw_sql(make).execute(&admin).await.unwrap();
-                let url = format!("{server}?options=-csearch_path%3D{name}");
+                let url =
+                    format!("{server}?application_name={name}&options=-csearch_path%3D{name}");
                 let pool = Pool::Postgres(PgPool::connect_lazy(&url).unwrap());
                 Self {
                     kind,
@@ -157,9 +158,14 @@ impl Place {
         texts.remove(0)
     }
 
+    /// The schema's or database's name, which no other place has.
+    pub(crate) fn name(&self) -> &str {
+        self.url.rsplit(['/', 'D']).next().unwrap()
+    }
+
     /// Ends it. SQLite's file goes by itself.
     pub(crate) async fn end(self) {
-        let name = self.url.rsplit(['/', 'D']).next().unwrap().to_owned();
+        let name = self.name().to_owned();
         match self.kind {
             Kind::Sqlite => {}
             Kind::Postgres => self.run(&format!("DROP SCHEMA {name} CASCADE")).await,

@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::mysql::MySqlPoolOptions;
-use sqlx::{Acquire, MySqlConnection, MySqlPool, QueryBuilder};
+
+use sqlx::{
+    AssertSqlSafe, Connection, MySqlConnection, MySqlPool, QueryBuilder, SqlSafeStr, SqlStr,
+};
 use tokio::time::{sleep, timeout};
 
-use super::steps::{Answer, Ask, Columns, Fault, Life, SWEEP, Save, Steps, carry_out};
-use super::{Database, Meaning, SqlStore, explain, late, revive, store};
+use super::lease::{Lease, lock_wait, revive};
+use super::meaning::{Meaning, explain, late};
+use super::steps::{Ask, Columns, Done, Fault, Life, PRUNE, SWEEP, Save, Steps, carry_out};
+use super::{Database, SqlStore, store};
 use crate::event::{EventId, SessionEvent, SessionId, SessionKey};
 use crate::phone::PhoneNumber;
 use crate::store::{
@@ -16,11 +21,14 @@ use crate::store::{
 };
 
 store! {
-    /// A store in MySQL 8.0 or MariaDB 10.6, or later, with InnoDB.
+    /// A store in MySQL 8.0 or MariaDB 10.6, or later, with InnoDB. It is tested on MariaDB alone.
     ///
     /// It makes `whatsapp_accounts` where there is none, and its own two tables beside it. Since
     /// there are no unique indexes over some rows only, a `session_ready` locks the rows of its
     /// workspace. Clones share its pool.
+    ///
+    /// Times are in the time zone of the connections: that of `connect` is UTC, a pool of yours keeps its
+    /// own. `timestamp` columns read the same in every zone.
     ///
     /// A server that asks for `caching_sha2_password`, MySQL 8's default, needs the feature
     /// `sql-rustls`.
@@ -45,44 +53,73 @@ impl MySqlStore {
     /// `misconfigured` when the URL is none or the tables cannot be used, `storage` when the server
     /// cannot be reached in the time of [`StoreOptions::deadline`].
     pub async fn connect(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
+        let set = format!(
+            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; {}",
+            waits(options.deadline)
+        );
+        let set = AssertSqlSafe(set).into_sql_str();
         let pool = MySqlPoolOptions::new()
             .acquire_timeout(options.deadline)
             .test_before_acquire(false)
             .before_acquire(|connection, meta| Box::pin(revive(connection, meta.idle_for)))
-            .after_connect(|connection, _| {
-                Box::pin(async {
-                    let isolation = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
-                    sqlx::query(isolation).execute(connection).await.map(drop)
-                })
+            .after_connect(move |connection, _| {
+                let set = sqlx::raw_sql(set.clone());
+                Box::pin(async { set.execute(connection).await.map(drop) })
             })
             .connect_lazy(url)
             .map_err(|error| explain(MySql::NAME, Meaning::Setup, &error))?;
-        Self::over(pool, options, true).await
+        Self::over(pool, options, "BEGIN".into_sql_str()).await
     }
 
-    /// Uses a pool of the caller's, and makes the tables that are missing.
+    /// Uses a pool of the caller's, and makes the tables that are missing. Sets `lock_wait_timeout` and
+    /// `innodb_lock_wait_timeout` of the connections that it uses to less than the deadline.
     ///
     /// # Errors
     ///
     /// As [`connect`](Self::connect).
     pub async fn from_pool(pool: MySqlPool, options: StoreOptions) -> Result<Self, StoreError> {
-        Self::over(pool, options, false).await
+        let begin = format!(
+            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; {}; BEGIN",
+            waits(options.deadline)
+        );
+        let begin = AssertSqlSafe(begin).into_sql_str();
+        Self::over(pool, options, begin).await
     }
 
     async fn over(
         pool: MySqlPool,
         options: StoreOptions,
-        is_isolated: bool,
+        begin: SqlStr,
     ) -> Result<Self, StoreError> {
         let made = timeout(options.deadline, make_tables(&pool)).await;
         made.map_err(|_| late(MySql::NAME, options.deadline))?
             .map_err(|error| explain(MySql::NAME, MySql::meaning(&error), &error))?;
-        Ok(Self(SqlStore::new(MySql { pool, is_isolated }, options)))
+        Ok(Self(SqlStore::new(MySql { pool, begin }, options)))
     }
 }
 
+/// Has the server end what waits for a lock while nobody waits for it any longer. It counts whole
+/// seconds.
+fn waits(deadline: Duration) -> String {
+    let seconds = lock_wait(deadline).as_secs().clamp(1, 1_000_000);
+    format!("SET SESSION innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}")
+}
+
 async fn make_tables(pool: &MySqlPool) -> Result<(), sqlx::Error> {
-    let mut connection = pool.acquire().await?;
+    let mut lease = Lease::of(pool).await?;
+    // A service need not be allowed to make tables that are there.
+    let exist = "SELECT CAST(COUNT(*) AS SIGNED) FROM information_schema.tables
+        WHERE table_schema = DATABASE() AND table_name IN
+            ('whatsapp_accounts', 'whatsapp_phone_sessions', 'whatsapp_phone_applied')";
+    let (tables,): (i64,) = sqlx::query_as(exist).fetch_one(&mut *lease).await?;
+    if tables < 3 {
+        make_missing_tables(&mut lease).await?;
+    }
+    lease.give_back();
+    Ok(())
+}
+
+async fn make_missing_tables(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
     for tables in [
         include_str!("schema/mysql_accounts.sql"),
         include_str!("schema/mysql.sql"),
@@ -100,9 +137,10 @@ async fn make_tables(pool: &MySqlPool) -> Result<(), sqlx::Error> {
 #[derive(Debug)]
 struct MySql {
     pool: MySqlPool,
-    /// Whether each statement of a transaction sees what was committed before it, without locking the
-    /// gaps between rows, as our own connections are set to; a caller's are asked for it each time.
-    is_isolated: bool,
+    /// Begins a transaction, in one round trip, of which each statement sees what was committed before
+    /// it, without locking the gaps between rows. Our own connections are set to that; a caller's are
+    /// asked for it each time.
+    begin: SqlStr,
 }
 
 /// What is read of a row, and whether an event was applied whose id is the first parameter.
@@ -132,24 +170,30 @@ impl Database for MySql {
     const NAME: &'static str = "mysql";
     type Ear = ();
 
-    async fn run(&self, ask: &Ask, options: &StoreOptions) -> Result<Answer, Fault> {
-        let mut connection = self.pool.acquire().await?;
-        if !self.is_isolated {
-            let isolation = sqlx::query("SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
-            if let Err(error) = isolation.execute(&mut *connection).await {
-                // A caller was dropped while its transaction began, which nobody ended: not to be used.
-                connection.close_on_drop();
-                return Err(error.into());
+    async fn run(&self, ask: &Ask, options: &StoreOptions) -> Result<Done, Fault> {
+        let mut lease = Lease::of(&self.pool).await?;
+        let mut transaction = lease.begin_with(self.begin.clone()).await?;
+        let done = carry_out(&mut Transaction(&mut transaction), ask, options).await;
+        let done = match done {
+            Ok(done) => transaction
+                .commit()
+                .await
+                .map(|()| done)
+                .map_err(Fault::Sql),
+            Err(fault) => {
+                drop(transaction);
+                Err(fault)
             }
+        };
+        match &done {
+            Err(Fault::Sql(error)) if !Self::meaning(error).leaves_the_connection() => {}
+            _ => lease.give_back(),
         }
-        let mut transaction = connection.begin().await?;
-        let mut steps = Transaction(&mut transaction);
-        let answer = carry_out(&mut steps, ask, options).await?;
-        transaction.commit().await?;
-        Ok(answer)
+        done
     }
 
     async fn read(&self, sessions: &[SessionId]) -> Result<Vec<Columns>, sqlx::Error> {
+        let mut lease = Lease::of(&self.pool).await?;
         let mut found = Vec::with_capacity(sessions.len());
         for sessions in sessions.chunks(1000) {
             let mut query = QueryBuilder::new(columns!("a.session_id IN (", "NULL"));
@@ -158,24 +202,31 @@ impl Database for MySql {
                 list.push_bind(session.as_str());
             }
             query.push(")");
-            found.extend(query.build_query_as().fetch_all(&self.pool).await?);
+            found.extend(query.build_query_as().fetch_all(&mut *lease).await?);
         }
+        lease.give_back();
         Ok(found)
     }
 
     fn meaning(error: &sqlx::Error) -> Meaning {
-        let error = error.as_database_error();
-        let error =
-            error.and_then(|error| error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>());
-        match error.map(sqlx::mysql::MySqlDatabaseError::number) {
-            // Lock wait, deadlock, a row that changed since the snapshot, a table that is being made,
-            // a connection that was left in a transaction.
-            Some(1205 | 1213 | 1020 | 1412 | 1568 | 1684) => Meaning::Conflict,
-            Some(1062) => Meaning::Duplicate,
-            Some(1044..=1046 | 1049 | 1054 | 1142 | 1146) => Meaning::Setup,
-            Some(1040 | 1053 | 1152 | 1158..=1161 | 1203 | 1927 | 3024) => Meaning::Away,
-            _ => Meaning::Other,
-        }
+        Meaning::of(error, |error| {
+            let ours = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>();
+            match ours.map_or(0, sqlx::mysql::MySqlDatabaseError::number) {
+                // Deadlock, a row that changed since the snapshot, a table that is being made.
+                1213 | 1020 | 1412 | 1684 => return Meaning::Conflict,
+                1062 => return Meaning::Duplicate,
+                // Too many connections, queries or prepared statements, in the class of bad SQL.
+                1203 | 1226 | 1461 => return Meaning::Other,
+                // Data that is cut or has no default, a CHECK, in classes that say nothing.
+                1265 | 1364 | 1366 | 3819 => return Meaning::Unfit,
+                _ => {}
+            }
+            match error.code().as_deref().and_then(|code| code.get(..2)) {
+                Some("28" | "3D" | "42") => Meaning::Setup,
+                Some("21" | "22" | "23" | "44") => Meaning::Unfit,
+                _ => Meaning::Other,
+            }
+        })
     }
 }
 
@@ -209,8 +260,9 @@ impl Steps for Transaction<'_> {
     ) -> Result<Vec<Columns>, sqlx::Error> {
         let locked = match number {
             // There is no unique index over the rows that are not deleted, so the workspace's rows are
-            // locked, and two sessions that take one number do so one after the other. In the order
-            // of ids, so that nobody waits in a circle.
+            // locked, and two sessions that take one number do so one after the other. They are
+            // locked in the order of an index, not of the ids; a circle is a deadlock, which is
+            // tried again.
             Some((workspace, number)) => {
                 let rows = sqlx::query_as(
                     "SELECT CAST(id AS SIGNED), CAST(session_id = ? OR phone_number <=> ? AS SIGNED)
@@ -293,26 +345,28 @@ impl Steps for Transaction<'_> {
             .map(drop)
     }
 
-    async fn stuck(&mut self, seconds: i64) -> Result<Vec<Columns>, sqlx::Error> {
+    async fn stuck(&mut self, seconds: i64, after: i64) -> Result<Vec<Columns>, sqlx::Error> {
         let locked = sqlx::query_as(
             "SELECT CAST(id AS SIGNED) FROM whatsapp_accounts
             WHERE status IN ('qr_scanning', 'authenticated') AND deleted_at IS NULL
                 AND COALESCE(updated_at, created_at) <= CURRENT_TIMESTAMP - INTERVAL ? SECOND
+                AND id > ?
             ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED",
         );
-        let locked = locked.bind(seconds).bind(SWEEP);
+        let locked = locked.bind(seconds).bind(after).bind(SWEEP);
         let locked = locked.fetch_all(&mut *self.0).await?;
         self.locked(locked, None).await
     }
 
-    async fn prune(&mut self, seconds: i64) -> Result<(), sqlx::Error> {
+    async fn prune(&mut self, seconds: i64) -> Result<u64, sqlx::Error> {
         sqlx::query(
             "DELETE FROM whatsapp_phone_applied
-            WHERE applied_at < CURRENT_TIMESTAMP - INTERVAL ? SECOND",
+            WHERE applied_at < CURRENT_TIMESTAMP - INTERVAL ? SECOND ORDER BY applied_at LIMIT ?",
         )
         .bind(seconds)
+        .bind(PRUNE)
         .execute(&mut *self.0)
         .await
-        .map(drop)
+        .map(|done| done.rows_affected())
     }
 }

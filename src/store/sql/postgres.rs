@@ -1,20 +1,25 @@
 //! Sessions in PostgreSQL: [`PostgresStore`].
 
+mod tables;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::{PgListener, PgPoolOptions};
-use sqlx::{PgConnection, PgPool};
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, SqlSafeStr, SqlStr};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::steps::{Answer, Ask, Columns, Fault, Life, SWEEP, Save, Steps, carry_out};
-use super::{Database, Meaning, SqlStore, cause, explain, late, revive, store};
+use self::tables::make_tables;
+use super::lease::{Lease, lock_wait, revive};
+use super::meaning::{Meaning, cause, explain, late};
+use super::steps::{Ask, Columns, Done, Fault, Life, PRUNE, SWEEP, Save, Steps, Told, carry_out};
+use super::{Database, SqlStore, store};
 use crate::event::{EventId, SessionEvent, SessionId, SessionKey};
 use crate::phone::PhoneNumber;
 use crate::store::{
-    DuplicatePolicy, Outcome, SessionRow, SessionStore, StatusChange, StatusWatcher, StoreError,
-    StoreOptions,
+    Outcome, SessionRow, SessionStore, StatusChange, StatusWatcher, StoreError, StoreOptions,
 };
 
 /// Where it is told that sessions have changed.
@@ -29,12 +34,14 @@ store! {
     ///
     /// It makes `whatsapp_accounts` where there is none, with a unique index on workspace and number
     /// of rows that are not soft-deleted unless the policy is
-    /// [`Companions`](DuplicatePolicy::Companions), and its own two tables beside it. Times are in
+    /// [`Companions`](crate::store::DuplicatePolicy::Companions), and its own two tables beside it. Times are in
     /// UTC. Clones share its pool.
     ///
     /// What other processes write is noticed by `LISTEN`, which keeps one connection of the pool while
     /// anything is watched; word that was lost is made up for by reading every ten
     /// [`poll_every`](StoreOptions::poll_every).
+    ///
+    /// Behind pgbouncer it needs a pool of sessions: listening and prepared statements belong to one.
     ///
     /// ```no_run
     /// use whatsapp_phone::store::{StoreOptions, postgres::PostgresStore};
@@ -71,40 +78,28 @@ impl PostgresStore {
     ///
     /// As [`connect`](Self::connect).
     pub async fn from_pool(pool: PgPool, options: StoreOptions) -> Result<Self, StoreError> {
-        let made = timeout(options.deadline, make_tables(&pool, options.duplicates)).await;
+        let begin = begin(options.deadline);
+        let made = make_tables(&pool, &begin, options.duplicates);
+        let made = timeout(options.deadline, made).await;
         made.map_err(|_| late(Postgres::NAME, options.deadline))?
             .map_err(|error| explain(Postgres::NAME, Postgres::meaning(&error), &error))?;
         let (news, told) = mpsc::channel(1024);
         tokio::spawn(notify(pool.clone(), told));
-        let postgres = Postgres { pool, news };
+        let postgres = Postgres { pool, begin, news };
         Ok(Self(SqlStore::new(postgres, options)))
     }
 }
 
-async fn make_tables(pool: &PgPool, duplicates: DuplicatePolicy) -> Result<(), sqlx::Error> {
-    let mut transaction = pool.begin().await?;
-    // Two that make the same table at once would be in each other's way.
-    sqlx::query("SELECT pg_advisory_xact_lock($1, 0)")
-        .bind(LOCKS)
-        .execute(&mut *transaction)
-        .await?;
-    let exists = "SELECT to_regclass('whatsapp_accounts') IS NOT NULL";
-    let (has_accounts,): (bool,) = sqlx::query_as(exists).fetch_one(&mut *transaction).await?;
-    let beside = sqlx::raw_sql(include_str!("schema/postgres.sql"));
-    beside.execute(&mut *transaction).await?;
-    if !has_accounts {
-        let accounts = sqlx::raw_sql(include_str!("schema/postgres_accounts.sql"));
-        accounts.execute(&mut *transaction).await?;
-    }
-    if !has_accounts && duplicates != DuplicatePolicy::Companions {
-        sqlx::raw_sql(
-            "CREATE UNIQUE INDEX whatsapp_accounts_one_number ON whatsapp_accounts
-                (workspace_id, phone_number) WHERE deleted_at IS NULL",
-        )
-        .execute(&mut *transaction)
-        .await?;
-    }
-    transaction.commit().await
+/// Begins a transaction, in one round trip, whose statements the server ends when nobody waits for
+/// them any longer. Each of them sees what was committed before it, whatever the server's default is.
+fn begin(deadline: Duration) -> SqlStr {
+    let milliseconds = |time: Duration| time.as_millis().clamp(1, i32::MAX as u128);
+    let begin = format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
+        milliseconds(lock_wait(deadline)),
+        milliseconds(deadline),
+    );
+    AssertSqlSafe(begin).into_sql_str()
 }
 
 /// Tells other processes, apart from whoever changed something: a `NOTIFY` within a transaction
@@ -143,6 +138,7 @@ macro_rules! columns {
 #[derive(Debug)]
 struct Postgres {
     pool: PgPool,
+    begin: SqlStr,
     news: mpsc::Sender<String>,
 }
 
@@ -151,45 +147,57 @@ impl Database for Postgres {
     const NAME: &'static str = "postgres";
     type Ear = Option<PgListener>;
 
-    async fn run(&self, ask: &Ask, options: &StoreOptions) -> Result<Answer, Fault> {
-        let mut transaction = self.pool.begin().await?;
-        let mut steps = Transaction(&mut transaction);
-        let answer = carry_out(&mut steps, ask, options).await?;
-        transaction.commit().await?;
-        Ok(answer)
+    async fn run(&self, ask: &Ask, options: &StoreOptions) -> Result<Done, Fault> {
+        let mut lease = Lease::of(&self.pool).await?;
+        let mut transaction = lease.begin_with(self.begin.clone()).await?;
+        let done = carry_out(&mut Transaction(&mut transaction), ask, options).await;
+        let done = match done {
+            Ok(done) => transaction
+                .commit()
+                .await
+                .map(|()| done)
+                .map_err(Fault::Sql),
+            Err(fault) => {
+                drop(transaction);
+                Err(fault)
+            }
+        };
+        match &done {
+            Err(Fault::Sql(error)) if !Self::meaning(error).leaves_the_connection() => {}
+            _ => lease.give_back(),
+        }
+        done
     }
 
     async fn read(&self, sessions: &[SessionId]) -> Result<Vec<Columns>, sqlx::Error> {
         let sessions: Vec<_> = sessions.iter().map(SessionId::as_str).collect();
-        sqlx::query_as(columns!("a.session_id = ANY($2::text[])"))
+        let mut lease = Lease::of(&self.pool).await?;
+        let found = sqlx::query_as(columns!("a.session_id = ANY($2::text[])"))
             .bind(None::<&str>)
             .bind(sessions)
-            .fetch_all(&self.pool)
-            .await
+            .fetch_all(&mut *lease)
+            .await?;
+        lease.give_back();
+        Ok(found)
     }
 
     fn meaning(error: &sqlx::Error) -> Meaning {
-        let code = error
-            .as_database_error()
-            .and_then(sqlx::error::DatabaseError::code);
-        match code.as_deref() {
-            Some("40001" | "40P01" | "55P03") => Meaning::Conflict,
+        Meaning::of(error, |error| match error.code().as_deref() {
+            Some("40001" | "40P01") => Meaning::Conflict,
             Some("23505") => Meaning::Duplicate,
-            Some("42P01" | "42703" | "42501" | "42P10" | "3D000" | "28000" | "28P01") => {
-                Meaning::Setup
-            }
-            Some(code)
-                if code.starts_with("08") || code.starts_with("57") || code.starts_with("53") =>
-            {
-                Meaning::Away
-            }
-            _ => Meaning::Other,
-        }
+            // A prepared statement that is there already, behind a pooler.
+            Some("42P05") | None => Meaning::Other,
+            Some(code) => match code.get(..2) {
+                Some("28" | "3D" | "3F" | "42") => Meaning::Setup,
+                Some("21" | "22" | "23" | "44") => Meaning::Unfit,
+                _ => Meaning::Other,
+            },
+        })
     }
 
     /// The words are version and session alone: who hears them reads the row.
-    fn tell(&self, changes: &[StatusChange]) {
-        for change in changes {
+    fn tell(&self, told: &[Told]) {
+        for (_, change) in told {
             let session = change.session.session_id.as_str();
             if self
                 .news
@@ -287,7 +295,7 @@ impl Steps for Transaction<'_> {
             "SELECT id::bigint FROM whatsapp_accounts
             WHERE session_id = $1
                 OR (workspace_id = $2 AND phone_number = $3 AND deleted_at IS NULL)
-            ORDER BY id FOR UPDATE",
+            ORDER BY id FOR NO KEY UPDATE",
         );
         let locked = locked
             .bind(session.as_str())
@@ -352,27 +360,31 @@ impl Steps for Transaction<'_> {
         .map(drop)
     }
 
-    async fn stuck(&mut self, seconds: i64) -> Result<Vec<Columns>, sqlx::Error> {
+    async fn stuck(&mut self, seconds: i64, after: i64) -> Result<Vec<Columns>, sqlx::Error> {
         let locked = sqlx::query_as(
             "SELECT id::bigint FROM whatsapp_accounts
             WHERE status IN ('qr_scanning', 'authenticated') AND deleted_at IS NULL
                 AND COALESCE(updated_at, created_at)
                     <= (now() AT TIME ZONE 'UTC') - $1 * interval '1 second'
-            ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED",
+                AND id > $3
+            ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
         );
-        let locked = locked.bind(seconds).bind(SWEEP);
+        let locked = locked.bind(seconds).bind(SWEEP).bind(after);
         let locked = locked.fetch_all(&mut *self.0).await?;
         self.locked(locked, None).await
     }
 
-    async fn prune(&mut self, seconds: i64) -> Result<(), sqlx::Error> {
+    async fn prune(&mut self, seconds: i64) -> Result<u64, sqlx::Error> {
         sqlx::query(
-            "DELETE FROM whatsapp_phone_applied
-            WHERE applied_at < (now() AT TIME ZONE 'UTC') - $1 * interval '1 second'",
+            "DELETE FROM whatsapp_phone_applied WHERE ctid = ANY (ARRAY(
+                SELECT ctid FROM whatsapp_phone_applied
+                WHERE applied_at < (now() AT TIME ZONE 'UTC') - $1 * interval '1 second'
+                LIMIT $2 FOR UPDATE SKIP LOCKED))",
         )
         .bind(seconds)
+        .bind(PRUNE)
         .execute(&mut *self.0)
         .await
-        .map(drop)
+        .map(|done| done.rows_affected())
     }
 }

@@ -1,20 +1,24 @@
 //! Sessions in SQLite: [`SqliteStore`].
 
+mod tables;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::error::DatabaseError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-use super::steps::{Answer, Ask, Columns, Fault, Life, SWEEP, Save, Steps, carry_out};
-use super::{Database, Meaning, SqlStore, explain, late, store};
+use self::tables::make_tables;
+use super::meaning::{Meaning, explain, late};
+use super::steps::{Ask, Columns, Done, Fault, Life, PRUNE, SWEEP, Save, Steps, carry_out};
+use super::{Database, SqlStore, store};
 use crate::event::{EventId, SessionEvent, SessionId, SessionKey};
 use crate::phone::PhoneNumber;
 use crate::store::{
-    DuplicatePolicy, Outcome, SessionRow, SessionStore, StatusChange, StatusWatcher, StoreError,
-    StoreOptions,
+    Outcome, SessionRow, SessionStore, StatusChange, StatusWatcher, StoreError, StoreOptions,
 };
 
 /// Most that one transaction does.
@@ -25,7 +29,7 @@ store! {
     ///
     /// It makes `whatsapp_accounts` where there is none, with a unique index on workspace and number
     /// of rows that are not soft-deleted unless the policy is
-    /// [`Companions`](DuplicatePolicy::Companions), and its own two tables beside it. Times are in
+    /// [`Companions`](crate::store::DuplicatePolicy::Companions), and its own two tables beside it. Times are in
     /// UTC. Clones share its pool.
     ///
     /// SQLite has one writer at a time. So what is asked at once is written in one transaction, whose
@@ -50,9 +54,14 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// `misconfigured` when the URL is none or the file or its tables cannot be used.
+    /// `misconfigured` when the URL is none or names no file, or the file or its tables cannot be used.
     pub async fn connect(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
+        let is_memory = url.contains(":memory:") || url.contains("mode=memory");
         let file = match url.starts_with("sqlite:") {
+            true if is_memory => Err(sqlx::Error::Configuration(
+                "each connection would have a memory of its own; use `MemoryStore`, or a file"
+                    .into(),
+            )),
             true => url.parse::<SqliteConnectOptions>(),
             // Else it would be the name of a file.
             false => Err(sqlx::Error::Configuration(
@@ -82,46 +91,24 @@ impl SqliteStore {
     pub async fn from_pool(pool: SqlitePool, options: StoreOptions) -> Result<Self, StoreError> {
         let made = timeout(options.deadline, make_tables(&pool, options.duplicates)).await;
         made.map_err(|_| late(Sqlite::NAME, options.deadline))?
-            .map_err(|error| explain(Sqlite::NAME, Sqlite::meaning(&error), &error))?;
+            .map_err(|error| explain(Sqlite::NAME, meaning_at_first(&error), &error))?;
         let (jobs, asked) = mpsc::channel(4 * BATCH);
         tokio::spawn(write(pool.clone(), asked, options.clone()));
         Ok(Self(SqlStore::new(Sqlite { pool, jobs }, options)))
     }
 }
 
-async fn make_tables(pool: &SqlitePool, duplicates: DuplicatePolicy) -> Result<(), sqlx::Error> {
-    loop {
-        match try_to_make_tables(pool, duplicates).await {
-            Err(error) if Sqlite::meaning(&error) == Meaning::Conflict => {
-                sleep(Duration::from_millis(10)).await;
-            }
-            made => return made,
-        }
+/// A file that cannot be opened is a wrong path at first, and a lack of handles later.
+fn meaning_at_first(error: &sqlx::Error) -> Meaning {
+    match code(error) & 0xff {
+        14 => Meaning::Setup,
+        _ => Sqlite::meaning(error),
     }
 }
 
-async fn try_to_make_tables(
-    pool: &SqlitePool,
-    duplicates: DuplicatePolicy,
-) -> Result<(), sqlx::Error> {
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    let exists = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'whatsapp_accounts'";
-    let (accounts,): (i64,) = sqlx::query_as(exists).fetch_one(&mut *transaction).await?;
-    let beside = sqlx::raw_sql(include_str!("schema/sqlite.sql"));
-    beside.execute(&mut *transaction).await?;
-    if accounts == 0 {
-        let accounts = sqlx::raw_sql(include_str!("schema/sqlite_accounts.sql"));
-        accounts.execute(&mut *transaction).await?;
-    }
-    if accounts == 0 && duplicates != DuplicatePolicy::Companions {
-        sqlx::raw_sql(
-            "CREATE UNIQUE INDEX whatsapp_accounts_one_number ON whatsapp_accounts
-                (workspace_id, phone_number) WHERE deleted_at IS NULL",
-        )
-        .execute(&mut *transaction)
-        .await?;
-    }
-    transaction.commit().await
+fn code(error: &sqlx::Error) -> i64 {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.and_then(|code| code.parse().ok()).unwrap_or(0)
 }
 
 #[derive(Debug)]
@@ -133,71 +120,87 @@ struct Sqlite {
 #[derive(Debug)]
 struct Job {
     ask: Ask,
-    reply: oneshot::Sender<Result<Answer, Fault>>,
+    reply: oneshot::Sender<Result<Done, Fault>>,
 }
 
 /// Does what is asked, all that waits in one transaction, until nobody can ask any more.
 async fn write(pool: SqlitePool, mut asked: mpsc::Receiver<Job>, options: StoreOptions) {
     let mut jobs = Vec::with_capacity(BATCH);
     while asked.recv_many(&mut jobs, BATCH).await > 0 {
+        let mut at_once = BATCH;
         while !jobs.is_empty() {
             // Whoever waits no longer will ask again.
             jobs.retain(|job| !job.reply.is_closed());
-            match write_all(&pool, &jobs, &options).await {
+            let some = jobs.len().min(at_once);
+            match write_all(&pool, &jobs[..some], &options).await {
                 Ok(answers) => {
-                    for (job, answer) in jobs.drain(..).zip(answers) {
-                        let _ = job.reply.send(answer.map_err(Fault::Refused));
+                    for (job, answer) in jobs.drain(..some).zip(answers) {
+                        let _ = job.reply.send(answer);
                     }
                 }
-                Err(error) if Sqlite::meaning(&error) == Meaning::Conflict => {
+                Err(failed) if Sqlite::meaning(&failed.error) == Meaning::Conflict => {
                     sleep(Duration::from_millis(fastrand::u64(1..10))).await;
                 }
-                // One of them is to blame: each for itself.
-                Err(_) if jobs.len() > 1 => {
-                    let last = jobs.split_off(1);
-                    let answer = write_all(&pool, &jobs, &options).await;
-                    reply_alone(&mut jobs, answer);
-                    jobs.extend(last);
+                // Nobody says whose fault it was: each for itself.
+                Err(Failed { job: None, .. }) if some > 1 => at_once = 1,
+                Err(Failed { job, error }) => {
+                    let job = jobs.remove(job.unwrap_or(0));
+                    let _ = job.reply.send(Err(Fault::Sql(error)));
                 }
-                Err(error) => reply_alone(&mut jobs, Err(error)),
             }
         }
     }
 }
 
-type Answers = Vec<Result<Answer, StoreError>>;
+/// Why nothing was written of a batch, and at which job, where it was at one.
+struct Failed {
+    job: Option<usize>,
+    error: sqlx::Error,
+}
 
-fn reply_alone(jobs: &mut Vec<Job>, answers: Result<Answers, sqlx::Error>) {
-    let answer = match answers {
-        Ok(mut answers) => answers.pop().map(|answer| answer.map_err(Fault::Refused)),
-        Err(error) => Some(Err(Fault::Sql(error))),
-    };
-    if let (Some(job), Some(answer)) = (jobs.pop(), answer) {
-        let _ = job.reply.send(answer);
+impl From<sqlx::Error> for Failed {
+    fn from(error: sqlx::Error) -> Self {
+        Self { job: None, error }
     }
 }
 
-/// All of them, or none. A refusal writes nothing, so it stops nobody else.
+/// All of them, or none. A refusal, or an error that is one job's own, undoes what that job wrote, and
+/// stops nobody else.
 async fn write_all(
     pool: &SqlitePool,
     jobs: &[Job],
     options: &StoreOptions,
-) -> Result<Answers, sqlx::Error> {
+) -> Result<Vec<Result<Done, Fault>>, Failed> {
     let mut answers = Vec::with_capacity(jobs.len());
     if jobs.is_empty() {
         return Ok(answers);
     }
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    for job in jobs {
-        let mut steps = Transaction(&mut transaction);
-        answers.push(match carry_out(&mut steps, &job.ask, options).await {
-            Ok(answer) => Ok(answer),
-            Err(Fault::Refused(error)) => Err(error),
-            Err(Fault::Sql(error)) => return Err(error),
-        });
+    for (index, job) in jobs.iter().enumerate() {
+        let mut steps = Transaction {
+            connection: &mut transaction,
+            has_written: false,
+        };
+        let answer = carry_out(&mut steps, &job.ask, options).await;
+        let is_to_undo = answer.is_err() && steps.has_written;
+        let is_undone = !is_to_undo || {
+            let undo = sqlx::raw_sql("ROLLBACK TO job").execute(&mut *transaction);
+            undo.await.is_ok()
+        };
+        match answer {
+            Err(Fault::Sql(error)) if !is_undone || !is_of_one_job(&error) => {
+                let job = Some(index);
+                return Err(Failed { job, error });
+            }
+            answer => answers.push(answer),
+        }
     }
     transaction.commit().await?;
     Ok(answers)
+}
+
+fn is_of_one_job(error: &sqlx::Error) -> bool {
+    !matches!(Sqlite::meaning(error), Meaning::Conflict | Meaning::Other)
 }
 
 /// What is read of a row. The first parameter is an event's id.
@@ -221,7 +224,7 @@ impl Database for Sqlite {
     const NAME: &'static str = "sqlite";
     type Ear = ();
 
-    async fn run(&self, ask: &Ask, _: &StoreOptions) -> Result<Answer, Fault> {
+    async fn run(&self, ask: &Ask, _: &StoreOptions) -> Result<Done, Fault> {
         let (reply, answer) = oneshot::channel();
         let ask = ask.clone();
         let sent = self.jobs.send(Job { ask, reply }).await;
@@ -238,22 +241,33 @@ impl Database for Sqlite {
     }
 
     fn meaning(error: &sqlx::Error) -> Meaning {
-        let code = error
-            .as_database_error()
-            .and_then(sqlx::error::DatabaseError::code);
-        let code: i64 = code.and_then(|code| code.parse().ok()).unwrap_or(0);
         // The low byte is the kind, the rest says more of it.
-        match (code, code & 0xff) {
+        Meaning::of(error, |_| match (code(error), code(error) & 0xff) {
             (2067, _) => Meaning::Duplicate,
             (_, 5 | 6) => Meaning::Conflict,
-            (_, 1 | 8 | 14 | 26) => Meaning::Setup,
-            (_, 10 | 13) => Meaning::Away,
+            (_, 1 | 8 | 23 | 26) => Meaning::Setup,
+            (_, 18 | 19 | 20 | 25) => Meaning::Unfit,
             _ => Meaning::Other,
-        }
+        })
     }
 }
 
-struct Transaction<'a>(&'a mut SqliteConnection);
+struct Transaction<'a> {
+    connection: &'a mut SqliteConnection,
+    has_written: bool,
+}
+
+impl Transaction<'_> {
+    /// The connection, to write to, with a mark before the first of it, up to which it can be undone.
+    async fn writing(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        if !self.has_written {
+            let mark = sqlx::raw_sql("SAVEPOINT job");
+            mark.execute(&mut *self.connection).await?;
+            self.has_written = true;
+        }
+        Ok(self.connection)
+    }
+}
 
 /// The transaction has the file to itself, so nothing needs a lock.
 #[async_trait]
@@ -271,7 +285,7 @@ impl Steps for Transaction<'_> {
         .bind(session.as_str())
         .bind(number.map(|(workspace, _)| workspace))
         .bind(number.map(|(_, number)| number.reveal()))
-        .fetch_all(&mut *self.0)
+        .fetch_all(&mut *self.connection)
         .await
     }
 
@@ -282,7 +296,7 @@ impl Steps for Transaction<'_> {
         )
         .bind(workspace)
         .bind(session.as_str())
-        .execute(&mut *self.0)
+        .execute(self.writing().await?)
         .await
         .map(drop)
     }
@@ -305,7 +319,7 @@ impl Steps for Transaction<'_> {
         .bind(save.is_change)
         .bind(save.connects)
         .bind(&save.metadata)
-        .execute(&mut *self.0)
+        .execute(self.writing().await?)
         .await?;
         sqlx::query(
             "INSERT OR REPLACE INTO whatsapp_phone_sessions (account_id, last_seq, version, lid, assurance)
@@ -316,7 +330,7 @@ impl Steps for Transaction<'_> {
         .bind(save.version())
         .bind(save.lid())
         .bind(save.assurance())
-        .execute(&mut *self.0)
+        .execute(self.writing().await?)
         .await?;
         let Some(event) = save.event else {
             return Ok(());
@@ -324,31 +338,35 @@ impl Steps for Transaction<'_> {
         sqlx::query("INSERT INTO whatsapp_phone_applied VALUES (?1, ?2, datetime('now'))")
             .bind(save.account)
             .bind(event.as_str())
-            .execute(&mut *self.0)
+            .execute(self.writing().await?)
             .await
             .map(drop)
     }
 
-    async fn stuck(&mut self, seconds: i64) -> Result<Vec<Columns>, sqlx::Error> {
+    async fn stuck(&mut self, seconds: i64, after: i64) -> Result<Vec<Columns>, sqlx::Error> {
         sqlx::query_as(columns!(
             "a.status IN ('qr_scanning', 'authenticated') AND a.deleted_at IS NULL
             AND datetime(COALESCE(a.updated_at, a.created_at)) <= datetime('now', '-' || ?2 || ' seconds')
-            ORDER BY a.id LIMIT ?3"
+            AND a.id > ?4 ORDER BY a.id LIMIT ?3"
         ))
         .bind(None::<&str>)
         .bind(seconds)
         .bind(SWEEP)
-        .fetch_all(&mut *self.0)
+        .bind(after)
+        .fetch_all(&mut *self.connection)
         .await
     }
 
-    async fn prune(&mut self, seconds: i64) -> Result<(), sqlx::Error> {
+    async fn prune(&mut self, seconds: i64) -> Result<u64, sqlx::Error> {
         sqlx::query(
-            "DELETE FROM whatsapp_phone_applied WHERE applied_at < datetime('now', '-' || ?1 || ' seconds')",
+            "DELETE FROM whatsapp_phone_applied WHERE (account_id, event_id) IN (
+                SELECT account_id, event_id FROM whatsapp_phone_applied
+                WHERE applied_at < datetime('now', '-' || ?1 || ' seconds') LIMIT ?2)",
         )
         .bind(seconds)
-        .execute(&mut *self.0)
+        .bind(PRUNE)
+        .execute(self.writing().await?)
         .await
-        .map(drop)
+        .map(|done| done.rows_affected())
     }
 }

@@ -8,40 +8,43 @@ use crate::event::{EventId, EventKind, SessionEvent, SessionId, SessionKey};
 use crate::phone::PhoneNumber;
 use crate::store::decide::{Verdict, given_up, judge, merged, retires, revived};
 use crate::store::{
-    APPLIED_IDS_KEPT, DuplicatePolicy, Ignored, Outcome, SessionRow, StatusChange, StoreError,
-    StoreErrorKind, StoreOptions,
+    APPLIED_IDS_KEPT, DuplicatePolicy, Ignored, Outcome, SessionRow, Status, StatusChange,
+    StoreError, StoreErrorKind, StoreOptions, UnknownStatus,
 };
 
 /// Most sessions that one transaction gives up.
 pub(super) const SWEEP: i64 = 500;
+/// Most ids of events that one transaction forgets.
+pub(super) const PRUNE: i64 = 5000;
 
 /// What is asked of a database.
 #[derive(Clone, Debug)]
 pub(super) enum Ask {
     Register(SessionKey),
     Apply(SessionEvent),
-    Sweep(Duration),
+    /// Accounts after this one that have not changed for so long.
+    Sweep(Duration, i64),
+    Prune,
 }
 
 #[derive(Debug)]
 pub(super) enum Answer {
     Registered(SessionRow),
     Applied(Outcome),
-    Swept(Vec<StatusChange>),
+    /// After which account there may be more.
+    Swept(Option<i64>),
+    /// How many ids of events were forgotten.
+    Pruned(u64),
 }
 
-impl Answer {
-    /// What watchers are told.
-    pub(super) fn changes(&self) -> Vec<StatusChange> {
-        match self {
-            Self::Registered(row) => vec![row.to_change()],
-            Self::Applied(Outcome::Applied { change, retired }) => {
-                retired.iter().chain([change]).cloned().collect()
-            }
-            Self::Applied(_) => Vec::new(),
-            Self::Swept(swept) => swept.clone(),
-        }
-    }
+/// A change, and the id of its account.
+pub(super) type Told = (i64, StatusChange);
+
+/// What was done, and what watchers are told of it.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) answer: Answer,
+    pub(super) told: Vec<Told>,
 }
 
 /// Why it was not done.
@@ -70,10 +73,10 @@ impl From<sqlx::Error> for Fault {
 /// whether the event in hand was applied.
 pub(super) type Columns = (
     i64,
-    i64,
-    String,
+    Option<i64>,
     Option<String>,
-    String,
+    Option<String>,
+    Option<String>,
     Option<String>,
     i64,
     Option<i64>,
@@ -86,7 +89,7 @@ pub(super) type Columns = (
 /// A row of `whatsapp_accounts`, with what is ours beside it.
 #[derive(Debug)]
 pub(super) struct Loaded {
-    account: i64,
+    pub(super) account: i64,
     pub(super) row: SessionRow,
     pub(super) is_deleted: bool,
     metadata: Option<String>,
@@ -97,12 +100,16 @@ impl Loaded {
     /// Texts that other programs wrote and that are none of ours are no errors: a number that is none
     /// is none.
     pub(super) fn read(columns: Columns) -> Result<Self, StoreError> {
-        let session = SessionKey::new(columns.1, columns.2)?;
-        let status = columns.4.parse().map_err(|error| {
-            let message =
-                format!("the row of session {session} has a status that is none: {error}");
+        let odd = |what: &dyn std::fmt::Display| {
+            let message = format!("the row of account {} is none of ours: {what}", columns.0);
             StoreError::new(StoreErrorKind::Storage, message)
-        })?;
+        };
+        let (Some(workspace), Some(session), Some(status)) = (columns.1, columns.2, columns.4)
+        else {
+            return Err(odd(&"workspace, session or status is null"));
+        };
+        let session = SessionKey::new(workspace, session).map_err(|error| odd(&error))?;
+        let status = status.parse().map_err(|error: UnknownStatus| odd(&error))?;
         let unsigned = |number: i64| u64::try_from(number).unwrap_or(0);
         let row = SessionRow {
             status,
@@ -120,6 +127,15 @@ impl Loaded {
             is_deleted: columns.6 != 0,
             is_applied: columns.11 != 0,
         })
+    }
+
+    /// What is told of it: whoever deleted it gave it up.
+    pub(super) fn to_change(&self) -> StatusChange {
+        let mut change = self.row.to_change();
+        if self.is_deleted {
+            change.status = Status::Failed;
+        }
+        change
     }
 }
 
@@ -195,36 +211,46 @@ pub(super) trait Steps: Send {
 
     async fn save(&mut self, save: &Save<'_>) -> Result<(), sqlx::Error>;
 
-    /// At most [`SWEEP`] that wait and have not changed for so many seconds.
-    async fn stuck(&mut self, seconds: i64) -> Result<Vec<Columns>, sqlx::Error>;
+    /// The first [`SWEEP`] after an account that wait and have not changed for so many seconds.
+    async fn stuck(&mut self, seconds: i64, after: i64) -> Result<Vec<Columns>, sqlx::Error>;
 
-    /// Forgets the ids of events that were applied longer ago.
-    async fn prune(&mut self, seconds: i64) -> Result<(), sqlx::Error>;
+    /// Forgets at most [`PRUNE`] ids of events that were applied longer ago, and says how many.
+    async fn prune(&mut self, seconds: i64) -> Result<u64, sqlx::Error>;
 }
 
-/// The workspace's id as these databases hold it.
+/// The workspace's id as these databases hold it. It must read back as it is: `007` is no other
+/// workspace's name.
 fn workspace(session: &SessionKey) -> Result<i64, StoreError> {
-    session.workspace_id.as_str().parse().map_err(|_| {
+    let text = session.workspace_id.as_str();
+    let workspace = text.parse().ok().filter(|id: &i64| id.to_string() == text);
+    workspace.ok_or_else(|| {
         let message =
             "the event's `workspace_id` must be an integer in this store, as in its table";
         StoreError::new(StoreErrorKind::InvalidEvent, message)
     })
 }
 
-/// Does it, short of the commit. A refusal comes before anything is written.
+/// Does it, short of the commit. What was written before a refusal is to be rolled back.
 pub(super) async fn carry_out(
     steps: &mut dyn Steps,
     ask: &Ask,
     options: &StoreOptions,
-) -> Result<Answer, Fault> {
-    Ok(match ask {
-        Ask::Register(session) => Answer::Registered(register(steps, session).await?),
-        Ask::Apply(event) => Answer::Applied(apply(steps, event, options).await?),
-        Ask::Sweep(age) => Answer::Swept(sweep(steps, *age).await?),
-    })
+) -> Result<Done, Fault> {
+    let mut told = Vec::new();
+    let answer = match ask {
+        Ask::Register(session) => {
+            let (account, row) = register(steps, session).await?;
+            told.push((account, row.to_change()));
+            Answer::Registered(row)
+        }
+        Ask::Apply(event) => Answer::Applied(apply(steps, event, options, &mut told).await?),
+        Ask::Sweep(age, after) => Answer::Swept(sweep(steps, *age, *after, &mut told).await?),
+        Ask::Prune => Answer::Pruned(steps.prune(seconds(APPLIED_IDS_KEPT)).await?),
+    };
+    Ok(Done { answer, told })
 }
 
-async fn register(steps: &mut dyn Steps, session: &SessionKey) -> Result<SessionRow, Fault> {
+async fn register(steps: &mut dyn Steps, session: &SessionKey) -> Result<(i64, SessionRow), Fault> {
     let workspace = workspace(session)?;
     let mut found = steps.load(&session.session_id, None, None).await?;
     if found.is_empty() {
@@ -236,7 +262,7 @@ async fn register(steps: &mut dyn Steps, session: &SessionKey) -> Result<Session
         return Err(StoreError::taken(session).into());
     }
     if !found.is_deleted {
-        return Ok(found.row);
+        return Ok((found.account, found.row));
     }
     let row = revived(found.row);
     let save = Save {
@@ -249,13 +275,14 @@ async fn register(steps: &mut dyn Steps, session: &SessionKey) -> Result<Session
         event: None,
     };
     steps.save(&save).await?;
-    Ok(row)
+    Ok((found.account, row))
 }
 
 async fn apply(
     steps: &mut dyn Steps,
     event: &SessionEvent,
     options: &StoreOptions,
+    told: &mut Vec<Told>,
 ) -> Result<Outcome, Fault> {
     let Some(session) = event.session() else {
         return Ok(Outcome::Ignored(Ignored::Foreign));
@@ -269,9 +296,25 @@ async fn apply(
     };
     let numbered = number.map(|number| (workspace, number));
     let found = steps.load(&session.session_id, numbered, event.id());
-    let found = found.await?.into_iter().map(Loaded::read);
-    let mut holders = found.collect::<Result<Vec<_>, _>>()?;
-    holders.retain(|found| !found.is_deleted);
+    let mut holders = Vec::new();
+    let mut is_held_by_none_of_ours = false;
+    for columns in found.await? {
+        let is_own = columns.2.as_deref() == Some(session.session_id.as_str());
+        let is_there = columns.6 == 0;
+        let holds = columns.1 == Some(workspace) && is_there && {
+            let phone = columns.3.as_ref().and_then(|text| text.parse().ok());
+            phone.is_some() && phone.as_ref() == number
+        };
+        match Loaded::read(columns) {
+            Ok(found) if found.is_deleted => {}
+            Ok(found) => holders.push(found),
+            Err(error) if is_own && is_there => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(%error, "a row was passed over");
+                is_held_by_none_of_ours |= holds;
+            }
+        }
+    }
     let own = holders
         .iter()
         .position(|found| found.row.session == *session);
@@ -286,11 +329,16 @@ async fn apply(
         Some(number) => holders.retain(|holder| holder.row.phone.as_ref() == Some(number)),
         None => holders.clear(),
     }
+    if is_held_by_none_of_ours {
+        return Err(StoreError::held(session).into());
+    }
     let statuses = holders.iter().map(|holder| holder.row.status);
     retires(&write.row, statuses, options.duplicates)?;
     let mut retired = Vec::new();
     for holder in holders {
-        retired.push(give_up(steps, holder).await?);
+        let given_up = give_up(steps, holder).await?;
+        retired.push(given_up.1.clone());
+        told.push(given_up);
     }
     let metadata = match write.metadata.is_empty() {
         true => None,
@@ -307,10 +355,11 @@ async fn apply(
     };
     steps.save(&save).await?;
     let change = write.row.to_change();
+    told.push((found.account, change.clone()));
     Ok(Outcome::Applied { change, retired })
 }
 
-async fn give_up(steps: &mut dyn Steps, found: Loaded) -> Result<StatusChange, Fault> {
+async fn give_up(steps: &mut dyn Steps, found: Loaded) -> Result<Told, Fault> {
     let row = given_up(found.row);
     let save = Save {
         account: found.account,
@@ -322,14 +371,23 @@ async fn give_up(steps: &mut dyn Steps, found: Loaded) -> Result<StatusChange, F
         event: None,
     };
     steps.save(&save).await?;
-    Ok(row.to_change())
+    Ok((found.account, row.to_change()))
 }
 
-async fn sweep(steps: &mut dyn Steps, age: Duration) -> Result<Vec<StatusChange>, Fault> {
-    let mut swept = Vec::new();
-    for found in steps.stuck(seconds(age)).await? {
-        swept.push(give_up(steps, Loaded::read(found)?).await?);
+async fn sweep(
+    steps: &mut dyn Steps,
+    age: Duration,
+    after: i64,
+    told: &mut Vec<Told>,
+) -> Result<Option<i64>, Fault> {
+    let stuck = steps.stuck(seconds(age), after).await?;
+    let is_all = i64::try_from(stuck.len()).is_ok_and(|stuck| stuck < SWEEP);
+    let last = stuck.iter().map(|columns| columns.0).max();
+    for columns in stuck {
+        match Loaded::read(columns) {
+            Ok(found) => told.push(give_up(steps, found).await?),
+            Err(error) => tracing::warn!(%error, "a row was passed over"),
+        }
     }
-    steps.prune(seconds(APPLIED_IDS_KEPT)).await?;
-    Ok(swept)
+    Ok(last.filter(|_| !is_all))
 }

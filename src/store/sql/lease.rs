@@ -1,0 +1,74 @@
+//! A connection that never goes back to its pool in the middle of something.
+
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection, Database, Pool};
+
+/// A connection of a pool, which is closed unless it was [returned](Self::give_back).
+///
+/// A call that is dropped, by its deadline or by its caller, may leave a statement that still runs or a
+/// transaction that has just begun. The pool would wait for the one without end, and hand the other to
+/// whoever comes next.
+#[derive(Debug)]
+pub(super) struct Lease<D: Database> {
+    connection: PoolConnection<D>,
+    is_over: bool,
+}
+
+impl<D: Database> Lease<D> {
+    pub(super) async fn of(pool: &Pool<D>) -> Result<Self, sqlx::Error> {
+        let connection = pool.acquire().await?;
+        let is_over = false;
+        Ok(Self {
+            connection,
+            is_over,
+        })
+    }
+
+    /// Nothing runs on it any more, and its transaction is over or will be rolled back.
+    pub(super) fn give_back(mut self) {
+        self.is_over = true;
+    }
+}
+
+impl<D: Database> Drop for Lease<D> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+impl<D: Database> Deref for Lease<D> {
+    type Target = D::Connection;
+
+    fn deref(&self) -> &D::Connection {
+        &self.connection
+    }
+}
+
+impl<D: Database> DerefMut for Lease<D> {
+    fn deref_mut(&mut self) -> &mut D::Connection {
+        &mut self.connection
+    }
+}
+
+/// Asks a connection that was idle for long whether it is still there; asking each time would cost each
+/// call a round trip.
+pub(super) async fn revive<C: Connection>(
+    connection: &mut C,
+    idle_for: Duration,
+) -> Result<bool, sqlx::Error> {
+    if idle_for > Duration::from_secs(1) {
+        connection.ping().await?;
+    }
+    Ok(true)
+}
+
+/// How long a transaction may wait for one lock: so much less than the deadline that who waits for
+/// the connection gets it in time.
+pub(super) fn lock_wait(deadline: Duration) -> Duration {
+    deadline.mul_f64(0.75)
+}

@@ -1,0 +1,261 @@
+//! Other programs beside the store: what they hold, and what they allow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use whatsapp_phone::PhoneNumber;
+use whatsapp_phone::event::{SessionEvent, SessionKey};
+use whatsapp_phone::sqlx::mysql::MySqlPoolOptions;
+use whatsapp_phone::sqlx::postgres::PgPoolOptions;
+use whatsapp_phone::sqlx::{self, Connection, MySqlConnection, PgConnection, Row};
+use whatsapp_phone::store::mysql::MySqlStore;
+use whatsapp_phone::store::postgres::PostgresStore;
+use whatsapp_phone::store::{SessionStore, StoreOptions};
+
+use super::database::{Kind, Place};
+use super::{key, ready};
+
+/// Somebody's open transaction, with these statements in it. It ends when this is dropped.
+enum Open {
+    Postgres(PgConnection),
+    MySql(MySqlConnection),
+}
+
+impl Open {
+    async fn at(place: &Place, statement: &'static str) -> Self {
+        match place.kind {
+            Kind::MySql => {
+                let mut open = MySqlConnection::connect(&place.url).await.unwrap();
+                sqlx::raw_sql("BEGIN").execute(&mut open).await.unwrap();
+                sqlx::raw_sql(statement).execute(&mut open).await.unwrap();
+                Self::MySql(open)
+            }
+            _ => {
+                let mut open = PgConnection::connect(&place.url).await.unwrap();
+                sqlx::raw_sql("BEGIN").execute(&mut open).await.unwrap();
+                sqlx::raw_sql(statement).execute(&mut open).await.unwrap();
+                Self::Postgres(open)
+            }
+        }
+    }
+
+    async fn end(self) {
+        match self {
+            Self::Postgres(open) => open.close().await.unwrap(),
+            Self::MySql(open) => open.close().await.unwrap(),
+        }
+    }
+}
+
+/// A store over a pool of two connections.
+async fn over_two(place: &Place, options: StoreOptions) -> Arc<dyn SessionStore> {
+    match place.kind {
+        Kind::MySql => {
+            let pool = MySqlPoolOptions::new()
+                .max_connections(2)
+                .acquire_timeout(Duration::from_secs(10));
+            let pool = pool.connect(&place.url).await.unwrap();
+            Arc::new(MySqlStore::from_pool(pool, options).await.unwrap())
+        }
+        _ => {
+            let pool = PgPoolOptions::new()
+                .max_connections(2)
+                .acquire_timeout(Duration::from_secs(10));
+            let pool = pool.connect(&place.url).await.unwrap();
+            Arc::new(PostgresStore::from_pool(pool, options).await.unwrap())
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_somebody_holds_stops_no_other_session() {
+    for kind in [Kind::Postgres, Kind::MySql] {
+        let place = Place::new(kind).await;
+        let deadline = Duration::from_secs(4);
+        let store = over_two(&place, StoreOptions::default().deadline(deadline)).await;
+        store.register(&key("held")).await.unwrap();
+        // In MySQL a `session_ready` locks its workspace.
+        let free = SessionKey::new(8, "free").unwrap();
+        store.register(&free).await.unwrap();
+        let open = Open::at(
+            &place,
+            "select id from whatsapp_accounts where session_id = 'held' for update",
+        )
+        .await;
+        // As many as there are connections, again and again.
+        for round in 0..3 {
+            let start = Instant::now();
+            let held = ready("held", "628110000041");
+            let (one, two) = tokio::join!(store.apply(&held), store.apply(&held));
+            for error in [one.unwrap_err(), two.unwrap_err()] {
+                let said = (error.code(), error.is_transient());
+                assert_eq!(said, ("storage", true), "{error:?}");
+            }
+            assert!(start.elapsed() < 2 * deadline, "{:?}", start.elapsed());
+            let event = match round % 2 {
+                0 => SessionEvent::session_ready(
+                    free.clone(),
+                    "628110000042".parse::<PhoneNumber>().unwrap(),
+                ),
+                _ => SessionEvent::session_disconnected(free.clone(), ""),
+            };
+            store.apply(&event).await.expect("the other goes on");
+        }
+        open.end().await;
+        store.apply(&ready("held", "628110000041")).await.unwrap();
+        place.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_are_dropped_leave_no_open_transaction() {
+    let place = Place::new(Kind::Postgres).await;
+    let pool = PgPoolOptions::new().max_connections(1);
+    let pool = pool.connect(&place.url).await.unwrap();
+    let store = PostgresStore::from_pool(pool.clone(), StoreOptions::default());
+    let store = store.await.unwrap();
+    store.register(&key("s")).await.unwrap();
+    for polls in 1..40 {
+        let event = ready("s", "628110000041");
+        let mut apply = Box::pin(store.apply(&event));
+        let mut polled = 0;
+        // Dropped while any of its statements is under way, that which begins among them.
+        std::future::poll_fn(|context| {
+            polled += 1;
+            match apply.as_mut().poll(context) {
+                std::task::Poll::Pending if polled < polls => std::task::Poll::Pending,
+                _ => std::task::Poll::Ready(()),
+            }
+        })
+        .await;
+        drop(apply);
+        let begun = sqlx::raw_sql("select now() <> statement_timestamp()");
+        let begun = begun.fetch_one(&pool).await.unwrap().get::<bool, _>(0);
+        assert!(!begun, "a transaction is open after {polls} polls");
+    }
+    place.end().await;
+}
+
+#[tokio::test]
+async fn the_isolation_is_ours_whatever_the_server_defaults_to() {
+    let place = Place::new(Kind::Postgres).await;
+    let store = place.open(StoreOptions::default()).await.unwrap();
+    store.register(&key("s")).await.unwrap();
+    let url = format!(
+        "{}%20-cdefault_transaction_isolation%3Dserializable",
+        place.url
+    );
+    place
+        .run(
+            "create function isolated() returns trigger language plpgsql as $$ begin
+                new.metadata := json_build_object('level', current_setting('transaction_isolation'));
+                return new; end $$;
+            create trigger isolated before update on whatsapp_accounts
+                for each row execute function isolated()",
+        )
+        .await;
+    let store = Place::open_at(Kind::Postgres, &url, StoreOptions::default());
+    let store = store.await.unwrap();
+    store.apply(&ready("s", "628110000041")).await.unwrap();
+    let level = place.text("select metadata->>'level' from whatsapp_accounts");
+    assert_eq!(level.await.as_deref(), Some("read committed"));
+    place.end().await;
+}
+
+#[tokio::test]
+async fn rows_that_refer_to_a_session_do_not_hold_it() {
+    let place = Place::new(Kind::Postgres).await;
+    let options = StoreOptions::default().deadline(Duration::from_secs(4));
+    let store = place.open(options).await.unwrap();
+    store.register(&key("s")).await.unwrap();
+    place
+        .run("create table messages (account bigint references whatsapp_accounts (id))")
+        .await;
+    let open = Open::at(
+        &place,
+        "insert into messages select id from whatsapp_accounts",
+    )
+    .await;
+    store.apply(&ready("s", "628110000041")).await.unwrap();
+    open.end().await;
+    place.end().await;
+}
+
+#[tokio::test]
+async fn tables_that_are_there_are_used_without_the_right_to_make_them() {
+    for kind in [Kind::Postgres, Kind::MySql] {
+        let place = Place::new(kind).await;
+        place.open(StoreOptions::default()).await.unwrap();
+        let name = place.name().to_owned();
+        let (make, user) = match kind {
+            Kind::MySql => (
+                format!(
+                    "create user {name}@'%', {name}@localhost;
+                    grant select, insert, update, delete on {name}.* to {name}@'%', {name}@localhost"
+                ),
+                "mysql://",
+            ),
+            _ => (
+                format!(
+                    "create role {name} login; grant usage on schema {name} to {name};
+                    grant select, insert, update, delete on all tables in schema {name} to {name};
+                    grant usage on all sequences in schema {name} to {name}"
+                ),
+                "postgres://",
+            ),
+        };
+        place.run(&make).await;
+        let at = place.url.find('@').unwrap();
+        let url = format!("{user}{name}{}", &place.url[at..]);
+        let store = Place::open_at(kind, &url, StoreOptions::default());
+        let store = store.await.expect("it looks first");
+        store.register(&key("s")).await.unwrap();
+        store.apply(&ready("s", "628110000041")).await.unwrap();
+        drop(store);
+        place
+            .run(&match kind {
+                Kind::MySql => format!("drop user {name}@'%', {name}@localhost"),
+                _ => format!("drop owned by {name}; drop role {name}"),
+            })
+            .await;
+        place.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_writes_nothing_for_now_is_asked_again() {
+    let place = Place::new(Kind::Postgres).await;
+    let store = place.open(StoreOptions::default()).await.unwrap();
+    store.register(&key("s")).await.unwrap();
+    let url = format!("{}%20-cdefault_transaction_read_only%3Don", place.url);
+    let standby = Place::open_at(Kind::Postgres, &url, StoreOptions::default());
+    let standby = standby.await.unwrap();
+    let error = standby
+        .apply(&ready("s", "628110000041"))
+        .await
+        .unwrap_err();
+    assert_eq!((error.code(), error.is_transient()), ("storage", true));
+    place.end().await;
+
+    // What does not fit never will.
+    super::on_each(async |place| {
+        let store = place.open(StoreOptions::default()).await.unwrap();
+        store.register(&key("s")).await.unwrap();
+        place.run("delete from whatsapp_accounts").await;
+        place
+            .run(match place.kind {
+                Kind::Sqlite => {
+                    "create trigger odd before insert on whatsapp_accounts
+                        begin select raise(abort, 'odd'); end"
+                }
+                _ => "alter table whatsapp_accounts add check (session_id <> 'odd')",
+            })
+            .await;
+        let error = store.register(&key("odd")).await.unwrap_err();
+        let said = (error.code(), error.is_transient());
+        assert_eq!(said, ("storage", false), "{:?} {error:?}", place.kind);
+        place.end().await;
+    })
+    .await;
+}

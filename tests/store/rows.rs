@@ -1,0 +1,170 @@
+//! Rows that other programs write, delete and make again, and jobs that fail among others.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use whatsapp_phone::event::{SessionEvent, SessionId, SessionKey};
+use whatsapp_phone::store::{SessionStore, Status, StatusWatcher, StoreOptions};
+
+use super::database::{Kind, Place};
+use super::{key, on_each, ready};
+
+async fn until(watcher: &mut StatusWatcher, status: Status) {
+    let seen = tokio::time::timeout(Duration::from_secs(60), async {
+        while watcher.current().status != status {
+            watcher.changed().await.unwrap();
+        }
+    });
+    seen.await.expect("the status is seen");
+}
+
+fn eager() -> StoreOptions {
+    StoreOptions::default().poll_every(Duration::from_millis(20))
+}
+
+#[tokio::test]
+async fn a_workspace_has_one_name_and_a_refusal_leaves_nothing_behind() {
+    on_each(async |place| {
+        let store = place.open(StoreOptions::default()).await.unwrap();
+        for workspace in ["007", "+7", "-0", " 7"] {
+            let Ok(session) = SessionKey::new(workspace, "s") else {
+                continue;
+            };
+            let error = store.register(&session).await.unwrap_err();
+            assert_eq!(error.code(), "invalid_event", "{workspace}");
+        }
+        let rows = place.texts("select session_id from whatsapp_accounts");
+        assert_eq!(rows.await, []);
+        place.end().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rows_that_are_none_of_ours_are_passed_over() {
+    on_each(async |place| {
+        let store = place.open(eager()).await.unwrap();
+        let long_ago = "'2020-01-01 00:00:00'";
+        for session in ["good", "paused", "stuck"] {
+            store.register(&key(session)).await.unwrap();
+        }
+        let mut good = store.watch(&key("good").session_id).await.unwrap();
+        let paused = store.watch(&key("paused").session_id).await.unwrap();
+        place
+            .run(&format!(
+                "update whatsapp_accounts set status = 'paused' where session_id = 'paused';
+                insert into whatsapp_accounts (workspace_id, session_id, status, phone_number, updated_at)
+                values (7, '', 'qr_scanning', '628110000041', {long_ago});
+                update whatsapp_accounts set updated_at = {long_ago} where session_id = 'stuck'"
+            ))
+            .await;
+        let id: SessionId = key("paused").session_id;
+        assert_eq!(store.session(&id).await.unwrap_err().code(), "storage");
+
+        // Watchers of others go on.
+        place
+            .run("update whatsapp_accounts set status = 'error' where session_id = 'good'")
+            .await;
+        until(&mut good, Status::Error).await;
+        assert_eq!(paused.current().status, Status::QrScanning);
+
+        // It holds its number, and is not given up, for there is nobody to tell.
+        let error = store.apply(&ready("good", "628110000041")).await.unwrap_err();
+        assert_eq!(error.code(), "number_already_connected");
+        store.apply(&ready("good", "628110000042")).await.unwrap();
+        let swept = store.sweep_stuck(Duration::from_secs(3600)).await.unwrap();
+        let swept: Vec<_> = swept.iter().map(|one| &one.session).collect();
+        assert_eq!(swept, [&key("stuck")]);
+        place.end().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn watchers_see_that_another_program_deletes_a_row_and_makes_it_again() {
+    on_each(async |place| {
+        let store = place.open(eager()).await.unwrap();
+        store.register(&key("s")).await.unwrap();
+        for number in 0..3 {
+            let event = match number {
+                1 => SessionEvent::session_disconnected(key("s"), ""),
+                _ => ready("s", "628110000041"),
+            };
+            store.apply(&event).await.unwrap();
+        }
+        let mut watcher = store.watch(&key("s").session_id).await.unwrap();
+        place
+            .run("update whatsapp_accounts set deleted_at = '2020-01-01 00:00:00'")
+            .await;
+        until(&mut watcher, Status::Failed).await;
+        place
+            .run("update whatsapp_accounts set deleted_at = null")
+            .await;
+        until(&mut watcher, Status::Connected).await;
+        place.run("delete from whatsapp_accounts").await;
+        until(&mut watcher, Status::Failed).await;
+        // Its versions begin anew.
+        let row = store.register(&key("s")).await.unwrap();
+        assert_eq!(row.version, 0);
+        until(&mut watcher, Status::QrScanning).await;
+        place.end().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn ids_of_long_ago_are_forgotten_however_many_they_are() {
+    on_each(async |place| {
+        let store = place.open(StoreOptions::default()).await.unwrap();
+        let mut ids = String::from("insert into whatsapp_phone_applied values ");
+        for id in 0..12_000 {
+            let comma = if id == 0 { "" } else { "," };
+            write!(ids, "{comma} (1, 'e{id}', '2020-01-01 00:00:00')").unwrap();
+        }
+        place.run(&ids).await;
+        store.sweep_stuck(Duration::from_secs(3600)).await.unwrap();
+        let left = place.texts("select event_id from whatsapp_phone_applied");
+        assert_eq!(left.await, []);
+        place.end().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_job_that_fails_among_others_fails_alone() {
+    for how in ["abort", "rollback"] {
+        let place = Place::new(Kind::Sqlite).await;
+        let store = place.open(StoreOptions::default()).await.unwrap();
+        let store: std::sync::Arc<dyn SessionStore> = store.into();
+        place
+            .run(&format!(
+                "create trigger bad after update on whatsapp_accounts
+                    when new.session_id = 's31' and new.status = 'connected'
+                    begin select raise({how}, 'bad'); end"
+            ))
+            .await;
+        for session in 0..64 {
+            store.register(&key(&format!("s{session}"))).await.unwrap();
+        }
+        let mut tasks = tokio::task::JoinSet::new();
+        for session in 0..64 {
+            let store = store.clone();
+            let phone = format!("6281100000{session:02}");
+            let event = ready(&format!("s{session}"), &phone);
+            tasks.spawn(async move { (session, store.apply(&event).await) });
+        }
+        while let Some(done) = tasks.join_next().await {
+            let (session, done) = done.unwrap();
+            match done {
+                Ok(_) => assert_ne!(session, 31),
+                Err(error) => {
+                    let said = (session, error.code(), error.is_transient());
+                    assert_eq!(said, (31, "storage", false), "{error:?}");
+                }
+            }
+        }
+        let rest = "select session_id from whatsapp_accounts where status = 'connected'";
+        assert_eq!(place.texts(rest).await.len(), 63);
+        place.end().await;
+    }
+}
