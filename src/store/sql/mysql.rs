@@ -305,7 +305,7 @@ impl Steps for Transaction<'_> {
             "UPDATE whatsapp_accounts SET status = ?,
                 phone_number = CASE WHEN ? THEN NULL ELSE COALESCE(?, phone_number) END,
                 deleted_at = CASE WHEN ? THEN CURRENT_TIMESTAMP WHEN ? THEN NULL ELSE deleted_at END,
-                updated_at = CASE WHEN ? THEN CURRENT_TIMESTAMP ELSE updated_at END,
+                updated_at = CURRENT_TIMESTAMP,
                 last_connected_at = CASE WHEN ? THEN CURRENT_TIMESTAMP ELSE last_connected_at END,
                 metadata = COALESCE(?, metadata)
             WHERE id = ?",
@@ -315,7 +315,6 @@ impl Steps for Transaction<'_> {
         .bind(save.phone())
         .bind(save.life == Life::Ends)
         .bind(save.life == Life::Begins)
-        .bind(save.is_change)
         .bind(save.connects)
         .bind(&save.metadata)
         .bind(save.account)

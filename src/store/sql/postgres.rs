@@ -333,22 +333,21 @@ impl Steps for Transaction<'_> {
             account AS (UPDATE whatsapp_accounts SET status = $2,
                 phone_number = CASE WHEN $3 THEN NULL ELSE COALESCE($4, phone_number) END,
                 deleted_at = CASE WHEN $5 THEN t.now WHEN $3 THEN NULL ELSE deleted_at END,
-                updated_at = CASE WHEN $6 THEN t.now ELSE updated_at END,
-                last_connected_at = CASE WHEN $7 THEN t.now ELSE last_connected_at END
+                updated_at = t.now,
+                last_connected_at = CASE WHEN $6 THEN t.now ELSE last_connected_at END
                 FROM t WHERE id = $1),
             session AS (INSERT INTO whatsapp_phone_sessions (account_id, last_seq, version, lid, assurance)
-                VALUES ($1, $8, $9, $10, $11)
+                VALUES ($1, $7, $8, $9, $10)
                 ON CONFLICT (account_id) DO UPDATE SET last_seq = excluded.last_seq,
                     version = excluded.version, lid = excluded.lid, assurance = excluded.assurance)
             INSERT INTO whatsapp_phone_applied (account_id, event_id, applied_at)
-            SELECT $1, $12, t.now FROM t WHERE $12::text IS NOT NULL",
+            SELECT $1, $11, t.now FROM t WHERE $11::text IS NOT NULL",
         )
         .bind(save.account)
         .bind(save.row.status.as_str())
         .bind(save.life == Life::Begins)
         .bind(save.phone())
         .bind(save.life == Life::Ends)
-        .bind(save.is_change)
         .bind(save.connects)
         .bind(save.last_seq())
         .bind(save.version())

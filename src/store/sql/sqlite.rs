@@ -306,9 +306,9 @@ impl Steps for Transaction<'_> {
             "UPDATE whatsapp_accounts SET status = ?2,
                 phone_number = CASE WHEN ?3 THEN NULL ELSE COALESCE(?4, phone_number) END,
                 deleted_at = CASE WHEN ?5 THEN datetime('now') WHEN ?3 THEN NULL ELSE deleted_at END,
-                updated_at = CASE WHEN ?6 THEN datetime('now') ELSE updated_at END,
-                last_connected_at = CASE WHEN ?7 THEN datetime('now') ELSE last_connected_at END,
-                metadata = COALESCE(?8, metadata)
+                updated_at = datetime('now'),
+                last_connected_at = CASE WHEN ?6 THEN datetime('now') ELSE last_connected_at END,
+                metadata = COALESCE(?7, metadata)
             WHERE id = ?1",
         )
         .bind(save.account)
@@ -316,7 +316,6 @@ impl Steps for Transaction<'_> {
         .bind(save.life == Life::Begins)
         .bind(save.phone())
         .bind(save.life == Life::Ends)
-        .bind(save.is_change)
         .bind(save.connects)
         .bind(&save.metadata)
         .execute(self.writing().await?)

@@ -153,8 +153,6 @@ pub(super) enum Life {
 pub(super) struct Save<'a> {
     pub(super) account: i64,
     pub(super) row: &'a SessionRow,
-    /// Whether `updated_at` becomes now.
-    pub(super) is_change: bool,
     /// Whether `last_connected_at` becomes now.
     pub(super) connects: bool,
     pub(super) life: Life,
@@ -268,7 +266,6 @@ async fn register(steps: &mut dyn Steps, session: &SessionKey) -> Result<(i64, S
     let save = Save {
         account: found.account,
         row: &row,
-        is_change: true,
         connects: false,
         life: Life::Begins,
         metadata: None,
@@ -347,7 +344,6 @@ async fn apply(
     let save = Save {
         account: found.account,
         row: &write.row,
-        is_change: true,
         connects: write.connects,
         life: Life::Stays,
         metadata,
@@ -364,7 +360,6 @@ async fn give_up(steps: &mut dyn Steps, found: Loaded) -> Result<Told, Fault> {
     let save = Save {
         account: found.account,
         row: &row,
-        is_change: true,
         connects: false,
         life: Life::Ends,
         metadata: None,
