@@ -28,7 +28,7 @@ const TRACES: &str = "(() => {
     const own = Object.getOwnPropertyDescriptor(Storage.prototype, 'setItem');
     return [names, Object.getOwnPropertyNames(document), hooks, String(own.value), own.writable,
         own.enumerable, own.configurable, Object.keys(localStorage), document.title, location.href,
-        document.visibilityState, document.documentElement.outerHTML.length];
+        document.visibilityState, document.hasFocus(), document.documentElement.outerHTML.length];
 })()";
 
 async fn attach(

@@ -207,9 +207,14 @@ async fn a_download_changes_nothing() {
     let stage = Stage::open(Scenario::ready_after(Generation::Current, ms(900))).await;
     let download = "const link = document.createElement('a'); link.download = 'x.txt';
         link.href = 'data:text/plain,x'; document.body.append(link); link.click(); link.remove();";
-    stage.page.client().execute(download, vec![]).await.unwrap();
-    let found = stage.extract(Unverified, DEADLINE).await.unwrap();
-    assert_eq!(found.phone.reveal(), NUMBER);
+    let source = Counted::new(WebDriverSource::all(&stage.page));
+    let extractor = Extractor::builder().source(source.clone()).build().unwrap();
+    let prompt = async {
+        source.looks(1).await;
+        stage.page.client().execute(download, vec![]).await.unwrap();
+    };
+    let (found, ()) = tokio::join!(extractor.extract(), prompt);
+    assert_eq!(found.unwrap().phone.reveal(), NUMBER);
 }
 
 #[tokio::test]
