@@ -13,6 +13,9 @@ use crate::failure::{ProtocolFailure, Site};
 const LOOK: Duration = Duration::from_millis(10);
 const LOOKS: u32 = 500;
 
+/// For how many looks in a row a profile has to be gone.
+const GONE: u32 = 20;
+
 /// Takes hold of browsers of one driver. Cheap to clone; outlives the driver without keeping it.
 #[derive(Clone, Debug)]
 pub(crate) struct Browsers {
@@ -100,8 +103,12 @@ impl Drop for OwnedBrowser {
             return;
         };
         let removal = move || {
+            let mut gone = 0;
             for _ in 0..LOOKS {
-                if !process.is_alive() && remove(&profile) {
+                // A helper that is dying may make it anew.
+                let is_gone = !process.is_alive() && remove(&profile);
+                gone = if is_gone { gone + 1 } else { 0 };
+                if gone == GONE {
                     break;
                 }
                 super::pause(LOOK);
