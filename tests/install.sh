@@ -54,6 +54,8 @@ missing_packages() {
         if ! postgres_programs >/dev/null; then echo postgresql; fi
         # Without the service that the package mariadb-server starts.
         if ! mariadb_server >/dev/null; then echo mariadb-server-core; fi
+        # `mariadb-install-db` calls it, and the package does not depend on it.
+        if ! command -v my_print_defaults >/dev/null; then echo mariadb-client-core; fi
     fi
 }
 
@@ -68,7 +70,7 @@ Please install them by hand:
     Ubuntu      its packages need snapd; without it, and elsewhere:
                 https://googlechromelabs.github.io/chrome-for-testing/
   for the tests PostgreSQL and MariaDB; no service of theirs needs to run:
-    Debian      apt-get install postgresql mariadb-server-core
+    Debian      apt-get install postgresql mariadb-server-core mariadb-client-core
     Fedora      dnf install postgresql-server mariadb-server
     Arch        pacman -S postgresql mariadb
 HELP

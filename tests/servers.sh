@@ -21,6 +21,15 @@ as_no_root() {
     exec "$@"
 }
 
+# Runs a program that makes a database, as no root, and shows what it said if it fails: name, log, program.
+make_database() {
+    local name=$1 log=$2
+    if (as_no_root "${@:3}") >"$log" 2>&1; then return 0; fi
+    echo "$name could not make its database:" >&2
+    tail -n 20 -- "$log" >&2
+    return 1
+}
+
 # Starts a program on ports chosen by chance until it is ready on one: name, log, then a function that
 # starts it on a port and one that asks whether it is ready there. Sets `port`.
 start_on_a_free_port() {
@@ -83,8 +92,8 @@ start_servers() {
 
     if [ -z "${WHATSAPP_PHONE_TEST_POSTGRES:-}" ]; then
         programs=$(postgres_programs)
-        (as_no_root "$programs/initdb" --pgdata "$servers_directory/postgres" --username tests \
-            --auth trust --encoding UTF8 --locale C --no-sync) >"$servers_directory/initdb.log"
+        make_database PostgreSQL "$servers_directory/initdb.log" "$programs/initdb" --pgdata "$servers_directory/postgres" \
+            --username tests --auth trust --encoding UTF8 --locale C --no-sync
         start_on_a_free_port PostgreSQL "$servers_directory/postgres.log" start_postgres is_postgres_ready
         export WHATSAPP_PHONE_TEST_POSTGRES=postgres://tests@127.0.0.1:$port/postgres
     fi
@@ -92,8 +101,8 @@ start_servers() {
         mariadbd=$(mariadb_server)
         printf '%s\n' "CREATE USER IF NOT EXISTS tests@'%', tests@localhost;" \
             "GRANT ALL ON *.* TO tests@'%', tests@localhost WITH GRANT OPTION;" >"$servers_directory/users.sql"
-        (as_no_root mariadb-install-db --no-defaults --datadir="$servers_directory/mariadb" \
-            --skip-test-db --auth-root-authentication-method=normal) >"$servers_directory/install.log" 2>&1
+        make_database MariaDB "$servers_directory/install.log" mariadb-install-db --no-defaults \
+            --datadir="$servers_directory/mariadb" --skip-test-db --auth-root-authentication-method=normal
         start_on_a_free_port MariaDB "$servers_directory/mariadb.log" start_mariadb is_mariadb_ready
         export WHATSAPP_PHONE_TEST_MYSQL=mysql://tests@127.0.0.1:$port
     fi
