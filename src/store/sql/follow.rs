@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{MutexGuard, PoisonError, Weak};
 
-use super::steps::Loaded;
+use super::rows::Loaded;
 use super::{Database, Shared};
 use crate::event::SessionId;
 use crate::store::StoreError;

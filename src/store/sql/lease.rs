@@ -1,10 +1,9 @@
 //! A connection that never goes back to its pool in the middle of something.
 
 use std::ops::{Deref, DerefMut};
-use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection, Database, Pool};
+use sqlx::{Database, Pool};
 
 /// A connection of a pool, which is closed unless it was [returned](Self::give_back).
 ///
@@ -53,22 +52,4 @@ impl<D: Database> DerefMut for Lease<D> {
     fn deref_mut(&mut self) -> &mut D::Connection {
         &mut self.connection
     }
-}
-
-/// Asks a connection that was idle for long whether it is still there; asking each time would cost each
-/// call a round trip.
-pub(super) async fn revive<C: Connection>(
-    connection: &mut C,
-    idle_for: Duration,
-) -> Result<bool, sqlx::Error> {
-    if idle_for > Duration::from_secs(1) {
-        connection.ping().await?;
-    }
-    Ok(true)
-}
-
-/// How long a transaction may wait for one lock: so much less than the deadline that who waits for
-/// the connection gets it in time.
-pub(super) fn lock_wait(deadline: Duration) -> Duration {
-    deadline.mul_f64(0.75)
 }

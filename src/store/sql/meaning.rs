@@ -11,6 +11,9 @@ use crate::store::{StoreError, StoreErrorKind};
 pub(super) enum Meaning {
     /// Two transactions were in each other's way: try again.
     Conflict,
+    /// Somebody holds a row, for longer than was waited.
+    #[cfg_attr(not(any(feature = "postgres", feature = "mysql")), allow(dead_code))]
+    Held,
     /// The unique index on workspace and number.
     Duplicate,
     /// The set-up is wrong.
@@ -40,7 +43,6 @@ impl Meaning {
     }
 
     /// Whether the connection is as good as before once its transaction has ended.
-    #[cfg(any(feature = "postgres", feature = "mysql"))]
     pub(super) fn leaves_the_connection(self) -> bool {
         self != Self::Other
     }

@@ -1,23 +1,26 @@
 //! Sessions in PostgreSQL: [`PostgresStore`].
 
 mod tables;
+mod transaction;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, SqlSafeStr, SqlStr};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, SqlSafeStr, SqlStr};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use self::tables::make_tables;
-use super::lease::{Lease, lock_wait, revive};
+use self::transaction::{Transaction, read};
+use super::lease::Lease;
 use super::meaning::{Meaning, cause, explain, late};
-use super::steps::{Ask, Columns, Done, Fault, Life, PRUNE, SWEEP, Save, Steps, Told, carry_out};
-use super::{Database, SqlStore, store};
-use crate::event::{EventId, SessionEvent, SessionId, SessionKey};
-use crate::phone::PhoneNumber;
+use super::rows::{Columns, Told};
+use super::server::{lock_wait, revive};
+use super::steps::Steps;
+use super::{Database, HURRY, Patience, SqlStore, store};
+use crate::event::{SessionEvent, SessionId, SessionKey};
 use crate::store::{
     Outcome, SessionRow, SessionStore, StatusChange, StatusWatcher, StoreError, StoreOptions,
 };
@@ -26,6 +29,8 @@ use crate::store::{
 const CHANNEL: &str = "whatsapp_phone_status";
 /// The first half of our advisory locks, so that they meet none of others.
 const LOCKS: i32 = 0x7761_7068;
+/// How long a change waits for others that are told along with it.
+const TOLD_TOGETHER: Duration = Duration::from_millis(5);
 /// Listening is what counts; polling is in case word was lost.
 const POLLS_SKIPPED: u32 = 10;
 
@@ -78,25 +83,30 @@ impl PostgresStore {
     ///
     /// As [`connect`](Self::connect).
     pub async fn from_pool(pool: PgPool, options: StoreOptions) -> Result<Self, StoreError> {
-        let begin = begin(options.deadline);
+        let begin = begin(options.deadline, lock_wait(options.deadline));
         let made = make_tables(&pool, &begin, options.duplicates);
         let made = timeout(options.deadline, made).await;
         made.map_err(|_| late(Postgres::NAME, options.deadline))?
             .map_err(|error| explain(Postgres::NAME, Postgres::meaning(&error), &error))?;
         let (news, told) = mpsc::channel(1024);
         tokio::spawn(notify(pool.clone(), told));
-        let postgres = Postgres { pool, begin, news };
+        let postgres = Postgres {
+            pool,
+            begin,
+            begin_in_a_hurry: self::begin(options.deadline, HURRY),
+            news,
+        };
         Ok(Self(SqlStore::new(postgres, options)))
     }
 }
 
 /// Begins a transaction, in one round trip, whose statements the server ends when nobody waits for
 /// them any longer. Each of them sees what was committed before it, whatever the server's default is.
-fn begin(deadline: Duration) -> SqlStr {
+fn begin(deadline: Duration, lock_wait: Duration) -> SqlStr {
     let milliseconds = |time: Duration| time.as_millis().clamp(1, i32::MAX as u128);
     let begin = format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
-        milliseconds(lock_wait(deadline)),
+        milliseconds(lock_wait),
         milliseconds(deadline),
     );
     AssertSqlSafe(begin).into_sql_str()
@@ -107,7 +117,17 @@ fn begin(deadline: Duration) -> SqlStr {
 async fn notify(pool: PgPool, mut told: mpsc::Receiver<String>) {
     let mut words = Vec::new();
     while told.recv_many(&mut words, 256).await > 0 {
-        let told = sqlx::query("SELECT pg_notify($1, word) FROM unnest($2::text[]) AS word")
+        // What comes meanwhile is told along with it.
+        sleep(TOLD_TOGETHER).await;
+        while words.len() < 1024
+            && let Ok(word) = told.try_recv()
+        {
+            words.push(word);
+        }
+        // Not worth a wait for the disk, unlike what it tells of.
+        let notify = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, word)
+            FROM unnest($2::text[]) AS word";
+        let told = sqlx::query(notify)
             .bind(CHANNEL)
             .bind(&words)
             .execute(&pool)
@@ -119,64 +139,39 @@ async fn notify(pool: PgPool, mut told: mpsc::Receiver<String>) {
     }
 }
 
-/// What is read of a row. The first parameter is an event's id.
-macro_rules! columns {
-    ($condition:literal) => {
-        concat!(
-            "SELECT a.id::bigint, a.workspace_id::bigint, a.session_id::text, a.phone_number::text,
-                a.status::text, a.metadata::text, (a.deleted_at IS NOT NULL)::int::bigint,
-                s.last_seq, s.version, s.lid::text, s.assurance::text,
-                EXISTS (SELECT 1 FROM whatsapp_phone_applied p
-                    WHERE p.account_id = a.id AND p.event_id = $1)::int::bigint
-            FROM whatsapp_accounts a LEFT JOIN whatsapp_phone_sessions s ON s.account_id = a.id
-            WHERE ",
-            $condition
-        )
-    };
-}
-
 #[derive(Debug)]
 struct Postgres {
     pool: PgPool,
     begin: SqlStr,
+    begin_in_a_hurry: SqlStr,
     news: mpsc::Sender<String>,
 }
 
 #[async_trait]
 impl Database for Postgres {
     const NAME: &'static str = "postgres";
+    type Sqlx = sqlx::Postgres;
     type Ear = Option<PgListener>;
 
-    async fn run(&self, ask: &Ask, options: &StoreOptions) -> Result<Done, Fault> {
-        let mut lease = Lease::of(&self.pool).await?;
-        let mut transaction = lease.begin_with(self.begin.clone()).await?;
-        let done = carry_out(&mut Transaction(&mut transaction), ask, options).await;
-        let done = match done {
-            Ok(done) => transaction
-                .commit()
-                .await
-                .map(|()| done)
-                .map_err(Fault::Sql),
-            Err(fault) => {
-                drop(transaction);
-                Err(fault)
-            }
-        };
-        match &done {
-            Err(Fault::Sql(error)) if !Self::meaning(error).leaves_the_connection() => {}
-            _ => lease.give_back(),
+    fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    fn begin(&self, patience: Patience) -> SqlStr {
+        match patience {
+            Patience::Waits => self.begin.clone(),
+            Patience::Hurries => self.begin_in_a_hurry.clone(),
         }
-        done
+    }
+
+    /// How long it waits was said when it began.
+    fn steps(connection: &mut PgConnection, _: Patience) -> Box<dyn Steps + '_> {
+        Box::new(Transaction(connection))
     }
 
     async fn read(&self, sessions: &[SessionId]) -> Result<Vec<Columns>, sqlx::Error> {
-        let sessions: Vec<_> = sessions.iter().map(SessionId::as_str).collect();
         let mut lease = Lease::of(&self.pool).await?;
-        let found = sqlx::query_as(columns!("a.session_id = ANY($2::text[])"))
-            .bind(None::<&str>)
-            .bind(sessions)
-            .fetch_all(&mut *lease)
-            .await?;
+        let found = read(&mut lease, sessions).await?;
         lease.give_back();
         Ok(found)
     }
@@ -184,6 +179,7 @@ impl Database for Postgres {
     fn meaning(error: &sqlx::Error) -> Meaning {
         Meaning::of(error, |error| match error.code().as_deref() {
             Some("40001" | "40P01") => Meaning::Conflict,
+            Some("55P03") => Meaning::Held,
             Some("23505") => Meaning::Duplicate,
             // A prepared statement that is there already, behind a pooler.
             Some("42P05") | None => Meaning::Other,
@@ -250,140 +246,5 @@ impl Postgres {
             word = listener.next_buffered();
         }
         Ok(Some(sessions))
-    }
-}
-
-struct Transaction<'a>(&'a mut PgConnection);
-
-impl Transaction<'_> {
-    /// Reads what was locked, apart from the locking: that one's snapshot of other tables is older
-    /// than what it waited for.
-    async fn locked(
-        &mut self,
-        accounts: Vec<(i64,)>,
-        event: Option<&EventId>,
-    ) -> Result<Vec<Columns>, sqlx::Error> {
-        if accounts.is_empty() {
-            return Ok(Vec::new());
-        }
-        let accounts: Vec<_> = accounts.into_iter().map(|(account,)| account).collect();
-        sqlx::query_as(columns!("a.id = ANY($2)"))
-            .bind(event.map(EventId::as_str))
-            .bind(accounts)
-            .fetch_all(&mut *self.0)
-            .await
-    }
-}
-
-#[async_trait]
-impl Steps for Transaction<'_> {
-    async fn load(
-        &mut self,
-        session: &SessionId,
-        number: Option<(i64, &PhoneNumber)>,
-        event: Option<&EventId>,
-    ) -> Result<Vec<Columns>, sqlx::Error> {
-        if let Some((workspace, number)) = number {
-            // Two sessions that take one number do so one after the other.
-            sqlx::query("SELECT pg_advisory_xact_lock($1, hashtext($2))")
-                .bind(LOCKS)
-                .bind(format!("{workspace} {}", number.reveal()))
-                .execute(&mut *self.0)
-                .await?;
-        }
-        let locked = sqlx::query_as(
-            "SELECT id::bigint FROM whatsapp_accounts
-            WHERE session_id = $1
-                OR (workspace_id = $2 AND phone_number = $3 AND deleted_at IS NULL)
-            ORDER BY id FOR NO KEY UPDATE",
-        );
-        let locked = locked
-            .bind(session.as_str())
-            .bind(number.map(|(workspace, _)| workspace))
-            .bind(number.map(|(_, number)| number.reveal()));
-        let locked = locked.fetch_all(&mut *self.0).await?;
-        self.locked(locked, event).await
-    }
-
-    async fn insert(&mut self, workspace: i64, session: &SessionId) -> Result<(), sqlx::Error> {
-        sqlx::query(
-            "INSERT INTO whatsapp_accounts (workspace_id, session_id, status, created_at, updated_at)
-            VALUES ($1, $2, 'qr_scanning', date_trunc('second', now() AT TIME ZONE 'UTC'),
-                date_trunc('second', now() AT TIME ZONE 'UTC'))
-            ON CONFLICT (session_id) DO NOTHING",
-        )
-        .bind(workspace)
-        .bind(session.as_str())
-        .execute(&mut *self.0)
-        .await
-        .map(drop)
-    }
-
-    async fn save(&mut self, save: &Save<'_>) -> Result<(), sqlx::Error> {
-        if let Some(metadata) = &save.metadata {
-            sqlx::query("UPDATE whatsapp_accounts SET metadata = $2::json WHERE id = $1")
-                .bind(save.account)
-                .bind(metadata)
-                .execute(&mut *self.0)
-                .await?;
-        }
-        // In whole seconds, downwards: the columns would round up, into the future.
-        sqlx::query(
-            "WITH t AS (SELECT date_trunc('second', now() AT TIME ZONE 'UTC') AS now),
-            account AS (UPDATE whatsapp_accounts SET status = $2,
-                phone_number = CASE WHEN $3 THEN NULL ELSE COALESCE($4, phone_number) END,
-                deleted_at = CASE WHEN $5 THEN t.now WHEN $3 THEN NULL ELSE deleted_at END,
-                updated_at = t.now,
-                last_connected_at = CASE WHEN $6 THEN t.now ELSE last_connected_at END
-                FROM t WHERE id = $1),
-            session AS (INSERT INTO whatsapp_phone_sessions (account_id, last_seq, version, lid, assurance)
-                VALUES ($1, $7, $8, $9, $10)
-                ON CONFLICT (account_id) DO UPDATE SET last_seq = excluded.last_seq,
-                    version = excluded.version, lid = excluded.lid, assurance = excluded.assurance)
-            INSERT INTO whatsapp_phone_applied (account_id, event_id, applied_at)
-            SELECT $1, $11, t.now FROM t WHERE $11::text IS NOT NULL",
-        )
-        .bind(save.account)
-        .bind(save.row.status.as_str())
-        .bind(save.life == Life::Begins)
-        .bind(save.phone())
-        .bind(save.life == Life::Ends)
-        .bind(save.connects)
-        .bind(save.last_seq())
-        .bind(save.version())
-        .bind(save.lid())
-        .bind(save.assurance())
-        .bind(save.event.map(EventId::as_str))
-        .execute(&mut *self.0)
-        .await
-        .map(drop)
-    }
-
-    async fn stuck(&mut self, seconds: i64, after: i64) -> Result<Vec<Columns>, sqlx::Error> {
-        let locked = sqlx::query_as(
-            "SELECT id::bigint FROM whatsapp_accounts
-            WHERE status IN ('qr_scanning', 'authenticated') AND deleted_at IS NULL
-                AND COALESCE(updated_at, created_at)
-                    <= (now() AT TIME ZONE 'UTC') - $1 * interval '1 second'
-                AND id > $3
-            ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
-        );
-        let locked = locked.bind(seconds).bind(SWEEP).bind(after);
-        let locked = locked.fetch_all(&mut *self.0).await?;
-        self.locked(locked, None).await
-    }
-
-    async fn prune(&mut self, seconds: i64) -> Result<u64, sqlx::Error> {
-        sqlx::query(
-            "DELETE FROM whatsapp_phone_applied WHERE ctid = ANY (ARRAY(
-                SELECT ctid FROM whatsapp_phone_applied
-                WHERE applied_at < (now() AT TIME ZONE 'UTC') - $1 * interval '1 second'
-                LIMIT $2 FOR UPDATE SKIP LOCKED))",
-        )
-        .bind(seconds)
-        .bind(PRUNE)
-        .execute(&mut *self.0)
-        .await
-        .map(|done| done.rows_affected())
     }
 }

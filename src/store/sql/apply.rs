@@ -1,0 +1,168 @@
+//! Several events in one transaction: their rows are read at once, judged in memory one event after the
+//! other, and written at once. So a refusal writes nothing, and an event costs a share of the
+//! transaction's round trips.
+
+use super::rows::{Columns, Loaded, Told};
+use super::steps::{Steps, Wanted, save, workspace};
+use crate::event::{EventKind, SessionEvent, SessionKey};
+use crate::phone::PhoneNumber;
+use crate::store::decide::{Verdict, judge, retires};
+use crate::store::{DuplicatePolicy, Ignored, Outcome, StoreError, StoreOptions};
+
+pub(super) async fn apply(
+    steps: &mut dyn Steps,
+    events: &[&SessionEvent],
+    options: &StoreOptions,
+    told: &mut Vec<Told>,
+) -> Result<Vec<Result<Outcome, StoreError>>, sqlx::Error> {
+    let asked: Vec<_> = events.iter().map(|event| wanted(event, options)).collect();
+    let wanted = asked
+        .iter()
+        .filter_map(|asked| asked.as_ref().ok().copied()?);
+    let wanted: Vec<_> = wanted.collect();
+    let found = match wanted.is_empty() {
+        true => Vec::new(),
+        false => steps.load(&wanted).await?,
+    };
+    let mut rows = Rows::read(found);
+    let mut outcomes = Vec::with_capacity(events.len());
+    for (event, asked) in events.iter().zip(asked) {
+        outcomes.push(match (asked, event.session()) {
+            (Err(error), _) => Err(error),
+            (Ok(Some(wanted)), Some(session)) => rows.apply(event, session, wanted, options, told),
+            (Ok(_), _) => Ok(Outcome::Ignored(Ignored::Foreign)),
+        });
+    }
+    save(steps, &rows.ours).await?;
+    Ok(outcomes)
+}
+
+/// What an event needs; `None` if it is about no session.
+fn wanted<'a>(
+    event: &'a SessionEvent,
+    options: &StoreOptions,
+) -> Result<Option<Wanted<'a>>, StoreError> {
+    let Some(session) = event.session() else {
+        return Ok(None);
+    };
+    let number = match event.kind() {
+        EventKind::SessionReady(ready) if options.duplicates != DuplicatePolicy::Companions => {
+            Some(ready.phone())
+        }
+        _ => None,
+    };
+    Ok(Some(Wanted {
+        session: &session.session_id,
+        workspace: workspace(session)?,
+        number,
+        event: event.id(),
+    }))
+}
+
+/// The rows that were read, as they will be.
+struct Rows {
+    ours: Vec<Loaded>,
+    odd: Vec<Odd>,
+}
+
+/// A row that is none of ours, though it is not deleted.
+struct Odd {
+    workspace: Option<i64>,
+    session: Option<String>,
+    phone: Option<PhoneNumber>,
+    error: StoreError,
+}
+
+impl Rows {
+    fn read(found: Vec<Columns>) -> Self {
+        let (mut ours, mut odd) = (Vec::with_capacity(found.len()), Vec::new());
+        for columns in found {
+            let (workspace, is_deleted) = (columns.1, columns.6 != 0);
+            let (session, phone) = (columns.2.clone(), columns.3.clone());
+            match Loaded::read(columns) {
+                Ok(found) => ours.push(found),
+                Err(_) if is_deleted => {}
+                Err(error) => {
+                    tracing::warn!(%error, "a row was passed over");
+                    odd.push(Odd {
+                        workspace,
+                        session,
+                        phone: phone.and_then(|text| text.parse().ok()),
+                        error,
+                    });
+                }
+            }
+        }
+        Self { ours, odd }
+    }
+
+    fn position(&self, session: &SessionKey) -> Option<usize> {
+        let is_own = |found: &Loaded| !found.is_deleted && found.row.session == *session;
+        self.ours.iter().position(is_own)
+    }
+
+    fn apply(
+        &mut self,
+        event: &SessionEvent,
+        session: &SessionKey,
+        wanted: Wanted<'_>,
+        options: &StoreOptions,
+        told: &mut Vec<Told>,
+    ) -> Result<Outcome, StoreError> {
+        let name = session.session_id.as_str();
+        if let Some(odd) = self
+            .odd
+            .iter()
+            .find(|odd| odd.session.as_deref() == Some(name))
+        {
+            return Err(odd.error.clone());
+        }
+        let own = self.position(session);
+        let own = own.ok_or_else(|| StoreError::unknown(session))?;
+        let found = &self.ours[own];
+        let is_applied = event.id().is_some_and(|event| found.is_applied(event));
+        let write = match judge(&found.row, is_applied, event, options.rebind)? {
+            Verdict::Ignore(why) => return Ok(Outcome::Ignored(why)),
+            Verdict::Write(write) => write,
+        };
+        let holders: Vec<_> = match wanted.number {
+            Some(number) => self.holders(own, number).collect(),
+            None => Vec::new(),
+        };
+        let is_held_by_none_of_ours = self.odd.iter().any(|odd| {
+            odd.workspace == Some(wanted.workspace)
+                && odd.phone.is_some()
+                && odd.phone.as_ref() == wanted.number
+        });
+        if is_held_by_none_of_ours {
+            return Err(StoreError::held(session));
+        }
+        let statuses = holders.iter().map(|&holder| self.ours[holder].row.status);
+        retires(&write.row, statuses, options.duplicates)?;
+        let mut retired = Vec::with_capacity(holders.len());
+        for holder in holders {
+            self.ours[holder].give_up();
+            retired.push(self.ours[holder].to_change());
+            told.push(self.ours[holder].told());
+        }
+        let found = &mut self.ours[own];
+        found.apply(*write, event.id());
+        told.push(found.told());
+        let change = found.to_change();
+        Ok(Outcome::Applied { change, retired })
+    }
+
+    /// The other rows of the workspace that hold the number. Compared here: some databases take texts
+    /// for equal that differ.
+    fn holders(&self, own: usize, number: &PhoneNumber) -> impl Iterator<Item = usize> {
+        let workspace = &self.ours[own].row.session.workspace_id;
+        let holds = move |(index, other): &(usize, &Loaded)| {
+            *index != own
+                && !other.is_deleted
+                && other.row.session.workspace_id == *workspace
+                && other.row.phone.as_ref() == Some(number)
+        };
+        let holders = self.ours.iter().enumerate().filter(holds);
+        holders.map(|(index, _)| index)
+    }
+}
