@@ -3,7 +3,8 @@
 #
 #     tests/soak.sh N [SUMMARY_FILE [PROGRAM...]]
 #
-# All of them, unless some are named.
+# All of them, unless some are named; `store:keeps_the_contract` are the tests of a program with that in
+# their names.
 #
 # Exit status 1 if any run failed, or if the runs left a file or a process behind. The output of
 # failed runs is kept in target/soak/. Four tests run at a time unless RUST_TEST_THREADS says otherwise.
@@ -26,7 +27,7 @@ root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 install_what_is_missing databases
 
 build=(cargo test --manifest-path "$root/Cargo.toml" --locked --all-features)
-for target in "${targets[@]}"; do build+=(--test "$target"); done
+for target in "${targets[@]}"; do build+=(--test "${target%%:*}"); done
 "${build[@]}" --quiet --no-run
 
 logs=${CARGO_TARGET_DIR:-$root/target}/soak
@@ -42,8 +43,9 @@ start_servers
 trap 'rm -rf -- "$scratch"; stop_servers' EXIT
 
 run() {
-    TMPDIR=$scratch cargo test --manifest-path "$root/Cargo.toml" --locked --all-features --quiet --test "$1" -- \
-        --nocapture
+    local names=${1#"${1%%:*}"}
+    TMPDIR=$scratch cargo test --manifest-path "$root/Cargo.toml" --locked --all-features --quiet \
+        --test "${1%%:*}" ${names:+"${names#:}"} -- --nocapture
 }
 
 failed=0
@@ -63,7 +65,7 @@ for ((round = 1; round <= rounds; round++)); do
         if [ "$outcome" = passed ]; then rm -- "$log"; fi
         micros=$((${EPOCHREALTIME/[.,]/} - start))
         echo "$outcome $micros" >>"$logs/$target.times"
-        printf 'round %d of %d: %-16s %s\n' "$round" "$rounds" "$target" "$outcome" >&2
+        printf 'round %d of %d: %-24s %s\n' "$round" "$rounds" "$target" "$outcome" >&2
     done
 done
 
@@ -89,7 +91,7 @@ row() {
         { seconds[NR] = $2 / 1e6; count[$1]++ }
         END {
             middle = NR % 2 ? seconds[(NR + 1) / 2] : (seconds[NR / 2] + seconds[NR / 2 + 1]) / 2
-            printf "%-16s %6d %7d %7d %8.2f %8.2f %8.2f\n",
+            printf "%-24s %6d %7d %7d %8.2f %8.2f %8.2f\n",
                 name, NR, count["passed"], count["failed"], seconds[1], middle, seconds[NR]
         }'
 }
@@ -112,7 +114,7 @@ worst_overrun() {
     printf 'driver    %s\n' "$(chromedriver --version | cut -d ' ' -f 1-2)"
     printf 'databases %s, %s\n' "$(postgres_version)" "$(mariadb_version)"
     printf 'compiler  %s\n\n' "$(rustc --version)"
-    printf '%-16s %6s %7s %7s %8s %8s %8s\n' target runs passed failed 'min s' 'median s' 'max s'
+    printf '%-24s %6s %7s %7s %8s %8s %8s\n' target runs passed failed 'min s' 'median s' 'max s'
     for target in "${targets[@]}"; do row "$target"; done
     printf '\n'
     worst_overrun

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::decide::{Verdict, given_up, judge, retires, revived};
 use super::watch::Hub;
 use super::{
-    APPLIED_IDS_KEPT, DuplicatePolicy, Ignored, Outcome, SessionRow, SessionStore, Status,
-    StatusChange, StatusWatcher, StoreError, StoreOptions,
+    APPLIED_IDS_KEPT, DuplicatePolicy, Ignored, Outcome, SessionRow, SessionStore, StatusChange,
+    StatusWatcher, StoreError, StoreOptions,
 };
 use crate::event::{EventId, EventKind, SessionEvent, SessionId, SessionKey};
 
@@ -128,6 +128,8 @@ impl SessionStore for MemoryStore {
             found.row = revived(found.row.clone());
             (found.is_deleted, found.updated) = (false, now);
             self.shared.hub.publish(0, &found.row.to_change());
+        } else if found.row.status.is_waiting() {
+            found.updated = now;
         }
         Ok(found.row.clone())
     }
@@ -148,8 +150,7 @@ impl SessionStore for MemoryStore {
             found
                 .applied
                 .retain(|_, at| at.elapsed() <= APPLIED_IDS_KEPT);
-            let is_stuck = matches!(found.row.status, Status::QrScanning | Status::Authenticated)
-                && found.updated.elapsed() >= older_than;
+            let is_stuck = found.row.status.is_waiting() && found.updated.elapsed() >= older_than;
             if is_stuck && !found.is_deleted {
                 found.row = given_up(found.row.clone());
                 found.is_deleted = true;

@@ -213,7 +213,7 @@ pub trait SessionStore: Send + Sync {
     fn name(&self) -> &str;
 
     /// Makes the row of a session, in status `qr_scanning`, and returns it. One that is there stays
-    /// as it is. One that was given up begins anew, without a number; its `last_seq` stays.
+    /// as it is; where it waits to be linked, this is a sign of life. One that was given up begins anew, without a number; its `last_seq` stays.
     ///
     /// # Errors
     ///
@@ -235,8 +235,8 @@ pub trait SessionStore: Send + Sync {
     /// When the storage fails.
     async fn session(&self, id: &SessionId) -> Result<Option<SessionRow>, StoreError>;
 
-    /// Gives up the sessions that are `qr_scanning` or `authenticated` and have not changed for this
-    /// long, by the storage's clock, and returns them. Also forgets the ids of events that were
+    /// Gives up the sessions that are `qr_scanning` or `authenticated` and have shown no sign of life for
+    /// this long, by the storage's clock, and returns them. Also forgets the ids of events that were
     /// applied more than 30 days ago. To be called now and then by the service; the usual age is an
     /// hour.
     ///

@@ -51,6 +51,13 @@ statuses! {
     Failed = "failed",
 }
 
+impl Status {
+    /// Whether it is given up as stuck where nothing happens.
+    pub(super) const fn is_waiting(self) -> bool {
+        matches!(self, Self::QrScanning | Self::Authenticated)
+    }
+}
+
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

@@ -33,6 +33,20 @@ async fn only_what_has_not_changed_for_long_is_swept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_that_is_taken_up_again_is_not_stuck() {
+    let store = MemoryStore::default();
+    let hour = Duration::from_secs(3600);
+    for session in ["left", "taken up"] {
+        store.register(&key(session)).await.unwrap();
+    }
+    tokio::time::advance(hour).await;
+    store.register(&key("taken up")).await.unwrap();
+    let swept = store.sweep_stuck(hour).await.unwrap();
+    assert_eq!(swept.len(), 1);
+    assert_eq!(swept[0].session, key("left"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_old_event_with_a_seq_is_old_for_ever() {
     let store = MemoryStore::default();
     store.register(&key("s")).await.unwrap();

@@ -1,6 +1,6 @@
 //! Other programs beside the store: what they hold, and what they allow.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -102,6 +102,23 @@ async fn a_row_that_somebody_holds_stops_no_other_session() {
             };
             store.apply(&event).await.expect("the other goes on");
         }
+        // Handed in together with others, it waits alone.
+        let other = SessionKey::new(9, "other").unwrap();
+        store.register(&other).await.unwrap();
+        let held = ready("held", "628110000041");
+        let gone = [&free, &other].map(|free| SessionEvent::session_disconnected(free.clone(), ""));
+        let ended = Mutex::new(Vec::new());
+        let apply = async |event: &SessionEvent| {
+            let applied = store.apply(event).await;
+            ended
+                .lock()
+                .unwrap()
+                .push(applied.map_err(|error| error.code()));
+        };
+        tokio::join!(apply(&held), apply(&gone[0]), apply(&gone[1]));
+        let ended = ended.into_inner().unwrap();
+        assert!(ended[..2].iter().all(Result::is_ok), "{ended:?}");
+        assert_eq!(ended[2], Err("storage"));
         open.end().await;
         store.apply(&ready("held", "628110000041")).await.unwrap();
         place.end().await;

@@ -3,11 +3,14 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use whatsapp_phone::event::{SessionEvent, SessionId, SessionKey};
-use whatsapp_phone::store::{SessionStore, Status, StatusWatcher, StoreOptions};
+use futures_util::future::join_all;
+use whatsapp_phone::event::{Failed, SessionEvent, SessionId, SessionKey};
+use whatsapp_phone::store::{
+    Outcome, SessionStore, Status, StatusWatcher, StoreError, StoreOptions,
+};
 
 use super::database::{Kind, Place};
-use super::{key, on_each, ready};
+use super::{cell, key, on_each, ready};
 
 async fn until(watcher: &mut StatusWatcher, status: Status) {
     let seen = tokio::time::timeout(Duration::from_secs(60), async {
@@ -125,6 +128,112 @@ async fn ids_of_long_ago_are_forgotten_however_many_they_are() {
         store.sweep_stuck(Duration::from_secs(3600)).await.unwrap();
         let left = place.texts("select event_id from whatsapp_phone_applied");
         assert_eq!(left.await, []);
+        place.end().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_that_is_taken_up_again_is_not_stuck() {
+    on_each(async |place| {
+        let store = place.open(StoreOptions::default()).await.unwrap();
+        for session in ["left", "taken up"] {
+            store.register(&key(session)).await.unwrap();
+        }
+        let ago = "update whatsapp_accounts set updated_at = '2026-01-01 00:00:00'";
+        place.run(ago).await;
+        store.register(&key("taken up")).await.unwrap();
+        let swept = store.sweep_stuck(Duration::from_secs(3600)).await.unwrap();
+        let swept: Vec<_> = swept.iter().map(|swept| &swept.session).collect();
+        assert_eq!(swept, [&key("left")], "{:?}", place.kind);
+        place.end().await;
+    })
+    .await;
+}
+
+/// All of them handed in before the first is answered, in this order.
+async fn at_once(
+    store: &dyn SessionStore,
+    events: &[SessionEvent],
+) -> Vec<Result<Outcome, StoreError>> {
+    join_all(events.iter().map(|event| store.apply(event))).await
+}
+
+#[tokio::test]
+async fn events_that_share_a_transaction_see_each_other() {
+    on_each(async |place| {
+        let store = place.open(StoreOptions::default()).await.unwrap();
+        for session in ["one", "two", "three"] {
+            store.register(&key(session)).await.unwrap();
+        }
+        let gone = |session: &str| SessionEvent::session_disconnected(key(session), "");
+        let again = ready("three", "628110000043");
+        let failed = Failed::new("not_ready", "no number");
+        let outcomes = at_once(
+            &store,
+            &[
+                ready("one", "628110000041"),
+                // The number is held by one that is live ...
+                ready("two", "628110000041"),
+                gone("one"),
+                // ... and now by one that is not.
+                ready("two", "628110000041"),
+                ready("nobody", "628110000042"),
+                gone("one"),
+                SessionEvent::session_error(key("three"), failed),
+                again.clone(),
+                again,
+                gone("three").with_seq(7),
+                gone("three").with_seq(7),
+            ],
+        )
+        .await;
+        let said: Vec<_> = outcomes
+            .iter()
+            .map(|outcome| match outcome {
+                Ok(Outcome::Applied { change, retired }) => {
+                    format!("{} {} {}", change.status, change.version, retired.len())
+                }
+                Ok(Outcome::Ignored(why)) => format!("{why:?}"),
+                Ok(other) => format!("{other:?}"),
+                Err(error) => error.code().to_owned(),
+            })
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "connected 1 0",
+                "number_already_connected",
+                "disconnected 2 0",
+                "connected 1 1",
+                "unknown_session",
+                "unknown_session",
+                "error 1 0",
+                "connected 2 0",
+                "Repeated",
+                "disconnected 3 0",
+                "OutOfOrder",
+            ],
+            "{:?}",
+            place.kind
+        );
+        let rows = place.texts(
+            "select concat(session_id, ' ', status, ' ', phone_number) from whatsapp_accounts
+            order by id",
+        );
+        let rows: Vec<_> = rows.await.into_iter().flatten().collect();
+        assert_eq!(
+            rows,
+            [
+                "one failed 628110000041",
+                "two connected 628110000041",
+                "three disconnected 628110000043",
+            ]
+        );
+        let metadata = cell(&place, "three", "metadata").await;
+        assert!(metadata.unwrap().contains("no number"));
+        let noted = place.texts("select event_id from whatsapp_phone_applied");
+        assert_eq!(noted.await.len(), 6);
         place.end().await;
     })
     .await;

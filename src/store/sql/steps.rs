@@ -9,7 +9,7 @@ use super::rows::{Columns, Loaded, Save, Told, seconds};
 use crate::event::{EventId, SessionEvent, SessionId, SessionKey};
 use crate::phone::PhoneNumber;
 use crate::store::{
-    APPLIED_IDS_KEPT, Outcome, SessionRow, Status, StoreError, StoreErrorKind, StoreOptions,
+    APPLIED_IDS_KEPT, Outcome, SessionRow, StoreError, StoreErrorKind, StoreOptions,
 };
 
 /// Most sessions that one transaction gives up.
@@ -158,10 +158,9 @@ async fn register(
     if found.row.session != *session {
         return Err(StoreError::taken(session).into());
     }
-    let is_waiting = matches!(found.row.status, Status::QrScanning | Status::Authenticated);
     if found.is_deleted {
         found.revive();
-    } else if is_waiting && !is_new {
+    } else if found.row.status.is_waiting() && !is_new {
         // Somebody takes it up again, so it is not stuck.
         found.touch();
     }
