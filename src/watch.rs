@@ -14,6 +14,10 @@ use crate::onboard::{Last, OnboardError, Onboarding};
 /// Longest time of one look at the page.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a state must have been seen without interruption before it is told. Not longer than the
+/// default interval, at which two looks are then enough.
+const LASTING: Duration = Duration::from_secs(1);
+
 /// How often a QR code that is still shown is told of: a sign of life, without which the session
 /// would be given up as stuck.
 const REFRESH: Duration = Duration::from_secs(10 * 60);
@@ -29,7 +33,10 @@ const REFRESH: Duration = Duration::from_secs(10 * 60);
 /// | page or browser gone | `session_disconnected`, reason `page_closed` or `browser_gone` |
 ///
 /// A page that unlinks and shows itself connected for a moment, as it does on logout, is not linked:
-/// what is told is told of what two looks in a row agree on. Reconnecting and reloading tell nothing.
+/// a state is told once all looks over one second or more, at least two, have agreed on it. The second
+/// runs from the end of its first look to the start of its latest: when within a look the page was
+/// seen nobody knows, so a slow look proves no more than a quick one. Reconnecting and reloading tell
+/// nothing.
 ///
 /// An onboarding that fails is tried again as long as the page stays connected; an error is told once,
 /// and again when its code changes.
@@ -72,7 +79,8 @@ impl<S: LinkSource> Watch<S> {
         }
     }
 
-    /// How long between two looks. At least 10 ms. Default: 1 s.
+    /// How long between two looks. At least 10 ms. Default: 1 s. With a shorter one a page that has
+    /// gone, or a state that has lasted for its second, is noticed sooner; the second stays.
     #[must_use]
     pub fn every(mut self, interval: Duration) -> Self {
         self.every = interval.max(Duration::from_millis(10));
@@ -87,9 +95,11 @@ impl<S: LinkSource> Watch<S> {
     ///
     /// When the sink did not accept an event.
     pub async fn run(&self) -> Result<Ended, OnboardError> {
-        let mut before = LinkState::Unknown;
-        let mut refreshed = Instant::now();
+        let mut state = LinkState::Unknown;
+        let mut since = Instant::now();
+        let mut refreshed = since;
         loop {
+            let began = Instant::now();
             let now = match timeout(LOOK_TIMEOUT, self.source.link()).await {
                 Ok(Ok(state)) => state,
                 Ok(Err(failure)) => match self.end(&failure) {
@@ -103,14 +113,16 @@ impl<S: LinkSource> Watch<S> {
                 },
                 Err(_) => LinkState::Unknown,
             };
-            if now == before {
+            if now != state {
+                state = now;
+                since = Instant::now();
+            } else if began.duration_since(since) >= LASTING {
                 let is_due = refreshed.elapsed() >= REFRESH;
                 if is_due {
                     refreshed = Instant::now();
                 }
                 self.step(now, is_due).await?;
             }
-            before = now;
             sleep(self.every).await;
         }
     }

@@ -56,20 +56,20 @@ async fn from_the_code_to_the_row_and_to_the_unlinking_and_back() {
         let scenario = scenario.at(ms(at), Step::socket("PAIRING"));
         let scenario = scenario.at(ms(at + 600), Step::me(PHONE));
         let scenario = scenario.at(ms(at + 600), Step::lid(LID));
-        scenario.at(ms(at + 1600), Step::connected())
+        scenario.at(ms(at + 2600), Step::connected())
     };
     let scenario = Scenario::new(Generation::Current).at(ms(0), Step::socket("UNPAIRED"));
-    let scenario = phone(900, scenario);
+    let scenario = phone(2500, scenario);
     // A logout, on which the socket connects once more for a moment.
     let scenario = scenario
-        .at(ms(4000), Step::Logout)
-        .at(ms(4060), Step::connected())
-        .at(ms(4090), Step::socket("UNPAIRED"));
+        .at(ms(8000), Step::Logout)
+        .at(ms(8060), Step::connected())
+        .at(ms(8090), Step::socket("UNPAIRED"));
     let stage = Stage::open(Scenario::never()).await;
     let (watch, store, mut events) = watch(&stage).await;
     let session = SessionKey::new(7, "session-1").unwrap();
     let watch = tokio::spawn(async move { watch.run().await.unwrap() });
-    stage.reload(phone(6000, scenario)).await;
+    stage.reload(phone(12_000, scenario)).await;
 
     let row = async || store.session(&session.session_id).await.unwrap().unwrap();
     let linked = [
