@@ -1,4 +1,8 @@
 //! Whether a session is linked at all, as its page shows it: [`LinkSource`].
+//!
+//! | driver | looks at | feature |
+//! |---|---|---|
+//! | `source::webdriver::WebDriverSource` | a WhatsApp Web page in a browser, by all its readers | `webdriver` |
 
 use std::fmt;
 use std::sync::Arc;
@@ -65,9 +69,20 @@ impl fmt::Display for LinkState {
 ///
 /// # Contract
 ///
-/// One look, as [`InfoSource::probe`](crate::source::InfoSource::probe): cancel-safe, never blocking, never
-/// retrying. What cannot be told is [`LinkState::Unknown`], never an error; an error means that the
-/// look itself did not work.
+/// One look, as [`InfoSource::probe`](crate::source::InfoSource::probe):
+///
+/// - It is **cancel-safe**: the future may be dropped at any point, and the source is then ready for
+///   the next look.
+/// - It neither blocks the thread nor retries on its own, and it ends.
+/// - It tells what the session is now, not what it was at an earlier look.
+/// - What cannot be told is [`LinkState::Unknown`], never an error. An error means that the look itself
+///   did not work, and is never told as a state. Of a page or browser that is gone for good it says so,
+///   in words or a code that
+///   [`ProtocolErrorClassifier`](crate::classify::ProtocolErrorClassifier) reads as `page_closed` or
+///   `browser_gone`: that is how who watches knows the end.
+/// - The same source may be asked by several at once.
+///
+/// `testkit::contract::link` holds any source to these rules (feature `testkit`).
 #[async_trait]
 pub trait LinkSource: Send + Sync {
     /// One look.

@@ -99,6 +99,7 @@
 //! # }
 //! ```
 
+pub mod link;
 mod rules;
 #[cfg(feature = "events")]
 #[cfg_attr(docsrs, doc(cfg(feature = "events")))]

@@ -198,22 +198,13 @@ async fn both(subject: Subject<'_>) -> [Answer; 2] {
 /// Drops looks of both kinds at several points, with a good look after each.
 async fn drop_looks(subject: Subject<'_>) {
     let Subject { source, pace } = subject;
-    for cut in [
-        Cut::Unpolled,
-        Cut::Begun,
-        Cut::After(pace / 50),
-        Cut::After(pace / 5),
-    ] {
+    for cut in Cut::all(pace) {
         let looks = [
             source.probe(),
             source.wait(Assurance::Confirmed, LONG * pace),
         ];
         for look in looks {
-            match cut {
-                Cut::Unpolled => drop(look),
-                Cut::Begun => drop(look.now_or_never()),
-                Cut::After(time) => drop(timeout(time, look).await),
-            }
+            cut.apply(look).await;
             let next = subject.probe().await;
             let rule = "a look may be dropped at any point, and the next one works";
             subject.rule(next.is_ok(), rule, &(cut, &next));
@@ -223,8 +214,27 @@ async fn drop_looks(subject: Subject<'_>) {
 
 /// When a look is dropped.
 #[derive(Clone, Copy, Debug)]
-enum Cut {
+pub(super) enum Cut {
     Unpolled,
     Begun,
     After(Duration),
+}
+
+impl Cut {
+    pub(super) fn all(pace: Duration) -> [Self; 4] {
+        [
+            Self::Unpolled,
+            Self::Begun,
+            Self::After(pace / 50),
+            Self::After(pace / 5),
+        ]
+    }
+
+    pub(super) async fn apply(self, look: impl Future) {
+        match self {
+            Self::Unpolled => drop(look),
+            Self::Begun => drop(look.now_or_never()),
+            Self::After(time) => drop(timeout(time, look).await),
+        }
+    }
 }

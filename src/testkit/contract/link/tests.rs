@@ -1,0 +1,230 @@
+//! The suite on a scripted source, and on sources of which each breaks one rule.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Weak};
+
+use tokio::time::{Instant, sleep};
+
+use super::*;
+use crate::failure::{ProtocolFailure, Site};
+
+fn failure(code: &'static str) -> ProtocolFailure {
+    ProtocolFailure::new(Site::WebDriverCommand, "it is broken").with_code(code)
+}
+
+/// Is as its world says, and takes its time to find out.
+struct Scripted {
+    world: LinkWorld,
+    start: Instant,
+    takes: Duration,
+}
+
+fn scripted(world: LinkWorld, takes: u64) -> Scripted {
+    Scripted {
+        world,
+        start: Instant::now(),
+        takes: Duration::from_millis(takes),
+    }
+}
+
+#[async_trait]
+impl LinkSource for Scripted {
+    async fn link(&self) -> Result<LinkState, ProtocolFailure> {
+        sleep(self.takes).await;
+        match self.world {
+            LinkWorld::Stays(state) => Ok(state),
+            LinkWorld::Turns { from, after, .. } if self.start.elapsed() < after => Ok(from),
+            LinkWorld::Turns { to, .. } => Ok(to),
+            LinkWorld::Broken => Err(failure("unexpected alert open")),
+            LinkWorld::Gone => Err(failure("no such window")),
+        }
+    }
+}
+
+/// A fixture from a function.
+struct Made<F>(F);
+
+#[async_trait]
+impl<F: Fn(LinkWorld) -> Option<Arc<dyn LinkSource>> + Send + Sync> LinkFixture for Made<F> {
+    async fn source(&self, world: LinkWorld) -> Option<Arc<dyn LinkSource>> {
+        (self.0)(world)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scripted_source_keeps_the_contract() {
+    for takes in [0, 300] {
+        all(&Made(|world| Some(Arc::new(scripted(world, takes)) as _))).await;
+    }
+    // Boxed and in an `Arc`, as sources are handed on.
+    all(&Made(|world| {
+        let boxed: Box<dyn LinkSource> = Box::new(scripted(world, 20));
+        Some(Arc::new(boxed) as _)
+    }))
+    .await;
+    all(&Made(|world| {
+        Some(Arc::new(Arc::new(scripted(world, 20))) as _)
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn it_runs_in_real_time_and_in_a_task() {
+    struct Quick;
+
+    #[async_trait]
+    impl LinkFixture for Quick {
+        async fn source(&self, world: LinkWorld) -> Option<Arc<dyn LinkSource>> {
+            use LinkState::{Linked, Unlinked};
+            let is_shown = match world {
+                LinkWorld::Stays(state) => state == Linked,
+                LinkWorld::Turns { from, to, .. } => (from, to) == (Linked, Unlinked),
+                _ => true,
+            };
+            is_shown.then(|| Arc::new(scripted(world, 1)) as _)
+        }
+
+        fn pace(&self) -> Duration {
+            Duration::from_millis(100)
+        }
+    }
+
+    tokio::spawn(all(&Quick)).await.unwrap();
+}
+
+/// How a source breaks the contract.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    UnknownIsAnError,
+    TakesLinkingForLinked,
+    TakesBarsForUnlinked,
+    StaysWithItsFirst,
+    SwallowsFailures,
+    HidesTheEnd,
+    NeverEnds,
+    DroppedLookBreaks,
+    OneAtATime,
+    LeaderTakesAll,
+    Blocks,
+}
+
+use Fault::*;
+
+struct Faulty {
+    fault: Fault,
+    inner: Scripted,
+    first: Mutex<Option<LinkState>>,
+    is_busy: AtomicBool,
+    turn: tokio::sync::Mutex<()>,
+    leader: Mutex<Weak<()>>,
+}
+
+impl Faulty {
+    fn new(fault: Fault, world: LinkWorld) -> Self {
+        Self {
+            fault,
+            inner: scripted(world, 20),
+            first: Mutex::default(),
+            is_busy: AtomicBool::new(false),
+            turn: tokio::sync::Mutex::default(),
+            leader: Mutex::default(),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the fault")]
+fn block() {
+    std::thread::sleep(Duration::from_millis(10));
+}
+
+#[async_trait]
+impl LinkSource for Faulty {
+    async fn link(&self) -> Result<LinkState, ProtocolFailure> {
+        if self.is_busy.load(Ordering::Relaxed) {
+            return Err(failure("timeout"));
+        }
+        self.is_busy
+            .store(self.fault == DroppedLookBreaks, Ordering::Relaxed);
+        let me = Arc::new(());
+        let _turn = match self.fault {
+            OneAtATime => Some(self.turn.try_lock().map_err(|_| failure("timeout"))?),
+            _ => None,
+        };
+        match self.fault {
+            NeverEnds => std::future::pending().await,
+            Blocks => block(),
+            LeaderTakesAll => {
+                // Whoever comes second waits for the first, even for one that was dropped.
+                let follows = {
+                    let mut leader = self.leader.lock().unwrap();
+                    let follows = leader.strong_count() > 0;
+                    if !follows {
+                        *leader = Arc::downgrade(&me);
+                    }
+                    follows
+                };
+                if follows {
+                    std::future::pending::<()>().await;
+                }
+            }
+            _ => {}
+        }
+        let state = self.inner.link().await;
+        self.is_busy.store(false, Ordering::Relaxed);
+        match (self.fault, state) {
+            (UnknownIsAnError, Ok(LinkState::Unknown)) => Err(failure("javascript error")),
+            (TakesLinkingForLinked, Ok(LinkState::Linking)) => Ok(LinkState::Linked),
+            (TakesBarsForUnlinked, Ok(LinkState::Barred(_))) => Ok(LinkState::Unlinked),
+            (StaysWithItsFirst, Ok(state)) => Ok(*self.first.lock().unwrap().get_or_insert(state)),
+            (SwallowsFailures, Err(_)) => Ok(LinkState::Unknown),
+            (HidesTheEnd, Err(_)) => Err(failure("unexpected alert open")),
+            (_, state) => state,
+        }
+    }
+}
+
+macro_rules! caught {
+    ($($test:ident: $fault:ident, $rule:literal;)*) => {$(
+        #[tokio::test(start_paused = true)]
+        #[should_panic(expected = $rule)]
+        async fn $test() {
+            all(&Made(|world| Some(Arc::new(Faulty::new($fault, world)) as _))).await;
+        }
+    )*};
+}
+
+caught! {
+    an_error_for_what_cannot_be_told_is_caught: UnknownIsAnError, "is `Unknown`, no error";
+    too_early_a_link_is_caught: TakesLinkingForLinked, "a look tells what the session is";
+    a_bar_taken_for_something_else_is_caught: TakesBarsForUnlinked, "a look tells what the session is";
+    an_old_answer_is_caught: StaysWithItsFirst, "a look tells of a change";
+    swallowed_failures_are_caught: SwallowsFailures, "a look that does not work is an error";
+    an_end_that_is_told_as_something_else_is_caught: HidesTheEnd, "is gone is an error of";
+    a_look_without_end_is_caught: NeverEnds, "every look ends";
+    damage_by_a_dropped_look_is_caught: DroppedLookBreaks, "may be dropped at any point";
+    refusing_a_second_look_is_caught: OneAtATime, "several looks at once all work";
+    hanging_on_a_dropped_look_is_caught: LeaderTakesAll, "every look ends";
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "a look does not block the thread")]
+async fn a_blocked_thread_is_caught() {
+    let blocking = Faulty::new(Blocks, LinkWorld::Stays(LinkState::Linked));
+    leaves_the_thread(&blocking, Duration::from_millis(50)).await;
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "a session that stays linked")]
+async fn a_fixture_without_worlds_proves_nothing() {
+    all(&Made(|_| None)).await;
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "a turn")]
+async fn a_fixture_where_nothing_happens_proves_little() {
+    all(&Made(|world| {
+        let stays = matches!(world, LinkWorld::Stays(_));
+        stays.then(|| Arc::new(scripted(world, 0)) as _)
+    }))
+    .await;
+}
