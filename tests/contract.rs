@@ -1,4 +1,4 @@
-//! The contract of `InfoSource`, on pages in a real browser.
+//! The contracts of `InfoSource` and `LinkSource`, on pages in a real browser.
 #![cfg(all(feature = "testkit", feature = "webdriver"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -8,12 +8,16 @@ use std::sync::Arc;
 
 use support::chrome::Chrome;
 use support::{Stage, callers_client, ms};
+use whatsapp_phone::link::{Bar, LinkSource, LinkState};
 use whatsapp_phone::source::webdriver::{
     AttachOptions, DriverProcess, Page, ReaderId, Target, WebDriverSource,
 };
 use whatsapp_phone::source::{Assurance, InfoSource};
+use whatsapp_phone::testkit::contract::link::{self, LinkFixture, LinkWorld};
 use whatsapp_phone::testkit::contract::{self, Fixture, World};
-use whatsapp_phone::testkit::standin::{FORMER_PHONE, Generation, PHONE, Scenario, StandIn, Step};
+use whatsapp_phone::testkit::standin::{
+    FORMER_PHONE, Generation, LID, PHONE, Scenario, StandIn, Step,
+};
 
 /// A page, and how it is asked.
 struct Browser<'a> {
@@ -61,6 +65,75 @@ impl Fixture for Browser<'_> {
     }
 }
 
+/// What happens on a page when a session becomes so.
+fn steps(state: LinkState) -> Vec<Step> {
+    let (number, lid) = (Step::me(PHONE), Step::lid(LID));
+    match state {
+        // The page opens, and has no account yet.
+        LinkState::Unknown => vec![Step::socket("OPENING")],
+        LinkState::Unlinked => vec![Step::Logout],
+        LinkState::Linking => vec![Step::socket("PAIRING"), number],
+        LinkState::Linked => vec![number, lid, Step::connected()],
+        LinkState::Barred(bar) => vec![
+            number,
+            Step::socket(match bar {
+                Bar::Conflict => "CONFLICT",
+                Bar::Unlaunched => "UNLAUNCHED",
+                Bar::ProxyBlock => "PROXYBLOCK",
+                _ => "TOS_BLOCK",
+            }),
+        ],
+        _ => panic!("give {state} its steps"),
+    }
+}
+
+#[async_trait::async_trait]
+impl LinkFixture for Browser<'_> {
+    async fn source(&self, world: LinkWorld) -> Option<Arc<dyn LinkSource>> {
+        let scenario = Scenario::new(Generation::Current);
+        let at = |scenario, after, state| {
+            let steps = steps(state).into_iter();
+            steps.fold(scenario, |made: Scenario, step| made.at(after, step))
+        };
+        let mut url = self.stand_in.url();
+        let scenario = match world {
+            LinkWorld::Stays(LinkState::Unlinked) => Scenario::never(),
+            LinkWorld::Stays(state) => at(scenario, ms(0), state),
+            LinkWorld::Turns { from, to, after } => match (from, to) {
+                (LinkState::Unlinked, _) => at(Scenario::never(), after, to),
+                (_, LinkState::Unlinked) if from != LinkState::Linked => {
+                    let nobody = Step::socket("UNPAIRED");
+                    at(scenario, ms(0), from).at(after, nobody)
+                }
+                _ => at(at(scenario, ms(0), from), after, to),
+            },
+            LinkWorld::Broken => {
+                url = self.stand_in.decoy_url();
+                scenario
+            }
+            LinkWorld::Gone => scenario,
+            _ => return None,
+        };
+        self.stand_in.set_scenario(scenario);
+        let client = self.page.client();
+        client.goto(&url).await.unwrap();
+        if world == LinkWorld::Gone {
+            client.close_window().await.unwrap();
+        }
+        Some(Arc::new(WebDriverSource::all(&self.page)))
+    }
+}
+
+async fn hold_link(stand_in: &StandIn, page: Page) {
+    let only = None;
+    let browser = Browser {
+        stand_in,
+        page,
+        only,
+    };
+    link::all(&browser).await; // WebDriverSource
+}
+
 async fn hold(stand_in: &StandIn, page: Page, only: Option<ReaderId>) {
     contract::all(&Browser {
         stand_in,
@@ -74,6 +147,8 @@ async fn hold(stand_in: &StandIn, page: Page, only: Option<ReaderId>) {
 async fn all_readers_of_a_page_of_ours() {
     let stage = Stage::open(Scenario::never()).await;
     hold(&stage.stand_in, stage.page.clone(), None).await;
+    // It closes the page.
+    hold_link(&stage.stand_in, stage.page.clone()).await;
 }
 
 #[tokio::test]
@@ -89,8 +164,10 @@ async fn a_page_of_a_callers_client() {
     let client = callers_client(stage.driver.url()).await;
     let target = Target::at(stage.stand_in.origin()).unwrap();
     let page = Page::from_client(client.clone(), target);
-    hold(&stage.stand_in, page, None).await;
-    client.close().await.unwrap();
+    hold(&stage.stand_in, page.clone(), None).await;
+    hold_link(&stage.stand_in, page).await;
+    // Its only window is closed: the session may have ended with it.
+    let _ = client.close().await;
 }
 
 #[tokio::test]
@@ -104,5 +181,6 @@ async fn a_page_where_we_are_guests() {
     let page = Page::attach(&driver, chrome.address.clone(), options)
         .await
         .unwrap();
-    hold(&stand_in, page, None).await;
+    hold(&stand_in, page.clone(), None).await;
+    hold_link(&stand_in, page).await;
 }

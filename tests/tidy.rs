@@ -209,6 +209,30 @@ fn every_sink_has_its_rows_and_its_contract() {
 }
 
 #[test]
+fn every_link_source_has_its_rows_and_its_contract() {
+    let mut sources = Vec::new();
+    let is_test = |path: &Path| {
+        path.iter()
+            .any(|part| part == "tests" || part == "tests.rs")
+    };
+    for path in files("src").iter().filter(|path| !is_test(path)) {
+        let stem = path.file_stem().unwrap();
+        let module = if stem == "mod" {
+            path.parent().unwrap().file_name().unwrap()
+        } else {
+            stem
+        };
+        for rest in read(path).split("\nimpl LinkSource for ").skip(1) {
+            let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap();
+            let module = module.to_str().unwrap().to_owned();
+            sources.push((module, rest[..end].to_owned()));
+        }
+    }
+    assert!(!sources.is_empty());
+    assert_drivers("src/link.rs", &sources, &["tests/contract.rs"]);
+}
+
+#[test]
 fn every_store_has_its_rows_and_its_contract() {
     let mut stores = types("src/store", "Store");
     // Those of the SQL drivers are made by a macro.
