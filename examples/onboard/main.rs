@@ -117,12 +117,25 @@ async fn run(config: Config) -> Outcome<bool> {
             false
         }
         has_number = follow(&steps, watcher, &store, &session) => has_number?,
+        () = sweep(&store) => false,
     };
     page.close().await;
     if let Some(driver) = driver {
         driver.stop().await?;
     }
     Ok(has_number)
+}
+
+/// Gives up, every ten minutes, what has been stuck for an hour. A service does so once for all of its
+/// sessions, for as long as it runs.
+async fn sweep(store: &SqliteStore) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(10 * 60)).await;
+        match store.sweep_stuck(Duration::from_secs(60 * 60)).await {
+            Ok(swept) => tracing::info!(sessions = swept.len(), "stuck sessions were given up"),
+            Err(error) => tracing::warn!(%error, "stuck sessions were not given up"),
+        }
+    }
 }
 
 /// Prints every status until the session is unlinked after it was connected, or has failed.

@@ -21,6 +21,10 @@
 //!    number that another row of the workspace holds by [`DuplicatePolicy`].
 //! 4. Row, retired rows, `last_seq` and the event's id are written, together or not at all. Then
 //!    watchers hear of it.
+//!
+//! In a database, events that are applied at once share a transaction, and its one write to the disk; each
+//! is judged for itself, after those before it. What stands in the way of one of them, a row that another
+//! program holds or a value that the table does not take, stops no other: each is applied alone then.
 
 mod decide;
 mod error;

@@ -18,7 +18,7 @@ use super::meaning::{Meaning, explain, late};
 use super::rows::Columns;
 use super::server::{lock_wait, revive};
 use super::steps::Steps;
-use super::{Database, Patience, SqlStore, store};
+use super::{Database, HURRY, Patience, SqlStore, store};
 use crate::event::{SessionEvent, SessionId, SessionKey};
 use crate::store::{
     Outcome, SessionRow, SessionStore, StatusChange, StatusWatcher, StoreError, StoreOptions,
@@ -57,22 +57,13 @@ impl MySqlStore {
     /// `misconfigured` when the URL is none or the tables cannot be used, `storage` when the server
     /// cannot be reached in the time of [`StoreOptions::deadline`].
     pub async fn connect(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
-        let set = format!(
-            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; {}",
-            waits(options.deadline)
-        );
-        let set = AssertSqlSafe(set).into_sql_str();
         let pool = MySqlPoolOptions::new()
             .acquire_timeout(options.deadline)
             .test_before_acquire(false)
             .before_acquire(|connection, meta| Box::pin(revive(connection, meta.idle_for)))
-            .after_connect(move |connection, _| {
-                let set = sqlx::raw_sql(set.clone());
-                Box::pin(async { set.execute(connection).await.map(drop) })
-            })
             .connect_lazy(url)
             .map_err(|error| explain(MySql::NAME, Meaning::Setup, &error))?;
-        Self::over(pool, options, "BEGIN".into_sql_str()).await
+        Self::from_pool(pool, options).await
     }
 
     /// Uses a pool of the caller's, and makes the tables that are missing. Sets `lock_wait_timeout` and
@@ -82,40 +73,36 @@ impl MySqlStore {
     ///
     /// As [`connect`](Self::connect).
     pub async fn from_pool(pool: MySqlPool, options: StoreOptions) -> Result<Self, StoreError> {
-        let begin = format!(
-            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; {}; BEGIN",
-            waits(options.deadline)
-        );
-        let begin = AssertSqlSafe(begin).into_sql_str();
-        Self::over(pool, options, begin).await
-    }
-
-    async fn over(
-        pool: MySqlPool,
-        options: StoreOptions,
-        begin: SqlStr,
-    ) -> Result<Self, StoreError> {
         let made = timeout(options.deadline, make_tables(&pool)).await;
         made.map_err(|_| late(MySql::NAME, options.deadline))?
             .map_err(|error| explain(MySql::NAME, MySql::meaning(&error), &error))?;
-        Ok(Self(SqlStore::new(MySql { pool, begin }, options)))
+        let mysql = MySql {
+            pool,
+            begin: begin(lock_wait(options.deadline)),
+            begin_in_a_hurry: begin(HURRY),
+        };
+        Ok(Self(SqlStore::new(mysql, options)))
     }
 }
 
-/// Has the server end what waits for a lock while nobody waits for it any longer. It counts whole
-/// seconds.
-fn waits(deadline: Duration) -> String {
-    let seconds = lock_wait(deadline).as_secs().clamp(1, 1_000_000);
-    format!("SET SESSION innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}")
+/// Begins a transaction, in one round trip, of which each statement sees what was committed before it,
+/// without locking the gaps between rows. The server ends what waits for a lock while nobody waits for it
+/// any longer; it counts whole seconds, one at least.
+fn begin(lock_wait: Duration) -> SqlStr {
+    let seconds = lock_wait.as_secs().clamp(1, 1_000_000);
+    let begin = format!(
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        SET SESSION innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds};
+        BEGIN"
+    );
+    AssertSqlSafe(begin).into_sql_str()
 }
 
 #[derive(Debug)]
 struct MySql {
     pool: MySqlPool,
-    /// Begins a transaction, in one round trip, of which each statement sees what was committed before
-    /// it, without locking the gaps between rows. Our own connections are set to that; a caller's are
-    /// asked for it each time.
     begin: SqlStr,
+    begin_in_a_hurry: SqlStr,
 }
 
 #[async_trait]
@@ -128,8 +115,11 @@ impl Database for MySql {
         &self.pool
     }
 
-    fn begin(&self, _: Patience) -> SqlStr {
-        self.begin.clone()
+    fn begin(&self, patience: Patience) -> SqlStr {
+        match patience {
+            Patience::Waits => self.begin.clone(),
+            Patience::Hurries => self.begin_in_a_hurry.clone(),
+        }
     }
 
     fn steps(connection: &mut MySqlConnection, patience: Patience) -> Box<dyn Steps + '_> {
