@@ -89,7 +89,15 @@ async fn a_guest_reads_the_number_and_leaves_no_trace() {
 
 /// Waits until the stand-in's script has run.
 async fn loaded(chrome: &Chrome, tab: &str) {
-    while chrome.eval(tab, "typeof window.require").await != "function" {}
+    let is_loaded = "!window.isLeaving && typeof window.require == 'function'";
+    while chrome.eval(tab, is_loaded).await != true {}
+}
+
+/// The document that is left goes on for a moment, and is not taken for the next.
+async fn reloaded(chrome: &Chrome, tab: &str) {
+    let reload = "window.isLeaving = true; location.reload()";
+    chrome.eval(tab, reload).await;
+    loaded(chrome, tab).await;
 }
 
 /// What has come or gone. The page itself writes its storage when its number comes.
@@ -422,8 +430,7 @@ async fn a_page_that_replaced_built_ins_is_read_by_a_guest_too() {
     assert_eq!(extract(&page).await.unwrap().phone.reveal(), NUMBER);
     // They are replaced while it is there.
     stand_in.set_scenario(scenario);
-    chrome.eval(&tab, "location.reload()").await;
-    loaded(&chrome, &tab).await;
+    reloaded(&chrome, &tab).await;
     assert_eq!(extract(&page).await.unwrap().phone.reveal(), NUMBER);
     page.close().await;
     assert_same(&before, &chrome.eval(&tab, TRACES).await);
@@ -442,8 +449,7 @@ async fn each_built_in_may_be_replaced_alone() {
         "Array.prototype.toJSON = Object.prototype.toJSON = () => 'x'",
     ] {
         stand_in.set_scenario(Scenario::ready_after(Generation::Current, ms(2000)));
-        chrome.eval(&tab, "location.reload()").await;
-        loaded(&chrome, &tab).await;
+        reloaded(&chrome, &tab).await;
         chrome
             .eval(&tab, &format!("(() => {{ {broken} }})()"))
             .await;

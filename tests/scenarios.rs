@@ -262,7 +262,7 @@ async fn a_page_that_moves_away_is_not_believed() {
         .unwrap();
     let away = Step::Navigate { url: other.url() };
     stage.reload(Scenario::never().at(ms(200), away)).await;
-    let outcome = stage.extract(Provisional, SHORT).await;
+    let outcome = stage.extract(Provisional, ms(4000)).await;
     assert_kind(&outcome, ErrorKind::NotReady);
     assert_eq!(
         outcome.unwrap_err().failures()[0].failure.code(),
