@@ -89,7 +89,8 @@ async fn a_guest_reads_the_number_and_leaves_no_trace() {
 
 /// Waits until the stand-in's script has run.
 async fn loaded(chrome: &Chrome, tab: &str) {
-    let is_loaded = "!window.isLeaving && typeof window.require == 'function'";
+    let is_loaded = "!window.isLeaving && document.readyState == 'complete'
+        && typeof window.require == 'function'";
     while chrome.eval(tab, is_loaded).await != true {}
 }
 

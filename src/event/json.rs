@@ -165,7 +165,11 @@ impl SessionEvent {
         if let EventKind::Foreign(foreign) = &self.kind {
             return foreign.data.clone();
         }
-        let mut data = self.within.clone();
+        // Beside a QR code stands, with some senders, its picture: it goes when the code goes.
+        let mut data = match &self.kind {
+            EventKind::QrCodeGenerated(qr) if qr.reveal().is_none() => Map::new(),
+            _ => self.within.clone(),
+        };
         if let Some(session) = &self.session {
             data.insert("workspace_id".into(), session.workspace_id.write());
             data.insert("session_id".into(), session.session_id.write());

@@ -72,7 +72,8 @@ pub struct SessionEvent {
     version: Option<u64>,
     session: Option<SessionKey>,
     kind: EventKind,
-    /// Fields of others, beside `event` and in `data`.
+    /// Fields of others, beside `event` and in `data`. Those in the `data` of a QR code, which may be a
+    /// picture of it, are passed on for as long as the code itself.
     beside: Map<String, Value>,
     within: Map<String, Value>,
 }

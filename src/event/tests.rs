@@ -322,3 +322,16 @@ fn what_extraction_found_is_what_the_event_says() {
     let event = SessionEvent::session_error(key(), &error);
     assert_eq!(value(&event)["data"]["code"], error.code());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_others_say_beside_a_qr_code_is_forgotten_with_it() {
+    let json = r#"{"event": "qr_code_generated", "trace": "t", "data": {"workspace_id": 7,
+        "session_id": "s", "qr": "2@secret", "qr_image": "data:image/png;base64,SECRET"}}"#;
+    let event = SessionEvent::from_json(json.as_bytes()).unwrap();
+    assert!(event.to_json().contains("SECRET"));
+    tokio::time::advance(QrCode::LIFE).await;
+    let late: Value = serde_json::from_str(&event.to_json()).unwrap();
+    assert_eq!(late["trace"], "t");
+    let data = serde_json::json!({"workspace_id": 7, "session_id": "s", "qr": null});
+    assert_eq!(late["data"], data);
+}

@@ -55,6 +55,9 @@ async fn write<D: Database>(store: Arc<Shared<D>>, mut asked: mpsc::Receiver<Job
     while asked.recv_many(&mut jobs, MOST).await > 0 {
         // Whoever waits no longer will ask again.
         jobs.retain(|job: &Job| !job.reply.is_closed());
+        if jobs.is_empty() {
+            continue;
+        }
         let events: Vec<_> = jobs.iter().map(|job| &job.event).collect();
         let done = timeout(store.options.deadline, apply(&store, &events)).await;
         if let Ok(Ok(Done {
