@@ -142,5 +142,21 @@ pub(super) fn merged(before: Option<&str>, more: Map<String, Value>) -> String {
         Some(other) => Map::from_iter([("previous".to_owned(), other)]),
     };
     merged.extend(more);
-    Value::Object(merged).to_string()
+    escaped(&Value::Object(merged).to_string())
+}
+
+/// The same JSON in ASCII, as PHP writes it: no database takes it for text in another character set.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for char in json.chars() {
+        if char.is_ascii() {
+            escaped.push(char);
+        } else {
+            for unit in char.encode_utf16(&mut [0; 2]) {
+                escaped += &format!("\\u{unit:04x}");
+            }
+        }
+    }
+    escaped
 }

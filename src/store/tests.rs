@@ -96,3 +96,16 @@ async fn an_event_that_changes_nothing_is_a_sign_of_life() {
     tokio::time::advance(hour).await;
     assert_eq!(store.sweep_stuck(hour).await.unwrap().len(), 1);
 }
+
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[test]
+fn metadata_is_kept_in_ascii() {
+    let before = r#"{"name": "Zoë", "more": "Zoë 😀 \\ \""}"#;
+    let after = super::decide::merged(Some(before), serde_json::Map::new());
+    assert!(after.is_ascii(), "{after}");
+    let [before, after] = [before, &after].map(|json| {
+        let value: serde_json::Value = serde_json::from_str(json).unwrap();
+        value
+    });
+    assert_eq!(before, after);
+}

@@ -18,7 +18,7 @@ use super::meaning::{Meaning, explain, late};
 use super::rows::Columns;
 use super::server::{lock_wait, revive};
 use super::steps::Steps;
-use super::{Database, HURRY, Patience, SqlStore, store};
+use super::{Database, Patience, SqlStore, store};
 use crate::event::{SessionEvent, SessionId, SessionKey};
 use crate::store::{
     Outcome, SessionRow, SessionStore, StatusChange, StatusWatcher, StoreError, StoreOptions,
@@ -79,7 +79,6 @@ impl MySqlStore {
         let mysql = MySql {
             pool,
             begin: begin(lock_wait(options.deadline)),
-            begin_in_a_hurry: begin(HURRY),
         };
         Ok(Self(SqlStore::new(mysql, options)))
     }
@@ -102,7 +101,6 @@ fn begin(lock_wait: Duration) -> SqlStr {
 struct MySql {
     pool: MySqlPool,
     begin: SqlStr,
-    begin_in_a_hurry: SqlStr,
 }
 
 #[async_trait]
@@ -115,11 +113,8 @@ impl Database for MySql {
         &self.pool
     }
 
-    fn begin(&self, patience: Patience) -> SqlStr {
-        match patience {
-            Patience::Waits => self.begin.clone(),
-            Patience::Hurries => self.begin_in_a_hurry.clone(),
-        }
+    fn begin(&self, _: Patience) -> SqlStr {
+        self.begin.clone()
     }
 
     fn steps(connection: &mut MySqlConnection, patience: Patience) -> Box<dyn Steps + '_> {
