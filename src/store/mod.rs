@@ -23,8 +23,9 @@
 //!    watchers hear of it.
 //!
 //! In a database, events that are applied at once share a transaction, and its one write to the disk; each
-//! is judged for itself, after those before it. What stands in the way of one of them, a row that another
-//! program holds or a value that the table does not take, stops no other: each is applied alone then.
+//! is judged for itself, after those before it. Where a row that another program holds, or a value that the
+//! table does not take, stands in the way of one of them, each is applied alone, in any order: whose order
+//! counts awaits one before the next, or numbers them. A database that does not answer stops them all.
 
 mod decide;
 mod error;

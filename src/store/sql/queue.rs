@@ -48,8 +48,7 @@ impl Queue {
 
 /// Applies all that waits, in one transaction, which waits for others a moment only. If anything is
 /// still in its way, a row that somebody holds, an event that the database does not take, all of it is
-/// left to those who asked, each in a transaction of its own: who stands in the way of one stops no
-/// other.
+/// left to those who asked, each in a transaction of its own.
 async fn write<D: Database>(store: Arc<Shared<D>>, mut asked: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(MOST);
     while asked.recv_many(&mut jobs, MOST).await > 0 {

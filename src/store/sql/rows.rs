@@ -43,8 +43,8 @@ enum Life {
     Begins,
 }
 
-/// A row of `whatsapp_accounts`, with what is ours beside it, and what is to be written of it.
-#[derive(Debug)]
+/// A row of `whatsapp_accounts`, with what is ours beside it, and what is to be written of it. No
+/// `Debug`: what others keep in its metadata may be anything.
 pub(super) struct Loaded {
     pub(super) account: i64,
     pub(super) row: SessionRow,
