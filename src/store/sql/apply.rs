@@ -2,8 +2,11 @@
 //! other, and written at once. So a refusal writes nothing, and an event costs a share of the
 //! transaction's round trips.
 
-use super::rows::{Columns, Loaded, Told};
-use super::steps::{Steps, Wanted, save, workspace};
+use std::collections::HashSet;
+
+use super::meaning::Failure;
+use super::rows::{Loaded, Told};
+use super::steps::{Found, Steps, Wanted, save, workspace};
 use crate::event::{EventKind, SessionEvent, SessionKey};
 use crate::phone::PhoneNumber;
 use crate::store::decide::{Verdict, judge, retires};
@@ -14,23 +17,24 @@ pub(super) async fn apply(
     events: &[&SessionEvent],
     options: &StoreOptions,
     told: &mut Vec<Told>,
-) -> Result<Vec<Result<Outcome, StoreError>>, sqlx::Error> {
-    let asked: Vec<_> = events.iter().map(|event| wanted(event, options)).collect();
-    let wanted = asked
-        .iter()
-        .filter_map(|asked| asked.as_ref().ok().copied()?);
-    let wanted: Vec<_> = wanted.collect();
-    let found = match wanted.is_empty() {
-        true => Vec::new(),
-        false => steps.load(&wanted).await?,
-    };
-    let mut rows = Rows::read(found);
+) -> Result<Vec<Result<Outcome, Failure>>, sqlx::Error> {
+    let asked: Vec<_> = events.iter().map(|event| wants(event, options)).collect();
+    let sound = asked.iter().flatten().flatten();
+    let wanted: Vec<_> = sound.map(|(_, wanted)| *wanted).collect();
+    if wanted.is_empty() {
+        let none = |asked: Result<_, StoreError>| match asked {
+            Ok(_) => Ok(Outcome::Ignored(Ignored::Foreign)),
+            Err(error) => Err(error.into()),
+        };
+        return Ok(asked.into_iter().map(none).collect());
+    }
+    let mut rows = Rows::read(steps.load(&wanted).await?);
     let mut outcomes = Vec::with_capacity(events.len());
     for (event, asked) in events.iter().zip(asked) {
-        outcomes.push(match (asked, event.session()) {
-            (Err(error), _) => Err(error),
-            (Ok(Some(wanted)), Some(session)) => rows.apply(event, session, wanted, options, told),
-            (Ok(_), _) => Ok(Outcome::Ignored(Ignored::Foreign)),
+        outcomes.push(match asked {
+            Ok(Some((session, wanted))) => rows.apply(event, session, wanted, options, told),
+            Ok(None) => Ok(Outcome::Ignored(Ignored::Foreign)),
+            Err(error) => Err(error.into()),
         });
     }
     save(steps, &rows.ours).await?;
@@ -38,10 +42,10 @@ pub(super) async fn apply(
 }
 
 /// What an event needs; `None` if it is about no session.
-fn wanted<'a>(
+fn wants<'a>(
     event: &'a SessionEvent,
     options: &StoreOptions,
-) -> Result<Option<Wanted<'a>>, StoreError> {
+) -> Result<Option<(&'a SessionKey, Wanted<'a>)>, StoreError> {
     let Some(session) = event.session() else {
         return Ok(None);
     };
@@ -51,18 +55,21 @@ fn wanted<'a>(
         }
         _ => None,
     };
-    Ok(Some(Wanted {
+    let wanted = Wanted {
         session: &session.session_id,
         workspace: workspace(session)?,
         number,
         event: event.id(),
-    }))
+    };
+    Ok(Some((session, wanted)))
 }
 
 /// The rows that were read, as they will be.
 struct Rows {
     ours: Vec<Loaded>,
     odd: Vec<Odd>,
+    locked: HashSet<i64>,
+    busy: Vec<(i64, String)>,
 }
 
 /// A row that is none of ours, though it is not deleted.
@@ -74,26 +81,28 @@ struct Odd {
 }
 
 impl Rows {
-    fn read(found: Vec<Columns>) -> Self {
-        let (mut ours, mut odd) = (Vec::with_capacity(found.len()), Vec::new());
-        for columns in found {
+    fn read(found: Found) -> Self {
+        let (mut ours, mut odd) = (Vec::with_capacity(found.rows.len()), Vec::new());
+        for columns in found.rows {
             let (workspace, is_deleted) = (columns.1, columns.6 != 0);
             let (session, phone) = (columns.2.clone(), columns.3.clone());
             match Loaded::read(columns) {
                 Ok(found) => ours.push(found),
                 Err(_) if is_deleted => {}
-                Err(error) => {
-                    tracing::warn!(%error, "a row was passed over");
-                    odd.push(Odd {
-                        workspace,
-                        session,
-                        phone: phone.and_then(|text| text.parse().ok()),
-                        error,
-                    });
-                }
+                Err(error) => odd.push(Odd {
+                    workspace,
+                    session,
+                    phone: phone.and_then(|text| text.parse().ok()),
+                    error,
+                }),
             }
         }
-        Self { ours, odd }
+        Self {
+            ours,
+            odd,
+            locked: found.locked,
+            busy: found.busy,
+        }
     }
 
     fn position(&self, session: &SessionKey) -> Option<usize> {
@@ -108,17 +117,20 @@ impl Rows {
         wanted: Wanted<'_>,
         options: &StoreOptions,
         told: &mut Vec<Told>,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Outcome, Failure> {
         let name = session.session_id.as_str();
         if let Some(odd) = self
             .odd
             .iter()
             .find(|odd| odd.session.as_deref() == Some(name))
         {
-            return Err(odd.error.clone());
+            return Err(odd.error.clone().into());
         }
         let own = self.position(session);
         let own = own.ok_or_else(|| StoreError::unknown(session))?;
+        if !self.is_locked(own) || self.is_busy(wanted) {
+            return Err(Failure::held(session));
+        }
         let found = &self.ours[own];
         let is_applied = event.id().is_some_and(|event| found.is_applied(event));
         let write = match judge(&found.row, is_applied, event, options.rebind)? {
@@ -129,13 +141,17 @@ impl Rows {
             Some(number) => self.holders(own, number).collect(),
             None => Vec::new(),
         };
-        let is_held_by_none_of_ours = self.odd.iter().any(|odd| {
+        let odd = self.odd.iter().find(|odd| {
             odd.workspace == Some(wanted.workspace)
                 && odd.phone.is_some()
                 && odd.phone.as_ref() == wanted.number
         });
-        if is_held_by_none_of_ours {
-            return Err(StoreError::held(session));
+        if let Some(odd) = odd {
+            tracing::warn!(error = %odd.error, "a row that is none of ours holds a number");
+            return Err(StoreError::held(session).into());
+        }
+        if !holders.iter().all(|&holder| self.is_locked(holder)) {
+            return Err(Failure::held(session));
         }
         let statuses = holders.iter().map(|&holder| self.ours[holder].row.status);
         retires(&write.row, statuses, options.duplicates)?;
@@ -150,6 +166,18 @@ impl Rows {
         told.push(found.told());
         let change = found.to_change();
         Ok(Outcome::Applied { change, retired })
+    }
+
+    fn is_locked(&self, row: usize) -> bool {
+        self.locked.contains(&self.ours[row].account)
+    }
+
+    fn is_busy(&self, wanted: Wanted<'_>) -> bool {
+        let number = wanted.number.map(PhoneNumber::reveal);
+        let mut busy = self.busy.iter();
+        busy.any(|(workspace, busy)| {
+            *workspace == wanted.workspace && Some(busy.as_str()) == number
+        })
     }
 
     /// The other rows of the workspace that hold the number. Compared here: some databases take texts

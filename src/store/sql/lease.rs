@@ -26,7 +26,7 @@ impl<D: Database> Lease<D> {
         })
     }
 
-    /// Nothing runs on it any more, and its transaction is over or will be rolled back.
+    /// Nothing runs on it any more, and no transaction is open.
     pub(super) fn give_back(mut self) {
         self.is_over = true;
     }

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use sqlx::error::DatabaseError;
 
+use crate::event::SessionKey;
 use crate::failure::{ProtocolFailure, Site};
 use crate::store::{StoreError, StoreErrorKind};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
+    /// The answer is no, by our own rules.
+    Refused,
     /// Two transactions were in each other's way: try again.
     Conflict,
-    /// Somebody holds a row, for longer than was waited.
-    #[cfg_attr(not(any(feature = "postgres", feature = "mysql")), allow(dead_code))]
+    /// Another transaction holds what this one needs.
     Held,
     /// The unique index on workspace and number.
     Duplicate,
@@ -20,8 +22,9 @@ pub(super) enum Meaning {
     Setup,
     /// What was to be written does not fit, and never will.
     Unfit,
-    /// Anything else: the database is away, full, read-only, or ill in a way that nobody listed.
-    /// Trying again later may help.
+    /// The database cannot be reached, or is lost on the way. Trying again later may help.
+    Away,
+    /// It answers, but is full, read-only, or ill in a way that nobody listed. Likewise.
     Other,
 }
 
@@ -38,13 +41,59 @@ impl Meaning {
             | E::ColumnDecode { .. }
             | E::Decode(_) => Self::Setup,
             E::Encode(_) | E::InvalidArgument(_) => Self::Unfit,
-            _ => Self::Other,
+            _ => Self::Away,
         }
     }
 
     /// Whether the connection is as good as before once its transaction has ended.
     pub(super) fn leaves_the_connection(self) -> bool {
-        self != Self::Other
+        !matches!(self, Self::Away | Self::Other)
+    }
+
+    /// Whether it is over in a moment, so that it is asked again.
+    pub(super) fn passes(self) -> bool {
+        matches!(self, Self::Conflict | Self::Held | Self::Duplicate)
+    }
+
+    /// Whether one event may be the reason that others beside it were not applied.
+    pub(super) fn may_be_of_one(self) -> bool {
+        matches!(
+            self,
+            Self::Held | Self::Duplicate | Self::Unfit | Self::Other
+        )
+    }
+
+    /// Whether a commit that ended so wrote nothing.
+    pub(super) fn is_of_an_aborted_commit(self) -> bool {
+        matches!(self, Self::Conflict | Self::Duplicate | Self::Unfit)
+    }
+}
+
+/// Why it was not done, and what whoever asked is told of it in the end.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    pub(super) meaning: Meaning,
+    pub(super) error: StoreError,
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self {
+            meaning: Meaning::Refused,
+            error,
+        }
+    }
+}
+
+impl Failure {
+    pub(super) fn held(session: &SessionKey) -> Self {
+        let message = format!(
+            "another transaction holds the row of session {session}, or one of its workspace, all the time; see what keeps it open, and try again"
+        );
+        Self {
+            meaning: Meaning::Held,
+            error: StoreError::new(StoreErrorKind::Storage, message).transient(),
+        }
     }
 }
 
@@ -57,6 +106,16 @@ pub(super) fn late(name: &str, deadline: Duration) -> StoreError {
         "the database behind `{name}` did not answer in {deadline:?}; it may have done it all the same: try again, the same event has effect once"
     );
     StoreError::new(StoreErrorKind::Storage, message).transient()
+}
+
+/// Of a commit that nobody knows the end of.
+pub(super) fn undecided(name: &str, error: &sqlx::Error) -> StoreError {
+    let message = format!(
+        "the database behind `{name}` was lost while it wrote, and may have done it all the same: try again, the same event has effect once"
+    );
+    StoreError::new(StoreErrorKind::Storage, message)
+        .caused_by(cause(error))
+        .transient()
 }
 
 pub(super) fn explain(name: &str, meaning: Meaning, error: &sqlx::Error) -> StoreError {

@@ -27,11 +27,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::{Connection, Pool, SqlStr};
 use tokio::sync::MutexGuard;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{sleep, timeout};
 
 use self::follow::follow;
 use self::lease::Lease;
-use self::meaning::{Meaning, cause, explain, late};
+use self::meaning::{Failure, Meaning, cause, explain, late, undecided};
 use self::queue::Queue;
 use self::rows::{Columns, Loaded, Told};
 use self::steps::{Answer, Ask, Done, Fault, PRUNE, Steps, carry_out};
@@ -43,19 +43,10 @@ use super::{
 use crate::event::{EventKind, SessionEvent, SessionId, SessionKey};
 
 /// How often a number that another program took in the same moment is looked at again.
-const ATTEMPTS_AT_A_NUMBER: u32 = 5;
+const TRIES_AT_A_NUMBER: u32 = 5;
 
-/// How long a transaction in a hurry waits: longer than sound ones of ours hold a row.
-const HURRY: Duration = Duration::from_millis(50);
-
-/// What a transaction does about what others hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Patience {
-    /// It waits, up to the deadline, and begins anew after a conflict.
-    Waits,
-    /// It fails, after a moment.
-    Hurries,
-}
+/// The longest pause before something that others hold is asked for again.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// One driver.
 #[async_trait]
@@ -73,16 +64,16 @@ trait Database: Send + Sync + 'static {
     }
 
     /// What a transaction begins with, in one round trip.
-    fn begin(&self, patience: Patience) -> SqlStr;
+    fn begin(&self) -> SqlStr;
 
     /// The steps of a transaction that has begun.
-    fn steps<'a>(
-        connection: &'a mut <Self::Sqlx as sqlx::Database>::Connection,
-        patience: Patience,
-    ) -> Box<dyn Steps + 'a>;
+    fn steps(connection: &mut <Self::Sqlx as sqlx::Database>::Connection) -> Box<dyn Steps + '_>;
 
     /// The rows of these sessions, deleted or not, without locks.
-    async fn read(&self, sessions: &[SessionId]) -> Result<Vec<Columns>, sqlx::Error>;
+    async fn read(
+        connection: &mut <Self::Sqlx as sqlx::Database>::Connection,
+        sessions: &[SessionId],
+    ) -> Result<Vec<Columns>, sqlx::Error>;
 
     fn meaning(error: &sqlx::Error) -> Meaning;
 
@@ -145,21 +136,14 @@ impl<D: Database> SqlStore<D> {
         if let EventKind::Foreign(_) = event.kind() {
             return Ok(Outcome::Ignored(Ignored::Foreign));
         }
-        let deadline = self.shared.options.deadline;
-        let applied = timeout(deadline, self.apply_with_others(event));
-        applied
-            .await
-            .unwrap_or_else(|_| Err(late(D::NAME, deadline)))
-    }
-
-    async fn apply_with_others(&self, event: &SessionEvent) -> Result<Outcome, StoreError> {
-        if let Some(outcome) = self.queue.apply(event).await {
-            return outcome;
-        }
-        match self.shared.run(Ask::Apply(&[event])).await?.answer {
-            Answer::Applied(mut outcomes) => outcomes.pop().ok_or_else(|| unexpected(D::NAME))?,
-            _ => Err(unexpected(D::NAME)),
-        }
+        let apply = || async {
+            match self.queue.apply(event).await {
+                Some(applied) => applied,
+                // The writer has ended with the runtime that the store was made in.
+                None => self.shared.apply_alone(event).await,
+            }
+        };
+        self.shared.until_done(apply).await
     }
 
     async fn session(&self, id: &SessionId) -> Result<Option<SessionRow>, StoreError> {
@@ -217,65 +201,59 @@ impl<D: Database> SqlStore<D> {
 }
 
 impl<D: Database> Shared<D> {
-    /// Does it within the deadline, conflicts and all.
+    /// Does it within the deadline, whoever is in its way.
     async fn run(&self, ask: Ask<'_>) -> Result<Done, StoreError> {
-        let deadline = self.options.deadline;
-        match timeout(deadline, self.try_until_done(ask)).await {
-            Ok(done) => done,
-            Err(_) => Err(late(D::NAME, deadline)),
-        }
+        self.until_done(|| self.transact(ask)).await
     }
 
-    async fn try_until_done(&self, ask: Ask<'_>) -> Result<Done, StoreError> {
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            let error = match self.transact(ask, Patience::Waits).await {
-                Ok(done) => return Ok(done),
-                Err(Fault::Refused(error)) => return Err(error),
-                Err(Fault::Sql(error)) => error,
-            };
-            let meaning = D::meaning(&error);
-            match (meaning, ask) {
-                (Meaning::Conflict, _) => {}
-                (Meaning::Duplicate, Ask::Apply([event])) => {
-                    if let (true, Some(session)) =
-                        (attempt >= ATTEMPTS_AT_A_NUMBER, event.session())
-                    {
-                        return Err(StoreError::held(session).caused_by(cause(&error)));
-                    }
+    /// Tries until it is done, cannot be done or time is over, ever less often.
+    async fn until_done<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let deadline = self.options.deadline;
+        let mut reason = None;
+        let tries = async {
+            let mut tries = 0;
+            loop {
+                let failure = match attempt().await {
+                    Ok(done) => return Ok(done),
+                    Err(failure) => failure,
+                };
+                tries += 1;
+                let Failure { meaning, error } = failure;
+                let is_taken = meaning == Meaning::Duplicate && tries >= TRIES_AT_A_NUMBER;
+                if is_taken || !meaning.passes() {
+                    return Err(error);
                 }
-                _ => return Err(explain(D::NAME, meaning, &error)),
+                tracing::debug!(
+                    store = D::NAME,
+                    tries,
+                    ?meaning,
+                    "others are in its way; it is asked again"
+                );
+                reason = Some(error);
+                sleep(pause(tries)).await;
+                reason = None;
             }
-            tracing::debug!(store = D::NAME, attempt, error = %cause(&error), "transactions were in each other's way");
-            sleep(Duration::from_micros(fastrand::u64(500..20_000))).await;
+        };
+        let done = timeout(deadline, tries).await;
+        done.unwrap_or_else(|_| Err(reason.unwrap_or_else(|| late(D::NAME, deadline))))
+    }
+
+    async fn apply_alone(&self, event: &SessionEvent) -> Result<Outcome, Failure> {
+        match self.transact(Ask::Apply(&[event])).await?.answer {
+            Answer::Applied(mut outcomes) => outcomes.pop().ok_or_else(|| unexpected(D::NAME))?,
+            _ => Err(unexpected(D::NAME).into()),
         }
     }
 
     /// Does it in one transaction, and tells who watches. Dropped, nothing of it stays.
-    async fn transact(&self, ask: Ask<'_>, patience: Patience) -> Result<Done, Fault> {
-        let database = &*self.database;
-        let turn = database.turn().await;
-        let mut lease = Lease::of(database.pool()).await?;
-        let mut transaction = lease.begin_with(database.begin(patience)).await?;
-        let done = {
-            let mut steps = D::steps(&mut transaction, patience);
-            carry_out(&mut *steps, ask, &self.options).await
-        };
-        let (done, is_over) = match done {
-            Ok(done) => match transaction.commit().await {
-                Ok(()) => (Ok(done), true),
-                Err(error) => (Err(Fault::Sql(error)), false),
-            },
-            Err(Fault::Sql(error)) if !D::meaning(&error).leaves_the_connection() => {
-                drop(transaction);
-                (Err(Fault::Sql(error)), false)
-            }
-            Err(fault) => {
-                let is_over = transaction.rollback().await.is_ok();
-                (Err(fault), is_over)
-            }
-        };
+    async fn transact(&self, ask: Ask<'_>) -> Result<Done, Failure> {
+        let turn = self.database.turn().await;
+        let lease = Lease::of(self.database.pool()).await;
+        let mut lease = lease.map_err(|error| failure::<D>(ask, &error))?;
+        let (done, is_over) = self.transact_on(&mut lease, ask).await;
         if is_over {
             lease.give_back();
         }
@@ -284,26 +262,81 @@ impl<D: Database> Shared<D> {
         for (account, change) in &done.told {
             self.hub.publish(*account, change);
         }
-        database.tell(&done.told);
+        self.database.tell(&done.told);
         Ok(done)
     }
 
-    async fn read(&self, sessions: &[SessionId]) -> Result<Vec<Columns>, StoreError> {
-        let deadline = self.options.deadline;
-        let until = Instant::now() + deadline;
-        loop {
-            let read = timeout_at(until, self.database.read(sessions)).await;
-            match read {
-                Ok(Ok(found)) => return Ok(found),
-                Ok(Err(error)) => match D::meaning(&error) {
-                    Meaning::Conflict if Instant::now() < until => {}
-                    meaning => return Err(explain(D::NAME, meaning, &error)),
-                },
-                Err(_) => return Err(late(D::NAME, deadline)),
+    /// Does it in one transaction, and says whether no transaction is open on this connection now.
+    async fn transact_on(
+        &self,
+        connection: &mut <D::Sqlx as sqlx::Database>::Connection,
+        ask: Ask<'_>,
+    ) -> (Result<Done, Failure>, bool) {
+        let begun = connection.begin_with(self.database.begin()).await;
+        let mut transaction = match begun {
+            Ok(transaction) => transaction,
+            Err(error) => {
+                let failure = failure::<D>(ask, &error);
+                let is_over = failure.meaning.leaves_the_connection();
+                return (Err(failure), is_over);
             }
-            sleep(Duration::from_micros(fastrand::u64(500..20_000))).await;
-        }
+        };
+        let done = {
+            let mut steps = D::steps(&mut transaction);
+            carry_out(&mut *steps, ask, &self.options).await
+        };
+        let failure = match done {
+            Ok(done) => {
+                return match transaction.commit().await {
+                    Ok(()) => (Ok(done), true),
+                    Err(error) if D::meaning(&error).is_of_an_aborted_commit() => {
+                        (Err(failure::<D>(ask, &error)), false)
+                    }
+                    Err(error) => (Err(undecided(D::NAME, &error).into()), false),
+                };
+            }
+            Err(Fault::Ours(failure)) => failure,
+            Err(Fault::Sql(error)) => failure::<D>(ask, &error),
+        };
+        let is_over =
+            failure.meaning.leaves_the_connection() && transaction.rollback().await.is_ok();
+        (Err(failure), is_over)
     }
+
+    async fn read(&self, sessions: &[SessionId]) -> Result<Vec<Columns>, StoreError> {
+        let pool = self.database.pool();
+        let read = || async {
+            let mut lease = Lease::of(pool).await?;
+            let found = D::read(&mut lease, sessions).await?;
+            lease.give_back();
+            Ok(found)
+        };
+        let read = || async { read().await.map_err(|error| failed::<D>(&error)) };
+        self.until_done(read).await
+    }
+}
+
+fn failed<D: Database>(error: &sqlx::Error) -> Failure {
+    let meaning = D::meaning(error);
+    let error = explain(D::NAME, meaning, error);
+    Failure { meaning, error }
+}
+
+/// The unique index speaks of the number, if it is an event that it refuses.
+fn failure<D: Database>(ask: Ask<'_>, error: &sqlx::Error) -> Failure {
+    let mut failure = failed::<D>(error);
+    if let (Meaning::Duplicate, Ask::Apply([event])) = (failure.meaning, ask)
+        && let Some(session) = event.session()
+    {
+        failure.error = StoreError::held(session).caused_by(cause(error));
+    }
+    failure
+}
+
+/// How long to wait after so many tries.
+fn pause(tries: u32) -> Duration {
+    let longest = Duration::from_millis(1 << tries.min(10)).min(LONGEST_PAUSE);
+    Duration::from_micros(500) + longest.mul_f64(fastrand::f64())
 }
 
 fn unexpected(name: &str) -> StoreError {

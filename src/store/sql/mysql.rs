@@ -7,18 +7,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::mysql::MySqlPoolOptions;
-
 use sqlx::{AssertSqlSafe, MySqlConnection, MySqlPool, SqlSafeStr, SqlStr};
 use tokio::time::timeout;
 
 use self::tables::make_tables;
 use self::transaction::{Transaction, read};
-use super::lease::Lease;
 use super::meaning::{Meaning, explain, late};
 use super::rows::Columns;
 use super::server::{lock_wait, revive};
 use super::steps::Steps;
-use super::{Database, Patience, SqlStore, store};
+use super::{Database, SqlStore, store};
 use crate::event::{SessionEvent, SessionId, SessionKey};
 use crate::store::{
     Outcome, SessionRow, SessionStore, StatusChange, StatusWatcher, StoreError, StoreOptions,
@@ -113,23 +111,19 @@ impl Database for MySql {
         &self.pool
     }
 
-    fn begin(&self, _: Patience) -> SqlStr {
+    fn begin(&self) -> SqlStr {
         self.begin.clone()
     }
 
-    fn steps(connection: &mut MySqlConnection, patience: Patience) -> Box<dyn Steps + '_> {
-        let lock = match patience {
-            Patience::Waits => " FOR UPDATE",
-            Patience::Hurries => " FOR UPDATE NOWAIT",
-        };
-        Box::new(Transaction { connection, lock })
+    fn steps(connection: &mut MySqlConnection) -> Box<dyn Steps + '_> {
+        Box::new(Transaction(connection))
     }
 
-    async fn read(&self, sessions: &[SessionId]) -> Result<Vec<Columns>, sqlx::Error> {
-        let mut lease = Lease::of(&self.pool).await?;
-        let found = read(&mut lease, sessions).await?;
-        lease.give_back();
-        Ok(found)
+    async fn read(
+        connection: &mut MySqlConnection,
+        sessions: &[SessionId],
+    ) -> Result<Vec<Columns>, sqlx::Error> {
+        read(connection, sessions).await
     }
 
     fn meaning(error: &sqlx::Error) -> Meaning {

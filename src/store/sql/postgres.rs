@@ -7,19 +7,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::{PgListener, PgPoolOptions};
-
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, SqlSafeStr, SqlStr};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use self::tables::make_tables;
 use self::transaction::{Transaction, read};
-use super::lease::Lease;
 use super::meaning::{Meaning, cause, explain, late};
 use super::rows::{Columns, Told};
 use super::server::{lock_wait, revive};
 use super::steps::Steps;
-use super::{Database, HURRY, Patience, SqlStore, store};
+use super::{Database, SqlStore, store};
 use crate::event::{SessionEvent, SessionId, SessionKey};
 use crate::store::{
     Outcome, SessionRow, SessionStore, StatusChange, StatusWatcher, StoreError, StoreOptions,
@@ -29,6 +27,9 @@ use crate::store::{
 const CHANNEL: &str = "whatsapp_phone_status";
 /// The first half of our advisory locks, so that they meet none of others.
 const LOCKS: i32 = 0x7761_7068;
+/// How long a transaction waits where it cannot pass by what others hold: at the unique index, for one
+/// that has written a number.
+const LOCK_WAIT: Duration = Duration::from_millis(50);
 /// How long a change waits for others that are told along with it.
 const TOLD_TOGETHER: Duration = Duration::from_millis(5);
 /// Listening is what counts; polling is in case word was lost.
@@ -83,8 +84,8 @@ impl PostgresStore {
     ///
     /// As [`connect`](Self::connect).
     pub async fn from_pool(pool: PgPool, options: StoreOptions) -> Result<Self, StoreError> {
-        let begin = begin(options.deadline, lock_wait(options.deadline));
-        let made = make_tables(&pool, &begin, options.duplicates);
+        let patient = begin(options.deadline, lock_wait(options.deadline));
+        let made = make_tables(&pool, &patient, options.duplicates);
         let made = timeout(options.deadline, made).await;
         made.map_err(|_| late(Postgres::NAME, options.deadline))?
             .map_err(|error| explain(Postgres::NAME, Postgres::meaning(&error), &error))?;
@@ -92,8 +93,7 @@ impl PostgresStore {
         tokio::spawn(notify(pool.clone(), told));
         let postgres = Postgres {
             pool,
-            begin,
-            begin_in_a_hurry: self::begin(options.deadline, HURRY),
+            begin: begin(options.deadline, LOCK_WAIT),
             news,
         };
         Ok(Self(SqlStore::new(postgres, options)))
@@ -143,7 +143,6 @@ async fn notify(pool: PgPool, mut told: mpsc::Receiver<String>) {
 struct Postgres {
     pool: PgPool,
     begin: SqlStr,
-    begin_in_a_hurry: SqlStr,
     news: mpsc::Sender<String>,
 }
 
@@ -157,23 +156,19 @@ impl Database for Postgres {
         &self.pool
     }
 
-    fn begin(&self, patience: Patience) -> SqlStr {
-        match patience {
-            Patience::Waits => self.begin.clone(),
-            Patience::Hurries => self.begin_in_a_hurry.clone(),
-        }
+    fn begin(&self) -> SqlStr {
+        self.begin.clone()
     }
 
-    /// How long it waits was said when it began.
-    fn steps(connection: &mut PgConnection, _: Patience) -> Box<dyn Steps + '_> {
+    fn steps(connection: &mut PgConnection) -> Box<dyn Steps + '_> {
         Box::new(Transaction(connection))
     }
 
-    async fn read(&self, sessions: &[SessionId]) -> Result<Vec<Columns>, sqlx::Error> {
-        let mut lease = Lease::of(&self.pool).await?;
-        let found = read(&mut lease, sessions).await?;
-        lease.give_back();
-        Ok(found)
+    async fn read(
+        connection: &mut PgConnection,
+        sessions: &[SessionId],
+    ) -> Result<Vec<Columns>, sqlx::Error> {
+        read(connection, sessions).await
     }
 
     fn meaning(error: &sqlx::Error) -> Meaning {

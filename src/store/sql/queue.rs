@@ -4,16 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 
-use super::meaning::Meaning;
-use super::steps::{Answer, Ask, Done, Fault};
-use super::{Database, HURRY, Patience, Shared};
+use super::meaning::Failure;
+use super::steps::{Answer, Ask};
+use super::{Database, Shared, unexpected};
 use crate::event::SessionEvent;
-use crate::store::{Outcome, StoreError};
+use crate::store::Outcome;
 
 /// Most events that one transaction applies.
 const MOST: usize = 64;
+
+/// After how long others go on beside a transaction that has not ended.
+const STUCK: Duration = Duration::from_secs(1);
 
 /// Where events are handed in. The writer behind it ends with the last of its clones.
 ///
@@ -22,11 +25,11 @@ const MOST: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Queue(mpsc::Sender<Job>);
 
-/// An event, and who waits for what becomes of it. A reply that is dropped says: do it yourself.
+/// An event, and who waits for what becomes of it.
 #[derive(Debug)]
 struct Job {
     event: SessionEvent,
-    reply: oneshot::Sender<Result<Outcome, StoreError>>,
+    reply: oneshot::Sender<Result<Outcome, Failure>>,
 }
 
 impl Queue {
@@ -36,53 +39,55 @@ impl Queue {
         Self(jobs)
     }
 
-    /// Applies an event together with others. `None`: it is left to the caller.
-    pub(super) async fn apply(&self, event: &SessionEvent) -> Option<Result<Outcome, StoreError>> {
+    /// Tries to apply an event together with others. `None`: nobody is there to do it.
+    pub(super) async fn apply(&self, event: &SessionEvent) -> Option<Result<Outcome, Failure>> {
         let (reply, applied) = oneshot::channel();
         let event = event.clone();
-        // A writer that is gone has ended with the runtime that the store was made in.
         self.0.send(Job { event, reply }).await.ok()?;
         applied.await.ok()
     }
 }
 
-/// Applies all that waits, in one transaction, which waits for others a moment only. If anything is
-/// still in its way, a row that somebody holds, an event that the database does not take, all of it is
-/// left to those who asked, each in a transaction of its own.
+/// Applies all that waits, again and again. A transaction on a connection that is dead holds up the
+/// next ones for a moment only.
 async fn write<D: Database>(store: Arc<Shared<D>>, mut asked: mpsc::Receiver<Job>) {
-    let mut jobs = Vec::with_capacity(MOST);
+    let mut jobs = Vec::new();
     while asked.recv_many(&mut jobs, MOST).await > 0 {
+        let applied = tokio::spawn(apply(store.clone(), std::mem::take(&mut jobs)));
+        if let Ok(Err(error)) = timeout(STUCK, applied).await {
+            tracing::error!(store = D::NAME, %error, "a task that applied events has ended; each is applied alone");
+        }
+    }
+}
+
+/// Applies events in one transaction. Where one of them may be the reason that it failed, a value that the
+/// database does not take, each half is tried for itself, and so on.
+async fn apply<D: Database>(store: Arc<Shared<D>>, jobs: Vec<Job>) {
+    let mut parts = vec![jobs];
+    while let Some(mut jobs) = parts.pop() {
         // Whoever waits no longer will ask again.
-        jobs.retain(|job: &Job| !job.reply.is_closed());
+        jobs.retain(|job| !job.reply.is_closed());
         if jobs.is_empty() {
             continue;
         }
         let events: Vec<_> = jobs.iter().map(|job| &job.event).collect();
-        let done = timeout(store.options.deadline, apply(&store, &events)).await;
-        if let Ok(Ok(Done {
-            answer: Answer::Applied(outcomes),
-            ..
-        })) = done
-        {
-            for (job, outcome) in jobs.drain(..).zip(outcomes) {
-                let _ = job.reply.send(outcome);
+        let done = timeout(store.options.deadline, store.transact(Ask::Apply(&events))).await;
+        // Those who asked have heard by now that it is late.
+        let Ok(done) = done else { continue };
+        let outcomes = match done.map(|done| done.answer) {
+            Ok(Answer::Applied(outcomes)) => outcomes,
+            Ok(_) => vec![Err(unexpected(D::NAME).into()); jobs.len()],
+            Err(failure) if jobs.len() > 1 && failure.meaning.may_be_of_one() => {
+                let events = jobs.len();
+                tracing::debug!(store = D::NAME, events, meaning = ?failure.meaning, "events that shared a transaction are tried in two");
+                let rest = jobs.split_off(events / 2);
+                parts.extend([rest, jobs]);
+                continue;
             }
-        }
-        jobs.clear();
-    }
-}
-
-async fn apply<D: Database>(store: &Shared<D>, events: &[&SessionEvent]) -> Result<Done, Fault> {
-    let until = Instant::now() + HURRY;
-    loop {
-        match store.transact(Ask::Apply(events), Patience::Hurries).await {
-            Err(Fault::Sql(error))
-                if matches!(D::meaning(&error), Meaning::Held | Meaning::Conflict)
-                    && Instant::now() < until =>
-            {
-                sleep(Duration::from_micros(fastrand::u64(500..3000))).await;
-            }
-            done => return done,
+            Err(failure) => vec![Err(failure); jobs.len()],
+        };
+        for (job, outcome) in jobs.into_iter().zip(outcomes) {
+            let _ = job.reply.send(outcome);
         }
     }
 }

@@ -149,9 +149,13 @@ impl Loaded {
         self.row = revived(self.row.clone());
     }
 
-    /// What is to be written of it, if anything.
+    /// The metadata, if it is to be written.
+    pub(super) fn new_metadata(&self) -> Option<&str> {
+        self.metadata.as_deref().filter(|_| self.has_new_metadata)
+    }
+
+    /// What else is to be written of it, if anything.
     pub(super) fn to_save(&self) -> Option<Save<'_>> {
-        let metadata = self.metadata.as_deref().filter(|_| self.has_new_metadata);
         let first_noted = self.applied.len() - self.noted;
         self.is_touched.then(|| Save {
             id: self.account,
@@ -160,7 +164,6 @@ impl Loaded {
             begins: u8::from(self.life == Life::Begins),
             ends: u8::from(self.life == Life::Ends),
             connects: u8::from(self.connects),
-            metadata,
             seq: self.row.last_seq.map(signed),
             version: signed(self.row.version),
             lid: self.row.lid.as_ref().map(Jid::reveal),
@@ -185,9 +188,6 @@ pub(super) struct Save<'a> {
     pub(super) ends: u8,
     /// Whether `last_connected_at` becomes now.
     connects: u8,
-    /// `None` leaves what is there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) metadata: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seq: Option<i64>,
     version: i64,

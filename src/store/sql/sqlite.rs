@@ -14,11 +14,10 @@ use tokio::time::timeout;
 
 use self::tables::make_tables;
 use self::transaction::{Transaction, read};
-use super::lease::Lease;
 use super::meaning::{Meaning, explain, late};
 use super::rows::Columns;
 use super::steps::Steps;
-use super::{Database, Patience, SqlStore, store};
+use super::{Database, SqlStore, store};
 use crate::event::{SessionEvent, SessionId, SessionKey};
 use crate::store::{
     Outcome, SessionRow, SessionStore, StatusChange, StatusWatcher, StoreError, StoreOptions,
@@ -132,19 +131,19 @@ impl Database for Sqlite {
     }
 
     /// It has the file to itself, or waits for it as its connection says.
-    fn begin(&self, _: Patience) -> SqlStr {
+    fn begin(&self) -> SqlStr {
         "BEGIN IMMEDIATE".into_sql_str()
     }
 
-    fn steps(connection: &mut SqliteConnection, _: Patience) -> Box<dyn Steps + '_> {
+    fn steps(connection: &mut SqliteConnection) -> Box<dyn Steps + '_> {
         Box::new(Transaction(connection))
     }
 
-    async fn read(&self, sessions: &[SessionId]) -> Result<Vec<Columns>, sqlx::Error> {
-        let mut lease = Lease::of(&self.pool).await?;
-        let found = read(&mut lease, sessions).await?;
-        lease.give_back();
-        Ok(found)
+    async fn read(
+        connection: &mut SqliteConnection,
+        sessions: &[SessionId],
+    ) -> Result<Vec<Columns>, sqlx::Error> {
+        read(connection, sessions).await
     }
 
     fn meaning(error: &sqlx::Error) -> Meaning {

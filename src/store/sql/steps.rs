@@ -1,10 +1,12 @@
 //! What all SQL drivers do in a transaction, in steps that each of them words in its own SQL.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::apply::apply;
+use super::meaning::Failure;
 use super::rows::{Columns, Loaded, Save, Told, seconds};
 use crate::event::{EventId, SessionEvent, SessionId, SessionKey};
 use crate::phone::PhoneNumber;
@@ -31,8 +33,8 @@ pub(super) enum Ask<'a> {
 #[derive(Debug)]
 pub(super) enum Answer {
     Registered(SessionRow),
-    /// Of each event; what is refused stops no other.
-    Applied(Vec<Result<Outcome, StoreError>>),
+    /// Of each event; one that is refused, or whose row is held, stops no other.
+    Applied(Vec<Result<Outcome, Failure>>),
     /// After which account there may be more.
     Swept(Option<i64>),
     /// How many ids of events were forgotten.
@@ -46,18 +48,18 @@ pub(super) struct Done {
     pub(super) told: Vec<Told>,
 }
 
-/// Why it was not done.
+/// Why it was not carried out.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The answer is no.
-    Refused(StoreError),
+    /// We did not do it.
+    Ours(Failure),
     /// The database did not do it.
     Sql(sqlx::Error),
 }
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
-        Self::Refused(error)
+        Self::Ours(error.into())
     }
 }
 
@@ -77,17 +79,42 @@ pub(super) struct Wanted<'a> {
     pub(super) event: Option<&'a EventId>,
 }
 
-/// One transaction of one driver. Rows that it reads are locked until it ends.
+/// The events that are wanted, each with its session.
+pub(super) fn events<'a>(wanted: &'a [Wanted<'_>]) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let event = |one: &'a Wanted<'_>| Some((one.session.as_str(), one.event?.as_str()));
+    wanted.iter().filter_map(event)
+}
+
+/// The numbers that are wanted, each with its workspace.
+pub(super) fn numbers<'a>(wanted: &'a [Wanted<'_>]) -> impl Iterator<Item = (i64, &'a str)> {
+    let number = |one: &'a Wanted<'_>| Some((one.workspace, one.number?.reveal()));
+    wanted.iter().filter_map(number)
+}
+
+/// What there is of what is wanted.
+pub(super) struct Found {
+    /// Each row once: of the sessions deleted or not, of the numbers those that are not.
+    pub(super) rows: Vec<Columns>,
+    /// The accounts of those that are locked until the transaction ends. Others hold the rest.
+    pub(super) locked: HashSet<i64>,
+    /// The wanted numbers, with their workspaces, that another transaction may be giving to a session.
+    pub(super) busy: Vec<(i64, String)>,
+}
+
+/// One transaction of one driver. It waits for no row that another holds.
 #[async_trait]
 pub(super) trait Steps: Send {
-    /// The rows that are wanted, each once: of the sessions deleted or not, of the numbers those that
-    /// are not. Transactions over one number are kept apart.
-    async fn load(&mut self, wanted: &[Wanted<'_>]) -> Result<Vec<Columns>, sqlx::Error>;
+    /// Locks and reads the rows that are wanted. Of two transactions over one number, one finds it busy.
+    async fn load(&mut self, wanted: &[Wanted<'_>]) -> Result<Found, sqlx::Error>;
 
     /// Makes the row of a session, unless there is one.
     async fn insert(&mut self, workspace: i64, session: &SessionId) -> Result<(), sqlx::Error>;
 
+    /// Writes rows, but for their metadata.
     async fn save(&mut self, saves: &[Save<'_>]) -> Result<(), sqlx::Error>;
+
+    /// What others keep there may be large, so it is written apart, where it changes.
+    async fn set_metadata(&mut self, account: i64, metadata: &str) -> Result<(), sqlx::Error>;
 
     /// The first [`SWEEP`] after an account that wait and have not changed for so many seconds.
     async fn stuck(&mut self, seconds: i64, after: i64) -> Result<Vec<Columns>, sqlx::Error>;
@@ -133,6 +160,11 @@ pub(super) async fn save(steps: &mut dyn Steps, rows: &[Loaded]) -> Result<(), s
             steps.save(&saves).await?;
         }
     }
+    for row in rows {
+        if let Some(metadata) = row.new_metadata() {
+            steps.set_metadata(row.account, metadata).await?;
+        }
+    }
     Ok(())
 }
 
@@ -149,12 +181,16 @@ async fn register(
         event: None,
     }];
     let mut found = steps.load(&wanted).await?;
-    let is_new = found.is_empty();
+    let is_new = found.rows.is_empty();
     if is_new {
         steps.insert(workspace, &session.session_id).await?;
         found = steps.load(&wanted).await?;
     }
-    let mut found = Loaded::read(found.pop().ok_or(sqlx::Error::RowNotFound)?)?;
+    let row = found.rows.pop().ok_or(sqlx::Error::RowNotFound)?;
+    if !found.locked.contains(&row.0) {
+        return Err(Fault::Ours(Failure::held(session)));
+    }
+    let mut found = Loaded::read(row)?;
     if found.row.session != *session {
         return Err(StoreError::taken(session).into());
     }

@@ -6,48 +6,21 @@ use async_trait::async_trait;
 use sqlx::{MySqlConnection, QueryBuilder};
 
 use crate::event::SessionId;
-use crate::phone::PhoneNumber;
 use crate::store::sql::rows::{Columns, Save, as_json};
-use crate::store::sql::steps::{PRUNE, SWEEP, Steps, Wanted};
+use crate::store::sql::steps::{Found, PRUNE, SWEEP, Steps, Wanted, events, numbers};
 
-/// What is read of rows.
+/// What is read of rows. Which events were applied is another question.
 const COLUMNS: &str =
     "SELECT CAST(a.id AS SIGNED), CAST(a.workspace_id AS SIGNED), CAST(a.session_id AS CHAR),
         CAST(a.phone_number AS CHAR), CAST(a.status AS CHAR), CAST(a.metadata AS CHAR),
         CAST(a.deleted_at IS NOT NULL AS SIGNED), s.last_seq, s.version,
-        CAST(s.lid AS CHAR), CAST(s.assurance AS CHAR)
+        CAST(s.lid AS CHAR), CAST(s.assurance AS CHAR), CAST(NULL AS CHAR)
     FROM whatsapp_accounts a LEFT JOIN whatsapp_phone_sessions s ON s.account_id = a.id WHERE ";
 
-/// A part of the statement that locks rows, up to whether they are locked for their session.
+/// A part of the statement that locks rows, up to the workspace that they are locked for, if any.
 const LOCK: &str = " UNION ALL (SELECT CAST(id AS SIGNED), ";
 /// What goes on from there.
-const LOCKED: &str =
-    ", CAST(session_id AS CHAR), CAST(phone_number AS CHAR) FROM whatsapp_accounts WHERE ";
-
-/// What [`COLUMNS`] gives.
-type Row = (
-    i64,
-    Option<i64>,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    i64,
-    Option<i64>,
-    Option<i64>,
-    Option<String>,
-    Option<String>,
-);
-
-/// With which of the events in hand were applied to it.
-fn columns(row: Row, applied: &mut HashMap<i64, Vec<String>>) -> Result<Columns, sqlx::Error> {
-    let applied = applied
-        .remove(&row.0)
-        .map(|events| as_json(&events))
-        .transpose()?;
-    let (a, b, c, d, e, f, g, h, i, j, k) = row;
-    Ok((a, b, c, d, e, f, g, h, i, j, k, applied))
-}
+const LOCKED: &str = ", CAST(phone_number AS CHAR) FROM whatsapp_accounts WHERE ";
 
 /// Lists of parameters are as long as a power of two, so that few statements are prepared; the rest
 /// is null, and equal to nothing.
@@ -70,145 +43,150 @@ where
     query.push(")");
 }
 
+/// The rows that a column of theirs is in a list, deleted or not, without locks.
+async fn rows<'a, T>(
+    connection: &mut MySqlConnection,
+    column: &'static str,
+    list: &[T],
+) -> Result<Vec<Columns>, sqlx::Error>
+where
+    T: Copy + sqlx::Encode<'a, sqlx::MySql> + sqlx::Type<sqlx::MySql> + 'a,
+{
+    let mut found = Vec::with_capacity(list.len());
+    for list in list.chunks(1024) {
+        let mut query = QueryBuilder::new(COLUMNS);
+        query.push(column).push(" IN ");
+        push_list(&mut query, list);
+        let rows = query.build_query_as().fetch_all(&mut *connection);
+        found.extend(rows.await?);
+    }
+    Ok(found)
+}
+
 /// The rows of these sessions, deleted or not, without locks.
 pub(super) async fn read(
     connection: &mut MySqlConnection,
     sessions: &[SessionId],
 ) -> Result<Vec<Columns>, sqlx::Error> {
-    let mut found = Vec::with_capacity(sessions.len());
-    for sessions in sessions.chunks(1024) {
-        let sessions: Vec<_> = sessions.iter().map(SessionId::as_str).collect();
-        let mut query = QueryBuilder::new(COLUMNS);
-        query.push("a.session_id IN ");
-        push_list(&mut query, &sessions);
-        let rows = query.build_query_as::<Row>().fetch_all(&mut *connection);
-        for row in rows.await? {
-            found.push(columns(row, &mut HashMap::new())?);
-        }
-    }
-    Ok(found)
+    let sessions: Vec<_> = sessions.iter().map(SessionId::as_str).collect();
+    rows(connection, "a.session_id", &sessions).await
 }
 
-pub(super) struct Transaction<'a> {
-    pub(super) connection: &'a mut MySqlConnection,
-    /// How rows are locked.
-    pub(super) lock: &'static str,
-}
+pub(super) struct Transaction<'a>(pub(super) &'a mut MySqlConnection);
+
+/// An account whose row is locked, the workspace it is locked for, if any, and its number.
+type Locked = (i64, Option<i64>, Option<String>);
 
 impl Transaction<'_> {
-    /// Locks the rows of these workspaces that are not deleted and the rows of these sessions. Gives the
-    /// id of each, whether it was locked for its session, its session and its number. A part of the
-    /// statement for each: for a list, and a small table, the server would read and lock the whole of it.
+    /// Locks the rows of these workspaces that are not deleted and the rows of these sessions, but for
+    /// those that others hold. A part of the statement for each: for a list, and a small table, the
+    /// server would read and lock the whole of it.
     async fn lock(
         &mut self,
         workspaces: &[i64],
         sessions: &[&str],
-    ) -> Result<Vec<(i64, i64, Option<String>, Option<String>)>, sqlx::Error> {
-        let mut query = QueryBuilder::new("SELECT NULL, NULL, NULL, NULL FROM DUAL WHERE FALSE");
+    ) -> Result<Vec<Locked>, sqlx::Error> {
+        let mut query = QueryBuilder::new("SELECT NULL, NULL, NULL FROM DUAL WHERE FALSE");
         for n in 0..padded(workspaces) {
-            query.push(LOCK).push("FALSE").push(LOCKED);
-            query
-                .push("workspace_id = ")
-                .push_bind(workspaces.get(n).copied());
-            query
-                .push(" AND deleted_at IS NULL")
-                .push(self.lock)
-                .push(")");
+            query.push(LOCK).push("CAST(workspace_id AS SIGNED)");
+            query.push(LOCKED).push("workspace_id = ");
+            query.push_bind(workspaces.get(n).copied());
+            query.push(" AND deleted_at IS NULL FOR UPDATE SKIP LOCKED)");
         }
         for n in 0..padded(sessions) {
-            query.push(LOCK).push("TRUE").push(LOCKED);
-            query
-                .push("session_id = ")
-                .push_bind(sessions.get(n).copied());
-            query.push(self.lock).push(")");
+            query.push(LOCK).push("NULL").push(LOCKED);
+            query.push("session_id = ");
+            query.push_bind(sessions.get(n).copied());
+            query.push(" FOR UPDATE SKIP LOCKED)");
         }
-        query
-            .build_query_as()
-            .fetch_all(&mut *self.connection)
-            .await
+        let locked = query.build_query_as();
+        locked.fetch_all(&mut *self.0).await
     }
 
-    /// Reads what was locked, apart from the locking: that one's view of what it does not lock is
-    /// older than what it waited for.
-    async fn locked(
-        &mut self,
-        accounts: &[i64],
-        wanted: &[Wanted<'_>],
-    ) -> Result<Vec<Columns>, sqlx::Error> {
-        if accounts.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut query = QueryBuilder::new(COLUMNS);
-        query.push("a.id IN ");
-        push_list(&mut query, accounts);
-        let found = query.build_query_as::<Row>();
-        let found = found.fetch_all(&mut *self.connection).await?;
-        let events = found.iter().flat_map(|row| {
-            let own = wanted
-                .iter()
-                .filter(|one| row.2.as_deref() == Some(one.session.as_str()));
-            own.filter_map(|one| Some((row.0, one.event?.as_str())))
-        });
-        let events: Vec<_> = events.collect();
-        let mut applied = self.applied(&events).await?;
-        found
-            .into_iter()
-            .map(|row| columns(row, &mut applied))
-            .collect()
-    }
-
-    /// Which of these events were applied to these accounts.
+    /// Which of these events were applied to these accounts, and how many rows of these workspaces
+    /// are not deleted.
     async fn applied(
         &mut self,
         events: &[(i64, &str)],
-    ) -> Result<HashMap<i64, Vec<String>>, sqlx::Error> {
-        let mut applied = HashMap::<_, Vec<_>>::new();
-        if events.is_empty() {
-            return Ok(applied);
+        workspaces: &[i64],
+    ) -> Result<(HashMap<i64, Vec<String>>, HashMap<i64, i64>), sqlx::Error> {
+        let (mut applied, mut counts) = (HashMap::<_, Vec<_>>::new(), HashMap::new());
+        if events.is_empty() && workspaces.is_empty() {
+            return Ok((applied, counts));
         }
         let mut query = QueryBuilder::new(
-            "SELECT account_id, CAST(event_id AS CHAR) FROM whatsapp_phone_applied WHERE FALSE",
+            "SELECT account_id, CAST(event_id AS CHAR), 0 FROM whatsapp_phone_applied WHERE FALSE",
         );
         for n in 0..padded(events) {
             let (account, event) = events.get(n).copied().unzip();
             query.push(" OR (account_id = ").push_bind(account);
-            query
-                .push(" AND event_id = CONVERT(")
-                .push_bind(event)
-                .push(" USING ascii))");
+            query.push(" AND event_id = CONVERT(").push_bind(event);
+            query.push(" USING ascii))");
         }
-        let found = query.build_query_as().fetch_all(&mut *self.connection);
-        for (account, event) in found.await? {
-            applied.entry(account).or_default().push(event);
+        for n in 0..padded(workspaces) {
+            let workspace = workspaces.get(n).copied();
+            query.push(" UNION ALL SELECT ").push_bind(workspace);
+            query.push(", NULL, COUNT(*) FROM whatsapp_accounts WHERE deleted_at IS NULL");
+            query.push(" AND workspace_id = ").push_bind(workspace);
         }
-        Ok(applied)
+        let found = query.build_query_as().fetch_all(&mut *self.0);
+        for (id, event, count) in found.await? {
+            let (id, event): (Option<i64>, Option<String>) = (id, event);
+            match (id, event) {
+                (Some(account), Some(event)) => applied.entry(account).or_default().push(event),
+                (Some(workspace), None) => drop(counts.insert(workspace, count)),
+                (None, _) => {}
+            }
+        }
+        Ok((applied, counts))
     }
 }
 
 #[async_trait]
 impl Steps for Transaction<'_> {
     /// There is no unique index over the rows that are not deleted, so the rows of a number's workspace
-    /// are locked, and two sessions that take one number do so one after the other. They are locked in
-    /// the order of an index, not of the ids; a circle is a deadlock, which is tried again.
-    async fn load(&mut self, wanted: &[Wanted<'_>]) -> Result<Vec<Columns>, sqlx::Error> {
-        let numbered = || wanted.iter().filter(|one| one.number.is_some());
-        let workspaces: BTreeSet<_> = numbered().map(|one| one.workspace).collect();
+    /// are locked, and of two sessions that take one number one finds it busy.
+    async fn load(&mut self, wanted: &[Wanted<'_>]) -> Result<Found, sqlx::Error> {
+        let workspaces: BTreeSet<_> = numbers(wanted).map(|(workspace, _)| workspace).collect();
         let workspaces: Vec<_> = workspaces.into_iter().collect();
         let others = wanted.iter().filter(|one| one.number.is_none());
         let others: Vec<_> = others.map(|one| one.session.as_str()).collect();
-        let rows = self.lock(&workspaces, &others).await?;
-        let sessions: HashSet<_> = numbered().map(|one| one.session.as_str()).collect();
-        let numbers = numbered().filter_map(|one| one.number.map(PhoneNumber::reveal));
-        let numbers: HashSet<_> = numbers.collect();
-        let is_one_of = |set: &HashSet<&str>, text: &Option<String>| {
-            text.as_deref().is_some_and(|text| set.contains(text))
-        };
-        let asked = rows.iter().filter(|(_, is_asked, session, number)| {
-            *is_asked != 0 || is_one_of(&sessions, session) || is_one_of(&numbers, number)
+        let locked = self.lock(&workspaces, &others).await?;
+
+        // Read apart from the locking: that one's view of what it does not lock is older than its locks.
+        let sessions: Vec<_> = wanted.iter().map(|one| one.session.as_str()).collect();
+        let mut found = rows(&mut *self.0, "a.session_id", &sessions).await?;
+        let is_found: HashSet<_> = found.iter().map(|row| row.0).collect();
+        let given: HashSet<_> = numbers(wanted).map(|(_, number)| number).collect();
+        let holders = locked.iter().filter(|(account, _, number)| {
+            let number = number.as_deref();
+            number.is_some_and(|number| given.contains(number)) && !is_found.contains(account)
         });
-        let accounts: BTreeSet<_> = asked.map(|(account, ..)| *account).collect();
-        let accounts: Vec<_> = accounts.into_iter().collect();
-        self.locked(&accounts, wanted).await
+        let holders: BTreeSet<_> = holders.map(|(account, ..)| *account).collect();
+        let holders: Vec<_> = holders.into_iter().collect();
+        found.extend(rows(&mut *self.0, "a.id", &holders).await?);
+
+        let of_events = found.iter().flat_map(|row| {
+            let own = |(session, _): &(&str, &str)| row.2.as_deref() == Some(*session);
+            events(wanted).filter(own).map(|(_, event)| (row.0, event))
+        });
+        let of_events: Vec<_> = of_events.collect();
+        let (applied, counts) = self.applied(&of_events, &workspaces).await?;
+        for row in &mut found {
+            row.11 = applied.get(&row.0).map(as_json).transpose()?;
+        }
+        // A row that is not locked may be about to take the number.
+        let all_locked = |workspace: i64| {
+            let locked = locked.iter().filter(|(_, of, _)| *of == Some(workspace));
+            i64::try_from(locked.count()).ok() >= counts.get(&workspace).copied()
+        };
+        let busy = numbers(wanted).filter(|(workspace, _)| !all_locked(*workspace));
+        let busy = busy.map(|(workspace, number)| (workspace, number.to_owned()));
+        Ok(Found {
+            busy: busy.collect(),
+            locked: locked.iter().map(|(account, ..)| *account).collect(),
+            rows: found,
+        })
     }
 
     async fn insert(&mut self, workspace: i64, session: &SessionId) -> Result<(), sqlx::Error> {
@@ -220,7 +198,7 @@ impl Steps for Transaction<'_> {
         )
         .bind(workspace)
         .bind(session.as_str())
-        .execute(&mut *self.connection)
+        .execute(&mut *self.0)
         .await
         .map(drop)
     }
@@ -231,8 +209,7 @@ impl Steps for Transaction<'_> {
         sqlx::query(
             "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (
                 id bigint PATH '$.id', status varchar(32) PATH '$.status', phone varchar(32) PATH '$.phone',
-                begins int PATH '$.begins', ends int PATH '$.ends', connects int PATH '$.connects',
-                metadata longtext PATH '$.metadata')) v
+                begins int PATH '$.begins', ends int PATH '$.ends', connects int PATH '$.connects')) v
             STRAIGHT_JOIN whatsapp_accounts a FORCE INDEX (PRIMARY) ON a.id = v.id
             SET a.status = v.status,
                 a.phone_number = CASE WHEN v.begins = 1 THEN NULL ELSE COALESCE(v.phone, a.phone_number) END,
@@ -240,11 +217,10 @@ impl Steps for Transaction<'_> {
                     WHEN v.begins = 1 THEN NULL ELSE a.deleted_at END,
                 a.updated_at = CURRENT_TIMESTAMP,
                 a.last_connected_at = CASE WHEN v.connects = 1 THEN CURRENT_TIMESTAMP
-                    ELSE a.last_connected_at END,
-                a.metadata = COALESCE(v.metadata, a.metadata)",
+                    ELSE a.last_connected_at END",
         )
         .bind(&json)
-        .execute(&mut *self.connection)
+        .execute(&mut *self.0)
         .await?;
         sqlx::query(
             "INSERT INTO whatsapp_phone_sessions (account_id, last_seq, version, lid, assurance)
@@ -255,7 +231,7 @@ impl Steps for Transaction<'_> {
                 lid = VALUES(lid), assurance = VALUES(assurance)",
         )
         .bind(&json)
-        .execute(&mut *self.connection)
+        .execute(&mut *self.0)
         .await?;
         if saves.iter().all(|save| save.events.is_empty()) {
             return Ok(());
@@ -267,9 +243,18 @@ impl Steps for Transaction<'_> {
             WHERE event IS NOT NULL",
         )
         .bind(json)
-        .execute(&mut *self.connection)
+        .execute(&mut *self.0)
         .await
         .map(drop)
+    }
+
+    async fn set_metadata(&mut self, account: i64, metadata: &str) -> Result<(), sqlx::Error> {
+        sqlx::query("UPDATE whatsapp_accounts SET metadata = ? WHERE id = ?")
+            .bind(metadata)
+            .bind(account)
+            .execute(&mut *self.0)
+            .await
+            .map(drop)
     }
 
     async fn stuck(&mut self, seconds: i64, after: i64) -> Result<Vec<Columns>, sqlx::Error> {
@@ -281,9 +266,9 @@ impl Steps for Transaction<'_> {
             ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED",
         );
         let locked = locked.bind(seconds).bind(after).bind(SWEEP);
-        let locked: Vec<(i64,)> = locked.fetch_all(&mut *self.connection).await?;
+        let locked: Vec<(i64,)> = locked.fetch_all(&mut *self.0).await?;
         let accounts: Vec<_> = locked.into_iter().map(|(account,)| account).collect();
-        self.locked(&accounts, &[]).await
+        rows(&mut *self.0, "a.id", &accounts).await
     }
 
     async fn prune(&mut self, seconds: i64) -> Result<u64, sqlx::Error> {
@@ -293,7 +278,7 @@ impl Steps for Transaction<'_> {
         )
         .bind(seconds)
         .bind(PRUNE)
-        .execute(&mut *self.connection)
+        .execute(&mut *self.0)
         .await
         .map(|done| done.rows_affected())
     }

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use super::LOCKS;
 use crate::event::SessionId;
 use crate::store::sql::rows::{Columns, Save, as_json};
-use crate::store::sql::steps::{PRUNE, SWEEP, Steps, Wanted};
+use crate::store::sql::steps::{Found, PRUNE, SWEEP, Steps, Wanted, events, numbers};
 
 /// What is read of a row. The first two parameters are the events in hand: their sessions and their ids.
 /// Each is looked up, not joined: a plan of a join would be of the table's size when it was first asked.
@@ -24,6 +24,23 @@ macro_rules! columns {
             FROM whatsapp_accounts a LEFT JOIN whatsapp_phone_sessions s ON s.account_id = a.id
             WHERE ",
             $condition
+        )
+    };
+}
+
+/// The accounts that are wanted, by parameters: sessions, and workspaces with numbers.
+macro_rules! wanted {
+    ($sessions:literal, $workspaces:literal, $numbers:literal) => {
+        concat!(
+            "(SELECT id FROM whatsapp_accounts WHERE session_id = ANY(",
+            $sessions,
+            "::text[]) UNION ALL SELECT a.id FROM unnest(",
+            $workspaces,
+            "::bigint[], ",
+            $numbers,
+            "::text[]) AS n (workspace, number)
+            JOIN whatsapp_accounts a ON a.workspace_id = n.workspace
+                AND a.phone_number = n.number AND a.deleted_at IS NULL)"
         )
     };
 }
@@ -44,67 +61,51 @@ pub(super) async fn read(
 
 pub(super) struct Transaction<'a>(pub(super) &'a mut PgConnection);
 
-impl Transaction<'_> {
-    /// Reads what was locked, apart from the locking: that one's snapshot of other tables is older
-    /// than what it waited for.
-    async fn locked(
-        &mut self,
-        accounts: Vec<(i64,)>,
-        wanted: &[Wanted<'_>],
-    ) -> Result<Vec<Columns>, sqlx::Error> {
-        if accounts.is_empty() {
-            return Ok(Vec::new());
-        }
-        let accounts: Vec<_> = accounts.into_iter().map(|(account,)| account).collect();
-        let events = wanted.iter().filter_map(|one| {
-            let event = one.event?.as_str();
-            Some((one.session.as_str(), event))
-        });
-        let (sessions, events): (Vec<_>, Vec<_>) = events.unzip();
-        sqlx::query_as(columns!("a.id = ANY($3)"))
-            .bind(sessions)
-            .bind(events)
-            .bind(accounts)
-            .fetch_all(&mut *self.0)
-            .await
-    }
-}
-
 #[async_trait]
 impl Steps for Transaction<'_> {
-    async fn load(&mut self, wanted: &[Wanted<'_>]) -> Result<Vec<Columns>, sqlx::Error> {
-        let sessions: Vec<_> = wanted.iter().map(|one| one.session.as_str()).collect();
-        let numbers = wanted.iter().filter_map(|one| {
-            let number = one.number?.reveal();
-            Some((one.workspace, number))
-        });
+    async fn load(&mut self, wanted: &[Wanted<'_>]) -> Result<Found, sqlx::Error> {
         // Each once, and in one order whoever locks them.
-        let numbers: BTreeSet<_> = numbers.collect();
+        let numbers: BTreeSet<_> = numbers(wanted).collect();
         let (workspaces, numbers): (Vec<_>, Vec<_>) = numbers.into_iter().unzip();
-        if !numbers.is_empty() {
-            // Two sessions that take one number do so one after the other.
-            sqlx::query(
-                "SELECT pg_advisory_xact_lock($1, hashtext(workspace || ' ' || number))
-                FROM unnest($2::bigint[], $3::text[]) AS n (workspace, number)",
-            )
-            .bind(LOCKS)
-            .bind(&workspaces)
-            .bind(&numbers)
-            .execute(&mut *self.0)
+        let busy: Vec<(i64, String)> = match numbers.is_empty() {
+            true => Vec::new(),
+            false => {
+                // Two sessions that take one number do so one after the other.
+                sqlx::query_as(
+                    "SELECT workspace, number FROM unnest($2::bigint[], $3::text[]) AS n (workspace, number)
+                    WHERE NOT pg_try_advisory_xact_lock($1, hashtext(workspace || ' ' || number))",
+                )
+                .bind(LOCKS)
+                .bind(&workspaces)
+                .bind(&numbers)
+                .fetch_all(&mut *self.0)
+                .await?
+            }
+        };
+        let sessions: Vec<_> = wanted.iter().map(|one| one.session.as_str()).collect();
+        let locked: Vec<(i64,)> = sqlx::query_as(concat!(
+            "SELECT id::bigint FROM whatsapp_accounts WHERE id IN ",
+            wanted!("$1", "$2", "$3"),
+            " FOR NO KEY UPDATE SKIP LOCKED"
+        ))
+        .bind(&sessions)
+        .bind(&workspaces)
+        .bind(&numbers)
+        .fetch_all(&mut *self.0)
+        .await?;
+        // Read apart from the locking: that one's view of other tables is older than its locks.
+        let (owners, events): (Vec<_>, Vec<_>) = events(wanted).unzip();
+        let rows = concat!(columns!("a.id IN "), wanted!("$3", "$4", "$5"));
+        let rows = sqlx::query_as(rows)
+            .bind(owners)
+            .bind(events)
+            .bind(sessions)
+            .bind(workspaces)
+            .bind(numbers)
+            .fetch_all(&mut *self.0)
             .await?;
-        }
-        let locked = sqlx::query_as(
-            "SELECT id::bigint FROM whatsapp_accounts WHERE id IN (
-                SELECT id FROM whatsapp_accounts WHERE session_id = ANY($1::text[])
-                UNION ALL
-                SELECT a.id FROM unnest($2::bigint[], $3::text[]) AS n (workspace, number)
-                JOIN whatsapp_accounts a ON a.workspace_id = n.workspace
-                    AND a.phone_number = n.number AND a.deleted_at IS NULL)
-            ORDER BY id FOR NO KEY UPDATE",
-        );
-        let locked = locked.bind(sessions).bind(workspaces).bind(numbers);
-        let locked = locked.fetch_all(&mut *self.0).await?;
-        self.locked(locked, wanted).await
+        let locked = locked.into_iter().map(|(account,)| account).collect();
+        Ok(Found { rows, locked, busy })
     }
 
     async fn insert(&mut self, workspace: i64, session: &SessionId) -> Result<(), sqlx::Error> {
@@ -122,18 +123,6 @@ impl Steps for Transaction<'_> {
     }
 
     async fn save(&mut self, saves: &[Save<'_>]) -> Result<(), sqlx::Error> {
-        let json = as_json(&saves)?;
-        // Apart, since the column may be `json` or `jsonb`.
-        if saves.iter().any(|save| save.metadata.is_some()) {
-            sqlx::query(
-                "UPDATE whatsapp_accounts a SET metadata = v.metadata::json
-                FROM json_to_recordset($1::json) AS v (id bigint, metadata text)
-                WHERE a.id = v.id AND v.metadata IS NOT NULL",
-            )
-            .bind(&json)
-            .execute(&mut *self.0)
-            .await?;
-        }
         // In whole seconds, downwards: the columns would round up, into the future.
         sqlx::query(
             "WITH t AS (SELECT date_trunc('second', now() AT TIME ZONE 'UTC') AS now),
@@ -153,10 +142,20 @@ impl Steps for Transaction<'_> {
             INSERT INTO whatsapp_phone_applied (account_id, event_id, applied_at)
             SELECT v.id, event, t.now FROM v, t, json_array_elements_text(v.events) AS event",
         )
-        .bind(json)
+        .bind(as_json(&saves)?)
         .execute(&mut *self.0)
         .await
         .map(drop)
+    }
+
+    async fn set_metadata(&mut self, account: i64, metadata: &str) -> Result<(), sqlx::Error> {
+        // The column may be `json` or `jsonb`.
+        sqlx::query("UPDATE whatsapp_accounts SET metadata = $2::json WHERE id = $1")
+            .bind(account)
+            .bind(metadata)
+            .execute(&mut *self.0)
+            .await
+            .map(drop)
     }
 
     async fn stuck(&mut self, seconds: i64, after: i64) -> Result<Vec<Columns>, sqlx::Error> {
@@ -169,8 +168,14 @@ impl Steps for Transaction<'_> {
             ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
         );
         let locked = locked.bind(seconds).bind(SWEEP).bind(after);
-        let locked = locked.fetch_all(&mut *self.0).await?;
-        self.locked(locked, &[]).await
+        let locked: Vec<(i64,)> = locked.fetch_all(&mut *self.0).await?;
+        let accounts: Vec<_> = locked.into_iter().map(|(account,)| account).collect();
+        sqlx::query_as(columns!("a.id = ANY($3)"))
+            .bind(None::<Vec<&str>>)
+            .bind(None::<Vec<&str>>)
+            .bind(accounts)
+            .fetch_all(&mut *self.0)
+            .await
     }
 
     async fn prune(&mut self, seconds: i64) -> Result<u64, sqlx::Error> {

@@ -4,9 +4,8 @@ use async_trait::async_trait;
 use sqlx::SqliteConnection;
 
 use crate::event::SessionId;
-use crate::phone::PhoneNumber;
 use crate::store::sql::rows::{Columns, Save, as_json};
-use crate::store::sql::steps::{PRUNE, SWEEP, Steps, Wanted};
+use crate::store::sql::steps::{Found, PRUNE, SWEEP, Steps, Wanted, events, numbers};
 
 /// What is read of a row. The first parameter are the events in hand: `[[session, id], ..]`.
 macro_rules! columns {
@@ -39,20 +38,12 @@ pub(super) async fn read(
 
 pub(super) struct Transaction<'a>(pub(super) &'a mut SqliteConnection);
 
-/// The transaction has the file to itself, so nothing needs a lock.
+/// The transaction has the file to itself, so all is locked.
 #[async_trait]
 impl Steps for Transaction<'_> {
-    async fn load(&mut self, wanted: &[Wanted<'_>]) -> Result<Vec<Columns>, sqlx::Error> {
+    async fn load(&mut self, wanted: &[Wanted<'_>]) -> Result<Found, sqlx::Error> {
         let sessions: Vec<_> = wanted.iter().map(|one| one.session.as_str()).collect();
-        let events = wanted.iter().filter_map(|one| {
-            let event = one.event?.as_str();
-            Some((one.session.as_str(), event))
-        });
-        let numbers = wanted.iter().filter_map(|one| {
-            let number = one.number.map(PhoneNumber::reveal)?;
-            Some((one.workspace, number))
-        });
-        sqlx::query_as(columns!(
+        let rows: Vec<Columns> = sqlx::query_as(columns!(
             "a.id IN (
                 SELECT id FROM whatsapp_accounts WHERE session_id IN (SELECT value FROM json_each(?2))
                 UNION ALL
@@ -60,11 +51,16 @@ impl Steps for Transaction<'_> {
                 ON h.workspace_id = n.value ->> 0 AND h.phone_number = n.value ->> 1
                     AND h.deleted_at IS NULL)"
         ))
-        .bind(as_json(&events.collect::<Vec<_>>())?)
+        .bind(as_json(&events(wanted).collect::<Vec<_>>())?)
         .bind(as_json(&sessions)?)
-        .bind(as_json(&numbers.collect::<Vec<_>>())?)
+        .bind(as_json(&numbers(wanted).collect::<Vec<_>>())?)
         .fetch_all(&mut *self.0)
-        .await
+        .await?;
+        Ok(Found {
+            locked: rows.iter().map(|row| row.0).collect(),
+            busy: Vec::new(),
+            rows,
+        })
     }
 
     async fn insert(&mut self, workspace: i64, session: &SessionId) -> Result<(), sqlx::Error> {
@@ -88,8 +84,7 @@ impl Steps for Transaction<'_> {
                     WHEN v.value ->> 'begins' THEN NULL ELSE deleted_at END,
                 updated_at = datetime('now'),
                 last_connected_at = CASE WHEN v.value ->> 'connects' THEN datetime('now')
-                    ELSE last_connected_at END,
-                metadata = COALESCE(v.value ->> 'metadata', metadata)
+                    ELSE last_connected_at END
             FROM json_each(?1) v WHERE whatsapp_accounts.id = v.value ->> 'id';
             INSERT OR REPLACE INTO whatsapp_phone_sessions (account_id, last_seq, version, lid, assurance)
             SELECT value ->> 'id', value ->> 'seq', value ->> 'version', value ->> 'lid', value ->> 'assurance'
@@ -102,6 +97,15 @@ impl Steps for Transaction<'_> {
         .execute(&mut *self.0)
         .await
         .map(drop)
+    }
+
+    async fn set_metadata(&mut self, account: i64, metadata: &str) -> Result<(), sqlx::Error> {
+        sqlx::query("UPDATE whatsapp_accounts SET metadata = ?2 WHERE id = ?1")
+            .bind(account)
+            .bind(metadata)
+            .execute(&mut *self.0)
+            .await
+            .map(drop)
     }
 
     async fn stuck(&mut self, seconds: i64, after: i64) -> Result<Vec<Columns>, sqlx::Error> {
