@@ -12,6 +12,8 @@
 mod beside;
 #[path = "support/database.rs"]
 mod database;
+#[path = "store/lost.rs"]
+mod lost;
 #[path = "store/rows.rs"]
 mod rows;
 
@@ -210,7 +212,7 @@ async fn the_table_of_a_laravel_service_is_used_as_it_is() {
         assert_eq!(
             metadata,
             serde_json::json!({
-                "name": "Sales",
+                "name": "Vertrieb \u{1f600} é",
                 "last_error": "phone_extraction_failed",
                 "error_message": "no number from 62********41@c.us",
             })

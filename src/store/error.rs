@@ -43,8 +43,8 @@ impl StoreErrorKind {
     }
 }
 
-/// Why a store did not do what was asked; nothing was written. Cheap to clone; never contains a
-/// number.
+/// Why a store did not do what was asked. Nothing was written, unless the storage was lost on the way, or
+/// late: then the message says that it may have been. Cheap to clone; never contains a number.
 ///
 /// `Display` says what happened, to what, and what to do; what the database said is reached through
 /// [`Error::source`], cleaned.

@@ -23,9 +23,10 @@
 //!    watchers hear of it.
 //!
 //! In a database, events that are applied at once share a transaction, and its one write to the disk; each
-//! is judged for itself, after those before it. Where a row that another program holds, or a value that the
-//! table does not take, stands in the way of one of them, each is applied alone, in any order: whose order
-//! counts awaits one before the next, or numbers them. A database that does not answer stops them all.
+//! is judged for itself, after those before it, and one that is refused stops no other. No transaction waits
+//! for a row that another holds: such an event is tried again, up to 0.1 s later, until the deadline, and
+//! the others go on. So the order of events that are applied at once is kept only as long as nobody holds
+//! their rows: whose order counts awaits one before the next, or numbers them.
 
 mod decide;
 mod error;
@@ -133,7 +134,8 @@ impl StoreOptions {
         self
     }
 
-    /// How long one call may take, its waiting for locks and connections included. Default: 10 s.
+    /// How long one call may take, its waiting for connections, and for rows that others hold,
+    /// included. Default: 10 s.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -218,7 +220,8 @@ pub trait SessionStore: Send + Sync {
     fn name(&self) -> &str;
 
     /// Makes the row of a session, in status `qr_scanning`, and returns it. One that is there stays
-    /// as it is; where it waits to be linked, this is a sign of life. One that was given up begins anew, without a number; its `last_seq` stays.
+    /// as it is; where it waits to be linked, this is a sign of life. One that was given up begins anew,
+    /// without a number; its `last_seq` stays.
     ///
     /// # Errors
     ///
@@ -229,8 +232,9 @@ pub trait SessionStore: Send + Sync {
     ///
     /// # Errors
     ///
-    /// When the event is refused or the storage fails; nothing is written then. After a transient
-    /// error it may be applied again.
+    /// When the event is refused; nothing is written then. When the storage fails, or does not answer in
+    /// time; where it may have written all the same, the error says so. After a transient error it may
+    /// be applied again.
     async fn apply(&self, event: &SessionEvent) -> Result<Outcome, StoreError>;
 
     /// Where a session stands; `None` where there is none, or it was given up.

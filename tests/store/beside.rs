@@ -8,9 +8,11 @@ use whatsapp_phone::PhoneNumber;
 use whatsapp_phone::event::{SessionEvent, SessionKey};
 use whatsapp_phone::sqlx::mysql::MySqlPoolOptions;
 use whatsapp_phone::sqlx::postgres::PgPoolOptions;
-use whatsapp_phone::sqlx::{self, Connection, MySqlConnection, PgConnection, Row};
+use whatsapp_phone::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+use whatsapp_phone::sqlx::{self, ConnectOptions, Connection, MySqlConnection, PgConnection, Row};
 use whatsapp_phone::store::mysql::MySqlStore;
 use whatsapp_phone::store::postgres::PostgresStore;
+use whatsapp_phone::store::sqlite::SqliteStore;
 use whatsapp_phone::store::{SessionStore, StoreOptions};
 
 use super::database::{Kind, Place};
@@ -40,6 +42,15 @@ impl Open {
         }
     }
 
+    async fn commit(mut self) {
+        let done = match &mut self {
+            Self::Postgres(open) => sqlx::raw_sql("COMMIT").execute(open).await.map(drop),
+            Self::MySql(open) => sqlx::raw_sql("COMMIT").execute(open).await.map(drop),
+        };
+        done.unwrap();
+        self.end().await;
+    }
+
     async fn end(self) {
         match self {
             Self::Postgres(open) => open.close().await.unwrap(),
@@ -48,19 +59,19 @@ impl Open {
     }
 }
 
-/// A store over a pool of two connections.
-async fn over_two(place: &Place, options: StoreOptions) -> Arc<dyn SessionStore> {
+/// A store over a pool of one connection.
+async fn over_one(place: &Place, options: StoreOptions) -> Arc<dyn SessionStore> {
     match place.kind {
         Kind::MySql => {
             let pool = MySqlPoolOptions::new()
-                .max_connections(2)
+                .max_connections(1)
                 .acquire_timeout(Duration::from_secs(10));
             let pool = pool.connect(&place.url).await.unwrap();
             Arc::new(MySqlStore::from_pool(pool, options).await.unwrap())
         }
         _ => {
             let pool = PgPoolOptions::new()
-                .max_connections(2)
+                .max_connections(1)
                 .acquire_timeout(Duration::from_secs(10));
             let pool = pool.connect(&place.url).await.unwrap();
             Arc::new(PostgresStore::from_pool(pool, options).await.unwrap())
@@ -73,7 +84,7 @@ async fn a_row_that_somebody_holds_stops_no_other_session() {
     for kind in [Kind::Postgres, Kind::MySql] {
         let place = Place::new(kind).await;
         let deadline = Duration::from_secs(4);
-        let store = over_two(&place, StoreOptions::default().deadline(deadline)).await;
+        let store = over_one(&place, StoreOptions::default().deadline(deadline)).await;
         store.register(&key("held")).await.unwrap();
         // In MySQL a `session_ready` locks its workspace.
         let free = SessionKey::new(8, "free").unwrap();
@@ -83,7 +94,7 @@ async fn a_row_that_somebody_holds_stops_no_other_session() {
             "select id from whatsapp_accounts where session_id = 'held' for update",
         )
         .await;
-        // As many as there are connections, again and again.
+        // More than there are connections, again and again.
         for round in 0..3 {
             let start = Instant::now();
             let held = ready("held", "628110000041");
@@ -102,7 +113,7 @@ async fn a_row_that_somebody_holds_stops_no_other_session() {
             };
             store.apply(&event).await.expect("the other goes on");
         }
-        // Handed in together with others, it waits alone.
+        // Handed in together with others, it waits alone; so does whoever registers it again.
         let other = SessionKey::new(9, "other").unwrap();
         store.register(&other).await.unwrap();
         let held = ready("held", "628110000041");
@@ -115,14 +126,74 @@ async fn a_row_that_somebody_holds_stops_no_other_session() {
                 .unwrap()
                 .push(applied.map_err(|error| error.code()));
         };
-        tokio::join!(apply(&held), apply(&gone[0]), apply(&gone[1]));
+        let session = key("held");
+        let (.., registered) = tokio::join!(
+            apply(&held),
+            apply(&gone[0]),
+            apply(&gone[1]),
+            store.register(&session)
+        );
         let ended = ended.into_inner().unwrap();
         assert!(ended[..2].iter().all(Result::is_ok), "{ended:?}");
         assert_eq!(ended[2], Err("storage"));
+        let error = registered.unwrap_err();
+        assert_eq!((error.code(), error.is_transient()), ("storage", true));
         open.end().await;
         store.apply(&ready("held", "628110000041")).await.unwrap();
         place.end().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_that_another_transaction_is_about_to_give_is_waited_for() {
+    for kind in [Kind::Postgres, Kind::MySql] {
+        let place = Place::new(kind).await;
+        let store = over_one(&place, StoreOptions::default()).await;
+        for session in ["mine", "theirs"] {
+            store.register(&key(session)).await.unwrap();
+        }
+        let open = Open::at(
+            &place,
+            "update whatsapp_accounts set phone_number = '628110000041', status = 'connected'
+            where session_id = 'theirs'",
+        )
+        .await;
+        let event = ready("mine", "628110000041");
+        let mut apply = store.apply(&event);
+        let early = tokio::time::timeout(Duration::from_millis(300), &mut apply).await;
+        assert!(early.is_err(), "{kind}: {early:?}");
+        open.commit().await;
+        let error = apply.await.unwrap_err();
+        assert_eq!(error.code(), "number_already_connected", "{kind}");
+        place.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_another_program_writes_to_is_waited_for() {
+    let place = Place::new(Kind::Sqlite).await;
+    let file: SqliteConnectOptions = place.url.parse().unwrap();
+    let file = file.journal_mode(SqliteJournalMode::Wal);
+    let pool = SqlitePoolOptions::new().max_connections(1);
+    let quick = file.clone().busy_timeout(Duration::from_millis(5));
+    let pool = pool.connect_with(quick).await.unwrap();
+    let store = SqliteStore::from_pool(pool.clone(), StoreOptions::default());
+    let store = store.await.unwrap();
+    store.register(&key("s")).await.unwrap();
+    let mark = sqlx::raw_sql("create temp table mark (one)");
+    mark.execute(&pool).await.unwrap();
+    let mut other = file.connect().await.unwrap();
+    let open = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let event = ready("s", "628110000041");
+    let mut apply = store.apply(&event);
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut apply).await;
+    assert!(early.is_err(), "{early:?}");
+    open.rollback().await.unwrap();
+    apply.await.unwrap();
+    // Its connection is the same.
+    let mark = sqlx::raw_sql("select * from mark");
+    mark.execute(&pool).await.unwrap();
+    place.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -27,7 +27,7 @@ store! {
     ///
     /// It makes `whatsapp_accounts` where there is none, and its own two tables beside it. Since
     /// there are no unique indexes over some rows only, a `session_ready` locks the rows of its
-    /// workspace. Clones share its pool.
+    /// workspace, and waits while another transaction holds any of them. Clones share its pool.
     ///
     /// Times are in the time zone of the connections: that of `connect` is UTC, a pool of yours keeps its
     /// own. `timestamp` columns read the same in every zone.
@@ -83,8 +83,8 @@ impl MySqlStore {
 }
 
 /// Begins a transaction, in one round trip, of which each statement sees what was committed before it,
-/// without locking the gaps between rows. The server ends what waits for a lock while nobody waits for it
-/// any longer; it counts whole seconds, one at least.
+/// without locking the gaps between rows. What waits for a lock, that of a table which is altered or of
+/// a unique index, the server ends while whoever asked is still there; it counts whole seconds, one at least.
 fn begin(lock_wait: Duration) -> SqlStr {
     let seconds = lock_wait.as_secs().clamp(1, 1_000_000);
     let begin = format!(

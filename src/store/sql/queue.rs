@@ -57,6 +57,8 @@ async fn write<D: Database>(store: Arc<Shared<D>>, mut asked: mpsc::Receiver<Job
         if let Ok(Err(error)) = timeout(STUCK, applied).await {
             tracing::error!(store = D::NAME, %error, "a task that applied events has ended; each is applied alone");
         }
+        // Whoever was answered and has more to ask comes along.
+        tokio::task::yield_now().await;
     }
 }
 

@@ -177,7 +177,7 @@ impl Loaded {
 /// number of rows is one statement. No `Debug`: it holds numbers.
 #[derive(Serialize)]
 pub(super) struct Save<'a> {
-    id: i64,
+    pub(super) id: i64,
     status: &'a str,
     /// `None` leaves what is there.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -189,12 +189,12 @@ pub(super) struct Save<'a> {
     /// Whether `last_connected_at` becomes now.
     connects: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
-    seq: Option<i64>,
-    version: i64,
+    pub(super) seq: Option<i64>,
+    pub(super) version: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    lid: Option<&'a str>,
+    pub(super) lid: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    assurance: Option<&'static str>,
+    pub(super) assurance: Option<&'static str>,
     /// The events whose ids are noted.
     pub(super) events: &'a [String],
 }

@@ -31,6 +31,13 @@ fn padded<T>(list: &[T]) -> usize {
     }
 }
 
+/// As long as [`padded`] says, by the last one again, which changes nothing more.
+fn repeated<T>(list: &[T]) -> impl Iterator<Item = &T> {
+    let missing = padded(list) - list.len();
+    list.iter()
+        .chain(list.last().into_iter().cycle().take(missing))
+}
+
 fn push_list<'a, T>(query: &mut QueryBuilder<sqlx::MySql>, list: &[T])
 where
     T: Copy + sqlx::Encode<'a, sqlx::MySql> + sqlx::Type<sqlx::MySql> + 'a,
@@ -123,19 +130,17 @@ impl Transaction<'_> {
             query.push(" AND event_id = CONVERT(").push_bind(event);
             query.push(" USING ascii))");
         }
-        for n in 0..padded(workspaces) {
-            let workspace = workspaces.get(n).copied();
-            query.push(" UNION ALL SELECT ").push_bind(workspace);
-            query.push(", NULL, COUNT(*) FROM whatsapp_accounts WHERE deleted_at IS NULL");
-            query.push(" AND workspace_id = ").push_bind(workspace);
+        if !workspaces.is_empty() {
+            query.push(" UNION ALL SELECT CAST(workspace_id AS SIGNED), NULL, COUNT(*)");
+            query.push(" FROM whatsapp_accounts WHERE deleted_at IS NULL AND workspace_id IN ");
+            push_list(&mut query, workspaces);
+            query.push(" GROUP BY workspace_id");
         }
         let found = query.build_query_as().fetch_all(&mut *self.0);
         for (id, event, count) in found.await? {
-            let (id, event): (Option<i64>, Option<String>) = (id, event);
-            match (id, event) {
-                (Some(account), Some(event)) => applied.entry(account).or_default().push(event),
-                (Some(workspace), None) => drop(counts.insert(workspace, count)),
-                (None, _) => {}
+            match event {
+                Some(event) => applied.entry(id).or_default().push(event),
+                None => drop(counts.insert(id, count)),
             }
         }
         Ok((applied, counts))
@@ -222,30 +227,34 @@ impl Steps for Transaction<'_> {
         .bind(&json)
         .execute(&mut *self.0)
         .await?;
-        sqlx::query(
-            "INSERT INTO whatsapp_phone_sessions (account_id, last_seq, version, lid, assurance)
-            SELECT id, seq, version, lid, assurance FROM JSON_TABLE(?, '$[*]' COLUMNS (
-                id bigint PATH '$.id', seq bigint PATH '$.seq', version bigint PATH '$.version',
-                lid varchar(128) PATH '$.lid', assurance varchar(16) PATH '$.assurance')) v
-            ON DUPLICATE KEY UPDATE last_seq = VALUES(last_seq), version = VALUES(version),
+        let mut query = QueryBuilder::new(
+            "INSERT INTO whatsapp_phone_sessions (account_id, last_seq, version, lid, assurance) ",
+        );
+        query.push_values(repeated(saves), |mut row, save| {
+            row.push_bind(save.id).push_bind(save.seq);
+            row.push_bind(save.version).push_bind(save.lid);
+            row.push_bind(save.assurance);
+        });
+        query.push(
+            " ON DUPLICATE KEY UPDATE last_seq = VALUES(last_seq), version = VALUES(version),
                 lid = VALUES(lid), assurance = VALUES(assurance)",
-        )
-        .bind(&json)
-        .execute(&mut *self.0)
-        .await?;
-        if saves.iter().all(|save| save.events.is_empty()) {
+        );
+        query.build().execute(&mut *self.0).await?;
+        let events = saves.iter().flat_map(|save| {
+            let event = |event| (save.id, event);
+            save.events.iter().map(event)
+        });
+        let events: Vec<(i64, &String)> = events.collect();
+        if events.is_empty() {
             return Ok(());
         }
-        sqlx::query(
-            "INSERT INTO whatsapp_phone_applied (account_id, event_id, applied_at)
-            SELECT id, event, CURRENT_TIMESTAMP FROM JSON_TABLE(?, '$[*]' COLUMNS (id bigint PATH '$.id',
-                NESTED PATH '$.events[*]' COLUMNS (event varchar(128) PATH '$'))) v
-            WHERE event IS NOT NULL",
-        )
-        .bind(json)
-        .execute(&mut *self.0)
-        .await
-        .map(drop)
+        let mut query =
+            QueryBuilder::new("INSERT INTO whatsapp_phone_applied (account_id, event_id) ");
+        query.push_values(repeated(&events), |mut row, (account, event)| {
+            row.push_bind(*account).push_bind(*event);
+        });
+        query.push(" ON DUPLICATE KEY UPDATE applied_at = applied_at");
+        query.build().execute(&mut *self.0).await.map(drop)
     }
 
     async fn set_metadata(&mut self, account: i64, metadata: &str) -> Result<(), sqlx::Error> {

@@ -1,0 +1,151 @@
+//! Connections that are dead or lost on the way, by a proxy between a store and its server.
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use whatsapp_phone::event::{SessionEvent, SessionKey};
+use whatsapp_phone::store::{SessionStore, Status, StoreOptions};
+
+use super::database::{Kind, Place};
+use super::ready;
+
+/// What a proxy does with its connections.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rule {
+    /// Connections before this one pass on nothing any more, and stay open.
+    alive_from: usize,
+    /// A connection that commits is closed when the server has answered, without the answer.
+    cuts_commits: bool,
+}
+
+/// Passes on what a store and its server say.
+struct Proxy {
+    url: String,
+    rule: watch::Sender<Rule>,
+    /// How many connections there were.
+    count: watch::Receiver<usize>,
+}
+
+impl Proxy {
+    async fn before(place: &Place) -> Self {
+        let start = place.url.find('@').unwrap() + 1;
+        let end = start + place.url[start..].find(['/', '?']).unwrap();
+        let server = place.url[start..end].to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let url = place.url.replacen(&server, &address.to_string(), 1);
+        let (rule, rules) = watch::channel(Rule::default());
+        let (counted, count) = watch::channel(0);
+        tokio::spawn(async move {
+            // Ends with the test's runtime.
+            while let Ok((client, _)) = listener.accept().await {
+                let number = *counted.borrow();
+                counted.send_replace(number + 1);
+                let server = TcpStream::connect(&server).await.unwrap();
+                tokio::spawn(pass_on(client, server, number, rules.clone()));
+            }
+        });
+        Self { url, rule, count }
+    }
+}
+
+async fn pass_on(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    number: usize,
+    mut rules: watch::Receiver<Rule>,
+) {
+    let (mut asked, mut said) = ([0; 4096], [0; 4096]);
+    let mut commits = false;
+    loop {
+        let rule = *rules.borrow_and_update();
+        if number < rule.alive_from {
+            std::future::pending::<()>().await;
+        }
+        tokio::select! {
+            read = client.read(&mut asked) => {
+                let Ok(1..) = read else { return };
+                let asked = &asked[..read.unwrap()];
+                let says_commit = asked.strip_suffix(b"\0").unwrap_or(asked).ends_with(b"COMMIT");
+                commits = rule.cuts_commits && says_commit;
+                if server.write_all(asked).await.is_err() { return }
+            }
+            read = server.read(&mut said) => {
+                let Ok(1..) = read else { return };
+                if commits { return }
+                if client.write_all(&said[..read.unwrap()]).await.is_err() { return }
+            }
+            _ = rules.changed() => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn dead_connections_hold_up_the_next_events_for_a_moment_only() {
+    for kind in [Kind::Postgres, Kind::MySql] {
+        let place = Place::new(kind).await;
+        let proxy = Proxy::before(&place).await;
+        let store = Place::open_at(kind, &proxy.url, StoreOptions::default());
+        let store: Arc<dyn SessionStore> = store.await.unwrap().into();
+        let [one, two] = ["one", "two"].map(|session| SessionKey::new(7, session).unwrap());
+        let registered = tokio::join!(store.register(&one), store.register(&two));
+        assert!(registered.0.is_ok() && registered.1.is_ok());
+
+        // Whatever is connected is dead from now on, without a word.
+        let alive_from = *proxy.count.borrow();
+        assert!(alive_from > 0);
+        let cuts_commits = false;
+        proxy.rule.send_replace(Rule {
+            alive_from,
+            cuts_commits,
+        });
+        let gone = SessionEvent::session_disconnected(one, "");
+        let (stuck, others) = (store.clone(), store.clone());
+        let stuck = tokio::spawn(async move { stuck.apply(&gone).await });
+        for _ in 0..20 {
+            // Its transaction is under way before the next event is handed in.
+            tokio::task::yield_now().await;
+        }
+        let gone = SessionEvent::session_disconnected(two, "");
+        let applied = others.apply(&gone).await;
+        applied.unwrap_or_else(|error| panic!("{kind}: {error:?}"));
+        stuck.abort();
+        place.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_nobody_saw_the_end_of_is_not_done_again() {
+    for kind in [Kind::Postgres, Kind::MySql] {
+        let place = Place::new(kind).await;
+        let proxy = Proxy::before(&place).await;
+        let store = Place::open_at(kind, &proxy.url, StoreOptions::default());
+        let store = store.await.unwrap();
+        let session = SessionKey::new(7, "s").unwrap();
+        store.register(&session).await.unwrap();
+        // With nothing that tells it from another one like it.
+        let failed = br#"{"event": "session_error", "data": {"workspace_id": 7, "session_id": "s",
+            "error": "phone_extraction_failed", "message": "none"}}"#;
+        let failed = SessionEvent::from_json(failed).unwrap();
+        assert!(failed.id().is_none() && failed.seq().is_none());
+        proxy.rule.send_modify(|rule| rule.cuts_commits = true);
+        let error = store.apply(&failed).await.unwrap_err();
+        let said = (error.code(), error.is_transient());
+        assert_eq!(said, ("storage", true), "{kind}: {error:?}");
+        assert!(error.to_string().contains("may have done it"), "{error}");
+        proxy.rule.send_modify(|rule| rule.cuts_commits = false);
+        let row = store.session(&session.session_id).await.unwrap().unwrap();
+        assert_eq!((row.status, row.version), (Status::Error, 1), "{kind}");
+        // Said again, an event with an id has effect once.
+        let ready = ready("s", "628110000041");
+        proxy.rule.send_modify(|rule| rule.cuts_commits = true);
+        store.apply(&ready).await.unwrap_err();
+        proxy.rule.send_modify(|rule| rule.cuts_commits = false);
+        store.apply(&ready).await.unwrap();
+        let row = store.session(&session.session_id).await.unwrap().unwrap();
+        assert_eq!((row.status, row.version), (Status::Connected, 2), "{kind}");
+        place.end().await;
+    }
+}
