@@ -56,6 +56,8 @@ missing_packages() {
         if ! mariadb_server >/dev/null; then echo mariadb-server-core; fi
         # `mariadb-install-db` calls it, and the package does not depend on it.
         if ! command -v my_print_defaults >/dev/null; then echo mariadb-client-core; fi
+        # For their certificate.
+        if ! command -v openssl >/dev/null; then echo openssl; fi
     fi
 }
 
@@ -69,10 +71,10 @@ Please install them by hand:
     Arch        pacman -S chromium
     Ubuntu      its packages need snapd; without it, and elsewhere:
                 https://googlechromelabs.github.io/chrome-for-testing/
-  for the tests PostgreSQL and MariaDB; no service of theirs needs to run:
-    Debian      apt-get install postgresql mariadb-server-core mariadb-client-core
-    Fedora      dnf install postgresql-server mariadb-server
-    Arch        pacman -S postgresql mariadb
+  for the tests PostgreSQL, MariaDB and OpenSSL; no service of theirs needs to run:
+    Debian      apt-get install postgresql mariadb-server-core mariadb-client-core openssl
+    Fedora      dnf install postgresql-server mariadb-server openssl
+    Arch        pacman -S postgresql mariadb openssl
 HELP
     exit 1
 }

@@ -1,7 +1,8 @@
 # Throwaway database servers for the tests, in a directory of their own and on free ports; they end with
 # whoever sources this and calls `start_servers`, by the trap that it sets on EXIT. Their URLs are
 # exported as WHATSAPP_PHONE_TEST_POSTGRES and WHATSAPP_PHONE_TEST_MYSQL; where those are set already,
-# those servers are used. Neither server runs as root, so root gives them to `nobody`.
+# those servers are used. WHATSAPP_PHONE_TEST_CERTIFICATE names the file of their certificate, for TLS.
+# Neither server runs as root, so root gives them to `nobody`.
 # shellcheck shell=bash
 
 # shellcheck source-path=SCRIPTDIR source=install.sh
@@ -19,6 +20,23 @@ as_no_root() {
         exec setpriv --reuid nobody --regid "$(id -g nobody)" --clear-groups -- "$@"
     fi
     exec "$@"
+}
+
+# A certificate for 127.0.0.1 that vouches for itself, with its key.
+make_certificate() {
+    cat >"$servers_directory/openssl.cnf" <<'CONFIG'
+[req]
+distinguished_name = name
+x509_extensions = extensions
+prompt = no
+[name]
+CN = 127.0.0.1
+[extensions]
+subjectAltName = IP:127.0.0.1
+CONFIG
+    (as_no_root openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 2 \
+        -config "$servers_directory/openssl.cnf" -keyout "$servers_directory/key.pem" \
+        -out "$servers_directory/certificate.pem")
 }
 
 # Runs a program that makes a database, as no root, and shows what it said if it fails: name, log, program.
@@ -55,7 +73,8 @@ start_on_a_free_port() {
 
 start_postgres() {
     as_no_root "$programs/postgres" -D "$servers_directory/postgres" -p "$1" \
-        -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200
+        -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200 -c ssl=on \
+        -c ssl_cert_file="$servers_directory/certificate.pem" -c ssl_key_file="$servers_directory/key.pem"
 }
 
 # As it says in its own directory, so that nobody else's server is taken for it.
@@ -65,7 +84,8 @@ start_mariadb() {
     as_no_root "$mariadbd" --no-defaults --datadir="$servers_directory/mariadb" --port="$1" \
         --bind-address=127.0.0.1 --socket="$servers_directory/mariadb.sock" --skip-name-resolve \
         --pid-file="$servers_directory/mariadb.pid" --init-file="$servers_directory/users.sql" \
-        --max-connections=500
+        --max-connections=500 --ssl-cert="$servers_directory/certificate.pem" \
+        --ssl-key="$servers_directory/key.pem"
 }
 
 is_mariadb_ready() { grep -q 'ready for connections' "$servers_directory/mariadb.log"; }
@@ -89,6 +109,8 @@ start_servers() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
     if [ "$(id -u)" -eq 0 ]; then chown nobody "$servers_directory"; fi
+    make_certificate 2>"$servers_directory/openssl.log" || { cat "$servers_directory/openssl.log" >&2; return 1; }
+    export WHATSAPP_PHONE_TEST_CERTIFICATE=${WHATSAPP_PHONE_TEST_CERTIFICATE:-$servers_directory/certificate.pem}
 
     if [ -z "${WHATSAPP_PHONE_TEST_POSTGRES:-}" ]; then
         programs=$(postgres_programs)

@@ -16,6 +16,9 @@ mod database;
 mod lost;
 #[path = "store/rows.rs"]
 mod rows;
+#[cfg(feature = "sql-rustls")]
+#[path = "store/tls.rs"]
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -85,8 +85,9 @@ impl Place {
                 let admin = PgPool::connect(&server).await.unwrap();
                 let make = AssertSqlSafe(format!("CREATE SCHEMA {name}"));
                 sqlx::raw_sql(make).execute(&admin).await.unwrap();
-                let url =
-                    format!("{server}?application_name={name}&options=-csearch_path%3D{name}");
+                let url = format!(
+                    "{server}?sslmode=disable&application_name={name}&options=-csearch_path%3D{name}"
+                );
                 let pool = Pool::Postgres(PgPool::connect_lazy(&url).unwrap());
                 Self {
                     kind,
@@ -100,7 +101,7 @@ impl Place {
                 let admin = MySqlPool::connect(&server).await.unwrap();
                 let make = AssertSqlSafe(format!("CREATE DATABASE {name}"));
                 sqlx::raw_sql(make).execute(&admin).await.unwrap();
-                let url = format!("{server}/{name}");
+                let url = format!("{server}/{name}?ssl-mode=DISABLED");
                 let pool = Pool::MySql(MySqlPool::connect_lazy(&url).unwrap());
                 Self {
                     kind,
@@ -160,7 +161,8 @@ impl Place {
 
     /// The schema's or database's name, which no other place has.
     pub(crate) fn name(&self) -> &str {
-        self.url.rsplit(['/', 'D']).next().unwrap()
+        let url = self.url.trim_end_matches("?ssl-mode=DISABLED");
+        url.rsplit(['/', 'D']).next().unwrap()
     }
 
     /// Ends it. SQLite's file goes by itself.

@@ -1,5 +1,6 @@
 //! What an error of a database means for who asked.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use sqlx::error::DatabaseError;
@@ -35,11 +36,14 @@ impl Meaning {
         match error {
             E::Database(error) => listed(&**error),
             E::Configuration(_)
+            | E::Tls(_)
             | E::TypeNotFound { .. }
             | E::ColumnNotFound(_)
             | E::ColumnIndexOutOfBounds { .. }
             | E::ColumnDecode { .. }
             | E::Decode(_) => Self::Setup,
+            // A certificate that is not believed, as TLS says it.
+            E::Io(error) if error.kind() == ErrorKind::InvalidData => Self::Setup,
             E::Encode(_) | E::InvalidArgument(_) => Self::Unfit,
             _ => Self::Away,
         }
@@ -122,7 +126,7 @@ pub(super) fn explain(name: &str, meaning: Meaning, error: &sqlx::Error) -> Stor
     let cause = cause(error);
     if meaning == Meaning::Setup {
         let message = format!(
-            "the store `{name}` is not set up for this: check its URL, and that `whatsapp_accounts` and our tables beside it have the columns that the documentation names"
+            "the store `{name}` is not set up for this: check its URL, the server's certificate where that asks for TLS, and that `whatsapp_accounts` and our tables beside it have the columns that the documentation names"
         );
         return StoreError::new(StoreErrorKind::Misconfigured, message).caused_by(cause);
     }
