@@ -23,7 +23,8 @@ use crate::store::{
 };
 
 store! {
-    /// A store in MySQL 8.0 or MariaDB 10.6, or later, with InnoDB. It is tested on MariaDB alone.
+    /// A store in MySQL 8.0 or MariaDB 10.6, or later, with InnoDB. Every change is tested on MariaDB 10.11;
+    /// MySQL 9.7 passed the same tests.
     ///
     /// It makes `whatsapp_accounts` where there is none, and its own two tables beside it. Since
     /// there are no unique indexes over some rows only, a `session_ready` locks the rows of its

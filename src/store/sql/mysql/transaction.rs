@@ -228,17 +228,13 @@ impl Steps for Transaction<'_> {
         .execute(&mut *self.0)
         .await?;
         let mut query = QueryBuilder::new(
-            "INSERT INTO whatsapp_phone_sessions (account_id, last_seq, version, lid, assurance) ",
+            "REPLACE INTO whatsapp_phone_sessions (account_id, last_seq, version, lid, assurance) ",
         );
         query.push_values(repeated(saves), |mut row, save| {
             row.push_bind(save.id).push_bind(save.seq);
             row.push_bind(save.version).push_bind(save.lid);
             row.push_bind(save.assurance);
         });
-        query.push(
-            " ON DUPLICATE KEY UPDATE last_seq = VALUES(last_seq), version = VALUES(version),
-                lid = VALUES(lid), assurance = VALUES(assurance)",
-        );
         query.build().execute(&mut *self.0).await?;
         let events = saves.iter().flat_map(|save| {
             let event = |event| (save.id, event);
