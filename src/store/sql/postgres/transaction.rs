@@ -1,6 +1,6 @@
 //! The steps of a transaction, in PostgreSQL's words.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use async_trait::async_trait;
 use sqlx::PgConnection;
@@ -64,35 +64,30 @@ pub(super) struct Transaction<'a>(pub(super) &'a mut PgConnection);
 #[async_trait]
 impl Steps for Transaction<'_> {
     async fn load(&mut self, wanted: &[Wanted<'_>]) -> Result<Found, sqlx::Error> {
+        let sessions: Vec<_> = wanted.iter().map(|one| one.session.as_str()).collect();
         // Each once, and in one order whoever locks them.
         let numbers: BTreeSet<_> = numbers(wanted).collect();
         let (workspaces, numbers): (Vec<_>, Vec<_>) = numbers.into_iter().unzip();
-        let busy: Vec<(i64, String)> = match numbers.is_empty() {
-            true => Vec::new(),
-            false => {
-                // Two sessions that take one number do so one after the other.
-                sqlx::query_as(
-                    "SELECT workspace, number FROM unnest($2::bigint[], $3::text[]) AS n (workspace, number)
-                    WHERE NOT pg_try_advisory_xact_lock($1, hashtext(workspace || ' ' || number))",
-                )
-                .bind(LOCKS)
-                .bind(&workspaces)
-                .bind(&numbers)
-                .fetch_all(&mut *self.0)
-                .await?
-            }
-        };
-        let sessions: Vec<_> = wanted.iter().map(|one| one.session.as_str()).collect();
-        let locked: Vec<(i64,)> = sqlx::query_as(concat!(
-            "SELECT id::bigint FROM whatsapp_accounts WHERE id IN ",
+        // Of two transactions over one number, one finds it busy.
+        let taken: Vec<(Option<i64>, Option<i64>, Option<String>)> = sqlx::query_as(concat!(
+            "SELECT id::bigint, NULL::bigint, NULL::text FROM (
+                SELECT id FROM whatsapp_accounts WHERE id IN ",
             wanted!("$1", "$2", "$3"),
-            " FOR NO KEY UPDATE SKIP LOCKED"
+            " FOR NO KEY UPDATE SKIP LOCKED) AS locked
+            UNION ALL SELECT NULL, workspace, number FROM unnest($2, $3) AS n (workspace, number)
+            WHERE NOT pg_try_advisory_xact_lock($4, hashtext(workspace || ' ' || number))"
         ))
         .bind(&sessions)
         .bind(&workspaces)
         .bind(&numbers)
+        .bind(LOCKS)
         .fetch_all(&mut *self.0)
         .await?;
+        let (mut locked, mut busy) = (HashSet::with_capacity(taken.len()), Vec::new());
+        for (account, workspace, number) in taken {
+            locked.extend(account);
+            busy.extend(workspace.zip(number));
+        }
         // Read apart from the locking: that one's view of other tables is older than its locks.
         let (owners, events): (Vec<_>, Vec<_>) = events(wanted).unzip();
         let rows = concat!(columns!("a.id IN "), wanted!("$3", "$4", "$5"));
@@ -104,7 +99,6 @@ impl Steps for Transaction<'_> {
             .bind(numbers)
             .fetch_all(&mut *self.0)
             .await?;
-        let locked = locked.into_iter().map(|(account,)| account).collect();
         Ok(Found { rows, locked, busy })
     }
 

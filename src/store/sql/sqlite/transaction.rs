@@ -124,8 +124,8 @@ impl Steps for Transaction<'_> {
 
     async fn prune(&mut self, seconds: i64) -> Result<u64, sqlx::Error> {
         sqlx::query(
-            "DELETE FROM whatsapp_phone_applied WHERE (account_id, event_id) IN (
-                SELECT account_id, event_id FROM whatsapp_phone_applied
+            "DELETE FROM whatsapp_phone_applied WHERE (event_id, account_id) IN (
+                SELECT event_id, account_id FROM whatsapp_phone_applied
                 WHERE applied_at < datetime('now', '-' || ?1 || ' seconds') LIMIT ?2)",
         )
         .bind(seconds)
