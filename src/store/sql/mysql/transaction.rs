@@ -1,9 +1,11 @@
 //! The steps of a transaction, in MySQL's words.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::{MySqlConnection, QueryBuilder};
+use tokio::time::sleep;
 
 use crate::event::SessionId;
 use crate::store::sql::rows::{Columns, Save, as_json};
@@ -21,6 +23,11 @@ const COLUMNS: &str =
 const LOCK: &str = " UNION ALL (SELECT CAST(id AS SIGNED), ";
 /// What goes on from there.
 const LOCKED: &str = ", CAST(phone_number AS CHAR) FROM whatsapp_accounts WHERE ";
+
+/// How often, and after what pause, the rest of a workspace's rows is asked for: longer than sound
+/// transactions of ours hold them.
+const PASSES: u32 = 4;
+const A_MOMENT: Duration = Duration::from_millis(1);
 
 /// Lists of parameters are as long as a power of two, so that few statements are prepared; the rest
 /// is null, and equal to nothing.
@@ -110,19 +117,56 @@ impl Transaction<'_> {
         locked.fetch_all(&mut *self.0).await
     }
 
-    /// Which of these events were applied to these accounts, and how many rows of these workspaces
-    /// are not deleted.
+    /// As [`lock`](Self::lock). Also gives the workspaces of which others hold a row; what is locked stays
+    /// so while they are asked again, or else those who lock row by row would always be first.
+    async fn lock_all(
+        &mut self,
+        workspaces: &[i64],
+        sessions: &[&str],
+    ) -> Result<(Vec<Locked>, Vec<i64>), sqlx::Error> {
+        let mut passes = 0;
+        loop {
+            let locked = self.lock(workspaces, sessions).await?;
+            let counts = self.counts(workspaces).await?;
+            let is_held = |(workspace, count): (i64, i64)| {
+                let locked = locked.iter().filter(|(_, of, _)| *of == Some(workspace));
+                (i64::try_from(locked.count()).ok() < Some(count)).then_some(workspace)
+            };
+            let held: Vec<_> = counts.into_iter().filter_map(is_held).collect();
+            passes += 1;
+            if held.is_empty() || passes == PASSES {
+                return Ok((locked, held));
+            }
+            sleep(A_MOMENT).await;
+        }
+    }
+
+    /// How many rows of these workspaces are not deleted.
+    async fn counts(&mut self, workspaces: &[i64]) -> Result<Vec<(i64, i64)>, sqlx::Error> {
+        if workspaces.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut query = QueryBuilder::new(
+            "SELECT CAST(workspace_id AS SIGNED), COUNT(*) FROM whatsapp_accounts
+            WHERE deleted_at IS NULL AND workspace_id IN ",
+        );
+        push_list(&mut query, workspaces);
+        query.push(" GROUP BY workspace_id");
+        let counts = query.build_query_as();
+        counts.fetch_all(&mut *self.0).await
+    }
+
+    /// Which of these events were applied to these accounts.
     async fn applied(
         &mut self,
         events: &[(i64, &str)],
-        workspaces: &[i64],
-    ) -> Result<(HashMap<i64, Vec<String>>, HashMap<i64, i64>), sqlx::Error> {
-        let (mut applied, mut counts) = (HashMap::<_, Vec<_>>::new(), HashMap::new());
-        if events.is_empty() && workspaces.is_empty() {
-            return Ok((applied, counts));
+    ) -> Result<HashMap<i64, Vec<String>>, sqlx::Error> {
+        let mut applied = HashMap::<_, Vec<_>>::new();
+        if events.is_empty() {
+            return Ok(applied);
         }
         let mut query = QueryBuilder::new(
-            "SELECT account_id, CAST(event_id AS CHAR), 0 FROM whatsapp_phone_applied WHERE FALSE",
+            "SELECT account_id, CAST(event_id AS CHAR) FROM whatsapp_phone_applied WHERE FALSE",
         );
         for n in 0..padded(events) {
             let (account, event) = events.get(n).copied().unzip();
@@ -130,20 +174,11 @@ impl Transaction<'_> {
             query.push(" AND event_id = CONVERT(").push_bind(event);
             query.push(" USING ascii))");
         }
-        if !workspaces.is_empty() {
-            query.push(" UNION ALL SELECT CAST(workspace_id AS SIGNED), NULL, COUNT(*)");
-            query.push(" FROM whatsapp_accounts WHERE deleted_at IS NULL AND workspace_id IN ");
-            push_list(&mut query, workspaces);
-            query.push(" GROUP BY workspace_id");
-        }
         let found = query.build_query_as().fetch_all(&mut *self.0);
-        for (id, event, count) in found.await? {
-            match event {
-                Some(event) => applied.entry(id).or_default().push(event),
-                None => drop(counts.insert(id, count)),
-            }
+        for (account, event) in found.await? {
+            applied.entry(account).or_default().push(event);
         }
-        Ok((applied, counts))
+        Ok(applied)
     }
 }
 
@@ -156,7 +191,7 @@ impl Steps for Transaction<'_> {
         let workspaces: Vec<_> = workspaces.into_iter().collect();
         let others = wanted.iter().filter(|one| one.number.is_none());
         let others: Vec<_> = others.map(|one| one.session.as_str()).collect();
-        let locked = self.lock(&workspaces, &others).await?;
+        let (locked, held) = self.lock_all(&workspaces, &others).await?;
 
         // Read apart from the locking: that one's view of what it does not lock is older than its locks.
         let sessions: Vec<_> = wanted.iter().map(|one| one.session.as_str()).collect();
@@ -176,16 +211,12 @@ impl Steps for Transaction<'_> {
             events(wanted).filter(own).map(|(_, event)| (row.0, event))
         });
         let of_events: Vec<_> = of_events.collect();
-        let (applied, counts) = self.applied(&of_events, &workspaces).await?;
+        let applied = self.applied(&of_events).await?;
         for row in &mut found {
             row.11 = applied.get(&row.0).map(as_json).transpose()?;
         }
-        // A row that is not locked may be about to take the number.
-        let all_locked = |workspace: i64| {
-            let locked = locked.iter().filter(|(_, of, _)| *of == Some(workspace));
-            i64::try_from(locked.count()).ok() >= counts.get(&workspace).copied()
-        };
-        let busy = numbers(wanted).filter(|(workspace, _)| !all_locked(*workspace));
+        // A row that another holds may be about to take the number.
+        let busy = numbers(wanted).filter(|(workspace, _)| held.contains(workspace));
         let busy = busy.map(|(workspace, number)| (workspace, number.to_owned()));
         Ok(Found {
             busy: busy.collect(),
