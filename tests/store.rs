@@ -414,7 +414,12 @@ async fn what_cannot_be_stored_or_reached_is_said() {
     }
     let error = whatsapp_phone::store::sqlite::SqliteStore::connect("mysql://", options).await;
     assert_eq!(error.unwrap_err().code(), "misconfigured");
-    for url in ["sqlite::memory:", "sqlite:x?mode=memory"] {
+    for url in [
+        "sqlite::memory:",
+        "sqlite:x?mode=memory",
+        "sqlite:",
+        "sqlite://",
+    ] {
         let options = StoreOptions::default();
         let error = whatsapp_phone::store::sqlite::SqliteStore::connect(url, options).await;
         assert_eq!(error.unwrap_err().code(), "misconfigured");

@@ -23,9 +23,9 @@
 //!    watchers hear of it.
 //!
 //! In a database, events that are applied at once share a transaction, and its one write to the disk; each
-//! is judged for itself, after those before it, and one that is refused stops no other. No transaction waits
-//! for a row that another holds: such an event is tried again, up to 0.1 s later, until the deadline, and
-//! the others go on. So the order of events that are applied at once is kept only as long as nobody holds
+//! is judged for itself, after those before it, and one that is refused stops no other. An event
+//! that needs a row which another transaction holds is tried again, up to 0.1 s later, until the deadline,
+//! and the others go on. So the order of events that are applied at once is kept only as long as nobody holds
 //! their rows: whose order counts awaits one before the next, or numbers them.
 
 mod decide;
@@ -186,7 +186,7 @@ pub enum Ignored {
 ///   storage. Of several sessions of a workspace that connect with one number at the same moment,
 ///   exactly one does, unless the policy is [`DuplicatePolicy::Companions`].
 /// - `Ok` from `apply` means that it is stored as durably as the storage stores. After an error, a
-///   dropped call or a crash the same event may be applied again: it has effect once.
+///   dropped call or a crash the same event may be applied again: one with an id or a `seq` has effect once.
 /// - A connected session has a number, in every answer and for every watcher.
 /// - Every call ends within its deadline; `sweep_stuck` and `watch`, which take several steps, keep it
 ///   in each. Conflicts between transactions (deadlocks, busy files) are

@@ -1,6 +1,5 @@
 //! What an error of a database means for who asked.
 
-use std::io::ErrorKind;
 use std::time::Duration;
 
 use sqlx::error::DatabaseError;
@@ -11,12 +10,15 @@ use crate::store::{StoreError, StoreErrorKind};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// The answer is no, by our own rules.
+    /// It is our own answer, and final.
     Refused,
     /// Two transactions were in each other's way: try again.
     Conflict,
-    /// Another transaction holds what this one needs.
+    /// Another transaction holds a row that one event needs; the others were applied.
     Held,
+    /// Another transaction holds what this one waited for, for as long as it may wait.
+    #[cfg_attr(not(any(feature = "postgres", feature = "mysql")), allow(dead_code))]
+    Blocked,
     /// The unique index on workspace and number.
     Duplicate,
     /// The set-up is wrong.
@@ -36,14 +38,12 @@ impl Meaning {
         match error {
             E::Database(error) => listed(&**error),
             E::Configuration(_)
-            | E::Tls(_)
+            | E::PoolClosed
             | E::TypeNotFound { .. }
             | E::ColumnNotFound(_)
             | E::ColumnIndexOutOfBounds { .. }
             | E::ColumnDecode { .. }
             | E::Decode(_) => Self::Setup,
-            // A certificate that is not believed, as TLS says it.
-            E::Io(error) if error.kind() == ErrorKind::InvalidData => Self::Setup,
             E::Encode(_) | E::InvalidArgument(_) => Self::Unfit,
             _ => Self::Away,
         }
@@ -54,16 +54,19 @@ impl Meaning {
         !matches!(self, Self::Away | Self::Other)
     }
 
-    /// Whether it is over in a moment, so that it is asked again.
-    pub(super) fn passes(self) -> bool {
-        matches!(self, Self::Conflict | Self::Held | Self::Duplicate)
+    /// Whether it may be over in a moment, so that it is asked again.
+    pub(super) fn may_pass(self) -> bool {
+        matches!(
+            self,
+            Self::Conflict | Self::Held | Self::Blocked | Self::Duplicate
+        )
     }
 
     /// Whether one event may be the reason that others beside it were not applied.
     pub(super) fn may_be_of_one(self) -> bool {
         matches!(
             self,
-            Self::Held | Self::Duplicate | Self::Unfit | Self::Other
+            Self::Blocked | Self::Duplicate | Self::Unfit | Self::Other
         )
     }
 
@@ -92,7 +95,7 @@ impl From<StoreError> for Failure {
 impl Failure {
     pub(super) fn held(session: &SessionKey) -> Self {
         let message = format!(
-            "another transaction holds the row of session {session}, or one of its workspace, all the time; see what keeps it open, and try again"
+            "other transactions hold the row of session {session}, or one of its workspace; see what keeps them open, and try again"
         );
         Self {
             meaning: Meaning::Held,
@@ -107,19 +110,30 @@ pub(super) fn cause(error: &sqlx::Error) -> ProtocolFailure {
 
 pub(super) fn late(name: &str, deadline: Duration) -> StoreError {
     let message = format!(
-        "the database behind `{name}` did not answer in {deadline:?}; it may have done it all the same: try again, the same event has effect once"
+        "the database behind `{name}` did not answer in {deadline:?}; it may have done it all the same: try again, an event with an id or `seq` has effect once"
     );
     StoreError::new(StoreErrorKind::Storage, message).transient()
 }
 
+/// Out of time in the middle of another try, after one that failed so.
+pub(super) fn late_again(before: &StoreError) -> StoreError {
+    let message = format!("{before}; the last try may have done it all the same");
+    StoreError::new(StoreErrorKind::Storage, message).transient()
+}
+
 /// Of a commit that nobody knows the end of.
-pub(super) fn undecided(name: &str, error: &sqlx::Error) -> StoreError {
+pub(super) fn undecided(name: &str, error: Option<&sqlx::Error>) -> Failure {
     let message = format!(
-        "the database behind `{name}` was lost while it wrote, and may have done it all the same: try again, the same event has effect once"
+        "the database behind `{name}` did not say whether it wrote, and may have done it: try again, an event with an id or `seq` has effect once"
     );
-    StoreError::new(StoreErrorKind::Storage, message)
-        .caused_by(cause(error))
-        .transient()
+    let mut failed = StoreError::new(StoreErrorKind::Storage, message).transient();
+    if let Some(error) = error {
+        failed = failed.caused_by(cause(error));
+    }
+    Failure {
+        meaning: Meaning::Away,
+        error: failed,
+    }
 }
 
 pub(super) fn explain(name: &str, meaning: Meaning, error: &sqlx::Error) -> StoreError {

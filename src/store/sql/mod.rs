@@ -31,7 +31,7 @@ use tokio::time::{sleep, timeout};
 
 use self::follow::follow;
 use self::lease::Lease;
-use self::meaning::{Failure, Meaning, cause, explain, late, undecided};
+use self::meaning::{Failure, Meaning, cause, explain, late, late_again, undecided};
 use self::queue::Queue;
 use self::rows::{Columns, Loaded, Told};
 use self::steps::{Answer, Ask, Done, Fault, PRUNE, Steps, carry_out};
@@ -67,7 +67,10 @@ trait Database: Send + Sync + 'static {
     fn begin(&self) -> SqlStr;
 
     /// The steps of a transaction that has begun.
-    fn steps(connection: &mut <Self::Sqlx as sqlx::Database>::Connection) -> Box<dyn Steps + '_>;
+    fn steps<'a>(
+        &'a self,
+        connection: &'a mut <Self::Sqlx as sqlx::Database>::Connection,
+    ) -> Box<dyn Steps + 'a>;
 
     /// The rows of these sessions, deleted or not, without locks.
     async fn read(
@@ -136,12 +139,14 @@ impl<D: Database> SqlStore<D> {
         if let EventKind::Foreign(_) = event.kind() {
             return Ok(Outcome::Ignored(Ignored::Foreign));
         }
-        let apply = || async {
-            match self.queue.apply(event).await {
-                Some(applied) => applied,
-                // The writer has ended with the runtime that the store was made in.
-                None => self.shared.apply_alone(event).await,
+        let apply = async |before: Option<Meaning>| {
+            // Others need not fail with it again.
+            if before.is_none_or(|before| !before.may_be_of_one())
+                && let Some(applied) = self.queue.apply::<D>(event).await
+            {
+                return applied;
             }
+            self.shared.apply_alone(event).await
         };
         self.shared.until_done(apply).await
     }
@@ -203,27 +208,30 @@ impl<D: Database> SqlStore<D> {
 impl<D: Database> Shared<D> {
     /// Does it within the deadline, whoever is in its way.
     async fn run(&self, ask: Ask<'_>) -> Result<Done, StoreError> {
-        self.until_done(|| self.transact(ask)).await
+        self.until_done(|_| self.transact(ask)).await
     }
 
-    /// Tries until it is done, cannot be done or time is over, ever less often.
-    async fn until_done<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, StoreError>
+    /// Tries until it is done, cannot be done or time is over, ever less often. An attempt is told why the
+    /// one before it failed.
+    async fn until_done<T, F>(
+        &self,
+        mut attempt: impl FnMut(Option<Meaning>) -> F,
+    ) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, Failure>>,
     {
         let deadline = self.options.deadline;
-        let mut reason = None;
+        let (mut reason, mut is_pausing) = (None, false);
         let tries = async {
-            let mut tries = 0;
+            let (mut tries, mut duplicates, mut before) = (0, 0, None);
             loop {
-                let failure = match attempt().await {
+                let Failure { meaning, error } = match attempt(before).await {
                     Ok(done) => return Ok(done),
                     Err(failure) => failure,
                 };
                 tries += 1;
-                let Failure { meaning, error } = failure;
-                let is_taken = meaning == Meaning::Duplicate && tries >= TRIES_AT_A_NUMBER;
-                if is_taken || !meaning.passes() {
+                duplicates += u32::from(meaning == Meaning::Duplicate);
+                if duplicates >= TRIES_AT_A_NUMBER || !meaning.may_pass() {
                     return Err(error);
                 }
                 tracing::debug!(
@@ -232,13 +240,22 @@ impl<D: Database> Shared<D> {
                     ?meaning,
                     "others are in its way; it is asked again"
                 );
-                reason = Some(error);
+                before = Some(meaning);
+                // Nothing is known yet of a number that is taken.
+                reason = Some(error).filter(|_| meaning != Meaning::Duplicate);
+                is_pausing = true;
                 sleep(pause(tries)).await;
-                reason = None;
+                is_pausing = false;
             }
         };
-        let done = timeout(deadline, tries).await;
-        done.unwrap_or_else(|_| Err(reason.unwrap_or_else(|| late(D::NAME, deadline))))
+        if let Ok(done) = timeout(deadline, tries).await {
+            return done;
+        }
+        Err(match reason {
+            Some(reason) if is_pausing => reason,
+            Some(reason) => late_again(&reason),
+            None => late(D::NAME, deadline),
+        })
     }
 
     async fn apply_alone(&self, event: &SessionEvent) -> Result<Outcome, Failure> {
@@ -248,7 +265,7 @@ impl<D: Database> Shared<D> {
         }
     }
 
-    /// Does it in one transaction, and tells who watches. Dropped, nothing of it stays.
+    /// Does it in one transaction, and tells who watches. Dropped before its commit, nothing of it stays.
     async fn transact(&self, ask: Ask<'_>) -> Result<Done, Failure> {
         let turn = self.database.turn().await;
         let lease = Lease::of(self.database.pool()).await;
@@ -277,12 +294,13 @@ impl<D: Database> Shared<D> {
             Ok(transaction) => transaction,
             Err(error) => {
                 let failure = failure::<D>(ask, &error);
-                let is_over = failure.meaning.leaves_the_connection();
+                // A file that is busy; anything else is the connection's own.
+                let is_over = failure.meaning == Meaning::Conflict;
                 return (Err(failure), is_over);
             }
         };
         let done = {
-            let mut steps = D::steps(&mut transaction);
+            let mut steps = self.database.steps(&mut transaction);
             carry_out(&mut *steps, ask, &self.options).await
         };
         let failure = match done {
@@ -292,7 +310,7 @@ impl<D: Database> Shared<D> {
                     Err(error) if D::meaning(&error).is_of_an_aborted_commit() => {
                         (Err(failure::<D>(ask, &error)), false)
                     }
-                    Err(error) => (Err(undecided(D::NAME, &error).into()), false),
+                    Err(error) => (Err(undecided(D::NAME, Some(&error))), false),
                 };
             }
             Err(Fault::Ours(failure)) => failure,
@@ -305,14 +323,14 @@ impl<D: Database> Shared<D> {
 
     async fn read(&self, sessions: &[SessionId]) -> Result<Vec<Columns>, StoreError> {
         let pool = self.database.pool();
-        let read = || async {
+        let read = async || {
             let mut lease = Lease::of(pool).await?;
             let found = D::read(&mut lease, sessions).await?;
             lease.give_back();
             Ok(found)
         };
-        let read = || async { read().await.map_err(|error| failed::<D>(&error)) };
-        self.until_done(read).await
+        self.until_done(|_| async { read().await.map_err(|error| failed::<D>(&error)) })
+            .await
     }
 }
 
@@ -322,11 +340,11 @@ fn failed<D: Database>(error: &sqlx::Error) -> Failure {
     Failure { meaning, error }
 }
 
-/// The unique index speaks of the number, if it is an event that it refuses.
+/// The unique index speaks of the number, if it is a number that it refuses.
 fn failure<D: Database>(ask: Ask<'_>, error: &sqlx::Error) -> Failure {
     let mut failure = failed::<D>(error);
     if let (Meaning::Duplicate, Ask::Apply([event])) = (failure.meaning, ask)
-        && let Some(session) = event.session()
+        && let (Some(session), EventKind::SessionReady(_)) = (event.session(), event.kind())
     {
         failure.error = StoreError::held(session).caused_by(cause(error));
     }

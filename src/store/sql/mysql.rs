@@ -11,10 +11,10 @@ use sqlx::{AssertSqlSafe, MySqlConnection, MySqlPool, SqlSafeStr, SqlStr};
 use tokio::time::timeout;
 
 use self::tables::make_tables;
-use self::transaction::{Transaction, read};
+use self::transaction::{Large, Transaction, read};
 use super::meaning::{Meaning, explain, late};
 use super::rows::Columns;
-use super::server::{lock_wait, revive};
+use super::server::{at_first, lock_wait, revive};
 use super::steps::Steps;
 use super::{Database, SqlStore, store};
 use crate::event::{SessionEvent, SessionId, SessionKey};
@@ -28,7 +28,10 @@ store! {
     ///
     /// It makes `whatsapp_accounts` where there is none, and its own two tables beside it. Since
     /// there are no unique indexes over some rows only, a `session_ready` locks the rows of its
-    /// workspace, and waits while another transaction holds any of them. Clones share its pool.
+    /// workspace, and waits while another transaction holds any of them; in a table of yours an index on
+    /// `(workspace_id, deleted_at)` spares it those that are soft-deleted. What a host held that vanished
+    /// without a word is free when the server misses it (`wait_timeout`; MariaDB's
+    /// `idle_transaction_timeout`). Clones share its pool.
     ///
     /// Times are in the time zone of the connections: that of `connect` is UTC, a pool of yours keeps its
     /// own. `timestamp` columns read the same in every zone.
@@ -66,7 +69,8 @@ impl MySqlStore {
     }
 
     /// Uses a pool of the caller's, and makes the tables that are missing. Sets `lock_wait_timeout` and
-    /// `innodb_lock_wait_timeout` of the connections that it uses to less than the deadline.
+    /// `innodb_lock_wait_timeout` of the connections that it uses to three quarters of the deadline, in
+    /// whole seconds, one at least.
     ///
     /// # Errors
     ///
@@ -74,10 +78,11 @@ impl MySqlStore {
     pub async fn from_pool(pool: MySqlPool, options: StoreOptions) -> Result<Self, StoreError> {
         let made = timeout(options.deadline, make_tables(&pool)).await;
         made.map_err(|_| late(MySql::NAME, options.deadline))?
-            .map_err(|error| explain(MySql::NAME, MySql::meaning(&error), &error))?;
+            .map_err(|error| explain(MySql::NAME, at_first::<MySql>(&error), &error))?;
         let mysql = MySql {
             pool,
             begin: begin(lock_wait(options.deadline)),
+            large: Large::default(),
         };
         Ok(Self(SqlStore::new(mysql, options)))
     }
@@ -100,6 +105,7 @@ fn begin(lock_wait: Duration) -> SqlStr {
 struct MySql {
     pool: MySqlPool,
     begin: SqlStr,
+    large: Large,
 }
 
 #[async_trait]
@@ -116,8 +122,11 @@ impl Database for MySql {
         self.begin.clone()
     }
 
-    fn steps(connection: &mut MySqlConnection) -> Box<dyn Steps + '_> {
-        Box::new(Transaction(connection))
+    fn steps<'a>(&'a self, connection: &'a mut MySqlConnection) -> Box<dyn Steps + 'a> {
+        Box::new(Transaction {
+            connection,
+            large: &self.large,
+        })
     }
 
     async fn read(
@@ -134,12 +143,16 @@ impl Database for MySql {
                 // Deadlock, a row that changed since the snapshot, a table that is being made.
                 1213 | 1020 | 1412 | 1684 => return Meaning::Conflict,
                 // In time, or at once.
-                1205 | 3572 => return Meaning::Held,
+                1205 | 3572 => return Meaning::Blocked,
                 1062 => return Meaning::Duplicate,
-                // Too many connections, queries or prepared statements, in the class of bad SQL.
-                1203 | 1226 | 1461 => return Meaning::Other,
+                // Too many connections, queries or prepared statements, in the class of bad SQL. A disk
+                // that is full, a server that ends or only reads.
+                1203 | 1226 | 1461 | 1021 | 1053 | 1290 | 1836 | 3100 => return Meaning::Away,
                 // Data that is cut or has no default, a CHECK, in classes that say nothing.
-                1265 | 1364 | 1366 | 3819 => return Meaning::Unfit,
+                // Or more than a packet holds.
+                1265 | 1364 | 1366 | 3819 | 1153 => return Meaning::Unfit,
+                // A host that may not connect, a way of authentication that one of us does not know.
+                1130 | 1251 => return Meaning::Setup,
                 _ => {}
             }
             match error.code().as_deref().and_then(|code| code.get(..2)) {

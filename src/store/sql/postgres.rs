@@ -13,9 +13,10 @@ use tokio::time::{sleep, timeout};
 
 use self::tables::make_tables;
 use self::transaction::{Transaction, read};
+use super::lease::Lease;
 use super::meaning::{Meaning, cause, explain, late};
 use super::rows::{Columns, Told};
-use super::server::{lock_wait, revive};
+use super::server::{at_first, lock_wait, revive};
 use super::steps::Steps;
 use super::{Database, SqlStore, store};
 use crate::event::{SessionEvent, SessionId, SessionKey};
@@ -88,9 +89,9 @@ impl PostgresStore {
         let made = make_tables(&pool, &patient, options.duplicates);
         let made = timeout(options.deadline, made).await;
         made.map_err(|_| late(Postgres::NAME, options.deadline))?
-            .map_err(|error| explain(Postgres::NAME, Postgres::meaning(&error), &error))?;
+            .map_err(|error| explain(Postgres::NAME, at_first::<Postgres>(&error), &error))?;
         let (news, told) = mpsc::channel(1024);
-        tokio::spawn(notify(pool.clone(), told));
+        tokio::spawn(notify(pool.clone(), options.deadline, told));
         let postgres = Postgres {
             pool,
             begin: begin(options.deadline, LOCK_WAIT),
@@ -100,21 +101,22 @@ impl PostgresStore {
     }
 }
 
-/// Begins a transaction, in one round trip, whose statements the server ends when nobody waits for
-/// them any longer. Each of them sees what was committed before it, whatever the server's default is.
+/// Begins a transaction, in one round trip, which the server ends when nobody waits for it any longer, or
+/// nobody is there. Each of them sees what was committed before it, whatever the server's default is.
 fn begin(deadline: Duration, lock_wait: Duration) -> SqlStr {
     let milliseconds = |time: Duration| time.as_millis().clamp(1, i32::MAX as u128);
     let begin = format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {};
+        SET LOCAL statement_timeout = {deadline}; SET LOCAL idle_in_transaction_session_timeout = {deadline}",
         milliseconds(lock_wait),
-        milliseconds(deadline),
+        deadline = milliseconds(deadline),
     );
     AssertSqlSafe(begin).into_sql_str()
 }
 
 /// Tells other processes, apart from whoever changed something: a `NOTIFY` within a transaction
 /// would make all commits of the database wait for each other.
-async fn notify(pool: PgPool, mut told: mpsc::Receiver<String>) {
+async fn notify(pool: PgPool, deadline: Duration, mut told: mpsc::Receiver<String>) {
     let mut words = Vec::new();
     while told.recv_many(&mut words, 256).await > 0 {
         // What comes meanwhile is told along with it.
@@ -127,12 +129,15 @@ async fn notify(pool: PgPool, mut told: mpsc::Receiver<String>) {
         // Not worth a wait for the disk, unlike what it tells of.
         let notify = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, word)
             FROM unnest($2::text[]) AS word";
-        let told = sqlx::query(notify)
-            .bind(CHANNEL)
-            .bind(&words)
-            .execute(&pool)
-            .await;
-        if let Err(error) = told {
+        let tell = async {
+            let mut lease = Lease::of(&pool).await?;
+            let told = sqlx::query(notify).bind(CHANNEL).bind(&words);
+            told.execute(&mut *lease).await?;
+            lease.give_back();
+            Ok(())
+        };
+        let told = timeout(deadline, tell).await;
+        if let Err(error) = told.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
             tracing::warn!(error = %cause(&error), "other processes were not told of a change; they poll");
         }
         words.clear();
@@ -160,7 +165,7 @@ impl Database for Postgres {
         self.begin.clone()
     }
 
-    fn steps(connection: &mut PgConnection) -> Box<dyn Steps + '_> {
+    fn steps<'a>(&'a self, connection: &'a mut PgConnection) -> Box<dyn Steps + 'a> {
         Box::new(Transaction(connection))
     }
 
@@ -174,13 +179,15 @@ impl Database for Postgres {
     fn meaning(error: &sqlx::Error) -> Meaning {
         Meaning::of(error, |error| match error.code().as_deref() {
             Some("40001" | "40P01") => Meaning::Conflict,
-            Some("55P03") => Meaning::Held,
+            Some("55P03") => Meaning::Blocked,
             Some("23505") => Meaning::Duplicate,
             // A prepared statement that is there already, behind a pooler.
             Some("42P05") | None => Meaning::Other,
             Some(code) => match code.get(..2) {
                 Some("28" | "3D" | "3F" | "42") => Meaning::Setup,
                 Some("21" | "22" | "23" | "44") => Meaning::Unfit,
+                // The connection, a server that only reads, its means, its operator, its system.
+                Some("08" | "25" | "53" | "57" | "58") => Meaning::Away,
                 _ => Meaning::Other,
             },
         })

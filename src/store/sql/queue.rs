@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::meaning::Failure;
+use super::meaning::{Failure, undecided};
 use super::steps::{Answer, Ask};
 use super::{Database, Shared, unexpected};
 use crate::event::SessionEvent;
@@ -15,8 +15,10 @@ use crate::store::Outcome;
 /// Most events that one transaction applies.
 const MOST: usize = 64;
 
-/// After how long others go on beside a transaction that has not ended.
+/// After how long others go on beside a transaction that has not ended, and beside how many: fewer than
+/// a pool has connections.
 const STUCK: Duration = Duration::from_secs(1);
+const MOST_STUCK: usize = 4;
 
 /// Where events are handed in. The writer behind it ends with the last of its clones.
 ///
@@ -39,23 +41,40 @@ impl Queue {
         Self(jobs)
     }
 
-    /// Tries to apply an event together with others. `None`: nobody is there to do it.
-    pub(super) async fn apply(&self, event: &SessionEvent) -> Option<Result<Outcome, Failure>> {
+    /// Tries to apply an event together with others. `None`: the writer has ended with the runtime that the
+    /// store was made in.
+    pub(super) async fn apply<D: Database>(
+        &self,
+        event: &SessionEvent,
+    ) -> Option<Result<Outcome, Failure>> {
         let (reply, applied) = oneshot::channel();
         let event = event.clone();
         self.0.send(Job { event, reply }).await.ok()?;
-        applied.await.ok()
+        let applied = applied.await;
+        Some(applied.unwrap_or_else(|_| Err(undecided(D::NAME, None))))
     }
 }
 
 /// Applies all that waits, again and again. A transaction on a connection that is dead holds up the
 /// next ones for a moment only.
 async fn write<D: Database>(store: Arc<Shared<D>>, mut asked: mpsc::Receiver<Job>) {
+    let slots = Arc::new(Semaphore::new(MOST_STUCK));
     let mut jobs = Vec::new();
     while asked.recv_many(&mut jobs, MOST).await > 0 {
-        let applied = tokio::spawn(apply(store.clone(), std::mem::take(&mut jobs)));
+        let slot = slots.clone().acquire_owned().await;
+        let (store, jobs) = (store.clone(), std::mem::take(&mut jobs));
+        let applied = tokio::spawn(async move {
+            apply(store, jobs).await;
+            drop(slot);
+        });
         if let Ok(Err(error)) = timeout(STUCK, applied).await {
-            tracing::error!(store = D::NAME, %error, "a task that applied events has ended; each is applied alone");
+            // Its words may be anything.
+            let has_panicked = error.is_panic();
+            tracing::error!(
+                store = D::NAME,
+                has_panicked,
+                "a task that applied events has ended"
+            );
         }
         // Whoever was answered and has more to ask comes along.
         tokio::task::yield_now().await;
@@ -67,7 +86,7 @@ async fn write<D: Database>(store: Arc<Shared<D>>, mut asked: mpsc::Receiver<Job
 async fn apply<D: Database>(store: Arc<Shared<D>>, jobs: Vec<Job>) {
     let mut parts = vec![jobs];
     while let Some(mut jobs) = parts.pop() {
-        // Whoever waits no longer will ask again.
+        // Whoever waits no longer was told that it is late, or has gone.
         jobs.retain(|job| !job.reply.is_closed());
         if jobs.is_empty() {
             continue;

@@ -6,6 +6,18 @@ use std::time::Duration;
 use sqlx::Connection;
 use tokio::time::timeout;
 
+use super::Database;
+use super::meaning::Meaning;
+
+/// A certificate that is not believed is a wrong set-up when a store is made, and may be mended later.
+pub(super) fn at_first<D: Database>(error: &sqlx::Error) -> Meaning {
+    match error {
+        sqlx::Error::Tls(_) => Meaning::Setup,
+        sqlx::Error::Io(error) if error.kind() == ErrorKind::InvalidData => Meaning::Setup,
+        _ => D::meaning(error),
+    }
+}
+
 /// Asks a connection that was idle for long whether it is still there; asking each time would cost each
 /// call a round trip. One that the network has forgotten says nothing.
 pub(super) async fn revive<C: Connection>(

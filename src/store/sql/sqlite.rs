@@ -60,7 +60,13 @@ impl SqliteStore {
                 "each connection would have a memory of its own; use `MemoryStore`, or a file"
                     .into(),
             )),
-            true => url.parse::<SqliteConnectOptions>(),
+            true => url.parse::<SqliteConnectOptions>().and_then(|file| {
+                // Of that each connection would have its own, too.
+                match file.get_filename().as_os_str().is_empty() {
+                    true => Err(sqlx::Error::Configuration("the URL names no file".into())),
+                    false => Ok(file),
+                }
+            }),
             // Else it would be the name of a file.
             false => Err(sqlx::Error::Configuration(
                 "the URL must begin with `sqlite:`".into(),
@@ -135,7 +141,7 @@ impl Database for Sqlite {
         "BEGIN IMMEDIATE".into_sql_str()
     }
 
-    fn steps(connection: &mut SqliteConnection) -> Box<dyn Steps + '_> {
+    fn steps<'a>(&'a self, connection: &'a mut SqliteConnection) -> Box<dyn Steps + 'a> {
         Box::new(Transaction(connection))
     }
 
@@ -153,7 +159,7 @@ impl Database for Sqlite {
             (_, 5 | 6) => Meaning::Conflict,
             (_, 1 | 8 | 23 | 26) => Meaning::Setup,
             (_, 18 | 19 | 20 | 25) => Meaning::Unfit,
-            _ => Meaning::Other,
+            _ => Meaning::Away,
         })
     }
 }

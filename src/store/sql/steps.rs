@@ -101,7 +101,7 @@ pub(super) struct Found {
     pub(super) busy: Vec<(i64, String)>,
 }
 
-/// One transaction of one driver. It waits for no row that another holds.
+/// One transaction of one driver. It waits for no row that another holds, unless two make or forget the same.
 #[async_trait]
 pub(super) trait Steps: Send {
     /// Locks and reads the rows that are wanted. Of two transactions over one number, one finds it busy.

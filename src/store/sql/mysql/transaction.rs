@@ -1,6 +1,7 @@
 //! The steps of a transaction, in MySQL's words.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,10 +25,13 @@ const LOCK: &str = " UNION ALL (SELECT CAST(id AS SIGNED), ";
 /// What goes on from there.
 const LOCKED: &str = ", CAST(phone_number AS CHAR) FROM whatsapp_accounts WHERE ";
 
-/// How often, and after what pause, the rest of a workspace's rows is asked for: longer than sound
-/// transactions of ours hold them.
+/// How often, and after what pause, the rest of a workspace's rows is asked for: about as long as others
+/// of ours hold them.
 const PASSES: u32 = 4;
 const A_MOMENT: Duration = Duration::from_millis(1);
+
+/// Up to how many rows a workspace is locked at one go.
+const MANY: i64 = 100;
 
 /// Lists of parameters are as long as a power of two, so that few statements are prepared; the rest
 /// is null, and equal to nothing.
@@ -86,7 +90,13 @@ pub(super) async fn read(
     rows(connection, "a.session_id", &sessions).await
 }
 
-pub(super) struct Transaction<'a>(pub(super) &'a mut MySqlConnection);
+/// The workspaces that were seen to have more than [`MANY`] rows.
+pub(super) type Large = Mutex<HashSet<i64>>;
+
+pub(super) struct Transaction<'a> {
+    pub(super) connection: &'a mut MySqlConnection,
+    pub(super) large: &'a Large,
+}
 
 /// An account whose row is locked, the workspace it is locked for, if any, and its number.
 type Locked = (i64, Option<i64>, Option<String>);
@@ -114,7 +124,7 @@ impl Transaction<'_> {
             query.push(" FOR UPDATE SKIP LOCKED)");
         }
         let locked = query.build_query_as();
-        locked.fetch_all(&mut *self.0).await
+        locked.fetch_all(&mut *self.connection).await
     }
 
     /// As [`lock`](Self::lock). Also gives the workspaces of which others hold a row; what is locked stays
@@ -124,21 +134,55 @@ impl Transaction<'_> {
         workspaces: &[i64],
         sessions: &[&str],
     ) -> Result<(Vec<Locked>, Vec<i64>), sqlx::Error> {
+        let (workspaces, shut) = self.gates(workspaces).await?;
         let mut passes = 0;
         loop {
-            let locked = self.lock(workspaces, sessions).await?;
-            let counts = self.counts(workspaces).await?;
-            let is_held = |(workspace, count): (i64, i64)| {
-                let locked = locked.iter().filter(|(_, of, _)| *of == Some(workspace));
-                (i64::try_from(locked.count()).ok() < Some(count)).then_some(workspace)
+            let locked = self.lock(&workspaces, sessions).await?;
+            let counts = self.counts(&workspaces).await?;
+            let locked_of = |workspace| {
+                let of = locked.iter().filter(|(_, of, _)| *of == Some(workspace));
+                of.fold(0_i64, |count, _| count + 1)
             };
-            let held: Vec<_> = counts.into_iter().filter_map(is_held).collect();
+            let held = counts
+                .iter()
+                .filter(|(workspace, count)| locked_of(*workspace) < *count);
+            let mut held: Vec<_> = held.map(|(workspace, _)| *workspace).collect();
+            let many = counts.iter().filter(|(_, count)| *count > MANY);
+            self.large().extend(many.map(|(workspace, _)| *workspace));
             passes += 1;
             if held.is_empty() || passes == PASSES {
+                held.extend(shut);
                 return Ok((locked, held));
             }
             sleep(A_MOMENT).await;
         }
+    }
+
+    fn large(&self) -> MutexGuard<'_, HashSet<i64>> {
+        self.large.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Of large workspaces the first row is locked first, and the rest only by whoever has that: two that
+    /// overtake each other on a long way would both end with a part, again and again. Gives the
+    /// workspaces whose rows may be locked, and those that are another's.
+    async fn gates(&mut self, workspaces: &[i64]) -> Result<(Vec<i64>, Vec<i64>), sqlx::Error> {
+        let is_large = |workspace: &i64| self.large().contains(workspace);
+        let (large, mut open): (Vec<_>, Vec<_>) = workspaces.iter().copied().partition(is_large);
+        if large.is_empty() {
+            return Ok((open, large));
+        }
+        let mut query = QueryBuilder::new("SELECT NULL FROM DUAL WHERE FALSE");
+        for n in 0..padded(&large) {
+            query.push(" UNION ALL (SELECT CAST(workspace_id AS SIGNED) FROM whatsapp_accounts");
+            query.push(" WHERE id = (SELECT MIN(id) FROM whatsapp_accounts WHERE workspace_id = ");
+            query.push_bind(large.get(n).copied());
+            query.push(" AND deleted_at IS NULL) FOR UPDATE SKIP LOCKED)");
+        }
+        let gates = query.build_query_scalar();
+        let gates: Vec<i64> = gates.fetch_all(&mut *self.connection).await?;
+        let (got, shut): (Vec<_>, Vec<_>) = large.into_iter().partition(|one| gates.contains(one));
+        open.extend(got);
+        Ok((open, shut))
     }
 
     /// How many rows of these workspaces are not deleted.
@@ -153,7 +197,7 @@ impl Transaction<'_> {
         push_list(&mut query, workspaces);
         query.push(" GROUP BY workspace_id");
         let counts = query.build_query_as();
-        counts.fetch_all(&mut *self.0).await
+        counts.fetch_all(&mut *self.connection).await
     }
 
     /// Which of these events were applied to these accounts.
@@ -174,7 +218,7 @@ impl Transaction<'_> {
             query.push(" AND event_id = CONVERT(").push_bind(event);
             query.push(" USING ascii))");
         }
-        let found = query.build_query_as().fetch_all(&mut *self.0);
+        let found = query.build_query_as().fetch_all(&mut *self.connection);
         for (account, event) in found.await? {
             applied.entry(account).or_default().push(event);
         }
@@ -195,7 +239,7 @@ impl Steps for Transaction<'_> {
 
         // Read apart from the locking: that one's view of what it does not lock is older than its locks.
         let sessions: Vec<_> = wanted.iter().map(|one| one.session.as_str()).collect();
-        let mut found = rows(&mut *self.0, "a.session_id", &sessions).await?;
+        let mut found = rows(&mut *self.connection, "a.session_id", &sessions).await?;
         let is_found: HashSet<_> = found.iter().map(|row| row.0).collect();
         let given: HashSet<_> = numbers(wanted).map(|(_, number)| number).collect();
         let holders = locked.iter().filter(|(account, _, number)| {
@@ -204,7 +248,7 @@ impl Steps for Transaction<'_> {
         });
         let holders: BTreeSet<_> = holders.map(|(account, ..)| *account).collect();
         let holders: Vec<_> = holders.into_iter().collect();
-        found.extend(rows(&mut *self.0, "a.id", &holders).await?);
+        found.extend(rows(&mut *self.connection, "a.id", &holders).await?);
 
         let of_events = found.iter().flat_map(|row| {
             let own = |(session, _): &(&str, &str)| row.2.as_deref() == Some(*session);
@@ -234,7 +278,7 @@ impl Steps for Transaction<'_> {
         )
         .bind(workspace)
         .bind(session.as_str())
-        .execute(&mut *self.0)
+        .execute(&mut *self.connection)
         .await
         .map(drop)
     }
@@ -256,7 +300,7 @@ impl Steps for Transaction<'_> {
                     ELSE a.last_connected_at END",
         )
         .bind(&json)
-        .execute(&mut *self.0)
+        .execute(&mut *self.connection)
         .await?;
         let mut query = QueryBuilder::new(
             "REPLACE INTO whatsapp_phone_sessions (account_id, last_seq, version, lid, assurance) ",
@@ -266,7 +310,7 @@ impl Steps for Transaction<'_> {
             row.push_bind(save.version).push_bind(save.lid);
             row.push_bind(save.assurance);
         });
-        query.build().execute(&mut *self.0).await?;
+        query.build().execute(&mut *self.connection).await?;
         let events = saves.iter().flat_map(|save| {
             let event = |event| (save.id, event);
             save.events.iter().map(event)
@@ -281,14 +325,14 @@ impl Steps for Transaction<'_> {
             row.push_bind(*account).push_bind(*event);
         });
         query.push(" ON DUPLICATE KEY UPDATE applied_at = applied_at");
-        query.build().execute(&mut *self.0).await.map(drop)
+        query.build().execute(&mut *self.connection).await.map(drop)
     }
 
     async fn set_metadata(&mut self, account: i64, metadata: &str) -> Result<(), sqlx::Error> {
         sqlx::query("UPDATE whatsapp_accounts SET metadata = ? WHERE id = ?")
             .bind(metadata)
             .bind(account)
-            .execute(&mut *self.0)
+            .execute(&mut *self.connection)
             .await
             .map(drop)
     }
@@ -302,9 +346,9 @@ impl Steps for Transaction<'_> {
             ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED",
         );
         let locked = locked.bind(seconds).bind(after).bind(SWEEP);
-        let locked: Vec<(i64,)> = locked.fetch_all(&mut *self.0).await?;
+        let locked: Vec<(i64,)> = locked.fetch_all(&mut *self.connection).await?;
         let accounts: Vec<_> = locked.into_iter().map(|(account,)| account).collect();
-        rows(&mut *self.0, "a.id", &accounts).await
+        rows(&mut *self.connection, "a.id", &accounts).await
     }
 
     async fn prune(&mut self, seconds: i64) -> Result<u64, sqlx::Error> {
@@ -314,7 +358,7 @@ impl Steps for Transaction<'_> {
         )
         .bind(seconds)
         .bind(PRUNE)
-        .execute(&mut *self.0)
+        .execute(&mut *self.connection)
         .await
         .map(|done| done.rows_affected())
     }

@@ -11,5 +11,6 @@ CREATE TABLE IF NOT EXISTS whatsapp_accounts (
     updated_at timestamp NULL,
     deleted_at timestamp NULL,
     INDEX whatsapp_accounts_number (workspace_id, phone_number),
+    INDEX whatsapp_accounts_live (workspace_id, deleted_at),
     CONSTRAINT whatsapp_accounts_connected_has_number CHECK (status <> 'connected' OR phone_number IS NOT NULL)
 ) DEFAULT CHARACTER SET utf8mb4;
