@@ -25,9 +25,10 @@ pub(super) enum Meaning {
     Setup,
     /// What was to be written does not fit, and never will.
     Unfit,
-    /// The database cannot be reached, or is lost on the way. Trying again later may help.
+    /// The database cannot be reached, is lost on the way, full or read-only. Trying again later may help.
     Away,
-    /// It answers, but is full, read-only, or ill in a way that nobody listed. Likewise.
+    /// It answers, but is ill in a way that nobody listed. Likewise.
+    #[cfg_attr(not(any(feature = "postgres", feature = "mysql")), allow(dead_code))]
     Other,
 }
 
