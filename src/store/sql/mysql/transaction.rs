@@ -31,7 +31,7 @@ const PASSES: u32 = 4;
 const A_MOMENT: Duration = Duration::from_millis(1);
 
 /// Up to how many rows a workspace is locked at one go.
-const MANY: i64 = 100;
+const MANY: i64 = 400;
 
 /// Lists of parameters are as long as a power of two, so that few statements are prepared; the rest
 /// is null, and equal to nothing.
