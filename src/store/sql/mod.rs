@@ -19,6 +19,7 @@ mod server;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod steps;
+mod tries;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -27,11 +28,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::{Connection, Pool, SqlStr};
 use tokio::sync::MutexGuard;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use self::follow::follow;
 use self::lease::Lease;
-use self::meaning::{Failure, Meaning, cause, explain, late, late_again, undecided};
+use self::meaning::{Failure, Meaning, cause, explain, undecided};
 use self::queue::Queue;
 use self::rows::{Columns, Loaded, Told};
 use self::steps::{Answer, Ask, Done, Fault, PRUNE, Steps, carry_out};
@@ -41,12 +42,6 @@ use super::{
     StoreOptions,
 };
 use crate::event::{EventKind, SessionEvent, SessionId, SessionKey};
-
-/// How often a number that another program took in the same moment is looked at again.
-const TRIES_AT_A_NUMBER: u32 = 5;
-
-/// The longest pause before something that others hold is asked for again.
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// One driver.
 #[async_trait]
@@ -211,53 +206,6 @@ impl<D: Database> Shared<D> {
         self.until_done(|_| self.transact(ask)).await
     }
 
-    /// Tries until it is done, cannot be done or time is over, ever less often. An attempt is told why the
-    /// one before it failed.
-    async fn until_done<T, F>(
-        &self,
-        mut attempt: impl FnMut(Option<Meaning>) -> F,
-    ) -> Result<T, StoreError>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
-        let deadline = self.options.deadline;
-        let (mut reason, mut is_pausing) = (None, false);
-        let tries = async {
-            let (mut tries, mut duplicates, mut before) = (0, 0, None);
-            loop {
-                let Failure { meaning, error } = match attempt(before).await {
-                    Ok(done) => return Ok(done),
-                    Err(failure) => failure,
-                };
-                tries += 1;
-                duplicates += u32::from(meaning == Meaning::Duplicate);
-                if duplicates >= TRIES_AT_A_NUMBER || !meaning.may_pass() {
-                    return Err(error);
-                }
-                tracing::debug!(
-                    store = D::NAME,
-                    tries,
-                    ?meaning,
-                    "others are in its way; it is asked again"
-                );
-                before = Some(meaning);
-                // Nothing is known yet of a number that is taken.
-                reason = Some(error).filter(|_| meaning != Meaning::Duplicate);
-                is_pausing = true;
-                sleep(pause(tries)).await;
-                is_pausing = false;
-            }
-        };
-        if let Ok(done) = timeout(deadline, tries).await {
-            return done;
-        }
-        Err(match reason {
-            Some(reason) if is_pausing => reason,
-            Some(reason) => late_again(&reason),
-            None => late(D::NAME, deadline),
-        })
-    }
-
     async fn apply_alone(&self, event: &SessionEvent) -> Result<Outcome, Failure> {
         match self.transact(Ask::Apply(&[event])).await?.answer {
             Answer::Applied(mut outcomes) => outcomes.pop().ok_or_else(|| unexpected(D::NAME))?,
@@ -349,12 +297,6 @@ fn failure<D: Database>(ask: Ask<'_>, error: &sqlx::Error) -> Failure {
         failure.error = StoreError::held(session).caused_by(cause(error));
     }
     failure
-}
-
-/// How long to wait after so many tries.
-fn pause(tries: u32) -> Duration {
-    let longest = Duration::from_millis(1 << tries.min(10)).min(LONGEST_PAUSE);
-    Duration::from_micros(500) + longest.mul_f64(fastrand::f64())
 }
 
 fn unexpected(name: &str) -> StoreError {
