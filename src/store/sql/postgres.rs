@@ -102,7 +102,7 @@ impl PostgresStore {
 }
 
 /// Begins a transaction, in one round trip, which the server ends when nobody waits for it any longer, or
-/// nobody is there. Each of them sees what was committed before it, whatever the server's default is.
+/// nobody is there. Each of its statements sees what was committed before it, whatever the server's default is.
 fn begin(deadline: Duration, lock_wait: Duration) -> SqlStr {
     let milliseconds = |time: Duration| time.as_millis().clamp(1, i32::MAX as u128);
     let begin = format!(
