@@ -21,14 +21,11 @@ pub(super) async fn apply(
     let asked: Vec<_> = events.iter().map(|event| wants(event, options)).collect();
     let sound = asked.iter().flatten().flatten();
     let wanted: Vec<_> = sound.map(|(_, wanted)| *wanted).collect();
-    if wanted.is_empty() {
-        let none = |asked: Result<_, StoreError>| match asked {
-            Ok(_) => Ok(Outcome::Ignored(Ignored::Foreign)),
-            Err(error) => Err(error.into()),
-        };
-        return Ok(asked.into_iter().map(none).collect());
-    }
-    let mut rows = Rows::read(steps.load(&wanted).await?);
+    let found = match wanted.is_empty() {
+        true => Found::default(),
+        false => steps.load(&wanted).await?,
+    };
+    let mut rows = Rows::read(found);
     let mut outcomes = Vec::with_capacity(events.len());
     for (event, asked) in events.iter().zip(asked) {
         outcomes.push(match asked {

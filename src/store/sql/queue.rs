@@ -15,8 +15,8 @@ use crate::store::Outcome;
 /// Most events that one transaction applies.
 const MOST: usize = 64;
 
-/// After how long others go on beside a transaction that has not ended, and beside how many: fewer than
-/// a pool has connections.
+/// After how long others go on beside a transaction that has not ended, and beside how many at most: fewer
+/// than a pool that we make for a server has connections.
 const STUCK: Duration = Duration::from_secs(1);
 const MOST_STUCK: usize = 4;
 

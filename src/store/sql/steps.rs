@@ -92,6 +92,7 @@ pub(super) fn numbers<'a>(wanted: &'a [Wanted<'_>]) -> impl Iterator<Item = (i64
 }
 
 /// What there is of what is wanted.
+#[derive(Default)]
 pub(super) struct Found {
     /// Each row once: of the sessions deleted or not, of the numbers those that are not.
     pub(super) rows: Vec<Columns>,
