@@ -17,6 +17,10 @@ pub(crate) use clean::{clean, clean_error, mask_number, read_text};
 /// Longest text kept of a foreign message, in bytes. What is cut is marked by `…`.
 pub const MAX_TEXT: usize = 1024;
 
+/// Code of failures of the set-up.
+#[cfg(feature = "webdriver")]
+pub(crate) const MISCONFIGURED: &str = "misconfigured";
+
 /// Longest run of error causes kept.
 const MAX_CAUSES: usize = 8;
 

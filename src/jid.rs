@@ -183,6 +183,26 @@ impl Jid {
         PhoneNumber::parse(self.user()).map_err(NotAPhoneNumber::User)
     }
 
+    /// Returns the account's own JID: the same user and server, without agent and device.
+    ///
+    /// ```
+    /// use whatsapp_phone::jid::Jid;
+    ///
+    /// let jid: Jid = "628110000041:12@c.us".parse()?;
+    /// assert_eq!(jid.without_device().reveal(), "628110000041@c.us");
+    /// # Ok::<(), whatsapp_phone::jid::JidError>(())
+    /// ```
+    #[must_use]
+    pub fn without_device(&self) -> Self {
+        Self {
+            text: format!("{}@{}", self.user(), self.server).into(),
+            user_len: self.user_len,
+            agent: None,
+            device: None,
+            server: self.server,
+        }
+    }
+
     /// Whether both mean the same account: same user, and both a person by number or both by LID.
     /// Device, agent and the spelling of the server (`c.us`, `s.whatsapp.net`) do not matter.
     #[must_use]

@@ -20,6 +20,8 @@ pub enum LinkState {
     Unknown,
     /// Nobody is linked; the page shows a QR code, or is about to.
     Unlinked,
+    /// Nobody is linked, and the page has stopped renewing its QR code.
+    QrExpired,
     /// The phone has accepted the code, or the page reconnects with its account.
     Linking,
     /// The page is connected with its account.
@@ -34,8 +36,6 @@ pub enum LinkState {
 pub enum Bar {
     /// `CONFLICT`: the account is open in another window.
     Conflict,
-    /// `UNLAUNCHED`: the page has not been started.
-    Unlaunched,
     /// `PROXYBLOCK`: the way to WhatsApp is barred.
     ProxyBlock,
     /// `TOS_BLOCK`, `SMB_TOS_BLOCK`: the account is barred.
@@ -49,10 +49,10 @@ impl LinkState {
         match self {
             Self::Unknown => "unknown",
             Self::Unlinked => "unlinked",
+            Self::QrExpired => "qr_expired",
             Self::Linking => "linking",
             Self::Linked => "linked",
             Self::Barred(Bar::Conflict) => "conflict",
-            Self::Barred(Bar::Unlaunched) => "unlaunched",
             Self::Barred(Bar::ProxyBlock) => "proxy_block",
             Self::Barred(Bar::TosBlock) => "tos_block",
         }

@@ -154,7 +154,7 @@ async fn all_readers_of_a_page_of_ours() {
 #[tokio::test]
 async fn one_reader_of_a_page_of_ours() {
     let stage = Stage::open(Scenario::never()).await;
-    let one = Some(ReaderId::ClientInfoWid);
+    let one = Some(ReaderId::MeUser);
     hold(&stage.stand_in, stage.page.clone(), one).await;
 }
 

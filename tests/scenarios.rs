@@ -41,8 +41,8 @@ fn assert_kind(outcome: &Outcome, kind: ErrorKind) {
 /// Which reader answers on which generation, and how sure it is.
 const BY_GENERATION: [(Generation, &str, Assurance); 7] = [
     (Generation::ConnMe, "Store.Conn.me", Unverified),
-    (Generation::ConnWid, "client.info.wid", Unverified),
-    (Generation::StoreUser, "client.info.wid", Unverified),
+    (Generation::ConnWid, "Store.Conn.wid", Unverified),
+    (Generation::StoreUser, "Store.User", Unverified),
     (Generation::Comet, "WAWebUserPrefsMeUser", Confirmed),
     (Generation::Current, "WAWebUserPrefsMeUser", Confirmed),
     (Generation::WaJs, "WPP.conn", Unverified),
@@ -97,13 +97,13 @@ async fn single_readers_answer_on_their_own_generation_and_nowhere_else() {
         Unverified,
     );
     assert_kind(
-        &stage.extract_only(ReaderId::ClientInfoWid, SHORT).await,
+        &stage.extract_only(ReaderId::StoreUser, SHORT).await,
         ErrorKind::NotReady,
     );
 
     stage.reload(Scenario::ready(Generation::StoreUser)).await;
-    let found = stage.extract_only(ReaderId::ClientInfoWid, LONG).await;
-    assert_found(&found, "client.info.wid", Unverified);
+    let found = stage.extract_only(ReaderId::StoreUser, LONG).await;
+    assert_found(&found, "Store.User", Unverified);
     assert_kind(
         &stage.extract_only(ReaderId::ConnMe, SHORT).await,
         ErrorKind::NotReady,
@@ -112,12 +112,7 @@ async fn single_readers_answer_on_their_own_generation_and_nowhere_else() {
     stage
         .reload(Scenario::ready(Generation::Current).with_injected_store())
         .await;
-    for reader in [
-        ReaderId::MeUser,
-        ReaderId::ClientInfoWid,
-        ReaderId::StoreUser,
-        ReaderId::LastWidMd,
-    ] {
+    for reader in [ReaderId::MeUser, ReaderId::StoreUser, ReaderId::LastWidMd] {
         assert_found(
             &stage.extract_only(reader, LONG).await,
             reader.name(),
@@ -130,12 +125,12 @@ async fn single_readers_answer_on_their_own_generation_and_nowhere_else() {
 async fn two_sources_of_one_page_share_its_session() {
     let stage = Stage::open(Scenario::ready_after(Generation::Current, ms(700))).await;
     let sources: [std::sync::Arc<dyn whatsapp_phone::source::InfoSource>; 2] = [
-        std::sync::Arc::new(WebDriverSource::only(&stage.page, ReaderId::ClientInfoWid)),
+        std::sync::Arc::new(WebDriverSource::only(&stage.page, ReaderId::MeUser)),
         std::sync::Arc::new(WebDriverSource::only(&stage.page, ReaderId::ConnMe)),
     ];
     let policy = RetryPolicy::builder().deadline(LONG).build().unwrap();
     let found = whatsapp_phone::extract::extract_phone_safely(&sources, &policy).await;
-    assert_found(&found, "client.info.wid", Confirmed);
+    assert_found(&found, "WAWebUserPrefsMeUser", Confirmed);
 }
 
 #[tokio::test]

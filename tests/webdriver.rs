@@ -236,7 +236,7 @@ async fn what_was_found_before_is_never_the_answer_of_a_later_extraction() {
     stage.reload(scenario.at(ms(0), Step::connected())).await;
     let sources: [Arc<dyn InfoSource>; 2] = [
         Arc::new(WebDriverSource::only(&stage.page, ReaderId::ConnMe)),
-        Arc::new(WebDriverSource::only(&stage.page, ReaderId::ClientInfoWid)),
+        Arc::new(WebDriverSource::only(&stage.page, ReaderId::MeUser)),
     ];
     let found = extract_phone_safely(&sources, &RetryPolicy::eager())
         .await

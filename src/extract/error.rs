@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::classify::{Classification, ErrorClass, ProtocolErrorClassifier};
 use crate::failure::{ProtocolFailure, clean};
-use crate::source::Assurance;
+use crate::source::{Assurance, Pending};
 
 /// Longest part of what blocks that `Display` names, in bytes.
 const MAX_NAMED: usize = 200;
@@ -113,6 +113,8 @@ struct Inner {
     elapsed: Duration,
     /// The best assurance of a number that was seen and not accepted.
     refused: Option<Assurance>,
+    /// Time alone would have raised the assurance.
+    pending: Option<Pending>,
     failures: Vec<SourceFailure>,
     /// Index in `failures` of the one that decided, if one did.
     decisive: Option<usize>,
@@ -145,10 +147,18 @@ impl ExtractError {
             attempts,
             elapsed,
             refused,
+            pending: None,
             failures,
             decisive,
             classifier: classifier.clone(),
         }))
+    }
+
+    pub(super) fn with_pending(mut self, pending: Pending) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.pending = Some(pending);
+        }
+        self
     }
 
     pub(super) fn no_sources() -> Self {
@@ -203,6 +213,20 @@ impl ExtractError {
         self.0.refused
     }
 
+    /// Why more time would have sufficed, if a source said so: the evidence that was missing, and how much
+    /// longer the page had to stay unchanged to be believed without it.
+    #[must_use]
+    pub fn pending(&self) -> Option<&Pending> {
+        self.0.pending.as_ref()
+    }
+
+    /// The deadline that would have sufficed, in whole seconds, if [`pending`](Self::pending) says why.
+    #[must_use]
+    pub fn sufficient_deadline(&self) -> Option<Duration> {
+        let needed = self.0.elapsed + self.0.pending.as_ref()?.left;
+        Some(Duration::from_secs(needed.as_secs() + 1))
+    }
+
     fn decisive(&self) -> Option<&ProtocolFailure> {
         let failure = self.0.failures.get(self.0.decisive?)?;
         Some(&failure.failure)
@@ -221,6 +245,7 @@ impl fmt::Debug for ExtractError {
             .field("attempts", &self.0.attempts)
             .field("elapsed", &self.0.elapsed)
             .field("refused", &self.0.refused)
+            .field("pending", &self.0.pending)
             .field("failures", &self.0.failures)
             .finish_non_exhaustive()
     }
@@ -233,9 +258,21 @@ impl fmt::Display for ExtractError {
             attempts,
             elapsed,
             refused,
+            pending,
             ..
         } = &*self.0;
         match (kind, refused, self.decisive()) {
+            (ErrorKind::NotReady, _, _)
+                if let Some((pending, deadline)) =
+                    pending.as_ref().zip(self.sufficient_deadline()) =>
+            {
+                write!(
+                    f,
+                    "{}, so the number would have been given only after the page had stayed unchanged for longer; allow a deadline of {} s, or extract again on the same page",
+                    pending.reason,
+                    deadline.as_secs(),
+                )?
+            }
             (ErrorKind::NotReady, Some(refused), _) => write!(
                 f,
                 "the only number seen was {refused}, which is less than what is accepted; allow more time or accept {refused}"

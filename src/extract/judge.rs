@@ -3,7 +3,7 @@
 use super::error::ErrorKind;
 use super::lane::{Answer, Lane};
 use crate::classify::{ErrorClass, Phase, ProtocolErrorClassifier, Verdict};
-use crate::source::{Assurance, Identity, Look};
+use crate::source::{Assurance, Identity, Look, Pending};
 
 /// What a round comes to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,14 +79,27 @@ pub(super) fn best_seen(lanes: &[Lane<'_>]) -> Option<Assurance> {
         .max()
 }
 
+/// The shortest time after which a source would have given more than it last did, and why not yet.
+pub(super) fn pending(lanes: &[Lane<'_>]) -> Option<Pending> {
+    let identities = lanes.iter().filter_map(|lane| match lane.last()? {
+        Ok(Look::Found(me) | Look::LidOnly(me)) => me.pending.clone(),
+        _ => None,
+    });
+    identities.min_by_key(|pending| pending.left)
+}
+
 /// The reason when time or attempts are over.
-pub(super) fn exhausted(lanes: &[Lane<'_>], classifier: &ProtocolErrorClassifier) -> ErrorKind {
+pub(super) fn exhausted(
+    lanes: &[Lane<'_>],
+    accept: Assurance,
+    classifier: &ProtocolErrorClassifier,
+) -> ErrorKind {
     // A number that was not sure enough says more than a LID: the account has one, and time gives it.
     if best_seen(lanes).is_some() {
         return ErrorKind::NotReady;
     }
     let last = || lanes.iter().filter_map(Lane::last);
-    if last().any(|answer| matches!(answer, Ok(Look::LidOnly(_)))) {
+    if last().any(|answer| matches!(answer, Ok(Look::LidOnly(me)) if me.assurance >= accept)) {
         return ErrorKind::LidOnly;
     }
     if last().any(Result::is_ok) {

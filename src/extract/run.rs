@@ -12,7 +12,7 @@ use tracing::field::Empty;
 
 use super::builder::Schedule;
 use super::error::SourceFailure;
-use super::judge::{Judgement, best_seen, exhausted, judge};
+use super::judge::{Judgement, best_seen, exhausted, judge, pending};
 use super::lane::{Lane, Manner};
 use super::{ErrorKind, ExtractError, Extraction};
 use crate::classify::ProtocolErrorClassifier;
@@ -208,7 +208,7 @@ impl<'a> Run<'a> {
                 return Err(ExtractError::empty_schedule());
             }
             Some(Judgement::Over(kind)) => kind,
-            Some(Judgement::Open) | None => exhausted(&self.lanes, plan.classifier),
+            Some(Judgement::Open) | None => exhausted(&self.lanes, plan.accept, plan.classifier),
         };
         let failures = self.lanes.iter().filter_map(|lane| {
             let failure = lane.failure()?;
@@ -217,15 +217,18 @@ impl<'a> Run<'a> {
                 failure,
             })
         });
-        let refused = best_seen(&self.lanes);
-        Err(ExtractError::new(
+        let error = ExtractError::new(
             kind,
             self.attempt,
             elapsed,
-            refused,
+            best_seen(&self.lanes),
             failures.collect(),
             plan.classifier,
-        ))
+        );
+        Err(match pending(&self.lanes) {
+            Some(pending) => error.with_pending(pending),
+            None => error,
+        })
     }
 
     fn extraction(&self, lane: usize, elapsed: Duration) -> Option<Extraction> {

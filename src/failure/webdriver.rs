@@ -7,10 +7,8 @@ use std::error::Error;
 use fantoccini::error::{CmdError, ErrorStatus, NewSessionError, WebDriver};
 use serde_json::Value;
 
-use super::{ProtocolFailure, Site};
+use super::{MISCONFIGURED, ProtocolFailure, Site};
 
-/// Code of failures of our own set-up.
-pub(crate) const MISCONFIGURED: &str = "misconfigured";
 /// Code for a driver that has gone in the middle of things.
 pub(crate) const CONNECTION_LOST: &str = "connection lost";
 

@@ -8,6 +8,8 @@
 
 pub mod mock;
 #[cfg(feature = "webdriver")]
+mod page;
+#[cfg(feature = "webdriver")]
 #[cfg_attr(docsrs, doc(cfg(feature = "webdriver")))]
 pub mod webdriver;
 
@@ -103,8 +105,32 @@ pub struct Identity {
     pub platform: Option<String>,
     /// How sure the page is.
     pub assurance: Assurance,
-    /// Which expression gave the answer, for instance `client.info.wid`.
+    /// Set if time alone will raise the assurance: the page lacks some evidence, and is believed without
+    /// it once it has stayed unchanged for long enough.
+    pub pending: Option<Pending>,
+    /// Which expression gave the answer, for instance `Store.Conn.me`.
     pub reader: Cow<'static, str>,
+}
+
+/// Why the assurance of an [`Identity`] will rise with time alone, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pending {
+    /// The evidence that is missing.
+    pub reason: Cow<'static, str>,
+    /// How much longer the page has to stay unchanged.
+    pub left: Duration,
+}
+
+impl Pending {
+    /// Creates one: this is missing, and is made up for after `left` more without a change.
+    #[must_use]
+    pub fn new(reason: impl Into<Cow<'static, str>>, left: Duration) -> Self {
+        Self {
+            reason: reason.into(),
+            left,
+        }
+    }
 }
 
 impl Identity {
@@ -113,7 +139,7 @@ impl Identity {
     /// ```
     /// use whatsapp_phone::source::{Assurance, Identity};
     ///
-    /// let me = Identity::new("628110000041:12@c.us".parse()?, Assurance::Confirmed, "client.info.wid");
+    /// let me = Identity::new("628110000041:12@c.us".parse()?, Assurance::Confirmed, "Store.Conn.me");
     /// assert_eq!(me.phone.unwrap().reveal(), "628110000041");
     /// # Ok::<(), whatsapp_phone::jid::JidError>(())
     /// ```
@@ -127,6 +153,7 @@ impl Identity {
             push_name: None,
             platform: None,
             assurance,
+            pending: None,
             reader: reader.into(),
         }
     }
@@ -149,6 +176,7 @@ impl fmt::Debug for Identity {
             .field("lid", &self.lid)
             .field("platform", &self.platform)
             .field("assurance", &self.assurance)
+            .field("pending", &self.pending)
             .field("reader", &self.reader)
             .finish_non_exhaustive()
     }

@@ -1,23 +1,20 @@
-//! [`AttachOptions`]: joining a Chrome that somebody else started and still drives.
+//! [`Page::attach`] and its [`AttachOptions`]: a page in a Chrome that somebody else started and drives.
 
 use std::time::Duration;
 
-use fantoccini::Client;
-use fantoccini::wd::WindowHandle;
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use super::devtools::{DebuggerAddress, Tab};
-use super::error::command;
+use super::driver::DriverProcess;
+use super::finder::TabFinder;
 use super::page::Page;
-use super::session::{Session, apart};
-use super::target::{AMBIGUOUS, Target};
+use super::session::{Session, in_background};
+use super::tab::Owner;
 use crate::failure::ProtocolFailure;
+use crate::source::page::devtools::DebuggerAddress;
+use crate::source::page::target::Target;
 
-/// How often the tabs are listed while none matches.
-const PACE: Duration = Duration::from_millis(100);
-
-/// How [`Page::attach`] joins a running Chrome. `Default` looks for the one tab at
+/// How [`Page::attach`] attaches to a running Chrome. `Default` looks for the one tab at
 /// `https://web.whatsapp.com`, within 10 seconds.
 ///
 /// ```
@@ -46,42 +43,79 @@ impl Default for AttachOptions {
     }
 }
 
+impl Page {
+    /// Attaches to a Chrome that somebody else started and still drives, for instance with Puppeteer,
+    /// through a ChromeDriver of ours. The tab is found without touching the others, and is switched to
+    /// only if it is not the driver's current one already. Nothing of ours stays in its page: the `cdc_*`
+    /// globals that ChromeDriver puts there are removed, and dialogs are left alone.
+    ///
+    /// If the tab is closed or moves to another origin, and a new one has come up at the target's origin
+    /// since, that one is read from then on. If several sessions share one Chrome, it could be another
+    /// session's: name the tab there ([`AttachOptions::tab`]).
+    ///
+    /// Two things ChromeDriver does that cannot be avoided: it puts its `cdc_*` globals on the other tabs,
+    /// and it raises a background tab if it has to switch to it.
+    ///
+    /// Runs in a task of its own, since a crashed tab can block ChromeDriver for 90 seconds.
+    ///
+    /// # Errors
+    ///
+    /// Code `misconfigured` if no Chrome answers at the address (reported within two seconds), if it is
+    /// another Chrome than the address names, or if none of its tabs matches; `ambiguous_tab` if several
+    /// do; `timeout` if the deadline is over; else the driver's own code.
+    pub async fn attach(
+        driver: &DriverProcess,
+        address: DebuggerAddress,
+        options: AttachOptions,
+    ) -> Result<Self, ProtocolFailure> {
+        let url = driver.url().to_owned();
+        in_background(options.deadline, options.run(url, address)).await
+    }
+
+    /// [`attach`](Self::attach) through a WebDriver server that runs elsewhere. The address is as that
+    /// server sees it; if the server is not on this machine, only it can find the tab, by switching to
+    /// each in turn. An address from
+    /// [`from_user_data_dir`](DebuggerAddress::from_user_data_dir) is still checked from this machine.
+    ///
+    /// # Errors
+    ///
+    /// As [`attach`](Self::attach); code `misconfigured` also if no WebDriver server answers.
+    pub async fn attach_at(
+        webdriver: &str,
+        address: DebuggerAddress,
+        options: AttachOptions,
+    ) -> Result<Self, ProtocolFailure> {
+        in_background(options.deadline, options.run(webdriver.to_owned(), address)).await
+    }
+}
+
 impl AttachOptions {
-    /// Which page is meant. Default: the one at `https://web.whatsapp.com`.
+    /// Sets which page to read. Default: the one at `https://web.whatsapp.com`.
     pub fn target(mut self, target: Target) -> Self {
         self.target = target;
         self
     }
 
-    /// The very tab that is meant, by its WebDriver window handle, which is also its DevTools target
-    /// id: name it where several sessions share one Chrome. It still has to be at the target's origin.
-    /// Default: the one tab that is.
+    /// Names the tab, by its WebDriver window handle, which is also its DevTools target id. Needed if
+    /// several sessions share one Chrome. It still has to be at the target's origin. Default: the only
+    /// tab that is.
     pub fn tab(mut self, id: impl Into<String>) -> Self {
         self.tab = Some(id.into());
         self
     }
 
-    /// The WebDriver server is on another machine, though its URL says this one: it is in a container,
-    /// or at the end of a tunnel. Then the address is not looked at from here. Default: what the URL
-    /// says.
+    /// Sets whether the WebDriver server is on another machine although its URL names this one: it is in a
+    /// container, or behind a tunnel. The address is then not asked from here. Default: as the URL says.
     pub fn elsewhere(mut self, yes: bool) -> Self {
         self.is_elsewhere = yes;
         self
     }
 
-    /// How long attaching may take in all; half of it is given to waiting for a tab that is not
+    /// Sets how long attaching may take in all; up to half of it is spent waiting for a tab that is not
     /// there yet. Default: 10 s.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
-    }
-
-    pub(super) async fn start(
-        self,
-        webdriver: String,
-        address: DebuggerAddress,
-    ) -> Result<Page, ProtocolFailure> {
-        apart(self.deadline, self.run(webdriver, address)).await
     }
 
     async fn run(
@@ -89,153 +123,26 @@ impl AttachOptions {
         webdriver: String,
         address: DebuggerAddress,
     ) -> Result<Page, ProtocolFailure> {
-        // A driver elsewhere may see a Chrome that this machine does not.
+        // A driver elsewhere may reach a Chrome that this machine cannot.
         let is_near = !self.is_elsewhere && Target::is_on_this_machine(&webdriver);
-        if is_near {
+        if is_near || address.names_browser() {
             address.check().await?;
         }
-        let mut visit = Visit {
-            target: self.target,
-            tab: self.tab,
-            address: is_near.then(|| address.clone()),
-            others: Vec::new(),
-        };
-        visit
+        let near = is_near.then(|| address.clone());
+        let mut finder = TabFinder::new(self.target.clone(), self.tab, near);
+        finder
             .wait_for_tab(Instant::now() + self.deadline / 2)
             .await?;
         let chrome = json!({ "debuggerAddress": address.to_string() });
-        let (session, wire) = Session::create(webdriver, chrome).await?;
-        let client = wire.client();
-        let target = visit.target.clone();
-        let page = Page::new(wire, target, Some(session), Some(visit.clone()));
-        visit.select(&client).await?;
-        page.link().tidy().await?;
+        let (session, connection) = Session::create(webdriver, chrome).await?;
+        let client = connection.client();
+        let owner = Owner::Attached {
+            session,
+            finder: finder.clone(),
+        };
+        let page = Page::new(connection, self.target, owner, None);
+        finder.select(&client).await?;
+        page.tab().clean_up().await?;
         Ok(page)
-    }
-}
-
-/// Which tab of somebody's Chrome is read, and how it is found without a stir.
-#[derive(Clone, Debug)]
-pub(super) struct Visit {
-    target: Target,
-    tab: Option<String>,
-    /// `None` where only the driver can reach that Chrome.
-    address: Option<DebuggerAddress>,
-    /// The tabs that were there beside the right one. They are other sessions' for all we know, and
-    /// are not followed when they come to the target's origin.
-    others: Vec<String>,
-}
-
-impl Visit {
-    /// Waits until there is the one tab that is meant.
-    async fn wait_for_tab(&mut self, until: Instant) -> Result<(), ProtocolFailure> {
-        let Some(address) = self.address.clone() else {
-            return Ok(());
-        };
-        loop {
-            let tabs = address.tabs().await?;
-            let ids: Vec<_> = tabs.iter().map(|tab| tab.id.clone()).collect();
-            match self.pick(tabs) {
-                Ok(right) => {
-                    self.others = ids.into_iter().filter(|id| *id != right).collect();
-                    return Ok(());
-                }
-                Err(Pick::None(_)) if Instant::now() < until => sleep(PACE).await,
-                Err(reason) => return Err(reason.failure(&self.target)),
-            }
-        }
-    }
-
-    /// Makes the right tab the session's current one; does nothing where it is that already, since
-    /// ChromeDriver brings to the front what it switches to.
-    async fn select(&self, client: &Client) -> Result<(), ProtocolFailure> {
-        let Some(address) = &self.address else {
-            return self.select_from_afar(client).await;
-        };
-        let id = self
-            .pick(address.tabs().await?)
-            .map_err(|reason| reason.failure(&self.target))?;
-        let is_current = client
-            .window()
-            .await
-            .is_ok_and(|current| String::from(current) == id);
-        if is_current {
-            return Ok(());
-        }
-        let Ok(handle) = WindowHandle::try_from(id) else {
-            return Err(self.target.none(0));
-        };
-        client
-            .switch_to_window(handle)
-            .await
-            .map_err(|error| command(&error))
-    }
-
-    /// The same where only the driver can reach that Chrome, which tells a tab's URL when it has been
-    /// switched to.
-    async fn select_from_afar(&self, client: &Client) -> Result<(), ProtocolFailure> {
-        let Some(Ok(named)) = self.tab.clone().map(WindowHandle::try_from) else {
-            return self.target.select(client).await;
-        };
-        client
-            .switch_to_window(named)
-            .await
-            .map_err(|error| command(&error))?;
-        let url = client
-            .current_url()
-            .await
-            .map_err(|error| command(&error))?;
-        if self.target.matches(url.as_str()) {
-            Ok(())
-        } else {
-            Err(self.target.none(1))
-        }
-    }
-
-    /// After the tab has gone: turns to the one that has come up in its place, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// When several have.
-    pub(super) async fn follow(&self, client: &Client) -> Result<bool, ProtocolFailure> {
-        if self.address.is_none() {
-            // Nobody could tell a new tab from another session's, and each would be brought to front.
-            return Ok(false);
-        }
-        match self.select(client).await {
-            Ok(()) => Ok(true),
-            Err(failure) if failure.code() == Some(AMBIGUOUS) => Err(failure),
-            Err(_) => Ok(false),
-        }
-    }
-
-    fn pick(&self, tabs: Vec<Tab>) -> Result<String, Pick> {
-        let all = tabs.len();
-        let is_named = |tab: &Tab| self.tab.as_ref().is_none_or(|id| *id == tab.id);
-        let is_other = |tab: &Tab| self.others.contains(&tab.id);
-        let mut matching: Vec<_> = tabs
-            .into_iter()
-            .filter(|tab| is_named(tab) && !is_other(tab) && self.target.matches(&tab.url))
-            .collect();
-        match (matching.pop(), matching.len()) {
-            (None, _) => Err(Pick::None(all)),
-            (Some(one), 0) => Ok(one.id),
-            (Some(_), others) => Err(Pick::Several(others + 1)),
-        }
-    }
-}
-
-/// Why there is no one tab.
-enum Pick {
-    None(usize),
-    Several(usize),
-}
-
-impl Pick {
-    fn failure(&self, target: &Target) -> ProtocolFailure {
-        match self {
-            Self::None(tabs) => target.none(*tabs),
-            Self::Several(tabs) => target.several(*tabs),
-        }
     }
 }

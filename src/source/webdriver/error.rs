@@ -1,24 +1,111 @@
-//! Failures of sessions that could not be made. What fantoccini's errors stand for is told by
-//! `failure::webdriver`, which the classifier reads them by too.
+//! From the errors of WebDriver commands and sessions to failures.
+//!
+//! `failure::webdriver` maps fantoccini's own errors; the classifier uses it too.
 
 use std::error::Error;
 
-use fantoccini::error::NewSessionError;
+use fantoccini::error::{CmdError, NewSessionError};
 
-pub(super) use crate::failure::webdriver::{CONNECTION_LOST, MISCONFIGURED, command};
-use crate::failure::{ProtocolFailure, Site};
+pub(super) use crate::failure::webdriver::command;
+use crate::failure::webdriver::{CONNECTION_LOST, session_cause};
+use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
 
-/// Code for a page that is not where it should be.
-pub(super) const WRONG_ORIGIN: &str = "wrong origin";
+/// Why a look failed.
+#[derive(Clone, Debug)]
+pub(super) struct LookError {
+    pub(super) kind: LookErrorKind,
+    /// The same for the caller.
+    pub(super) failure: ProtocolFailure,
+}
 
-/// A session that could not be made. Whatever the reason, it is a matter of set-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LookErrorKind {
+    /// ChromeDriver answered `null`: the page was closed or replaced during the look.
+    NoAnswer,
+    /// The page is at another origin.
+    WrongOrigin,
+    TabClosed,
+    SessionGone,
+    ConnectionLost,
+    Other,
+}
+
+impl LookError {
+    pub(super) fn no_answer() -> Self {
+        let text = "the page gave no answer; it was closed or replaced during the look";
+        Self::new(LookErrorKind::NoAnswer, text, "no answer")
+    }
+
+    pub(super) fn wrong_origin(origin: &str) -> Self {
+        let text = format!("the page is not at {origin} now; it may be loading, or has moved");
+        let failure = ProtocolFailure::new(Site::Script, text).with_code("wrong origin");
+        Self {
+            kind: LookErrorKind::WrongOrigin,
+            failure,
+        }
+    }
+
+    /// The page was closed by its owner, so its commands fail.
+    pub(super) fn closed() -> Self {
+        let text = "the page was closed by its owner";
+        Self::new(LookErrorKind::TabClosed, text, "no such window")
+    }
+
+    pub(super) fn timeout() -> Self {
+        let text = "the page or its driver took too long to answer a look";
+        Self::new(LookErrorKind::Other, text, "timeout")
+    }
+
+    pub(super) fn malformed(error: &serde_json::Error) -> Self {
+        let text = format!("the page's answer does not have the form of a look: {error}");
+        let failure = ProtocolFailure::new(Site::Script, text).with_code("javascript error");
+        failure.into()
+    }
+
+    fn new(kind: LookErrorKind, text: &str, code: &'static str) -> Self {
+        let failure = ProtocolFailure::new(Site::WebDriverCommand, text).with_code(code);
+        Self { kind, failure }
+    }
+}
+
+impl From<ProtocolFailure> for LookError {
+    fn from(failure: ProtocolFailure) -> Self {
+        Self {
+            kind: LookErrorKind::Other,
+            failure,
+        }
+    }
+}
+
+impl From<&CmdError> for LookError {
+    fn from(error: &CmdError) -> Self {
+        let failure = command(error);
+        let kind = if error.is_no_such_window() {
+            LookErrorKind::TabClosed
+        } else if error.is_invalid_session_id() {
+            LookErrorKind::SessionGone
+        } else if failure.code() == Some(CONNECTION_LOST) {
+            LookErrorKind::ConnectionLost
+        } else {
+            LookErrorKind::Other
+        };
+        Self { kind, failure }
+    }
+}
+
+/// A failure of the set-up.
+pub(super) fn misconfigured(text: impl AsRef<str>) -> ProtocolFailure {
+    ProtocolFailure::new(Site::WebDriverCommand, text).with_code(MISCONFIGURED)
+}
+
+/// The failure for a session that could not be created. The cause is always the set-up.
 #[must_use]
 pub(super) fn new_session(error: &NewSessionError, webdriver: &str) -> ProtocolFailure {
     let webdriver = shown(webdriver);
-    let cause = crate::failure::webdriver::session_cause(error);
+    let cause = session_cause(error);
     let text = match error {
         NewSessionError::BadWebdriverUrl(_) => {
-            format!("{webdriver} is no WebDriver URL; write http://HOST:PORT")
+            format!("{webdriver} is not a WebDriver URL; write http://HOST:PORT")
         }
         NewSessionError::Failed(_) | NewSessionError::FailedC(_) | NewSessionError::Lost(_) => {
             format!(
@@ -30,12 +117,10 @@ pub(super) fn new_session(error: &NewSessionError, webdriver: &str) -> ProtocolF
             "the WebDriver server at {webdriver} could not start a browser session: {cause}"
         ),
     };
-    ProtocolFailure::new(Site::WebDriverCommand, text)
-        .with_code(MISCONFIGURED)
-        .caused_by(cause)
+    misconfigured(text).caused_by(cause)
 }
 
-/// What a failed connection failed of: the end of the chain of causes.
+/// The end of the chain of causes of a failed connection.
 fn root(error: &NewSessionError) -> String {
     let mut root: &(dyn Error + 'static) = match error {
         NewSessionError::Failed(error) => error,
@@ -49,10 +134,10 @@ fn root(error: &NewSessionError) -> String {
     root.to_string()
 }
 
-/// A URL as it may be printed: those of grids carry user and key.
+/// A URL without its user, password and query, which may hold a key.
 fn shown(url: &str) -> String {
     let Ok(mut url) = url::Url::parse(url) else {
-        return "what was given".into();
+        return "the given text".into();
     };
     let is_bare = url.set_username("").is_ok() && url.set_password(None).is_ok();
     url.set_query(None);
@@ -74,6 +159,6 @@ mod tests {
             "https://grid.example/wd"
         );
         assert_eq!(shown("user:hunter2@grid"), "the WebDriver URL");
-        assert_eq!(shown("chromedriver"), "what was given");
+        assert_eq!(shown("chromedriver"), "the given text");
     }
 }

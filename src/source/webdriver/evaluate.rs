@@ -1,8 +1,8 @@
-//! A script that runs past ChromeDriver's own wrapper: [`evaluate`].
+//! [`evaluate`]: runs a script past ChromeDriver's own wrapper.
 //!
-//! ChromeDriver runs scripts through one of its own, which uses the page's `Promise` and `JSON` where
-//! a guest has swept its copies of them away. A page that has replaced those never answers it; the
-//! DevTools command beneath needs neither.
+//! ChromeDriver runs scripts through a wrapper, which uses the page's `Promise` and `JSON` if its own copies
+//! of them have been removed. A page that has replaced those never answers the wrapper; the DevTools command
+//! needs neither.
 
 use fantoccini::Client;
 use fantoccini::error::CmdError;
@@ -11,11 +11,19 @@ use http::Method;
 use serde_json::{Value, json};
 use url::{ParseError, Url};
 
-/// What the body of an `execute/sync` script without arguments returns; `null` if it threw.
+/// Runs the body of a script without arguments by `Runtime.evaluate`, or as usual if the server does not
+/// know that command. Returns `null` if the script threw.
 pub(super) async fn evaluate(client: &Client, script: &str) -> Result<Value, CmdError> {
-    let mut answer = client.issue_cmd(Evaluate::body(script)).await?;
-    let value = answer.pointer_mut("/result/value").map(Value::take);
-    Ok(value.unwrap_or_default())
+    match client.issue_cmd(Evaluate::body(script)).await {
+        Ok(mut answer) => {
+            let value = answer.pointer_mut("/result/value").map(Value::take);
+            Ok(value.unwrap_or_default())
+        }
+        Err(error) if error.is_unknown_command() || error.is_unknown_method() => {
+            client.execute(script, Vec::new()).await
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// `Runtime.evaluate` in the current tab, by ChromeDriver's extension command.

@@ -1,17 +1,19 @@
-//! [`OpenOptions`]: how a browser of ours is opened, and the session that comes of it.
+//! [`Page::open`] and its [`OpenOptions`]: a page in a browser of our own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fantoccini::Client;
 use serde_json::{Value, json};
 
-use super::driver::OwnedBrowser;
-use super::error::{MISCONFIGURED, command};
+use super::driver::{Browsers, DriverProcess, OwnedBrowser};
+use super::error::{command, misconfigured};
+use super::finder::select_by_driver;
 use super::page::Page;
-use super::session::{Session, apart};
-use super::target::Target;
-use crate::failure::{ProtocolFailure, Site};
+use super::session::{Session, in_background};
+use super::tab::Owner;
+use crate::failure::ProtocolFailure;
+use crate::source::page::target::Target;
 
 /// How [`Page::open`] opens a browser. `Default` opens `https://web.whatsapp.com/` in a visible
 /// Chromium with a fresh profile, within 60 seconds.
@@ -45,20 +47,51 @@ impl Default for OpenOptions {
     }
 }
 
+impl Page {
+    /// Opens a browser of our own on this ChromeDriver, and the page in it. The browser ends with the last
+    /// clone of the page, or with the driver.
+    ///
+    /// Runs in a task of its own: if it is dropped, or its deadline is over, everything that it has started
+    /// is ended in the background.
+    ///
+    /// # Errors
+    ///
+    /// Code `misconfigured` if the options contradict each other, the browser cannot start, or the page
+    /// ends up at another origin; `ambiguous_tab` if several tabs are at that origin; `timeout` if the
+    /// deadline is over; else the driver's own code.
+    pub async fn open(
+        driver: &DriverProcess,
+        options: OpenOptions,
+    ) -> Result<Self, ProtocolFailure> {
+        let (url, browsers) = (driver.url().to_owned(), driver.browsers().clone());
+        in_background(options.deadline, options.run(url, Some(browsers))).await
+    }
+
+    /// Opens a browser on a WebDriver server that runs elsewhere, such as a Selenium Grid, and the page in
+    /// it. The session ends with the last clone of the page.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open); code `misconfigured` also if no WebDriver server answers.
+    pub async fn open_at(webdriver: &str, options: OpenOptions) -> Result<Self, ProtocolFailure> {
+        in_background(options.deadline, options.run(webdriver.to_owned(), None)).await
+    }
+}
+
 impl OpenOptions {
-    /// Which page this is. Default: the one at `https://web.whatsapp.com`.
+    /// Sets which page to read. Default: the one at `https://web.whatsapp.com`.
     pub fn target(mut self, target: Target) -> Self {
         self.target = target;
         self
     }
 
-    /// What to open. Default: the target's origin. Must be at the target's origin.
+    /// Sets the URL to open. Default: the target's origin. Must be at the target's origin.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
         self
     }
 
-    /// Whether the browser shows no window. Default: false.
+    /// Sets whether the browser runs without a window. Default: false.
     pub fn headless(mut self, is_headless: bool) -> Self {
         self.is_headless = is_headless;
         self
@@ -70,48 +103,49 @@ impl OpenOptions {
         self
     }
 
-    /// The browser's program. Default: the one that ChromeDriver finds.
+    /// Sets the browser's program. Default: the one that ChromeDriver finds.
     pub fn browser(mut self, program: impl Into<PathBuf>) -> Self {
         self.browser = Some(program.into());
         self
     }
 
-    /// How long opening may take in all. Default: 60 s.
+    /// Sets how long opening may take in all. Default: 60 s.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// Opens apart from the caller.
-    pub(super) async fn start(
-        self,
-        webdriver: String,
-        adopt: impl FnOnce(&Client) -> Result<Option<OwnedBrowser>, ProtocolFailure> + Send + 'static,
-    ) -> Result<Page, ProtocolFailure> {
-        apart(self.deadline, self.run(webdriver, adopt)).await
-    }
-
     async fn run(
         self,
         webdriver: String,
-        adopt: impl FnOnce(&Client) -> Result<Option<OwnedBrowser>, ProtocolFailure>,
+        browsers: Option<Browsers>,
     ) -> Result<Page, ProtocolFailure> {
         let url = self.url.as_deref().unwrap_or(self.target.origin());
         if Target::at(url)?.origin() != self.target.origin() {
-            let text = format!(
+            return Err(misconfigured(format!(
                 "the URL to open is not at {}; give both the same origin",
                 self.target.origin()
-            );
-            return Err(failure(text).with_code(MISCONFIGURED));
+            )));
         }
-        let (session, wire) = Session::create(webdriver, self.chrome_options()).await?;
-        // From here on whatever fails drops a page of ours, and with it session and browser.
-        let client = wire.client();
-        let browser = adopt(&client);
-        let page = Page::new(wire, self.target.clone(), Some(session), None);
-        page.link().owns(browser?);
+        let (session, connection) = Session::create(webdriver, self.chrome_options()).await?;
+        let client = connection.client();
+        let (browser, refused) = match browsers.map(|browsers| adopt(&browsers, &client)) {
+            Some(Ok(browser)) => (Some(browser), None),
+            Some(Err(failure)) => (None, Some(failure)),
+            None => (None, None),
+        };
+        // From here on a failure drops the page, which ends session and browser.
+        let page = Page::new(
+            connection,
+            self.target.clone(),
+            Owner::Opened { session },
+            browser,
+        );
+        if let Some(failure) = refused {
+            return Err(failure);
+        }
         client.goto(url).await.map_err(|error| command(&error))?;
-        self.target.select(&client).await?;
+        select_by_driver(&self.target, &client).await?;
         Ok(page)
     }
 
@@ -128,6 +162,15 @@ impl OpenOptions {
     }
 }
 
-fn failure(text: impl AsRef<str>) -> ProtocolFailure {
-    ProtocolFailure::new(Site::WebDriverCommand, text)
+/// Takes hold of the browser of a new session.
+fn adopt(browsers: &Browsers, client: &Client) -> Result<OwnedBrowser, ProtocolFailure> {
+    let given = client.capabilities();
+    let pid = given.and_then(|given| given.get("goog:processID")?.as_u64());
+    let profile = given.and_then(|given| given.get("chrome")?.get("userDataDir")?.as_str());
+    let pid = pid.and_then(|pid| u32::try_from(pid).ok()).ok_or_else(|| {
+        misconfigured(
+            "the driver does not name its browser's process, so it could not be ended; use ChromeDriver",
+        )
+    })?;
+    browsers.adopt(pid, profile.map(Path::new))
 }

@@ -1,4 +1,4 @@
-//! A WebDriver session of ours, and the wire to it.
+//! A WebDriver session of ours, and the connections to it.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,47 +9,47 @@ use fantoccini::{Client, ClientBuilder};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::connector::{Connector, Lifeline};
 use super::error::{command, new_session};
 use crate::failure::{ProtocolFailure, Site};
+use crate::source::page::connector::{ConnectionGuard, Connector};
 
-/// The script timeout of a session of ours: a slice of a wait ends by then, also where the page's
-/// own timers do not run.
+/// The script timeout of a session of ours: a slice of a wait ends by then, even if the page's own timers do
+/// not run.
 pub(super) const SCRIPT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A client, and what holds its connections; dropping the last clone of a wire of ours ends whatever
-/// is under way on it, without ending the session.
+/// A client with its connections. Dropping the last clone of one of ours ends its commands, but not the
+/// session.
 #[derive(Clone, Debug)]
-pub(super) struct Wire {
+pub(super) struct Connection {
     client: Client,
     /// `None` for a caller's client.
-    lifeline: Option<Arc<Lifeline>>,
+    guard: Option<Arc<ConnectionGuard>>,
 }
 
-impl Wire {
+impl Connection {
     pub(super) fn client(&self) -> Client {
         self.client.clone()
     }
 
-    /// Ends whatever is under way on a wire of ours, for all its clones.
-    pub(super) fn cut(&self) {
-        if let Some(lifeline) = &self.lifeline {
-            lifeline.cut();
+    /// Ends the commands that run on a connection of ours, for all its clones.
+    pub(super) fn close(&self) {
+        if let Some(guard) = &self.guard {
+            guard.close();
         }
     }
 }
 
-impl From<Client> for Wire {
+impl From<Client> for Connection {
     /// A caller's client.
     fn from(client: Client) -> Self {
         Self {
             client,
-            lifeline: None,
+            guard: None,
         }
     }
 }
 
-/// A session of ours on a WebDriver server. Its URL may carry a key, so it is not printed.
+/// A session of ours on a WebDriver server. The URL may hold a key, so there is no `Debug`.
 #[derive(Clone)]
 pub(super) struct Session {
     webdriver: String,
@@ -57,12 +57,12 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Makes a session with these `goog:chromeOptions`.
+    /// Creates a session with these `goog:chromeOptions`.
     pub(super) async fn create(
         webdriver: String,
         chrome_options: Value,
-    ) -> Result<(Self, Wire), ProtocolFailure> {
-        // Dialogs are the page's and its user's business. An eager load does not wait for images.
+    ) -> Result<(Self, Connection), ProtocolFailure> {
+        // Dialogs are left to the page's user. An eager load does not wait for images.
         let asked = Capabilities::from_iter([
             ("goog:chromeOptions".to_owned(), chrome_options),
             ("unhandledPromptBehavior".to_owned(), json!("ignore")),
@@ -72,55 +72,56 @@ impl Session {
                 json!({ "script": SCRIPT_TIMEOUT.as_millis() }),
             ),
         ]);
-        let (connector, lifeline) = connector(&webdriver)?;
+        let (connector, guard) = connector(&webdriver)?;
         let client = ClientBuilder::new(connector)
             .capabilities(asked)
             .connect(&webdriver)
             .await;
         let client = client.map_err(|error| new_session(&error, &webdriver))?;
-        let wire = Wire {
+        let connection = Connection {
             client,
-            lifeline: Some(Arc::new(lifeline)),
+            guard: Some(Arc::new(guard)),
         };
 
-        let id = wire
+        let id = connection
             .client
             .session_id()
             .await
             .map_err(|error| command(&error))?;
         let id = id.ok_or_else(|| failure("the WebDriver server gave no session id"))?;
-        // Ending the session is the page's work: a client that is replaced must not do it.
-        wire.client
+        // `Page` ends the session: a client that is replaced must not.
+        connection
+            .client
             .persist()
             .await
             .map_err(|error| command(&error))?;
-        Ok((Self { webdriver, id }, wire))
+        Ok((Self { webdriver, id }, connection))
     }
 
-    /// Another wire to the same session.
-    pub(super) async fn reconnect(&self) -> Result<Wire, ProtocolFailure> {
-        let (connector, lifeline) = connector(&self.webdriver)?;
+    /// Opens another connection to the same session.
+    pub(super) async fn reconnect(&self) -> Result<Connection, ProtocolFailure> {
+        let (connector, guard) = connector(&self.webdriver)?;
         let client = Client::with_existing_session(&self.webdriver, &self.id, connector).await;
         let client = client.map_err(|error| new_session(&error, &self.webdriver))?;
         client.persist().await.map_err(|error| command(&error))?;
-        Ok(Wire {
+        Ok(Connection {
             client,
-            lifeline: Some(Arc::new(lifeline)),
+            guard: Some(Arc::new(guard)),
         })
     }
 }
 
-/// Longest time that work whose deadline is over goes on to come to an end of its own: ChromeDriver
-/// has been seen to take 93 seconds over a crashed tab.
-const AFTERMATH: Duration = Duration::from_secs(120);
+/// Longest time that work goes on after its deadline: ChromeDriver has been seen to take 93 seconds over a
+/// crashed tab.
+const MAX_OVERRUN: Duration = Duration::from_secs(120);
 
-/// Runs this in a task of its own: when its deadline is over, or nobody waits any more, it still
-/// comes to its end, and what it made is dropped there. A command that hangs holds nobody.
-pub(super) async fn apart<T: Send + 'static>(
+/// Runs this in a task of its own. If its deadline is over, or its caller is dropped, the task still runs to
+/// its end and drops its result there; a command that hangs delays nobody.
+pub(super) async fn in_background<T: Send + 'static>(
     deadline: Duration,
     work: impl Future<Output = Result<T, ProtocolFailure>> + Send + 'static,
 ) -> Result<T, ProtocolFailure> {
-    let work = tokio::spawn(timeout(deadline.saturating_add(AFTERMATH), work));
+    let work = tokio::spawn(timeout(deadline.saturating_add(MAX_OVERRUN), work));
     match timeout(deadline, work).await {
         Ok(Ok(Ok(outcome))) => outcome,
         Ok(Err(_)) => Err(failure("opening the page panicked; this is a bug")),
@@ -133,10 +134,10 @@ pub(super) async fn apart<T: Send + 'static>(
 }
 
 #[cfg(not(feature = "webdriver-rustls"))]
-fn connector(webdriver: &str) -> Result<(Connector, Lifeline), ProtocolFailure> {
+fn connector(webdriver: &str) -> Result<(Connector, ConnectionGuard), ProtocolFailure> {
     if is_https(webdriver) {
         let text = "a WebDriver server at an https URL needs the feature `webdriver-rustls`";
-        return Err(failure(text).with_code(super::error::MISCONFIGURED));
+        return Err(super::error::misconfigured(text));
     }
     Ok(Connector::new())
 }
@@ -144,18 +145,17 @@ fn connector(webdriver: &str) -> Result<(Connector, Lifeline), ProtocolFailure> 
 #[cfg(feature = "webdriver-rustls")]
 fn connector(
     webdriver: &str,
-) -> Result<(hyper_rustls::HttpsConnector<Connector>, Lifeline), ProtocolFailure> {
+) -> Result<(hyper_rustls::HttpsConnector<Connector>, ConnectionGuard), ProtocolFailure> {
     let tls = super::tls::config(is_https(webdriver)).map_err(|error| {
-        failure(format!("the system's certificates cannot be used: {error}"))
-            .with_code(super::error::MISCONFIGURED)
+        super::error::misconfigured(format!("the system's certificates cannot be used: {error}"))
     })?;
     let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
-    let (connector, lifeline) = Connector::new();
+    let (connector, guard) = Connector::new();
     let connector = builder
         .https_or_http()
         .enable_http1()
         .wrap_connector(connector);
-    Ok((connector, lifeline))
+    Ok((connector, guard))
 }
 
 fn is_https(url: &str) -> bool {

@@ -111,7 +111,7 @@ const STATES: [LinkState; 8] = [
     LinkState::Linking,
     LinkState::Linked,
     LinkState::Barred(Bar::Conflict),
-    LinkState::Barred(Bar::Unlaunched),
+    LinkState::QrExpired,
     LinkState::Barred(Bar::ProxyBlock),
     LinkState::Barred(Bar::TosBlock),
 ];

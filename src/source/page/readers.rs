@@ -8,8 +8,6 @@
 pub enum ReaderId {
     /// `WAWebUserPrefsMeUser`: WhatsApp's own module, 2.3000 and later.
     MeUser,
-    /// `client.info.wid`: the expression from which whatsapp-web.js builds it, in all its forms.
-    ClientInfoWid,
     /// `WPP.conn`: where wa-js (wppconnect) is injected.
     WppConn,
     /// `Store.User`: multi-device with webpack, or injected by whatsapp-web.js up to 1.34.6.
@@ -57,7 +55,7 @@ impl ReaderId {
 
 /// One row: how to ask, and when that worked.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reader {
+pub(crate) struct Reader {
     pub(super) id: ReaderId,
     pub(super) name: &'static str,
     /// A JavaScript expression, with the helpers of `probe.js`: a list of functions, the number's
@@ -81,28 +79,19 @@ const LIVE: Reader = Reader {
     is_bare_user_a_number: false,
 };
 
-pub(super) const READERS: &[Reader] = &[
+pub(crate) const READERS: &[Reader] = &[
     Reader {
         id: ReaderId::MeUser,
         name: "WAWebUserPrefsMeUser",
-        expression: "own(me)",
-        generation: "2.3000 and later; getMaybeMePnUser since 1-2 Sep 2025",
+        expression: "account(me, call)",
+        generation: "2.3000 and later; getMaybeMePnUser and getMaybeMeDevicePn since 1-2 Sep 2025",
         origin: "whatsapp-web.js 1.25 and later",
-        ..LIVE
-    },
-    Reader {
-        id: ReaderId::ClientInfoWid,
-        name: "client.info.wid",
-        expression: "me != null ? own(me) : window.Store?.User != null ? own(window.Store.User) \
-                     : [() => read(window.Store?.Conn, 'wid')]",
-        generation: "2.2045 and later",
-        origin: "whatsapp-web.js 1.11 and later: `{...Conn.serialize(), wid}` just before `ready`",
         ..LIVE
     },
     Reader {
         id: ReaderId::WppConn,
         name: "WPP.conn",
-        expression: "[() => call(window.WPP?.conn, 'getMyUserId'), () => call(window.WPP?.conn, 'getMyUserLid')]",
+        expression: "[() => memo(wpp, 'getMyUserId'), () => memo(wpp, 'getMyUserLid')]",
         generation: "any that wa-js supports",
         origin: "wa-js, wppconnect",
         ..LIVE
@@ -110,7 +99,7 @@ pub(super) const READERS: &[Reader] = &[
     Reader {
         id: ReaderId::StoreUser,
         name: "Store.User",
-        expression: "own(window.Store?.User)",
+        expression: "account(window.Store?.User, memo)",
         generation: "multi-device, webpack (2021 - 2024)",
         origin: "whatsapp-web.js 1.16 - 1.24, injected up to 1.34.6",
         ..LIVE
@@ -151,15 +140,7 @@ mod tests {
     #[test]
     fn every_name_has_one_row_and_every_row_is_filled() {
         use ReaderId::*;
-        let ids = [
-            MeUser,
-            ClientInfoWid,
-            WppConn,
-            StoreUser,
-            ConnWid,
-            ConnMe,
-            LastWidMd,
-        ];
+        let ids = [MeUser, WppConn, StoreUser, ConnWid, ConnMe, LastWidMd];
         assert_eq!(ReaderId::all().collect::<Vec<_>>(), ids);
         for row in READERS {
             assert_eq!(row.id.name(), row.name);

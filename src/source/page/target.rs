@@ -1,17 +1,12 @@
-//! [`Target`]: which tab is meant.
+//! [`Target`]: which tab to read.
 
 use std::fmt;
 
-use fantoccini::Client;
 use url::{Host, Url};
 
-use super::error::{MISCONFIGURED, command};
-use crate::failure::{ProtocolFailure, Site};
+use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
 
-/// Code of the failure for several tabs that match.
-pub(super) const AMBIGUOUS: &str = "ambiguous_tab";
-
-/// Which tab is meant: the one at exactly this origin. Further text only narrows.
+/// Which tab to read: the one at exactly this origin. A text of the URL can narrow it further.
 ///
 /// The default is `https://web.whatsapp.com`. A URL that merely contains those words, in its path
 /// or query, is at another origin and never matches.
@@ -40,15 +35,15 @@ impl Default for Target {
 }
 
 impl Target {
-    /// The tab at the origin of this URL: scheme, host and port. Path and query are not looked at.
+    /// Returns the target at the origin of this URL: scheme, host and port. Path and query are ignored.
     ///
     /// # Errors
     ///
-    /// Code `misconfigured` when it is no http or https URL.
+    /// Code `misconfigured` if it is not an http or https URL.
     pub fn at(url: &str) -> Result<Self, ProtocolFailure> {
         let origin = origin_of(url).ok_or_else(|| {
             let text = format!(
-                "`{url}` is no http or https URL; write for instance https://web.whatsapp.com"
+                "`{url}` is not an http or https URL; write for instance https://web.whatsapp.com"
             );
             ProtocolFailure::new(Site::Unknown, text).with_code(MISCONFIGURED)
         })?;
@@ -58,21 +53,21 @@ impl Target {
         })
     }
 
-    /// Of the tabs at the origin, only those whose URL contains this text. Looked at when a tab is
-    /// chosen; from then on the origin alone is checked at each look.
+    /// Narrows to tabs whose URL contains this text. It is used when a tab is chosen; after that each
+    /// look checks the origin alone.
     #[must_use]
     pub fn url_contains(mut self, text: impl Into<String>) -> Self {
         self.url_contains = Some(text.into());
         self
     }
 
-    /// The origin, as browsers write it.
+    /// Returns the origin, as browsers write it.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    pub(super) fn matches(&self, url: &str) -> bool {
+    pub(crate) fn matches(&self, url: &str) -> bool {
         origin_of(url).as_deref() == Some(&*self.origin)
             && self
                 .url_contains
@@ -81,7 +76,7 @@ impl Target {
     }
 
     /// Whether this URL's host is this machine itself.
-    pub(super) fn is_on_this_machine(url: &str) -> bool {
+    pub(crate) fn is_on_this_machine(url: &str) -> bool {
         match Url::parse(url).ok().as_ref().and_then(Url::host) {
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -90,45 +85,48 @@ impl Target {
         }
     }
 
-    /// Switches to the one tab that matches. Only for a session of ours: looking at a tab's URL
-    /// brings it to the front.
-    pub(super) async fn select(&self, client: &Client) -> Result<(), ProtocolFailure> {
-        let tabs = client.windows().await.map_err(|error| command(&error))?;
-        let mut matching = Vec::new();
-        for tab in &tabs {
-            client
-                .switch_to_window(tab.clone())
-                .await
-                .map_err(|error| command(&error))?;
-            let url = client
-                .current_url()
-                .await
-                .map_err(|error| command(&error))?;
-            if self.matches(url.as_str()) {
-                matching.push(tab.clone());
+    /// The one tab that matches, of these with their URLs.
+    pub(crate) fn choose<T>(
+        &self,
+        tabs: impl IntoIterator<Item = (T, String)>,
+    ) -> Result<T, NoTab> {
+        let (mut count, mut matching) = (0, Vec::new());
+        for (tab, url) in tabs {
+            count += 1;
+            if self.matches(&url) {
+                matching.push(tab);
             }
         }
-        match &*matching {
-            [] => Err(self.none(tabs.len())),
-            [one] => client
-                .switch_to_window(one.clone())
-                .await
-                .map_err(|error| command(&error)),
-            several => Err(self.several(several.len())),
+        match (matching.pop(), matching.len()) {
+            (None, _) => Err(NoTab::None { tabs: count }),
+            (Some(one), 0) => Ok(one),
+            (Some(_), others) => Err(NoTab::Several { count: others + 1 }),
         }
     }
 
-    pub(super) fn none(&self, tabs: usize) -> ProtocolFailure {
-        let text =
-            format!("none of {tabs} tabs is at {self}; has the page moved to another origin?");
-        ProtocolFailure::new(Site::WebDriverCommand, text).with_code(MISCONFIGURED)
+    /// Why no tab was chosen, as the caller is told.
+    pub(crate) fn failure(&self, reason: NoTab) -> ProtocolFailure {
+        let (text, code) = match reason {
+            NoTab::None { tabs } => (
+                format!("none of {tabs} tabs is at {self}; has the page moved to another origin?"),
+                MISCONFIGURED,
+            ),
+            NoTab::Several { count } => (
+                format!(
+                    "{count} tabs are at {self}; close the others or narrow by a text of the URL"
+                ),
+                "ambiguous_tab",
+            ),
+        };
+        ProtocolFailure::new(Site::Unknown, text).with_code(code)
     }
+}
 
-    pub(super) fn several(&self, count: usize) -> ProtocolFailure {
-        let text =
-            format!("{count} tabs are at {self}; close the others or narrow by a text of the URL");
-        ProtocolFailure::new(Site::WebDriverCommand, text).with_code(AMBIGUOUS)
-    }
+/// Why there is not exactly one tab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoTab {
+    None { tabs: usize },
+    Several { count: usize },
 }
 
 impl fmt::Display for Target {
@@ -176,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_web_origin_is_refused_with_the_reason() {
+    fn other_urls_are_refused_with_the_reason() {
         for bad in [
             "",
             "web.whatsapp.com",

@@ -1,4 +1,4 @@
-//! [`DebuggerAddress`]: where a running Chrome listens for debuggers, and which tabs it has.
+//! [`DebuggerAddress`]: where a running Chrome listens for debuggers, and its tabs.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -12,24 +12,24 @@ use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use url::Url;
 
 use super::connector::Connector;
-use super::error::MISCONFIGURED;
-use crate::failure::{ProtocolFailure, Site};
+use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
 
-/// How long it may take to find something that listens.
-const KNOCK: Duration = Duration::from_millis(1500);
+/// Longest time for opening a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
 
-/// How long a Chrome may take to answer what needs no page: a loaded machine has many tabs.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest time for an answer. It needs no page, but a busy machine may have many tabs.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest list of tabs that is read.
-const MAX_LIST: usize = 4 << 20;
+/// Longest list of tabs that is read, in bytes.
+const MAX_LIST_LEN: usize = 4 << 20;
 
 /// The debugging address of a running Chrome: `HOST:PORT`.
 ///
-/// Chrome has one when it was started with `--remote-debugging-port`, as Puppeteer does: there it is
-/// the host and port of `browser.wsEndpoint()`, or stands in the profile
+/// Chrome has one if it was started with `--remote-debugging-port`, as Puppeteer does: there it is the
+/// host and port of `browser.wsEndpoint()`, or it is read from the profile
 /// ([`from_user_data_dir`](Self::from_user_data_dir)).
 ///
 /// ```
@@ -41,15 +41,23 @@ const MAX_LIST: usize = 4 << 20;
 /// # Ok::<(), whatsapp_phone::failure::ProtocolFailure>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DebuggerAddress(String);
+pub struct DebuggerAddress {
+    address: String,
+    /// The path of the browser's own DevTools socket, which names this one run of that Chrome.
+    browser: Option<String>,
+}
 
 impl DebuggerAddress {
-    /// The address of the Chrome that uses this profile directory, from the file
+    /// Reads the address of the Chrome that uses this profile directory, from the file
     /// `DevToolsActivePort` that it writes there.
+    ///
+    /// The file stays behind when Chrome ends, and another Chrome may get the same port later. So the
+    /// file also names the browser, and attaching fails with code `misconfigured` if another one
+    /// listens there.
     ///
     /// # Errors
     ///
-    /// Code `misconfigured` when there is no such file, or its first line is no port.
+    /// Code `misconfigured` if there is no such file, or it does not name a port and a browser.
     pub fn from_user_data_dir(directory: impl AsRef<Path>) -> Result<Self, ProtocolFailure> {
         let file = directory.as_ref().join("DevToolsActivePort");
         let refused = |what: &str| {
@@ -66,66 +74,90 @@ impl DebuggerAddress {
                 refused("cannot be read")
                     .caused_by(ProtocolFailure::from_error(Site::Unknown, &error))
             })?;
-        let port = text
-            .lines()
-            .next()
-            .and_then(|line| line.trim().parse::<u16>().ok());
-        match port {
-            Some(port) if port > 0 => Ok(Self(format!("127.0.0.1:{port}"))),
-            _ => Err(refused("names no port")),
+        let mut lines = text.lines().map(str::trim);
+        let port = lines.next().and_then(|line| line.parse::<u16>().ok());
+        let browser = lines.next().filter(|path| path.starts_with('/'));
+        match (port, browser) {
+            (Some(port), Some(path)) if port > 0 => Ok(Self {
+                address: format!("127.0.0.1:{port}"),
+                browser: Some(path.to_owned()),
+            }),
+            (Some(port), None) if port > 0 => Err(refused("does not name its browser")),
+            _ => Err(refused("does not name a port")),
         }
     }
 
-    /// Fails in time where nothing listens, or something that is no Chrome: ChromeDriver itself
-    /// would try for a minute.
-    pub(super) async fn check(&self) -> Result<(), ProtocolFailure> {
+    /// Whether it names one run of a Chrome, which only this machine can check.
+    pub(crate) const fn names_browser(&self) -> bool {
+        self.browser.is_some()
+    }
+
+    /// Fails early if nothing listens, or something that is not Chrome (ChromeDriver itself would try for a
+    /// minute), or not the Chrome that the address names.
+    pub(crate) async fn check(&self) -> Result<(), ProtocolFailure> {
         #[derive(Deserialize)]
         struct Version {
             #[serde(rename = "Browser")]
             _browser: String,
+            #[serde(rename = "webSocketDebuggerUrl")]
+            socket: Option<String>,
         }
-        self.get::<Version>("json/version").await.map(drop)
+        let version = self.get::<Version>("json/version").await?;
+        let socket = version.socket.and_then(|url| Url::parse(&url).ok());
+        match &self.browser {
+            Some(named) if socket.is_none_or(|socket| socket.path() != named) => {
+                let text = format!(
+                    "the file DevToolsActivePort is stale: another Chrome listens at {self} now; start \
+                     the Chrome of this profile again, or name the address of the right one"
+                );
+                Err(misconfigured(text))
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// The tabs, told without touching any of them.
-    pub(super) async fn tabs(&self) -> Result<Vec<Tab>, ProtocolFailure> {
+    /// Lists the tabs without touching any of them.
+    pub(crate) async fn tabs(&self) -> Result<Vec<Tab>, ProtocolFailure> {
         let mut tabs: Vec<Tab> = self.get("json/list").await?;
         tabs.retain(|tab| tab.kind == "page");
         Ok(tabs)
     }
 
     async fn get<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Result<T, ProtocolFailure> {
-        let knock = timeout(KNOCK, TcpStream::connect(&self.0)).await;
-        knock.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
+        let connected = timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.address)).await;
+        connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
             let text = format!(
                 "nothing answers at {self}; start Chrome with --remote-debugging-port, or take the \
                  port from the file DevToolsActivePort in its profile"
             );
             misconfigured(text).caused_by(ProtocolFailure::from_error(Site::Cdp, &error))
         })?;
-        let answer = timeout(PATIENCE, self.ask(path)).await;
-        let answer = answer.unwrap_or_else(|_| Err(self.no_chrome("did not answer in time")))?;
-        serde_json::from_slice(&answer).map_err(|_| self.no_chrome("answers, but not like one"))
+        let answer = timeout(ANSWER_TIMEOUT, self.ask(path)).await;
+        let answer = answer.unwrap_or_else(|_| Err(self.not_chrome("did not answer in time")))?;
+        serde_json::from_slice(&answer)
+            .map_err(|_| self.not_chrome("answers, but not as Chrome does"))
     }
 
     async fn ask(&self, path: &str) -> Result<Vec<u8>, ProtocolFailure> {
-        let (connector, _lifeline) = Connector::new();
+        let (connector, _guard) = Connector::new();
         let client: Client<_, Empty<&[u8]>> =
             Client::builder(TokioExecutor::new()).build(connector);
         let url = format!("http://{self}/{path}").parse();
-        let url = url.map_err(|_| self.no_chrome("is no address"))?;
+        let url = url.map_err(|_| self.not_chrome("is not an address"))?;
         let answer = client.get(url).await.map_err(|error| {
-            let failure = self.no_chrome("hung up");
+            let failure = self.not_chrome("closed the connection");
             failure.caused_by(ProtocolFailure::from_error(Site::Cdp, &error))
         })?;
-        let body = Limited::new(answer.into_body(), MAX_LIST).collect().await;
+        let body = Limited::new(answer.into_body(), MAX_LIST_LEN)
+            .collect()
+            .await;
         Ok(body
-            .map_err(|_| self.no_chrome("broke off, or answers without end"))?
+            .map_err(|_| self.not_chrome("broke off, or its answer is too long"))?
             .to_bytes()
             .into())
     }
 
-    fn no_chrome(&self, what: &str) -> ProtocolFailure {
+    fn not_chrome(&self, what: &str) -> ProtocolFailure {
         misconfigured(format!(
             "{self} {what}; it must be a Chrome with remote debugging"
         ))
@@ -134,9 +166,9 @@ impl DebuggerAddress {
 
 /// A tab, as Chrome lists it. Its id is also its WebDriver window handle.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Tab {
-    pub(super) id: String,
-    pub(super) url: String,
+pub(crate) struct Tab {
+    pub(crate) id: String,
+    pub(crate) url: String,
     #[serde(rename = "type")]
     kind: String,
 }
@@ -164,13 +196,16 @@ impl FromStr for DebuggerAddress {
                 "a debugging address is HOST:PORT, for instance 127.0.0.1:9222",
             ));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self {
+            address: text.to_owned(),
+            browser: None,
+        })
     }
 }
 
 impl fmt::Display for DebuggerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.address)
     }
 }
 
@@ -218,7 +253,9 @@ mod tests {
         assert!(read().unwrap_err().message().contains("cannot be read"));
         for (text, address) in [
             ("38123\n/devtools/browser/0c1d\n", Some("127.0.0.1:38123")),
-            ("38123", Some("127.0.0.1:38123")),
+            ("38123\n/devtools/browser/0c1d", Some("127.0.0.1:38123")),
+            ("38123", None),
+            ("38123\nx", None),
             ("0\n", None),
             ("", None),
             ("port", None),

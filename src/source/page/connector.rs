@@ -1,8 +1,8 @@
-//! Connections to a WebDriver server that can be cut, and that read no more than is sane.
+//! HTTP connections that can be closed at any time, and that bound the size of an answer.
 //!
-//! A fantoccini client has one task that carries out one command after the other, and nothing stops
-//! a command: one that is never answered, or whose answer never ends, would hold that task and its
-//! memory for good. So each client of ours has a lifeline; when it is dropped, its connections end.
+//! A fantoccini client has one task that runs one command after the other, and nothing stops a command:
+//! one that is never answered, or whose answer never ends, would block that task and keep its memory. So
+//! each client of ours has a [`ConnectionGuard`]; its connections close when it is dropped.
 
 use std::future::Future;
 use std::io;
@@ -21,37 +21,37 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tower_service::Service;
 
-use super::link::lock;
+use super::lock::lock;
 
-/// Most bytes taken in between two writes: an answer. A screenshot fits, what a page of ours
-/// answers is a thousandth of it.
-const MAX_ANSWER: usize = 16 << 20;
+/// Most bytes read between two writes, which is one answer. A screenshot fits; the answer of a look is a
+/// thousandth of it.
+const MAX_ANSWER_LEN: usize = 16 << 20;
 
-/// Longest time for a TCP connection to be made.
+/// Longest time for opening a TCP connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-type Cut = Shared<oneshot::Receiver<()>>;
+type Closed = Shared<oneshot::Receiver<()>>;
 
-/// Holds a client's connections; cutting or dropping it ends them at once.
+/// Keeps a client's connections open; they end when it is closed or dropped.
 #[derive(Debug)]
-pub(super) struct Lifeline(Mutex<Option<oneshot::Sender<()>>>);
+pub(crate) struct ConnectionGuard(Mutex<Option<oneshot::Sender<()>>>);
 
-impl Lifeline {
-    pub(super) fn cut(&self) {
+impl ConnectionGuard {
+    pub(crate) fn close(&self) {
         drop(lock(&self.0).take());
     }
 }
 
-/// Makes connections that end with their [`Lifeline`].
+/// Opens connections that end with their [`ConnectionGuard`].
 #[derive(Clone, Debug)]
-pub(super) struct Connector {
+pub(crate) struct Connector {
     http: HttpConnector,
-    cut: Cut,
+    closed: Closed,
 }
 
 impl Connector {
-    pub(super) fn new() -> (Self, Lifeline) {
-        let (held, cut) = oneshot::channel();
+    pub(crate) fn new() -> (Self, ConnectionGuard) {
+        let (held, closed) = oneshot::channel();
         let mut http = HttpConnector::new();
         http.set_connect_timeout(Some(CONNECT_TIMEOUT));
         http.set_nodelay(true);
@@ -60,9 +60,9 @@ impl Connector {
         (
             Self {
                 http,
-                cut: cut.shared(),
+                closed: closed.shared(),
             },
-            Lifeline(Mutex::new(Some(held))),
+            ConnectionGuard(Mutex::new(Some(held))),
         )
     }
 }
@@ -79,25 +79,25 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Connecting {
-        let (connecting, cut) = (self.http.call(uri), self.cut.clone());
+        let (connecting, closed) = (self.http.call(uri), self.closed.clone());
         Box::pin(async move {
             let stream = connecting.await.map_err(io::Error::other)?.into_inner();
             Ok(TokioIo::new(Bounded {
                 stream,
-                cut,
-                taken: 0,
+                closed,
+                read_len: 0,
             }))
         })
     }
 }
 
-/// A connection under a lifeline, with a bound on what is read.
+/// A connection that its guard can close, with a bound on what is read.
 #[derive(Debug)]
-pub(super) struct Bounded {
+pub(crate) struct Bounded {
     stream: TcpStream,
-    cut: Cut,
+    closed: Closed,
     /// Bytes read since the last write.
-    taken: usize,
+    read_len: usize,
 }
 
 impl AsyncRead for Bounded {
@@ -106,13 +106,13 @@ impl AsyncRead for Bounded {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.cut.poll_unpin(cx).is_ready() {
+        if self.closed.poll_unpin(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        self.taken += buf.filled().len() - before;
-        if self.taken > MAX_ANSWER {
+        self.read_len += buf.filled().len() - before;
+        if self.read_len > MAX_ANSWER_LEN {
             let text = "the WebDriver server's answer is longer than 16 MiB";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, text)));
         }
@@ -126,7 +126,7 @@ impl AsyncWrite for Bounded {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.taken = 0;
+        self.read_len = 0;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -143,7 +143,7 @@ impl AsyncWrite for Bounded {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.taken = 0;
+        self.read_len = 0;
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 

@@ -1,0 +1,259 @@
+//! From looks at a page to its number and its link state: which evidence is enough for which assurance.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::envelope::{Envelope, Text};
+use super::evidence::{Account, Registration, account, registration};
+use super::history::{BOOT_TIME, History, LogoutMark, Past};
+use super::readers::ReaderId;
+use crate::failure::clean;
+use crate::link::{Bar, LinkState};
+use crate::source::{Assurance, Identity, Look, Pending};
+
+/// How long a page must stay unchanged if it does not say that it has synced, or in which state it is.
+const UNCONFIRMED_TIME: Duration = Duration::from_secs(20);
+
+/// How long it must stay unchanged if other evidence is missing.
+const MISSING_TIME: Duration = Duration::from_secs(5);
+
+/// Longest push name or platform kept, in bytes.
+const MAX_NAME: usize = 256;
+
+/// One look, and what the looks before it have shown.
+#[derive(Debug)]
+pub(crate) struct Observation {
+    envelope: Envelope,
+    past: Past,
+    at: Instant,
+}
+
+/// How far a page is believed: the matching row of the table in the design.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Neither number nor LID is believed, from any reader.
+    LoggedOut,
+    /// A current page that has not booted; its storage is all there is.
+    NotBooted,
+    /// Registered, connected and synced.
+    Confirmed,
+    /// A piece of evidence is missing. Without it the page is believed once it has been unchanged for
+    /// long enough, which is not yet.
+    Counting {
+        missing: Evidence,
+        left: Duration,
+    },
+    /// Believed without this piece of evidence.
+    Unverified(Evidence),
+    /// An old generation, which has no evidence to offer.
+    Old,
+    Provisional,
+}
+
+/// A piece of evidence that WhatsApp Web may rename.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Evidence {
+    Registration,
+    Sync,
+    State,
+    Socket,
+    LogoutMark,
+    Boot,
+}
+
+impl Evidence {
+    /// What is missing, for logs and errors.
+    pub(crate) const fn missing(self) -> &'static str {
+        match self {
+            Self::Registration => {
+                "WhatsApp's registration test and its storage keys cannot be read"
+            }
+            Self::Sync => "sync not confirmed: `Socket.hasSynced` is not a boolean",
+            Self::State => "`Socket.state` cannot be read",
+            Self::Socket => "the `Socket` model cannot be read",
+            Self::LogoutMark => "the mark of a logout (`post-logout`) is still in its storage",
+            Self::Boot => "no sign that the page has booted (`Debug.VERSION`)",
+        }
+    }
+}
+
+impl Observation {
+    /// Adds a look to the history of its page.
+    pub(crate) fn new(envelope: Envelope, history: &mut History) -> Self {
+        let past = history.add(&envelope);
+        Self {
+            envelope,
+            past,
+            at: Instant::now(),
+        }
+    }
+
+    pub(crate) fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// The piece of evidence without which the page is believed.
+    pub(crate) fn unverified(&self) -> Option<Evidence> {
+        match self.standing() {
+            Standing::Unverified(missing) => Some(missing),
+            _ => None,
+        }
+    }
+
+    /// When time alone changes the outcome, if it does.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        match self.standing() {
+            Standing::Counting { left, .. } => Some(self.at + left),
+            Standing::NotBooted => Some(self.at + self.boot_left()?),
+            _ => None,
+        }
+    }
+
+    /// The number by the readers in question (`None`: all).
+    pub(crate) fn look(&self, only: Option<ReaderId>) -> Look {
+        let (assurance, pending) = match self.standing() {
+            Standing::LoggedOut => return Look::NotYet,
+            Standing::NotBooted if registration(&self.envelope) != Registration::Yes => {
+                return Look::NotYet;
+            }
+            Standing::NotBooted => {
+                let left = self.boot_left();
+                let pending = left.map(|left| Pending::new(Evidence::Boot.missing(), left));
+                (Assurance::Provisional, pending)
+            }
+            Standing::Counting { missing, left } => {
+                let pending = Pending::new(missing.missing(), left);
+                (Assurance::Provisional, Some(pending))
+            }
+            Standing::Provisional => (Assurance::Provisional, None),
+            Standing::Unverified(_) | Standing::Old => (Assurance::Unverified, None),
+            Standing::Confirmed => (Assurance::Confirmed, None),
+        };
+        let known = match account(&self.envelope, only) {
+            Account::Nobody => return Look::NotYet,
+            Account::Conflict => return Look::Conflict,
+            Account::Known(known) => known,
+        };
+        let (Some(jid), lid) = (known.number.or(known.lid.clone()), known.lid) else {
+            return Look::NotYet;
+        };
+        let mut identity = Identity::new(jid, assurance, known.reader.name);
+        if let Some(lid) = lid {
+            identity = identity.with_lid(lid);
+        }
+        identity.push_name = name(self.envelope.push_name.as_ref());
+        identity.platform = name(self.envelope.platform.as_ref());
+        identity.pending = pending;
+        Look::from_identity(identity)
+    }
+
+    /// The link state, by all readers.
+    pub(crate) fn link(&self) -> LinkState {
+        let has_account = !matches!(account(&self.envelope, None), Account::Nobody);
+        let state = self.envelope.state();
+        match (self.standing(), state) {
+            (Standing::LoggedOut, Some("UNLAUNCHED")) if !self.past.was_registered => {
+                LinkState::Unknown
+            }
+            (Standing::LoggedOut, Some("UNPAIRED_IDLE")) => LinkState::QrExpired,
+            (Standing::LoggedOut, _) => LinkState::Unlinked,
+            (Standing::NotBooted | Standing::Counting { .. }, _) => LinkState::Unknown,
+            (Standing::Confirmed | Standing::Unverified(_) | Standing::Old, _) if has_account => {
+                LinkState::Linked
+            }
+            (Standing::Provisional, Some("CONFLICT")) => LinkState::Barred(Bar::Conflict),
+            (Standing::Provisional, Some("PROXYBLOCK")) => LinkState::Barred(Bar::ProxyBlock),
+            (Standing::Provisional, Some("TOS_BLOCK" | "SMB_TOS_BLOCK")) => {
+                LinkState::Barred(Bar::TosBlock)
+            }
+            (Standing::Provisional, Some("SCREEN_LOCKED")) if has_account => LinkState::Linked,
+            (Standing::Provisional, Some("UNPAIRED")) if !has_account => LinkState::Unlinked,
+            (Standing::Provisional, Some("UNPAIRED_IDLE")) if !has_account => LinkState::QrExpired,
+            (Standing::Provisional, Some(state)) if has_account && state != "UNLAUNCHED" => {
+                LinkState::Linking
+            }
+            _ => LinkState::Unknown,
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        let (page, past) = (&self.envelope, &self.past);
+        let registration = registration(page);
+        let is_registered = registration == Registration::Yes;
+        let is_taken_back = past.was_registered && !is_registered;
+        if registration == Registration::No || is_taken_back || past.logout_mark == LogoutMark::New
+        {
+            return Standing::LoggedOut;
+        }
+        if page.is_current && !page.is_booted {
+            return Standing::NotBooted;
+        }
+        let standing = if page.is_current {
+            self.of_current_page(registration)
+        } else if !page.storage.noise && (page.storage.me || page.storage.post_logout) {
+            // Logout removes the noise key first. While the page loads it may be one that has
+            // renamed that key.
+            return if page.is_loaded {
+                Standing::LoggedOut
+            } else {
+                Standing::NotBooted
+            };
+        } else {
+            Standing::Old
+        };
+        match past.logout_mark {
+            LogoutMark::Old if is_registered => {
+                self.count(MISSING_TIME, Evidence::LogoutMark, standing)
+            }
+            LogoutMark::Old => Standing::Provisional,
+            _ => standing,
+        }
+    }
+
+    fn of_current_page(&self, registration: Registration) -> Standing {
+        let socket = self.envelope.socket.as_ref();
+        let synced = socket.and_then(|socket| socket.synced);
+        let (missing, time) = match (registration, socket.map(|_| self.envelope.state()), synced) {
+            (Registration::Yes, Some(Some("CONNECTED")), Some(true)) => return Standing::Confirmed,
+            (Registration::Yes, Some(Some("CONNECTED")), None) => {
+                (Evidence::Sync, UNCONFIRMED_TIME)
+            }
+            (Registration::Yes, Some(None), Some(true)) => (Evidence::State, UNCONFIRMED_TIME),
+            (Registration::Unknown, Some(Some("CONNECTED")), Some(true))
+                if self.has_live_number() =>
+            {
+                (Evidence::Registration, MISSING_TIME)
+            }
+            (Registration::Yes, None, _) => (Evidence::Socket, MISSING_TIME),
+            _ => return Standing::Provisional,
+        };
+        self.count(time, missing, Standing::Unverified(missing))
+    }
+
+    /// The standing `then`, once the page has been unchanged for `time`.
+    fn count(&self, time: Duration, missing: Evidence, then: Standing) -> Standing {
+        match (self.past.left_of(time), then) {
+            (None, then) => then,
+            (Some(left), Standing::Counting { left: longer, .. }) if longer > left => then,
+            (Some(left), _) => Standing::Counting { missing, left },
+        }
+    }
+
+    fn has_live_number(&self) -> bool {
+        matches!(account(&self.envelope, None), Account::Known(known) if known.reader.is_live && known.number.is_some())
+    }
+
+    /// How much longer a page without a boot marker has to be complete to count as booted.
+    fn boot_left(&self) -> Option<Duration> {
+        Some(BOOT_TIME.saturating_sub(self.past.complete_for?))
+    }
+}
+
+fn name(text: Option<&Text>) -> Option<String> {
+    let text = text?.as_str()?;
+    (!text.is_empty()).then(|| clean(text, MAX_NAME))
+}
+
+#[cfg(test)]
+mod tests;

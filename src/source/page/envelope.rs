@@ -1,0 +1,125 @@
+//! The result of one look, as the script returns it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+
+/// One look, as `look.js` returns it. Every text in it is the page's, and is at most 256 characters long.
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Envelope {
+    /// Every field that decides, in one string: equal marks, equal looks.
+    #[serde(default)]
+    pub(crate) mark: String,
+    #[serde(default)]
+    pub(super) origin: Option<Text>,
+    /// Identifies the document: its `performance.timeOrigin`.
+    #[serde(default)]
+    pub(super) document: f64,
+    /// By the row's index in the table.
+    pub(super) rows: BTreeMap<usize, RowAnswer>,
+    #[serde(default)]
+    pub(super) socket: Option<Socket>,
+    /// The answer of WhatsApp's own test whether the device is registered.
+    #[serde(default)]
+    pub(super) registered: Option<bool>,
+    pub(super) storage: Storage,
+    /// The page has `require`, or a noise key and no `window.Store.Conn`.
+    #[serde(default)]
+    pub(super) is_current: bool,
+    #[serde(default)]
+    pub(super) is_booted: bool,
+    /// The document has loaded.
+    #[serde(default)]
+    pub(super) is_loaded: bool,
+    /// The tab is in the background, where browsers delay timers.
+    #[serde(default)]
+    pub(crate) is_hidden: bool,
+    #[serde(default)]
+    pub(super) push_name: Option<Text>,
+    #[serde(default)]
+    pub(super) platform: Option<Text>,
+}
+
+/// The answer of a reader row.
+#[derive(Clone, Default, Deserialize)]
+pub(super) struct RowAnswer {
+    /// From its getter of the number; `None` if this page has none, or it threw.
+    #[serde(default)]
+    pub(super) number: Option<Wid>,
+    /// The same for its getter of the LID.
+    #[serde(default)]
+    pub(super) lid: Option<Wid>,
+}
+
+/// The answer of a getter: nobody, a JID, a user without a server, or nothing that can be read.
+#[derive(Clone, Default, Deserialize)]
+pub(super) struct Wid {
+    #[serde(default)]
+    pub(super) nobody: bool,
+    #[serde(default)]
+    pub(super) jid: Option<Text>,
+    #[serde(default)]
+    pub(super) user: Option<Text>,
+}
+
+/// The page's connection, by its `Socket` model.
+#[derive(Clone, Default, Deserialize)]
+pub(super) struct Socket {
+    #[serde(default)]
+    pub(super) state: Option<Text>,
+    #[serde(default)]
+    pub(super) synced: Option<bool>,
+}
+
+/// Which keys `localStorage` has.
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Storage {
+    /// `WANoiseInfo`.
+    pub(super) noise: bool,
+    /// `last-wid-md`.
+    pub(super) me: bool,
+    /// `post-logout` is `1`.
+    #[serde(default)]
+    pub(super) post_logout: bool,
+}
+
+/// A text of the page, or the length of one that is too long to keep.
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Text {
+    Short(String),
+    Long {
+        #[allow(dead_code)] // tells the two apart
+        length: f64,
+    },
+}
+
+impl Text {
+    pub(super) fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Short(text) => Some(text),
+            Self::Long { .. } => None,
+        }
+    }
+}
+
+impl Envelope {
+    pub(crate) fn origin(&self) -> Option<&str> {
+        self.origin.as_ref().and_then(Text::as_str)
+    }
+
+    /// The socket's state, if it is a text.
+    pub(super) fn state(&self) -> Option<&str> {
+        self.socket.as_ref()?.state.as_ref()?.as_str()
+    }
+}
+
+/// A page's texts never go into logs.
+impl fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Envelope")
+    }
+}

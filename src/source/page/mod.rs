@@ -1,0 +1,19 @@
+//! What all browser drivers share.
+//!
+//! ```text
+//! scripts -> envelope -> history, evidence -> decision -> Look, LinkState
+//! ```
+//!
+//! The scripts evaluate every row of `readers` in one round trip. Whose number it is, and how far it is
+//! believed, is decided in Rust. `target` and `devtools` find the tab.
+
+pub(crate) mod connector;
+pub(crate) mod decision;
+pub(crate) mod devtools;
+pub(crate) mod envelope;
+mod evidence;
+pub(crate) mod history;
+pub(crate) mod lock;
+pub(crate) mod readers;
+pub(crate) mod scripts;
+pub(crate) mod target;

@@ -1,0 +1,148 @@
+// Body of one look: evaluates every reader row and returns one envelope. scripts.rs fills in `__ROWS__`,
+// and declares before it `bootedDocument`: the document that counts as booted because it has been complete
+// for long enough, by its `performance.timeOrigin`, or null.
+//
+// The page is hostile input: it may have replaced any built-in, its getters may throw, its objects may be
+// Proxies. So nothing here calls a method of a built-in, every access to the page has its own try, and the
+// result is made of prototype-less objects and primitives of bounded length, which no `toJSON` reaches.
+//
+// A look starts nothing on the page: `require` runs modules that have not run yet, so it waits for the boot.
+const MAX = 256;
+const guarded = (read) => {
+  try {
+    return { __proto__: null, value: read() };
+  } catch {
+    return { __proto__: null, threw: true };
+  }
+};
+// The envelope in one string: a wait compares it with the one before.
+let mark = '';
+const note = (value) => {
+  mark += typeof value === 'object' ? (value === null ? '|' : '|#') : '|' + value;
+};
+const text = (value) =>
+  typeof value !== 'string' ? null : value.length > MAX ? { __proto__: null, length: value.length } : value;
+const field = (object, name) => {
+  const { value } = guarded(() => object[name]);
+  return typeof value === 'string' ? value : undefined;
+};
+// A Wid is a string, or an object with `_serialized`, or with `user` and perhaps `server`.
+const wid = (value) => {
+  if (value === null) return { __proto__: null, nobody: true };
+  if (typeof value !== 'object') return { __proto__: null, jid: text(value) };
+  const serialized = field(value, '_serialized');
+  if (serialized) return { __proto__: null, jid: text(serialized) };
+  const user = field(value, 'user');
+  const server = field(value, 'server');
+  if (user && user.length <= MAX && server && server.length <= MAX) {
+    return { __proto__: null, jid: text(user + '@' + server) };
+  }
+  return { __proto__: null, user: text(user) };
+};
+
+const holds = (test) => guarded(test).value === true;
+const stored = (key) => {
+  const { value } = guarded(() => window.localStorage[key]);
+  // Keys that logout preserves hold the text `null` if they were never set.
+  return typeof value === 'string' && value !== '' && value !== 'null' ? value : undefined;
+};
+const logoutMark = stored('post-logout');
+const storage = {
+  __proto__: null,
+  noise: stored('WANoiseInfo') !== undefined,
+  me: stored('last-wid-md') !== undefined,
+  postLogout: logoutMark === '1' || logoutMark === '"1"',
+};
+
+const { value: timeOrigin } = guarded(() => performance.timeOrigin);
+const thisDocument = typeof timeOrigin === 'number' ? timeOrigin : 0;
+const hasRequire = holds(() => typeof window.require === 'function');
+const isCurrent = hasRequire || (storage.noise && !holds(() => window.Store.Conn != null));
+const isBooted =
+  holds(() => window.Debug.VERSION != null) ||
+  holds(() => window.Store != null) ||
+  holds(() => window.WPP.isReady === true) ||
+  holds(() => document.querySelector('[data-ref]') != null) ||
+  thisDocument === bootedDocument;
+
+const mod = (name) => (hasRequire && isBooted ? guarded(() => window.require(name)).value : undefined);
+const socket = guarded(() => mod('WAWebSocketModel').Socket).value;
+const state = text(guarded(() => socket.state).value);
+const { value: flag } = guarded(() => socket.hasSynced);
+const synced = typeof flag === 'boolean' ? flag : null;
+const { value: verdict } = guarded(() => mod('WAWebUserPrefsMultiDevice').isRegistered());
+const registered = typeof verdict === 'boolean' ? verdict : null;
+
+const ABSENT = { __proto__: null };
+const has = (object, method) => object != null && typeof object[method] === 'function';
+const call = (object, method) => (has(object, method) ? (object[method]() ?? null) : ABSENT);
+const read = (object, name) => (object == null ? ABSENT : (object[name] ?? ABSENT));
+// For getters that memoise, "nobody" included: asked too early, they would say so for as long as the
+// document lives. Their null is no answer.
+const mayMemoise = storage.me || state === 'CONNECTED' || !isCurrent;
+const memo = (object, method) => (mayMemoise && has(object, method) ? (object[method]() ?? ABSENT) : ABSENT);
+const either = (first, second) => {
+  const { value, threw } = guarded(first);
+  return threw || value === ABSENT ? second() : value;
+};
+// The getters of an account under all the names that they have had, the one that does not memoise first. If
+// the number has a getter of its own, the older one may give the LID and is not asked.
+const me = mod('WAWebUserPrefsMeUser');
+const hasPn = (object) => holds(() => has(object, 'getMaybeMeDevicePn') || has(object, 'getMaybeMePnUser'));
+const account = (object, ask) => {
+  if (hasPn(object)) {
+    return [
+      () => either(() => ask(object, 'getMaybeMeDevicePn'), () => memo(object, 'getMaybeMePnUser')),
+      () => either(() => ask(object, 'getMaybeMeDeviceLid'), () => memo(object, 'getMaybeMeLidUser')),
+    ];
+  }
+  if (hasPn(me)) return [];
+  return [() => ask(object, has(object, 'getMaybeMeUser') ? 'getMaybeMeUser' : 'getMeUser')];
+};
+const wpp = guarded(() => (window.WPP.isReady === true ? window.WPP.conn : undefined)).value;
+
+const ROWS = __ROWS__;
+const rows = { __proto__: null };
+for (let i = 0; i < ROWS.length; i += 1) {
+  const row = { __proto__: null };
+  const getters = guarded(ROWS[i]).value ?? [];
+  for (let k = 0; k < getters.length; k += 1) {
+    const { value, threw } = guarded(getters[k]);
+    if (!threw && value !== ABSENT) row[k === 0 ? 'number' : 'lid'] = wid(value);
+  }
+  rows[i] = row;
+  note(row.number?.jid ?? row.number?.user ?? row.number?.nobody);
+  note(row.lid?.jid ?? row.lid?.user ?? row.lid?.nobody);
+}
+
+const conn = guarded(() => mod('WAWebConnModel').Conn).value;
+const origin = text(window.location.origin);
+const isLoaded = holds(() => document.readyState === 'complete');
+note(origin);
+note(thisDocument);
+note(isLoaded);
+note(isBooted);
+note(isCurrent);
+note(registered);
+note(socket == null);
+note(state);
+note(synced);
+note(storage.noise);
+note(storage.me);
+note(storage.postLogout);
+return {
+  __proto__: null,
+  mark,
+  origin,
+  document: thisDocument,
+  rows,
+  socket: socket == null ? null : { __proto__: null, state, synced },
+  registered,
+  storage,
+  isCurrent,
+  isBooted,
+  isLoaded,
+  isHidden: holds(() => document.hidden),
+  pushName: text(guarded(() => conn.pushname).value),
+  platform: text(guarded(() => conn.platform).value),
+};

@@ -1,0 +1,108 @@
+// Body of one slice of a wait, an `execute/async` script: returns an envelope as soon as it differs from the
+// known one, and at the slice's end the present one. scripts.rs fills in `look`.
+//
+// Two things report a change: writes to localStorage, which backs the getters, and the events of the Socket
+// model. A slower look finds what neither reports, and is slower still if both are hooked. All hooks are
+// removed before the slice returns; the next slice removes those of a slice that was cut short.
+const known = arguments[0];
+const length = arguments[1];
+const pace = arguments[2];
+const hookedPace = arguments[3];
+const done = arguments[arguments.length - 1];
+const look = () => {
+__LOOK__
+};
+const UNDO = '__whatsappPhoneUndo';
+const attempt = (act) => {
+  try {
+    return act();
+  } catch {
+    return undefined;
+  }
+};
+const undo = [];
+let hooked = 0;
+let isOver = false;
+const stop = () => {
+  isOver = true;
+  for (let i = 0; i < undo.length; i += 1) attempt(undo[i]);
+};
+const finish = (envelope) => {
+  if (isOver) return;
+  stop();
+  cleanUp();
+  done(envelope);
+};
+const check = () => {
+  if (isOver) return undefined;
+  const envelope = attempt(look);
+  if (envelope && envelope.mark !== known) finish(envelope);
+  return envelope;
+};
+const after = (ms, act) =>
+  attempt(() => {
+    const timer = window.setTimeout(act, ms);
+    undo[undo.length] = () => window.clearTimeout(timer);
+  });
+// One turn of the page often makes several changes, the number before its confirmation: all of them make one
+// answer, at the turn's end. `await` is the language's own, which no page can replace. A number that shows
+// only after that turn is found in the next.
+let isDue = false;
+const checkSoon = async () => {
+  if (isDue || isOver) return;
+  isDue = true;
+  await undefined;
+  check();
+  after(0, () => {
+    isDue = false;
+    check();
+  });
+};
+
+attempt(() => {
+  // Taken now: a later replacement by the page must not break the page's own write.
+  const { apply } = Reflect;
+  if (apply(() => 7, null, []) !== 7) return;
+  const storage = window.localStorage.__proto__;
+  attempt(() => storage.setItem[UNDO]());
+  const original = storage.setItem;
+  const hook = function setItem() {
+    try {
+      return apply(original, this, arguments);
+    } finally {
+      checkSoon();
+    }
+  };
+  hook[UNDO] = stop;
+  storage.setItem = hook;
+  hooked += 1;
+  undo[undo.length] = () => {
+    // If somebody has hooked it after us, their hook stays, and ours in it only passes calls on.
+    if (storage.setItem === hook) storage.setItem = original;
+  };
+});
+// `require` runs modules, so it waits for the boot, which ends this slice.
+const first = check();
+if (!isOver && first?.isBooted) {
+  attempt(() => {
+    const socket = window.require('WAWebSocketModel').Socket;
+    const on = (event) => {
+      socket.on(event, checkSoon);
+      undo[undo.length] = () => socket.off(event, checkSoon);
+    };
+    if (typeof socket.off === 'function') {
+      on('change:state');
+      on('change:hasSynced');
+      hooked += 1;
+    }
+  });
+}
+const rest = () => after(hooked === 2 ? hookedPace : pace, again);
+const again = () => {
+  check();
+  if (!isOver) rest();
+};
+if (!isOver) {
+  after(length, () => finish(attempt(look) ?? null));
+  rest();
+}

@@ -1,0 +1,61 @@
+//! [`Command`]: a round trip whose result several callers share.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::error::LookError;
+use crate::failure::ProtocolFailure;
+use crate::source::page::decision::Observation;
+
+/// How much later than expected a command may end and still be joined by later callers.
+const MAX_DELAY: Duration = Duration::from_secs(2);
+
+pub(super) type Answer = Result<Arc<Observation>, ProtocolFailure>;
+
+/// A command in a task of its own. Nothing can cancel it at the driver, so it keeps running after its callers
+/// are dropped, and later callers share its result.
+#[derive(Clone)]
+pub(super) struct Command {
+    answer: watch::Receiver<Option<Answer>>,
+    due: Instant,
+}
+
+impl Command {
+    /// Starts a command that takes `length` if all is well.
+    pub(super) fn start(
+        length: Duration,
+        work: impl Future<Output = Answer> + Send + 'static,
+    ) -> Self {
+        let (sender, answer) = watch::channel(None);
+        tokio::spawn(async move { sender.send_replace(Some(work.await)) });
+        Self {
+            answer,
+            due: Instant::now() + length + MAX_DELAY,
+        }
+    }
+
+    /// Waits for the result.
+    pub(super) async fn answer(mut self) -> Answer {
+        let answer = self.answer.wait_for(Option::is_some).await;
+        // The task ends without an answer only if its runtime ends.
+        let answer = answer.ok().and_then(|answer| answer.clone());
+        answer.unwrap_or_else(|| Err(LookError::closed().failure))
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.answer.borrow().is_some() || self.answer.has_changed().is_err()
+    }
+
+    /// Whether it is worth waiting for: it has not been running for too long.
+    pub(super) fn is_in_time(&self) -> bool {
+        Instant::now() < self.due
+    }
+
+    pub(super) const fn due(&self) -> Instant {
+        self.due
+    }
+}

@@ -1,0 +1,168 @@
+//! [`TabFinder`]: finds a tab in a Chrome that somebody else drives, without disturbing it.
+
+use std::time::Duration;
+
+use fantoccini::Client;
+use fantoccini::wd::WindowHandle;
+use tokio::time::{Instant, sleep};
+
+use super::error::command;
+use crate::failure::ProtocolFailure;
+use crate::source::page::devtools::{DebuggerAddress, Tab};
+use crate::source::page::target::{NoTab, Target};
+
+/// Time between two lists of tabs while none matches.
+const LIST_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Which tab of a Chrome is read.
+#[derive(Clone, Debug)]
+pub(super) struct TabFinder {
+    target: Target,
+    tab: Option<String>,
+    /// `None` if only the driver can reach that Chrome.
+    address: Option<DebuggerAddress>,
+    /// The other tabs at the time of attaching. They may be other sessions', so they are not followed if
+    /// they come to the target's origin.
+    others: Vec<String>,
+}
+
+/// Why no tab was selected.
+enum SelectError {
+    NoTab(NoTab),
+    Failed(ProtocolFailure),
+}
+
+impl From<ProtocolFailure> for SelectError {
+    fn from(failure: ProtocolFailure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl TabFinder {
+    pub(super) const fn new(
+        target: Target,
+        tab: Option<String>,
+        address: Option<DebuggerAddress>,
+    ) -> Self {
+        Self {
+            target,
+            tab,
+            address,
+            others: Vec::new(),
+        }
+    }
+
+    /// Waits until there is exactly one matching tab.
+    pub(super) async fn wait_for_tab(&mut self, until: Instant) -> Result<(), ProtocolFailure> {
+        let Some(address) = self.address.clone() else {
+            return Ok(());
+        };
+        loop {
+            let tabs = address.tabs().await?;
+            let ids: Vec<_> = tabs.iter().map(|tab| tab.id.clone()).collect();
+            match self.choose(tabs) {
+                Ok(right) => {
+                    self.others = ids.into_iter().filter(|id| *id != right).collect();
+                    return Ok(());
+                }
+                Err(NoTab::None { .. }) if Instant::now() < until => sleep(LIST_INTERVAL).await,
+                Err(reason) => return Err(self.target.failure(reason)),
+            }
+        }
+    }
+
+    /// Makes the right tab the session's current one.
+    pub(super) async fn select(&self, client: &Client) -> Result<(), ProtocolFailure> {
+        self.try_select(client).await.map_err(|error| match error {
+            SelectError::NoTab(reason) => self.target.failure(reason),
+            SelectError::Failed(failure) => failure,
+        })
+    }
+
+    /// Selects the tab that has replaced a closed one. Returns whether there is one.
+    ///
+    /// # Errors
+    ///
+    /// If there are several.
+    pub(super) async fn follow(&self, client: &Client) -> Result<bool, ProtocolFailure> {
+        if self.address.is_none() {
+            // A new tab cannot be told from another session's, and looking at each raises it.
+            return Ok(false);
+        }
+        match self.try_select(client).await {
+            Ok(()) => Ok(true),
+            Err(SelectError::NoTab(reason @ NoTab::Several { .. })) => {
+                Err(self.target.failure(reason))
+            }
+            Err(_) => Ok(false),
+        }
+    }
+
+    async fn try_select(&self, client: &Client) -> Result<(), SelectError> {
+        let id = match (&self.address, &self.tab) {
+            (Some(address), _) => self
+                .choose(address.tabs().await?)
+                .map_err(SelectError::NoTab)?,
+            (None, Some(id)) => id.clone(),
+            (None, None) => return Ok(select_by_driver(&self.target, client).await?),
+        };
+        let is_current = || async {
+            client
+                .window()
+                .await
+                .is_ok_and(|current| String::from(current) == id)
+        };
+        // ChromeDriver raises the tab that it switches to, so it switches only if it must.
+        if !is_current().await {
+            let handle = WindowHandle::try_from(id.clone())
+                .map_err(|_| SelectError::NoTab(NoTab::None { tabs: 0 }))?;
+            let switched = client.switch_to_window(handle).await;
+            switched.map_err(|error| command(&error))?;
+        }
+        if self.address.is_none() {
+            let url = client
+                .current_url()
+                .await
+                .map_err(|error| command(&error))?;
+            if !self.target.matches(url.as_str()) {
+                return Err(SelectError::NoTab(NoTab::None { tabs: 1 }));
+            }
+        }
+        Ok(())
+    }
+
+    fn choose(&self, tabs: Vec<Tab>) -> Result<String, NoTab> {
+        let all = tabs.len();
+        let is_named = |tab: &Tab| self.tab.as_ref().is_none_or(|id| *id == tab.id);
+        let is_other = |tab: &Tab| self.others.contains(&tab.id);
+        let candidates = tabs
+            .into_iter()
+            .filter(|tab| is_named(tab) && !is_other(tab))
+            .map(|tab| (tab.id, tab.url));
+        self.target
+            .choose(candidates)
+            .map_err(|reason| match reason {
+                NoTab::None { .. } => NoTab::None { tabs: all },
+                several => several,
+            })
+    }
+}
+
+/// Switches to the one tab that matches. Only for a browser of ours, or one that only the driver can reach:
+/// reading a tab's URL raises the tab.
+pub(super) async fn select_by_driver(
+    target: &Target,
+    client: &Client,
+) -> Result<(), ProtocolFailure> {
+    let failed = |error| command(&error);
+    let mut tabs = Vec::new();
+    for tab in client.windows().await.map_err(failed)? {
+        client.switch_to_window(tab.clone()).await.map_err(failed)?;
+        let url = client.current_url().await.map_err(failed)?;
+        tabs.push((tab, url.to_string()));
+    }
+    let tab = target
+        .choose(tabs)
+        .map_err(|reason| target.failure(reason))?;
+    client.switch_to_window(tab).await.map_err(failed)
+}

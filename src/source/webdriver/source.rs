@@ -1,0 +1,104 @@
+//! [`WebDriverSource`]: reads a [`Page`].
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use super::page::Page;
+use crate::failure::ProtocolFailure;
+use crate::link::{LinkSource, LinkState};
+use crate::source::page::readers::ReaderId;
+use crate::source::{Assurance, InfoSource, Look};
+
+/// Longer waits are cut to this, so that no instant overflows; the caller waits again.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Reads the number that a [`Page`] shows.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use whatsapp_phone::extract::extract_phone_safely;
+/// use whatsapp_phone::retry::RetryPolicy;
+/// use whatsapp_phone::source::InfoSource;
+/// use whatsapp_phone::source::webdriver::{DriverProcess, OpenOptions, Page, WebDriverSource};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let driver = DriverProcess::start().await?;
+/// let page = Page::open(&driver, OpenOptions::default()).await?;
+/// let sources: Vec<Arc<dyn InfoSource>> = vec![Arc::new(WebDriverSource::all(&page))];
+/// let found = extract_phone_safely(&sources, &RetryPolicy::eager()).await?;
+/// println!("{} by {}", found.phone, found.reader);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct WebDriverSource {
+    page: Page,
+    only: Option<ReaderId>,
+}
+
+impl WebDriverSource {
+    /// Asks all readers: the newest live one that answers is believed, and two that disagree are a
+    /// conflict. The source's name is `webdriver`.
+    #[must_use]
+    pub fn all(page: &Page) -> Self {
+        Self {
+            page: page.clone(),
+            only: None,
+        }
+    }
+
+    /// Asks one reader alone. The source's name is the reader's, for instance `Store.Conn.me`.
+    #[must_use]
+    pub fn only(page: &Page, reader: ReaderId) -> Self {
+        Self {
+            page: page.clone(),
+            only: Some(reader),
+        }
+    }
+}
+
+#[async_trait]
+impl InfoSource for WebDriverSource {
+    fn name(&self) -> &str {
+        self.only.map_or("webdriver", ReaderId::name)
+    }
+
+    async fn probe(&self) -> Result<Look, ProtocolFailure> {
+        Ok(self.page.look().await?.look(self.only))
+    }
+
+    async fn wait(&self, min: Assurance, max: Duration) -> Result<Look, ProtocolFailure> {
+        let end = Instant::now() + max.min(MAX_WAIT);
+        // The last observation is never an answer, only the point from which to go on.
+        let last = self.page.last();
+        let last = last.filter(|last| !last.look(self.only).is_awaited(min));
+        let first = match last {
+            Some(last) => self.page.change(&last, end).await,
+            None => None,
+        };
+        let mut known = match first {
+            Some(answer) => answer?,
+            None => self.page.now().await?,
+        };
+        loop {
+            let look = known.look(self.only);
+            if look.is_awaited(min) || Instant::now() >= end {
+                return Ok(look);
+            }
+            let Some(answer) = self.page.change(&known, end).await else {
+                return Ok(look);
+            };
+            known = answer?;
+        }
+    }
+}
+
+#[async_trait]
+impl LinkSource for WebDriverSource {
+    /// Asks all readers, even if the source has only one.
+    async fn link(&self) -> Result<LinkState, ProtocolFailure> {
+        Ok(self.page.look().await?.link())
+    }
+}

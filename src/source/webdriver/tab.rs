@@ -1,0 +1,397 @@
+//! [`Tab`]: a session with one tab, and the round trips on it.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use fantoccini::Client;
+use fantoccini::error::CmdError;
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout};
+
+use super::command::{Answer, Command};
+use super::driver::OwnedBrowser;
+use super::error::{LookError, LookErrorKind, command};
+use super::evaluate::evaluate;
+use super::finder::TabFinder;
+use super::session::{Connection, SCRIPT_TIMEOUT, Session};
+use crate::failure::{ProtocolFailure, Site};
+use crate::source::page::decision::{Evidence, Observation};
+use crate::source::page::envelope::Envelope;
+use crate::source::page::history::History;
+use crate::source::page::lock::lock;
+use crate::source::page::scripts::Scripts;
+use crate::source::page::target::Target;
+
+/// Longest time for cleaning up a page, which may be stuck.
+const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Longest time that a browser of ours may take to close by itself.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Longest time that the end of a session may take in the background, for instance if its page is stuck.
+const BACKGROUND_CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Time between two looks within a slice, which find what no event reports.
+const PACE: Duration = Duration::from_millis(50);
+
+/// The same if the events of the page's storage and socket are both hooked.
+const HOOKED_PACE: Duration = Duration::from_millis(100);
+
+/// How long a page that did not end a script by itself is read without slices.
+const NO_SLICES_TIME: Duration = Duration::from_secs(5);
+
+/// Who owns the session and its browser.
+pub(super) enum Owner {
+    /// The caller, both: only reading is allowed.
+    Caller,
+    /// The session is ours, the browser is somebody else's.
+    Attached { session: Session, finder: TabFinder },
+    /// Both are ours.
+    Opened { session: Session },
+}
+
+/// A session with one tab.
+pub(super) struct Tab {
+    pub(super) target: Target,
+    owner: Owner,
+    state: Mutex<State>,
+}
+
+pub(super) struct State {
+    connection: Connection,
+    /// A browser of ours on a driver of ours.
+    browser: Option<OwnedBrowser>,
+    /// How often the connection was replaced because a command blocked it.
+    reconnects: u32,
+    /// The caller has closed the page, so failures are not the browser's.
+    is_closed: bool,
+    /// Until then no slices are used, and on attached pages no script goes through ChromeDriver's wrapper.
+    no_slices_until: Option<Instant>,
+    history: History,
+    /// The last observation, unless the last look failed.
+    last: Option<Arc<Observation>>,
+    /// The missing evidence that was logged last.
+    warned: Option<Evidence>,
+    /// The commands that run, or ran last.
+    pub(super) look: Option<Command>,
+    pub(super) slice: Option<Command>,
+}
+
+impl Tab {
+    pub(super) fn new(
+        connection: Connection,
+        target: Target,
+        owner: Owner,
+        browser: Option<OwnedBrowser>,
+    ) -> Self {
+        let state = State {
+            connection,
+            browser,
+            reconnects: 0,
+            is_closed: false,
+            no_slices_until: None,
+            history: History::default(),
+            last: None,
+            warned: None,
+            look: None,
+            slice: None,
+        };
+        Self {
+            target,
+            owner,
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    pub(super) fn client(&self) -> Client {
+        self.state().connection.client()
+    }
+
+    pub(super) const fn session(&self) -> Option<&Session> {
+        match &self.owner {
+            Owner::Caller => None,
+            Owner::Attached { session, .. } | Owner::Opened { session } => Some(session),
+        }
+    }
+
+    const fn finder(&self) -> Option<&TabFinder> {
+        match &self.owner {
+            Owner::Attached { finder, .. } => Some(finder),
+            Owner::Caller | Owner::Opened { .. } => None,
+        }
+    }
+
+    const fn scripts(&self) -> Scripts {
+        match self.finder() {
+            Some(_) => Scripts::Tidy,
+            None => Scripts::Plain,
+        }
+    }
+
+    /// Whether a wait may occupy the session for a slice. A caller's session has timeouts that we do not know:
+    /// there a slice could outlive a navigation by half a minute.
+    pub(super) fn uses_slices(&self) -> bool {
+        self.session().is_some() && !self.avoids_slices()
+    }
+
+    fn avoids_slices(&self) -> bool {
+        self.state()
+            .no_slices_until
+            .is_some_and(|until| Instant::now() < until)
+    }
+
+    fn avoid_slices(&self) {
+        self.state().no_slices_until = Some(Instant::now() + NO_SLICES_TIME);
+    }
+
+    /// The last observation, from which a slice can go on: the page reports at once if it has changed.
+    pub(super) fn last(&self) -> Option<Arc<Observation>> {
+        let last = self.state().last.clone();
+        last.filter(|_| self.uses_slices())
+    }
+
+    /// One look: every reader in one round trip.
+    pub(super) async fn look(&self) -> Answer {
+        let outcome = self.read().await;
+        self.observe(outcome)
+    }
+
+    /// One slice: the first observation with another mark, or the present one at its end.
+    pub(super) async fn slice(&self, known: &Observation, length: Duration) -> Answer {
+        let outcome = self.read_slice(known.envelope(), length).await;
+        self.observe(outcome)
+    }
+
+    /// Adds a look to the page's history.
+    fn observe(&self, outcome: Result<Envelope, LookError>) -> Answer {
+        let mut state = self.state();
+        let envelope = match outcome {
+            Ok(envelope) => envelope,
+            Err(error) => {
+                state.history.interrupt();
+                state.last = None;
+                // The end of a browser of ours is certain, whatever the driver says.
+                let is_alive = state.browser.as_ref().is_none_or(OwnedBrowser::is_alive);
+                return Err(if is_alive {
+                    error.failure
+                } else {
+                    browser_gone(error.failure)
+                });
+            }
+        };
+        let observation = Arc::new(Observation::new(envelope, &mut state.history));
+        if let Some(missing) = observation.unverified()
+            && state.warned.replace(missing) != Some(missing)
+        {
+            tracing::warn!(
+                missing = missing.missing(),
+                "the page does not show all evidence; its number is given as unverified"
+            );
+        }
+        state.last = Some(Arc::clone(&observation));
+        Ok(observation)
+    }
+
+    async fn read(&self) -> Result<Envelope, LookError> {
+        let outcome = self.read_current().await;
+        let (Err(error), Some(finder)) = (&outcome, self.finder()) else {
+            return outcome;
+        };
+        match error.kind {
+            LookErrorKind::TabClosed | LookErrorKind::WrongOrigin | LookErrorKind::NoAnswer => {}
+            _ => return outcome,
+        }
+        // The tab is gone; another one may have replaced it.
+        if finder.follow(&self.client()).await? {
+            return self.read_current().await;
+        }
+        outcome
+    }
+
+    /// One round trip on the session's current tab.
+    async fn read_current(&self) -> Result<Envelope, LookError> {
+        let (client, reconnects, booted) = self.start_command();
+        let script = self.scripts().look(booted);
+        let mut answer = self.run(&client, &script).await;
+        if matches!(answer, Ok(Value::Null)) {
+            // The first command after a tab has closed answers null; the next one says why.
+            answer = self.run(&client, &script).await;
+        }
+        match answer {
+            Ok(answer) => self.envelope(answer),
+            Err(error) => Err(self.cause(&error, reconnects)),
+        }
+    }
+
+    async fn read_slice(&self, known: &Envelope, length: Duration) -> Result<Envelope, LookError> {
+        let (client, reconnects, booted) = self.start_command();
+        let start = Instant::now();
+        let millis = |time: Duration| json!(time.as_secs_f64() * 1000.0);
+        let mut arguments = vec![json!(known.mark)];
+        arguments.extend([length, PACE, HOOKED_PACE].map(millis));
+        let script = self.scripts().wait(booted);
+        let answer = client.execute_async(&script, arguments).await;
+        // Whatever else ended it, a look says more about the present page.
+        match answer {
+            Ok(answer) if !answer.is_null() => self.envelope(answer),
+            Ok(_) => self.read().await,
+            Err(error) => {
+                // The page's timers do not run: it is busy, or has replaced them. Hidden tabs delay
+                // timers too, but their events are heard until then. Before the timeout the page was
+                // only left.
+                if is_full_timeout(&error, start) && !known.is_hidden {
+                    self.avoid_slices();
+                }
+                match self.read().await {
+                    // Only the first command after a browser's end names the reason.
+                    Err(later) if later.kind == LookErrorKind::SessionGone => {
+                        Err(self.cause(&error, reconnects))
+                    }
+                    outcome => outcome,
+                }
+            }
+        }
+    }
+
+    /// Runs a script of one turn. A page that has replaced the built-ins of ChromeDriver's wrapper is read
+    /// past it: on attached pages, where the driver's own copies are removed, and if a page's `toJSON`
+    /// spoils its answers.
+    async fn run(&self, client: &Client, script: &str) -> Result<Value, CmdError> {
+        if self.finder().is_some() && self.avoids_slices() {
+            return evaluate(client, script).await;
+        }
+        let start = Instant::now();
+        match client.execute(script, Vec::new()).await {
+            Err(error)
+                if self.session().is_some()
+                    && (error.is_script_timeout() || error.is_unknown_error()) =>
+            {
+                if is_full_timeout(&error, start) {
+                    self.avoid_slices();
+                }
+                // The first error names the reason.
+                evaluate(client, script).await.map_err(|_| error)
+            }
+            answer => answer,
+        }
+    }
+
+    fn start_command(&self) -> (Client, u32, Option<f64>) {
+        let state = self.state();
+        let booted = state.history.booted_by_age();
+        (state.connection.client(), state.reconnects, booted)
+    }
+
+    fn envelope(&self, answer: Value) -> Result<Envelope, LookError> {
+        if answer.is_null() {
+            return Err(LookError::no_answer());
+        }
+        let envelope: Envelope =
+            serde_json::from_value(answer).map_err(|error| LookError::malformed(&error))?;
+        if envelope.origin() == Some(self.target.origin()) {
+            Ok(envelope)
+        } else {
+            Err(LookError::wrong_origin(self.target.origin()))
+        }
+    }
+
+    /// Why a command failed; if its connection was closed on purpose, the reason for that.
+    fn cause(&self, error: &CmdError, reconnects: u32) -> LookError {
+        let error = LookError::from(error);
+        let state = self.state();
+        match error.kind {
+            LookErrorKind::ConnectionLost if state.is_closed => LookError::closed(),
+            LookErrorKind::ConnectionLost if state.reconnects != reconnects => LookError::timeout(),
+            _ => error,
+        }
+    }
+
+    /// Gives up the commands on the connection, if the session is ours, and opens another one.
+    pub(super) async fn reconnect(&self) -> Result<(), ProtocolFailure> {
+        let is_open = !self.state().is_closed;
+        if let Some(session) = self.session().filter(|_| is_open) {
+            let connection = session.reconnect().await?;
+            let mut state = self.state();
+            state.reconnects += 1;
+            state.connection = connection;
+        }
+        Ok(())
+    }
+
+    /// Removes the traces of ChromeDriver from a page that somebody else drives.
+    pub(super) async fn clean_up(&self) -> Result<(), ProtocolFailure> {
+        let done = evaluate(&self.client(), &self.scripts().clean_up()).await;
+        done.map(drop).map_err(|error| command(&error))
+    }
+
+    /// Ends a session of ours, and its browser with it. Waits as long as a healthy one needs; the rest goes on
+    /// in the background.
+    pub(super) async fn close(&self) {
+        let browser = {
+            let mut state = self.state();
+            state.is_closed = true;
+            state.browser.take()
+        };
+        if let Some(ending) = self.ending(browser) {
+            let _ = timeout(CLEAN_UP_TIMEOUT + CLOSE_TIMEOUT, tokio::spawn(ending)).await;
+        }
+    }
+
+    /// The same for a destructor: at once, and in the background.
+    pub(super) fn end(&self) {
+        let (browser, connection) = {
+            let mut state = self.state();
+            state.is_closed = true;
+            (state.browser.take(), state.connection.clone())
+        };
+        // The browser first: otherwise a session with a stuck page would not end.
+        drop(browser);
+        match (Handle::try_current(), self.ending(None)) {
+            (Ok(runtime), Some(ending)) => drop(runtime.spawn(ending)),
+            _ => connection.close(),
+        }
+    }
+
+    /// Ends the session, if it is ours, then this browser, then the commands that still run.
+    fn ending(
+        &self,
+        browser: Option<OwnedBrowser>,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let session = self.session()?.clone();
+        let connection = self.state().connection.clone();
+        let clean_up = self.finder().map(|_| self.scripts().clean_up());
+        Some(async move {
+            if let Some(script) = clean_up {
+                let _ = timeout(CLEAN_UP_TIMEOUT, evaluate(&connection.client(), &script)).await;
+            }
+            // On the same connection a command that is stuck would block this one.
+            if let Ok(last) = session.reconnect().await {
+                let client = last.client();
+                let mut closing = pin!(client.close());
+                let is_over = timeout(CLOSE_TIMEOUT, closing.as_mut()).await.is_ok();
+                drop(browser);
+                if !is_over {
+                    let _ = timeout(BACKGROUND_CLOSE_TIMEOUT, closing).await;
+                }
+            }
+            connection.close();
+        })
+    }
+}
+
+/// Whether a script was ended by its timeout, and not earlier because its page was left.
+fn is_full_timeout(error: &CmdError, start: Instant) -> bool {
+    error.is_script_timeout() && start.elapsed() >= SCRIPT_TIMEOUT
+}
+
+fn browser_gone(cause: ProtocolFailure) -> ProtocolFailure {
+    ProtocolFailure::new(Site::WebDriverCommand, "the browser has ended")
+        .with_code("chrome not reachable")
+        .caused_by(cause)
+}
