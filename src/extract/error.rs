@@ -262,16 +262,16 @@ impl fmt::Display for ExtractError {
             ..
         } = &*self.0;
         match (kind, refused, self.decisive()) {
-            (ErrorKind::NotReady, _, _)
+            (ErrorKind::NotReady, ..)
                 if let Some((pending, deadline)) =
                     pending.as_ref().zip(self.sufficient_deadline()) =>
             {
                 write!(
                     f,
-                    "{}, so the number would have been given only after the page had stayed unchanged for longer; allow a deadline of {} s, or extract again on the same page",
+                    "{}; a number is then given only once the page has stayed unchanged for longer: allow a deadline of {} s, or extract again on the same page",
                     pending.reason,
                     deadline.as_secs(),
-                )?
+                )?;
             }
             (ErrorKind::NotReady, Some(refused), _) => write!(
                 f,

@@ -264,7 +264,7 @@ impl Look {
 /// ```
 #[async_trait]
 pub trait InfoSource: Send + Sync {
-    /// A short name for logs and results: `client.info.wid`, `webdriver`, ...
+    /// Returns a short name for logs and results: `webdriver`, `Store.Conn.me`, ...
     fn name(&self) -> &str;
 
     /// One look.

@@ -158,7 +158,6 @@ impl Observation {
             }
             (Standing::LoggedOut, Some("UNPAIRED_IDLE")) => LinkState::QrExpired,
             (Standing::LoggedOut, _) => LinkState::Unlinked,
-            (Standing::NotBooted | Standing::Counting { .. }, _) => LinkState::Unknown,
             (Standing::Confirmed | Standing::Unverified(_) | Standing::Old, _) if has_account => {
                 LinkState::Linked
             }

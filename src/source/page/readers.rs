@@ -21,31 +21,31 @@ pub enum ReaderId {
 }
 
 impl ReaderId {
-    /// Its name in results and logs: `client.info.wid`, `Store.Conn.me`, ...
+    /// Returns its name in results and logs: `Store.User`, `Store.Conn.me`, ...
     #[must_use]
     pub fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// Which WhatsApp Web has it.
+    /// Returns which WhatsApp Web has it.
     #[must_use]
     pub fn generation(self) -> &'static str {
         self.row().generation
     }
 
-    /// Who reads it so.
+    /// Returns which library reads it like this.
     #[must_use]
     pub fn origin(self) -> &'static str {
         self.row().origin
     }
 
-    /// All of them, newest first.
+    /// Returns all of them, newest first.
     pub fn all() -> impl Iterator<Item = Self> {
         READERS.iter().map(|row| row.id)
     }
 
     fn row(self) -> &'static Reader {
-        // The table has a row for each name: a test holds it to that.
+        // A test checks that the table has a row for each name.
         READERS
             .iter()
             .find(|row| row.id == self)
@@ -58,12 +58,12 @@ impl ReaderId {
 pub(crate) struct Reader {
     pub(super) id: ReaderId,
     pub(super) name: &'static str,
-    /// A JavaScript expression, with the helpers of `probe.js`: a list of functions, the number's
-    /// first. A function that gives `ABSENT` has nothing to ask on this page.
+    /// A JavaScript expression that uses the helpers of `look.js`: a list of functions, the number's
+    /// first, then the LID's. A function that gives `ABSENT` has nothing to ask on this page.
     pub(super) expression: &'static str,
     pub(super) generation: &'static str,
     pub(super) origin: &'static str,
-    /// What the page shows now, as opposed to what lies in its storage.
+    /// It asks the running page, not its storage.
     pub(super) is_live: bool,
     /// A user without a server is a phone number: true only where LIDs did not exist yet.
     pub(super) is_bare_user_a_number: bool,

@@ -264,10 +264,11 @@ async fn first_looks() {
         ("/socket", Value::Null),
         ("/registered", Value::Null),
     ];
-    let table: [(&[(&str, Value)], Option<Assurance>, LinkState); 24] = [
+    type Row<'a> = (&'a [(&'a str, Value)], Option<Assurance>, LinkState);
+    let table: [Row<'_>; 24] = [
         (&[], CONFIRMED, Linked),
         (&[("/registered", Value::Null)], CONFIRMED, Linked),
-        (&[unsynced.clone()], PROVISIONAL, Unknown),
+        (std::slice::from_ref(&unsynced), PROVISIONAL, Unknown),
         (&[("/socket/synced", json!(false))], PROVISIONAL, Linking),
         (&[("/socket/state", Value::Null)], PROVISIONAL, Unknown),
         (&[("/socket", Value::Null)], PROVISIONAL, Unknown),
@@ -291,7 +292,7 @@ async fn first_looks() {
         (&[state("SCREEN_LOCKED")], PROVISIONAL, Linked),
         (&[state("SOMETHING_NEW")], PROVISIONAL, Linking),
         (&unbooted, PROVISIONAL, Unknown),
-        (&[unregistered.clone()], NONE, Unlinked),
+        (std::slice::from_ref(&unregistered), NONE, Unlinked),
         (&[unregistered.clone(), state("UNPAIRED")], NONE, Unlinked),
         (
             &[unregistered.clone(), state("UNPAIRED_IDLE")],
