@@ -85,7 +85,7 @@ pub struct Extraction {
     pub assurance: Assurance,
     /// The name of the source that gave it.
     pub source: String,
-    /// Which expression of that source gave it, for instance `client.info.wid`.
+    /// Which expression of that source gave it, for instance `Store.Conn.me`.
     pub reader: String,
     /// The look that gave it, counted from 1.
     pub attempt: u32,
