@@ -14,6 +14,19 @@
 //! # }
 //! ```
 //!
+//! By default it behaves as the real page was measured to:
+//!
+//! - `Socket.state` is `UNLAUNCHED` at first and after every reload, for [`Scenario::launch_after`], and
+//!   `Socket.hasSynced` is `undefined`, never `false`.
+//! - `window.Debug.VERSION` appears when the page boots, after [`Scenario::boot_after`]. `require` is
+//!   there before, and runs modules that have not run yet: see [`EARLY_MODULES`].
+//! - `getMaybeMePnUser` and `getMaybeMeLidUser` memoise their first answer, "nobody" included.
+//! - `require('WAWebUserPrefsMultiDevice').isRegistered()` tells whether noise key and number are stored.
+//! - An unpaired page shows a QR code: the text is in `data-ref` of the element around the canvas.
+//! - A [`Logout`] has seven steps, and can stop after each.
+//!
+//! [`Situation`] lists the situations that a reader must tell apart.
+//!
 //! As on the real page the number sits in a closure: only getters, `localStorage` and the events of the
 //! `Socket` model show it, and `window` gains nothing that the real page lacks. Old generations have no
 //! `Socket`. [`Generation::ConnMe`] and [`Generation::ConnWid`] write `last-wid` instead of `last-wid-md`.
@@ -25,14 +38,22 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+mod logout;
+mod names;
 mod presets;
 mod scenario;
 mod server;
+mod situation;
+mod step;
 
+pub use logout::{Hold, Logout, LogoutStep};
+pub use names::Name;
 pub use scenario::{
-    FORMER_LID, FORMER_PHONE, Generation, LID, PHONE, PLATFORM, PUSH_NAME, Scenario, Stale, Step,
-    WidForm,
+    EARLY_MODULES, FORMER_LID, FORMER_PHONE, Generation, LID, PHONE, PLATFORM, PUSH_NAME,
+    QR_PREFIX, Scenario, Stale, WidForm,
 };
+pub use situation::Situation;
+pub use step::Step;
 
 use server::Shared;
 
@@ -98,8 +119,9 @@ impl StandIn {
         self.shared.loads()
     }
 
-    /// When the number became readable in the newest load: milliseconds since the epoch, by the page's
-    /// clock, taken right before. `None` until the page has reported it.
+    /// Returns the moment from which the number may be taken in the newest load: it is readable, and on
+    /// pages that have a `Socket` registered, connected and synced. Milliseconds since the epoch, by the
+    /// page's clock, taken right before. `None` until the page has reported it.
     #[must_use]
     pub fn readable_at(&self) -> Option<f64> {
         *self.shared.readable().borrow()
@@ -107,16 +129,29 @@ impl StandIn {
 
     /// Waits until [`StandIn::readable_at`] is known. Without such a moment it waits for ever.
     pub async fn wait_readable(&self) -> f64 {
-        let mut readable = self.shared.readable();
-        loop {
-            if let Some(at) = *readable.borrow_and_update() {
-                return at;
-            }
-            if readable.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
+        known(self.shared.readable()).await
     }
+
+    /// Waits until the newest load has done all that its scenario says, and returns that moment as
+    /// [`StandIn::readable_at`] does. A held logout and an absent boot or launch are not waited for.
+    pub async fn wait_settled(&self) -> f64 {
+        known(self.shared.settled()).await
+    }
+
+    /// Lets the newest load do what its scenario says by [`Scenario::on_signal`]; once it has, it has
+    /// settled again. Call it after [`StandIn::wait_settled`].
+    pub fn signal(&self) {
+        self.shared.signal();
+    }
+}
+
+async fn known(mut moment: watch::Receiver<Option<f64>>) -> f64 {
+    if let Ok(at) = moment.wait_for(Option::is_some).await
+        && let Some(at) = *at
+    {
+        return at;
+    }
+    std::future::pending().await
 }
 
 #[cfg(test)]
@@ -173,14 +208,24 @@ mod tests {
     #[tokio::test]
     async fn only_the_newest_load_reports() {
         let standin = StandIn::start(Scenario::never()).await.unwrap();
-        let report = format!("{}readable", standin.url());
+        let report = format!("{}report", standin.url());
         get(&standin.url()).await;
         get(&standin.url()).await;
-        let late = send(&report, "POST", r#"{"round":1,"load":1,"at":1.5}"#).await;
+        let late = send(
+            &report,
+            "POST",
+            r#"{"round":1,"load":1,"what":"readable","at":1.5}"#,
+        )
+        .await;
         assert!(late.starts_with("HTTP/1.1 410"));
         assert_eq!(standin.readable_at(), None);
 
-        let accepted = send(&report, "POST", r#"{"round":1,"load":2,"at":2.5}"#).await;
+        let accepted = send(
+            &report,
+            "POST",
+            r#"{"round":1,"load":2,"what":"readable","at":2.5}"#,
+        )
+        .await;
         assert!(accepted.starts_with("HTTP/1.1 204"));
         assert_eq!(standin.wait_readable().await.to_bits(), 2.5_f64.to_bits());
 
@@ -192,10 +237,10 @@ mod tests {
     async fn bodies_are_bounded() {
         let standin = StandIn::start(Scenario::never()).await.unwrap();
         let body = format!(
-            r#"{{"round":1,"load":1,"at":1.5,"more":"{}"}}"#,
+            r#"{{"round":1,"load":1,"what":"readable","at":1.5,"more":"{}"}}"#,
             "x".repeat(1024)
         );
-        let answer = send(&format!("{}readable", standin.url()), "POST", &body).await;
+        let answer = send(&format!("{}report", standin.url()), "POST", &body).await;
         assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     }
 

@@ -2,9 +2,16 @@
 
 use std::time::Duration;
 
-use super::scenario::{Generation, LID, PHONE, Scenario, Stale, Step};
+use super::logout::Logout;
+use super::names::Name;
+use super::scenario::{Generation, LID, PHONE, Scenario, Stale};
+use super::step::Step;
 
-const START: Duration = Duration::ZERO;
+pub(super) const START: Duration = Duration::ZERO;
+/// From `CONNECTED` to the server's verdict, where the scenario leaves time for it.
+const VERDICT: Duration = Duration::from_millis(400);
+/// When the socket of a linked page connects, after the script's start.
+const CONNECTED: Duration = Duration::from_millis(200);
 
 impl Scenario {
     /// Number and LID, connected and synced, all during the load. Old pages ignore what they lack.
@@ -23,42 +30,109 @@ impl Scenario {
             .at(after, Step::connected())
     }
 
-    /// The number at `at` while pairing; connected and synced at `confirmed_at`.
+    /// A whole pairing: the number at `at` beside `UNPAIRED`, then the restart, `CONNECTED` up to 400 ms
+    /// before the verdict, and synced at `confirmed_at`.
     #[must_use]
     pub fn provisional_then_confirmed(at: Duration, confirmed_at: Duration) -> Self {
-        Self::pairing()
+        let left = confirmed_at.saturating_sub(at);
+        let connected_at = confirmed_at.saturating_sub(VERDICT.min(left / 2));
+        let restart_at = at + connected_at.saturating_sub(at) / 2;
+        Self::never()
             .at(at, Step::me(PHONE))
             .at(at, Step::lid(LID))
+            .at(restart_at, Step::socket("OPENING"))
+            .at(connected_at, Step::socket("CONNECTED"))
             .at(confirmed_at, Step::connected())
     }
 
     /// The LID at `lid_at`, the number and the confirmed link at `number_at`.
     #[must_use]
     pub fn lid_first(lid_at: Duration, number_at: Duration) -> Self {
-        Self::pairing()
+        Self::never()
             .at(lid_at, Step::lid(LID))
             .at(number_at, Step::me(PHONE))
             .at(number_at, Step::connected())
     }
 
-    /// Connected and synced with a LID, and never a number.
+    /// Connected and synced, but the number's getters and its storage key have unknown names: the LID
+    /// alone is readable.
     #[must_use]
     pub fn lid_only() -> Self {
-        Self::new(Generation::Current)
-            .at(START, Step::lid(LID))
-            .at(START, Step::connected())
+        Self::ready(Generation::Current)
+            .renamed(Name::GetMaybeMePnUser)
+            .renamed(Name::GetMaybeMeDevicePn)
+            .renamed(Name::LastWidMd)
     }
 
-    /// The page with the QR code that nobody scans.
+    /// The fresh page: `UNLAUNCHED`, then `UNPAIRED` with a QR code that nobody scans.
     #[must_use]
     pub fn never() -> Self {
-        Self::unpaired()
+        Self::new(Generation::Current).at(START, Step::socket("UNPAIRED"))
+    }
+
+    /// [`Scenario::never`], whose QR code expires at `at`.
+    #[must_use]
+    pub fn qr_expires(at: Duration) -> Self {
+        Self::never().at(at, Step::socket("UNPAIRED_IDLE"))
+    }
+
+    /// A linked page that loads: its storage is complete from the start, its socket `UNLAUNCHED`, then
+    /// `OPENING`, and stays so.
+    #[must_use]
+    pub fn linked() -> Self {
+        Self::new(Generation::Current)
+            .at(START, Step::restore())
+            .at(START, Step::socket("OPENING"))
+    }
+
+    /// [`Scenario::linked`], `CONNECTED` at 200 ms, before the server's verdict, which never comes.
+    #[must_use]
+    pub fn connected_before_verdict() -> Self {
+        Self::linked().at(CONNECTED, Step::socket("CONNECTED"))
+    }
+
+    /// The reload of a linked page: `CONNECTED` at 200 ms, accepted and synced 400 ms later.
+    #[must_use]
+    pub fn reload_of_linked() -> Self {
+        Self::connected_before_verdict().at(CONNECTED + VERDICT, Step::connected())
+    }
+
+    /// The page of a device that was unlinked on the phone meanwhile: `CONNECTED` at 200 ms, refused
+    /// 400 ms later.
+    #[must_use]
+    pub fn revoked() -> Self {
+        let refused = Step::LogoutAs(Logout::refused());
+        Self::connected_before_verdict().at(CONNECTED + VERDICT, refused)
+    }
+
+    /// The page of a guest call: it writes `last-wid-md` itself and is not registered.
+    #[must_use]
+    pub fn guest() -> Self {
+        Self::new(Generation::Current)
+            .at(
+                START,
+                Step::Guest {
+                    jid: PHONE.to_owned(),
+                },
+            )
+            .at(START, Step::socket("CONNECTED"))
+    }
+
+    /// The getters that memoise say "nobody" for as long as this page lives: they were read before the
+    /// number was stored at `at`, when the page is connected and synced.
+    #[must_use]
+    pub fn memo_frozen(at: Duration) -> Self {
+        Self::new(Generation::Current)
+            .at(START, Step::ReadMe)
+            .at(START, Step::socket("OPENING"))
+            .at(at, Step::restore())
+            .at(at, Step::connected())
     }
 
     /// Reloads at `reload_at`; the next load is ready `number_after_reload` after its own start.
     #[must_use]
     pub fn reload_at(reload_at: Duration, number_after_reload: Duration) -> Self {
-        Self::pairing()
+        Self::never()
             .at(reload_at, Step::Reload)
             .next_load()
             .at(number_after_reload, Step::me(PHONE))
@@ -78,7 +152,7 @@ impl Scenario {
     /// The page with the QR code, over the storage of an account that was logged out.
     #[must_use]
     pub fn stale_storage(stale: Stale) -> Self {
-        Self::unpaired().with_stale_storage(stale)
+        Self::never().with_stale_storage(stale)
     }
 
     /// A page that is not WhatsApp Web.
@@ -96,7 +170,7 @@ impl Scenario {
     /// `first` during the load, `second` at `at`, confirmed at `confirmed_at`.
     #[must_use]
     pub fn number_changes(first: &str, at: Duration, second: &str, confirmed_at: Duration) -> Self {
-        Self::pairing()
+        Self::never()
             .at(START, Step::me(first))
             .at(at, Step::me(second))
             .at(confirmed_at, Step::connected())
@@ -115,13 +189,5 @@ impl Scenario {
             )
             .at(START, Step::me(PHONE))
             .at(START, Step::connected())
-    }
-
-    fn pairing() -> Self {
-        Self::new(Generation::Current).at(START, Step::socket("PAIRING"))
-    }
-
-    fn unpaired() -> Self {
-        Self::new(Generation::Current).at(START, Step::socket("UNPAIRED"))
     }
 }

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::names::Name;
+use super::step::Step;
+
 /// The own number of every preset: a number of nobody, as storage writes it, with a device.
 pub const PHONE: &str = "628110000041:12@c.us";
 /// The LID that belongs to [`PHONE`].
 pub const LID: &str = "123456789012345@lid";
-/// The account that [`Stale`] storage still names. Whoever answers this is wrong.
+/// The account that [`Stale`] storage still names. It is never the right answer.
 pub const FORMER_PHONE: &str = "628990000099:3@c.us";
 /// The LID of [`FORMER_PHONE`].
 pub const FORMER_LID: &str = "987654321098765@lid";
@@ -16,6 +19,11 @@ pub const FORMER_LID: &str = "987654321098765@lid";
 pub const PUSH_NAME: &str = "Stand-in";
 /// `Conn.platform`, once the number is known.
 pub const PLATFORM: &str = "android";
+/// What every text of the stand-in's QR codes begins with; the rest differs with each renewal.
+pub const QR_PREFIX: &str = "2@stand-in.";
+/// `require` of this gives how many modules were run before the page booted, and runs none: a test asks
+/// it after a look that should start nothing. The real page has no such module.
+pub const EARLY_MODULES: &str = "StandIn.modulesRunBeforeBoot";
 
 /// Where this page keeps the own number: one row per generation of WhatsApp Web and its libraries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -30,11 +38,12 @@ pub enum Generation {
     StoreUser,
     /// `require('WAWebUserPrefsMeUser').getMaybeMeUser()`, until August 2025.
     Comet,
-    /// `getMaybeMePnUser()` and `getMaybeMeLidUser()` of the same module; `getMeUser()` prefers the LID.
+    /// `getMaybeMePnUser()` and `getMaybeMeLidUser()` of the same module, which memoise, and
+    /// `getMaybeMeDevicePn()` and `getMaybeMeDeviceLid()`, which do not; `getMeUser()` prefers the LID.
     Current,
     /// `WPP.conn.getMyUserId()`, where wa-js is injected.
     WaJs,
-    /// A later build: the getters have names nobody knows yet, storage and `Socket` are still there.
+    /// [`Generation::Current`] with every getter of the number and the LID under an unknown name.
     Renamed,
     /// None of it, and no storage.
     Blank,
@@ -60,110 +69,6 @@ impl Generation {
     }
 }
 
-/// Something that happens on the page.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "step", content = "with", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Step {
-    /// The getters give this number from now on, without its device; storage gets it with its device.
-    SetMe {
-        /// For instance [`PHONE`].
-        jid: String,
-    },
-    /// `Store` alone gives this number from now on; `require` and storage keep the other.
-    SetStoreMe {
-        /// The number that contradicts.
-        jid: String,
-    },
-    /// The LID getters give this, storage gets it under `WALid`.
-    SetLid {
-        /// For instance [`LID`].
-        jid: String,
-    },
-    /// The `Socket` model changes and fires `change:state`, `change:hasSynced` and `change`.
-    Socket {
-        /// `OPENING`, `PAIRING`, `UNPAIRED`, `CONNECTED` and so on.
-        state: String,
-        /// `Socket.hasSynced`.
-        has_synced: bool,
-    },
-    /// Every getter throws, and storage stays unwritten, until `Throwing(false)`.
-    Throwing(bool),
-    /// `location.reload()`.
-    Reload,
-    /// `location.assign(url)`.
-    Navigate {
-        /// Absolute, or relative to the page.
-        url: String,
-    },
-    /// `alert(text)`: stops the page until somebody answers.
-    Dialog {
-        /// What it says.
-        text: String,
-    },
-    /// `WANoiseInfo` goes, 50 ms later the state is `UNPAIRED`, 50 ms later getters and storage are empty.
-    Logout,
-    /// Getters give nothing and storage loses number and LID, with no trace of a logout.
-    ClearMe,
-    /// `window.open(url)`. Opening the stand-in's own page counts as a load.
-    OpenTab {
-        /// Absolute, or relative to the page: any path but `/` is a plain page of the same origin.
-        url: String,
-    },
-    /// One busy wait.
-    BlockMainThread {
-        /// Its length in milliseconds.
-        ms: u64,
-    },
-    /// `for (;;);`. Nothing after it runs, the report of a number that the same moment set included.
-    Hang,
-    /// Busy for this share of every 50 ms, until the page goes.
-    BusyLoop {
-        /// 0 to 100.
-        percent: u8,
-    },
-    /// `window.Store` goes.
-    RemoveStore,
-    /// `window.Store` comes, as a library of this generation injects it.
-    InjectStore,
-}
-
-impl Step {
-    /// [`Step::SetMe`].
-    #[must_use]
-    pub fn me(jid: &str) -> Self {
-        Self::SetMe {
-            jid: jid.to_owned(),
-        }
-    }
-
-    /// [`Step::SetLid`].
-    #[must_use]
-    pub fn lid(jid: &str) -> Self {
-        Self::SetLid {
-            jid: jid.to_owned(),
-        }
-    }
-
-    /// [`Step::Socket`] in `state`, not synced.
-    #[must_use]
-    pub fn socket(state: &str) -> Self {
-        Self::Socket {
-            state: state.to_owned(),
-            has_synced: false,
-        }
-    }
-
-    /// [`Step::Socket`], `CONNECTED` and synced: what confirms a number.
-    #[must_use]
-    pub fn connected() -> Self {
-        Self::Socket {
-            state: "CONNECTED".to_owned(),
-            has_synced: true,
-        }
-    }
-}
-
 /// What storage holds of a former account before the first load of a scenario, and why it must not be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -173,6 +78,10 @@ pub enum Stale {
     NoNoiseInfo,
     /// `post-logout` is `1`.
     PostLogout,
+    /// `WANoiseInfo`, `last-wid-md`, `WALid` and `post-logout` hold the text `null`.
+    NullText,
+    /// `post-logout` is `1`, and nothing else is left.
+    MarkAlone,
 }
 
 /// What a getter returns.
@@ -194,11 +103,15 @@ pub struct Scenario {
     pub generation: Generation,
     /// One timeline a load, each step with its time after the script's start; the last one repeats.
     pub loads: Vec<Vec<(Duration, Step)>>,
+    /// What happens on the newest load after [`StandIn::signal`](super::StandIn::signal), each step with
+    /// its time after that.
+    pub after_signal: Vec<(Duration, Step)>,
     /// Storage that a former account left behind.
     pub stale_storage: Option<Stale>,
     /// Objects or text.
     pub wid_form: WidForm,
-    /// Whether the number is written to `localStorage` at all. True unless told otherwise.
+    /// Whether the page keeps its keys in `localStorage`, or else where only the page finds them. True
+    /// by default.
     pub storage: bool,
     /// A Content-Security-Policy without `unsafe-eval` and inline scripts.
     pub csp_strict: bool,
@@ -210,6 +123,22 @@ pub struct Scenario {
     pub proxy: bool,
     /// `window.Store` is there from the start, beside `require`.
     pub injected_store: bool,
+    /// `window.WPP` is there from the start, beside `require`.
+    pub injected_wpp: bool,
+    /// When the page boots, after the script's start: `window.Debug.VERSION` appears and every module
+    /// has run. 50 ms by default; `None` is never.
+    pub boot_after: Option<Duration>,
+    /// When the socket leaves `UNLAUNCHED`, after the script's start, and never before the page boots.
+    /// 150 ms by default; `None` is never.
+    pub launch_after: Option<Duration>,
+    /// Names of WhatsApp's that this page has under others.
+    pub renamed: Vec<Name>,
+    /// Modules that throw if they run before the page boots, and stay broken then.
+    pub breaks_before_boot: Vec<Name>,
+    /// How long one QR code is shown before the next. 20 s by default.
+    pub qr_interval: Duration,
+    /// Whether a `post-logout` mark stays when an account is linked.
+    pub keeps_post_logout: bool,
 }
 
 impl Scenario {
@@ -219,6 +148,7 @@ impl Scenario {
         Self {
             generation,
             loads: vec![Vec::new()],
+            after_signal: Vec::new(),
             stale_storage: None,
             wid_form: WidForm::Object,
             storage: true,
@@ -227,6 +157,13 @@ impl Scenario {
             oversize: false,
             proxy: false,
             injected_store: false,
+            injected_wpp: false,
+            boot_after: Some(Duration::from_millis(50)),
+            launch_after: Some(Duration::from_millis(150)),
+            renamed: Vec::new(),
+            breaks_before_boot: Vec::new(),
+            qr_interval: Duration::from_secs(20),
+            keeps_post_logout: false,
         }
     }
 
@@ -237,6 +174,13 @@ impl Scenario {
             Some(timeline) => timeline.push((after, step)),
             None => self.loads.push(vec![(after, step)]),
         }
+        self
+    }
+
+    /// Adds a step that happens this long after [`StandIn::signal`](super::StandIn::signal).
+    #[must_use]
+    pub fn on_signal(mut self, after: Duration, step: Step) -> Self {
+        self.after_signal.push((after, step));
         self
     }
 
@@ -302,6 +246,55 @@ impl Scenario {
         self.injected_store = true;
         self
     }
+
+    /// Sets [`Scenario::injected_wpp`].
+    #[must_use]
+    pub fn with_injected_wpp(mut self) -> Self {
+        self.injected_wpp = true;
+        self
+    }
+
+    /// Sets [`Scenario::boot_after`].
+    #[must_use]
+    pub fn with_boot_after(mut self, after: Option<Duration>) -> Self {
+        self.boot_after = after;
+        self
+    }
+
+    /// Sets [`Scenario::launch_after`].
+    #[must_use]
+    pub fn with_launch_after(mut self, after: Option<Duration>) -> Self {
+        self.launch_after = after;
+        self
+    }
+
+    /// Gives this another name on the page: it works as before, under `<name>Renamed`.
+    #[must_use]
+    pub fn renamed(mut self, name: Name) -> Self {
+        self.renamed.push(name);
+        self
+    }
+
+    /// Makes this module throw if it runs before the page boots. It stays broken until the next load.
+    #[must_use]
+    pub fn breaks_before_boot(mut self, module: Name) -> Self {
+        self.breaks_before_boot.push(module);
+        self
+    }
+
+    /// Sets [`Scenario::qr_interval`].
+    #[must_use]
+    pub fn with_qr_interval(mut self, interval: Duration) -> Self {
+        self.qr_interval = interval;
+        self
+    }
+
+    /// Sets [`Scenario::keeps_post_logout`].
+    #[must_use]
+    pub fn with_kept_post_logout(mut self) -> Self {
+        self.keeps_post_logout = true;
+        self
+    }
 }
 
 #[cfg(test)]
@@ -314,6 +307,10 @@ mod tests {
     fn a_scenario_serialises_as_the_page_reads_it() {
         let scenario = Scenario::new(Generation::WaJs)
             .with_stale_storage(Stale::PostLogout)
+            .with_boot_after(None)
+            .renamed(Name::GetMaybeMePnUser)
+            .renamed(Name::DebugVersion)
+            .breaks_before_boot(Name::SocketModel)
             .at(Duration::from_millis(1500), Step::me(PHONE))
             .at(Duration::ZERO, Step::Throwing(true))
             .next_load()
@@ -329,9 +326,13 @@ mod tests {
                     ],
                     [[{"secs": 0, "nanos": 0}, {"step": "reload"}]],
                 ],
-                "stale_storage": "post_logout", "wid_form": "object", "storage": true,
+                "after_signal": [], "stale_storage": "post_logout", "wid_form": "object", "storage": true,
                 "csp_strict": false, "replaced_builtins": false, "oversize": false,
-                "proxy": false, "injected_store": false,
+                "proxy": false, "injected_store": false, "injected_wpp": false,
+                "boot_after": null, "launch_after": {"secs": 0, "nanos": 150_000_000},
+                "renamed": ["getMaybeMePnUser", "Debug.VERSION"],
+                "breaks_before_boot": ["WAWebSocketModel"],
+                "qr_interval": {"secs": 20, "nanos": 0}, "keeps_post_logout": false,
             })
         );
     }

@@ -11,16 +11,25 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::scenario::{FORMER_LID, FORMER_PHONE, PLATFORM, PUSH_NAME, Scenario};
+use super::logout::Logout;
+use super::scenario::{
+    EARLY_MODULES, FORMER_LID, FORMER_PHONE, PLATFORM, PUSH_NAME, QR_PREFIX, Scenario,
+};
 
 const PAGE: &str = include_str!("page.html");
 const PLAIN: &str = include_str!("plain.html");
 /// One script: what the parts share stays in one closure, and off `window`.
 const SCRIPT: &str = concat!(
     include_str!("page/native.js"),
-    include_str!("page/model.js"),
-    include_str!("page/eras.js"),
+    include_str!("page/names.js"),
     include_str!("page/storage.js"),
+    include_str!("page/account.js"),
+    include_str!("page/socket.js"),
+    include_str!("page/modules.js"),
+    include_str!("page/eras.js"),
+    include_str!("page/qr.js"),
+    include_str!("page/reports.js"),
+    include_str!("page/logout.js"),
     include_str!("page/steps.js"),
 );
 const STRICT_CSP: &str = "default-src 'none'; script-src 'self'; connect-src 'self'";
@@ -31,6 +40,9 @@ const BODY_LIMIT: usize = 1024;
 pub(super) struct Shared {
     round: Mutex<Round>,
     readable: watch::Sender<Option<f64>>,
+    settled: watch::Sender<Option<f64>>,
+    /// Whether the test has signalled the newest load.
+    signalled: watch::Sender<bool>,
 }
 
 /// One scenario's time on the server. Reports of earlier rounds and loads are dropped by their numbers.
@@ -51,6 +63,8 @@ impl Shared {
         Self {
             round: Mutex::new(round),
             readable: watch::Sender::new(None),
+            settled: watch::Sender::new(None),
+            signalled: watch::Sender::new(false),
         }
     }
 
@@ -61,7 +75,18 @@ impl Shared {
             loads: 0,
             scenario,
         };
+        self.forget_load();
+    }
+
+    fn forget_load(&self) {
         self.readable.send_replace(None);
+        self.settled.send_replace(None);
+        self.signalled.send_replace(false);
+    }
+
+    pub(super) fn signal(&self) {
+        self.settled.send_replace(None);
+        self.signalled.send_replace(true);
     }
 
     pub(super) fn loads(&self) -> u32 {
@@ -72,12 +97,22 @@ impl Shared {
         self.readable.subscribe()
     }
 
+    pub(super) fn settled(&self) -> watch::Receiver<Option<f64>> {
+        self.settled.subscribe()
+    }
+
+    /// Whether this is the load whose reports count.
+    fn is_newest(&self, visit: Visit) -> bool {
+        let round = self.round();
+        (visit.round, visit.load) == (round.number, round.loads)
+    }
+
     fn round(&self) -> MutexGuard<'_, Round> {
         self.round.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 struct Visit {
     round: u32,
     load: u32,
@@ -91,15 +126,26 @@ struct Plan<'a> {
     former_lid: &'a str,
     push_name: &'a str,
     platform: &'a str,
+    qr_prefix: &'a str,
+    early_modules: &'a str,
+    plain_logout: Logout,
     #[serde(flatten)]
     scenario: &'a Scenario,
 }
 
 #[derive(Debug, Deserialize)]
 struct Report {
-    round: u32,
-    load: u32,
+    #[serde(flatten)]
+    visit: Visit,
+    what: What,
     at: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum What {
+    Readable,
+    Settled,
 }
 
 /// The stand-in's own origin.
@@ -107,7 +153,8 @@ pub(super) fn standin(shared: Arc<Shared>) -> Router {
     plain()
         .route("/", get(page))
         .route("/page.js", get(script))
-        .route("/readable", post(readable))
+        .route("/report", post(report))
+        .route("/signal", get(signal))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(shared)
 }
@@ -132,7 +179,7 @@ pub(super) fn spawn(listener: TcpListener, router: Router, mut alive: watch::Rec
 async fn page(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     let mut round = shared.round();
     round.loads += 1;
-    shared.readable.send_replace(None);
+    shared.forget_load();
     let html = PAGE
         .replace("{round}", &round.number.to_string())
         .replace("{load}", &round.loads.to_string());
@@ -159,6 +206,9 @@ async fn script(State(shared): State<Arc<Shared>>, Query(visit): Query<Visit>) -
         former_lid: FORMER_LID,
         push_name: PUSH_NAME,
         platform: PLATFORM,
+        qr_prefix: QR_PREFIX,
+        early_modules: EARLY_MODULES,
+        plain_logout: Logout::default(),
         scenario: &round.scenario,
     };
     match serde_json::to_string(&plan) {
@@ -177,11 +227,30 @@ async fn script(State(shared): State<Arc<Shared>>, Query(visit): Query<Visit>) -
     }
 }
 
-async fn readable(State(shared): State<Arc<Shared>>, Json(report): Json<Report>) -> StatusCode {
-    let round = shared.round();
-    if (report.round, report.load) != (round.number, round.loads) {
+async fn report(State(shared): State<Arc<Shared>>, Json(report): Json<Report>) -> StatusCode {
+    if !shared.is_newest(report.visit) {
         return StatusCode::GONE;
     }
-    shared.readable.send_replace(Some(report.at));
+    let moment = match report.what {
+        What::Readable => &shared.readable,
+        What::Settled => &shared.settled,
+    };
+    moment.send_replace(Some(report.at));
     StatusCode::NO_CONTENT
+}
+
+/// Answers once the test has signalled this load.
+async fn signal(State(shared): State<Arc<Shared>>, Query(visit): Query<Visit>) -> StatusCode {
+    let mut signalled = shared.signalled.subscribe();
+    loop {
+        if !shared.is_newest(visit) {
+            return StatusCode::GONE;
+        }
+        if *signalled.borrow_and_update() {
+            return StatusCode::NO_CONTENT;
+        }
+        if signalled.changed().await.is_err() {
+            return StatusCode::GONE;
+        }
+    }
 }

@@ -1,38 +1,50 @@
-// Which doors each generation of the page has to the own number.
-const users = (me) => ({
-  store_user: { getMeUser: () => must(give(me())), getMaybeMeUser: () => give(me()) },
-  comet: { getMeUser: () => must(give(me())), getMaybeMeUser: () => give(me()) },
-  current: {
-    getMaybeMePnUser: () => give(me()),
-    getMaybeMeLidUser: () => give(own.lid),
-    // The trap of this generation: the old name lives on and prefers the LID.
-    getMeUser: () => must(give(own.lid ?? me())),
-  },
-  renamed: { getOwnPnUser: () => give(me()), getOwnLidUser: () => give(own.lid) },
-})[era];
-
-if (webpackGone) {
-  const modules = new native.Map([
-    ["WAWebUserPrefsMeUser", users(() => own.me)],
-    ["WAWebSocketModel", { Socket }],
-    ["WAWebConnModel", { Conn }],
-  ]);
-  window.require = (name) => {
-    if (!modules.has(name)) throw new native.Error(`Requiring unknown module "${name}"`);
-    return modules.get(name);
+// Which doors each generation of the page has to the own number. `other` contradicts it.
+const users = (other) => {
+  const me = () => other() ?? pn();
+  const device = (key) => () => giveDevice(stored(key));
+  const older = {
+    getMeUser: () => must(give(me())),
+    getMaybeMeUser: () => give(me()),
   };
+  const current = {
+    getMaybeMePnUser: () => give(me()),
+    getMaybeMeLidUser: () => give(lid()),
+    getMaybeMeDevicePn: device("last-wid-md"),
+    getMaybeMeDeviceLid: device("WALid"),
+    // The trap of this generation: the old name lives on and prefers the LID.
+    getMeUser: () => must(give(lid() ?? me())),
+  };
+  const getters = { store_user: older, comet: older, current, renamed: current }[era];
+  const exports = {};
+  for (const known in getters) exports[name(known)] = getters[known];
+  return getters && exports;
+};
+
+if (hasRequire) {
+  define("WAWebWid", [], {});
+  define("WAWebUserPrefsStore", [], {});
+  define("WAWebBaseModel", [], { Model });
+  define("WAWebUserPrefsMeUser", ["WAWebWid", "WAWebUserPrefsStore"], users(() => null));
+  define("WAWebUserPrefsMultiDevice", ["WAWebUserPrefsMeUser"], { [name("isRegistered")]: isRegistered });
+  define("WAWebSocketModel", ["WAWebBaseModel"], { Socket });
+  define("WAWebConnModel", ["WAWebBaseModel", "WAWebUserPrefsMeUser"], { Conn });
+  window.require = (id) => (id === plan.early_modules ? boot.early : runModule(id));
 }
 
-if (era === "wa_js") {
-  window.WPP = { isReady: true, conn: { getMyUserId: () => give(own.me) ?? undefined } };
-}
+const injectWpp = () => {
+  const conn = { getMyUserId: () => give(pn()) ?? undefined };
+  if (memoises) conn.getMyUserLid = () => give(lid());
+  // wa-js waits for the page.
+  window.WPP = { conn, get isReady() { return !hasRequire || boot.done; } };
+};
+if (era === "wa_js" || plan.injected_wpp) injectWpp();
 
 const injectStore = () => {
   if (era === "wa_js" || era === "blank") return;
   window.Store = { Conn };
-  const User = users(() => own.storeMe ?? own.me);
+  const User = users(() => own.storeMe);
   if (User) window.Store.User = User;
-  if (webpackGone) window.Store.State = { Socket };
+  if (hasRequire) window.Store.State = { Socket };
   own.storeUp = true;
 };
 

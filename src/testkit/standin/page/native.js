@@ -2,11 +2,13 @@
 const native = {
   Error,
   Map,
+  Set,
   Proxy,
   later: window.setTimeout.bind(window),
   fetch: window.fetch.bind(window),
   now: performance.now.bind(performance),
   json: JSON.stringify,
+  parse: JSON.parse,
 };
 
 // Milliseconds since the epoch, with the fraction that Date lacks.
@@ -29,3 +31,6 @@ if (plan.replaced_builtins) {
   window.JSON = { parse: refuse, stringify: refuse };
   performance.now = Date.now = silent;
 }
+
+// Durations come as Rust serialises them.
+const millis = ({ secs, nanos }) => secs * 1e3 + nanos / 1e6;

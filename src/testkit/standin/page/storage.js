@@ -1,51 +1,52 @@
-// Through the page's live `localStorage`, so that whoever watches it sees the writes.
+// Through the page's live `localStorage`, so that a hook on it sees the writes.
+const inStorage = {
+  get: (key) => localStorage.getItem(key),
+  set: (key, text) => localStorage.setItem(key, text),
+  remove: (key) => localStorage.removeItem(key),
+  clear: () => localStorage.clear(),
+};
+// The page of `without_storage` keeps the same values where nobody finds them.
+const hidden = new native.Map();
+const inClosure = {
+  get: (key) => hidden.get(key) ?? null,
+  set: (key, text) => hidden.set(key, text),
+  remove: (key) => hidden.delete(key),
+  clear: () => hidden.clear(),
+};
+const backing = plan.storage && era !== "blank" ? inStorage : inClosure;
+
 const quoted = (text) => native.json(text);
-const keep = (key, text) => localStorage.setItem(key, text);
-const forget = (key) => localStorage.removeItem(key);
+const keep = (key, text) => backing.set(name(key), text);
+const forget = (key) => backing.remove(name(key));
+const peek = (key) => backing.get(name(key));
 
-const guarded = () =>
-  localStorage.getItem("WANoiseInfo") !== null && localStorage.getItem("post-logout") !== "1";
+// The page's own read: the first one of a key writes the same value back.
+const alreadyRead = new native.Set();
+const read = (key) => {
+  const text = peek(key);
+  if (text !== null && !alreadyRead.has(key)) {
+    alreadyRead.add(key);
+    keep(key, text);
+  }
+  return text;
+};
 
-// A round starts on an empty profile; its later loads find what the earlier ones left.
+const isPresent = (text) => text !== null && text !== "" && text !== "null";
+const jidOf = (text) => (isPresent(text) ? native.parse(text) : null);
+
+// A scenario starts on an empty profile; its later loads find what the earlier ones left.
 if (plan.load === 1) {
   localStorage.clear();
-  if (plan.stale_storage) {
-    keep("last-wid-md", quoted(plan.former_phone));
-    keep("WALid", quoted(plan.former_lid));
-    if (plan.stale_storage === "post_logout") {
-      keep("WANoiseInfo", quoted("noise"));
-      keep("post-logout", "1");
-    }
-  }
+  const former = {
+    no_noise_info: { "last-wid-md": quoted(plan.former_phone), WALid: quoted(plan.former_lid) },
+    post_logout: {
+      "last-wid-md": quoted(plan.former_phone),
+      WALid: quoted(plan.former_lid),
+      WANoiseInfo: quoted("noise"),
+      "post-logout": "1",
+    },
+    null_text: { "last-wid-md": "null", WALid: "null", WANoiseInfo: "null", "post-logout": "null" },
+    mark_alone: { "post-logout": "1" },
+  }[plan.stale_storage];
+  for (const key in former) keep(key, former[key]);
 }
-own.stored = multiDevice && guarded() && localStorage.getItem("last-wid-md") !== null;
-
-// Restoring the guards must not make a former account's leftovers believable.
-const pair = () => {
-  if (!guarded()) for (const key of ["last-wid-md", "WALid"]) forget(key);
-  keep("WANoiseInfo", quoted("noise"));
-  forget("post-logout");
-};
-
-// A page whose getters throw is broken as a whole: it writes nothing until it is mended.
-const storeOwn = () => {
-  if (!plan.storage || era === "blank" || own.throwing) return;
-  if (!multiDevice) {
-    // One device, one key of another name; the guards came with multi-device.
-    if (own.me !== null) keep("last-wid", quoted(own.me.replace(/:\d+@/, "@")));
-    return;
-  }
-  if (own.me === null && own.lid === null) return;
-  pair();
-  const kept = (jid) => quoted(plan.oversize ? oversize(jid, 2 << 20) : jid);
-  if (own.lid !== null) keep("WALid", kept(own.lid));
-  if (own.me === null) return;
-  keep("last-wid-md", kept(own.me));
-  own.stored = !plan.oversize;
-};
-
-const clearMe = () => {
-  own.me = own.lid = own.storeMe = null;
-  own.stored = false;
-  for (const key of ["last-wid-md", "last-wid", "WALid"]) forget(key);
-};
