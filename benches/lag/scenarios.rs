@@ -25,11 +25,10 @@ const TIMES: [Duration; 3] = [
 /// How long before that something else happens, in the scenarios where it does.
 const BEFORE: Duration = Duration::from_millis(500);
 
-/// A page, and how long after the number is readable it may be taken: it is provisional until then.
+/// A page that reports from when its number may be taken.
 struct Case {
     name: String,
     scenario: Scenario,
-    provisional: Duration,
 }
 
 /// What came of one case: lags in milliseconds, by `eager` and by `classic`, in pairs.
@@ -42,62 +41,38 @@ pub(crate) struct Row {
 fn cases(at: Duration) -> Vec<Case> {
     let early = at - BEFORE;
     let ready = || Scenario::ready_after(Generation::Current, at);
-    let case = |name: &str, scenario, provisional| Case {
+    let case = |name: &str, scenario| Case {
         name: name.to_owned(),
         scenario,
-        provisional,
     };
     let known = Generation::ALL
         .into_iter()
         .filter(|it| *it != Generation::Blank);
     let generations = known.map(|generation| {
         let name = format!("generation {generation:?}");
-        case(&name, Scenario::ready_after(generation, at), Duration::ZERO)
+        case(&name, Scenario::ready_after(generation, at))
     });
     let heals = Scenario::throwing(Generation::Current).at(at, Step::Throwing(false));
     let others = [
         case(
             "provisional, then confirmed",
             Scenario::provisional_then_confirmed(early, at),
-            BEFORE,
         ),
         case(
             "another number first",
             Scenario::number_changes(FORMER_PHONE, early, PHONE, at),
-            at,
         ),
-        case("LID first", Scenario::lid_first(early, at), Duration::ZERO),
-        case("getters throw at first", heals, Duration::ZERO),
-        case(
-            "reload on the way",
-            Scenario::reload_at(early, BEFORE),
-            Duration::ZERO,
-        ),
-        case(
-            "storage alone, getters are proxies",
-            ready().with_proxy(),
-            Duration::ZERO,
-        ),
-        case(
-            "`Store` injected beside it",
-            ready().with_injected_store(),
-            Duration::ZERO,
-        ),
-        case(
-            "getters give text",
-            ready().with_wid_form(WidForm::Text),
-            Duration::ZERO,
-        ),
-        case("strict CSP", ready().with_strict_csp(), Duration::ZERO),
-        case(
-            "built-ins replaced",
-            ready().with_replaced_builtins(),
-            Duration::ZERO,
-        ),
+        case("LID first", Scenario::lid_first(early, at)),
+        case("getters throw at first", heals),
+        case("reload on the way", Scenario::reload_at(early, BEFORE)),
+        case("storage alone, getters are proxies", ready().with_proxy()),
+        case("`Store` injected beside it", ready().with_injected_store()),
+        case("getters give text", ready().with_wid_form(WidForm::Text)),
+        case("strict CSP", ready().with_strict_csp()),
+        case("built-ins replaced", ready().with_replaced_builtins()),
         case(
             "70 % busy",
             ready().at(Duration::ZERO, Step::BusyLoop { percent: 70 }),
-            Duration::ZERO,
         ),
     ];
     generations.chain(others).collect()
@@ -142,7 +117,7 @@ async fn lag(stand_in: &StandIn, page: &Page, case: &Case, method: Method) -> Ou
         return Err(format!("{}: {method} returned a wrong number", case.name).into());
     }
     let readable = timeout(Duration::from_secs(5), stand_in.wait_readable()).await?;
-    Ok(returned - readable - case.provisional.as_secs_f64() * 1e3)
+    Ok(returned - readable)
 }
 
 impl Row {

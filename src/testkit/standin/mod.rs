@@ -145,6 +145,12 @@ impl StandIn {
     }
 }
 
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        self.shared.end();
+    }
+}
+
 async fn known(mut moment: watch::Receiver<Option<f64>>) -> f64 {
     if let Ok(at) = moment.wait_for(Option::is_some).await
         && let Some(at) = *at
@@ -231,6 +237,29 @@ mod tests {
 
         get(&standin.url()).await;
         assert_eq!(standin.readable_at(), None);
+    }
+
+    #[tokio::test]
+    async fn a_signal_answers_the_newest_load_and_begins_it_anew() {
+        let standin = StandIn::start(Scenario::never()).await.unwrap();
+        let signal = format!("{}signal?round=1&load=", standin.url());
+        let report = format!("{}report", standin.url());
+        get(&standin.url()).await;
+        let settled = r#"{"round":1,"load":1,"what":"settled","at":1.5}"#;
+        send(&report, "POST", settled).await;
+        assert_eq!(standin.wait_settled().await.to_bits(), 1.5_f64.to_bits());
+        assert_eq!(standin.readable_at(), None);
+
+        let url = format!("{signal}1");
+        let (answer, ()) = tokio::join!(get(&url), async { standin.signal() });
+        assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+        assert!(futures_util::FutureExt::now_or_never(standin.wait_settled()).is_none());
+
+        get(&standin.url()).await;
+        assert!(get(&url).await.starts_with("HTTP/1.1 410"));
+        let url = format!("{signal}2");
+        let (answer, ()) = tokio::join!(get(&url), async move { drop(standin) });
+        assert!(!answer.starts_with("HTTP/1.1 204"), "{answer}");
     }
 
     #[tokio::test]

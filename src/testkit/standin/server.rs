@@ -84,6 +84,13 @@ impl Shared {
         self.signalled.send_replace(false);
     }
 
+    /// Ends requests that wait.
+    pub(super) fn end(&self) {
+        let mut round = self.round();
+        round.number = round.number.wrapping_add(1);
+        self.signalled.send_replace(false);
+    }
+
     pub(super) fn signal(&self) {
         self.settled.send_replace(None);
         self.signalled.send_replace(true);

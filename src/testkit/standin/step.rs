@@ -86,6 +86,11 @@ pub enum Step {
         /// 0 to 100.
         percent: u8,
     },
+    /// The page boots, whatever [`Scenario::boot_after`](super::Scenario::boot_after) says.
+    Boot,
+    /// The socket leaves `UNLAUNCHED`, whatever
+    /// [`Scenario::launch_after`](super::Scenario::launch_after) says.
+    Launch,
     /// `window.Store` goes.
     RemoveStore,
     /// `window.Store` comes, as a library of this generation injects it.

@@ -27,7 +27,7 @@ const logout = ({ refused, with_error, network, navigation, hold }) => {
     ["storage_cleared", TURN_MS, clearStorage],
     ["databases_destroyed", DATABASES_MS, () => with_error && mark()],
   ];
-  if (navigation) steps.push(["navigated", millis(navigation), () => location.reload()]);
+  if (navigation) steps.push(["navigated", millis(navigation), () => leave(() => location.reload())]);
   const next = ([step, ...rest], extra) => {
     if (!step) return;
     const [id, ms, act] = step;

@@ -19,6 +19,7 @@ const runModule = (id) => {
 };
 
 const bootPage = () => {
+  if (boot.done) return;
   boot.done = true;
   for (const id of modules.keys()) {
     try {

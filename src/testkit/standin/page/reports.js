@@ -44,6 +44,11 @@ const finish = () => {
   pending -= 1;
   if (pending === 0) send("settled", epoch());
 };
+// A page that is about to leave does not settle.
+const leave = (go) => {
+  pending += 1;
+  go();
+};
 const after = (ms, act) => {
   if (ms === 0) return happen(act);
   pending += 1;

@@ -23,8 +23,8 @@ const actions = {
     own.throwing = on;
     storeOwn();
   },
-  reload: () => location.reload(),
-  navigate: ({ url }) => location.assign(url),
+  reload: () => leave(() => location.reload()),
+  navigate: ({ url }) => leave(() => location.assign(url)),
   dialog: ({ text }) => alert(text),
   logout: () => logout(plan.plain_logout),
   logout_as: logout,
@@ -43,6 +43,8 @@ const actions = {
     };
     turn();
   },
+  boot: bootPage,
+  launch: () => setLink({ launched: true }),
   remove_store: removeStore,
   inject_store: injectStore,
 };
