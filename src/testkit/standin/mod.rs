@@ -164,6 +164,7 @@ async fn known(mut moment: watch::Receiver<Option<f64>>) -> f64 {
 mod tests {
     use std::time::Duration;
 
+    use futures_util::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
@@ -250,16 +251,25 @@ mod tests {
         assert_eq!(standin.wait_settled().await.to_bits(), 1.5_f64.to_bits());
         assert_eq!(standin.readable_at(), None);
 
-        let url = format!("{signal}1");
-        let (answer, ()) = tokio::join!(get(&url), async { standin.signal() });
-        assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
-        assert!(futures_util::FutureExt::now_or_never(standin.wait_settled()).is_none());
+        let first = tokio::spawn(async move { get(&format!("{signal}1")).await });
+        let waiting = |standin: &StandIn| standin.shared.signalled.receiver_count();
+        while waiting(&standin) == 0 {
+            tokio::task::yield_now().await;
+        }
+        standin.signal();
+        assert!(first.await.unwrap().starts_with("HTTP/1.1 204"));
+        assert!(standin.wait_settled().now_or_never().is_none());
 
+        // A load that is no longer the newest, and the end of the stand-in, end the wait.
         get(&standin.url()).await;
-        assert!(get(&url).await.starts_with("HTTP/1.1 410"));
-        let url = format!("{signal}2");
-        let (answer, ()) = tokio::join!(get(&url), async move { drop(standin) });
-        assert!(!answer.starts_with("HTTP/1.1 204"), "{answer}");
+        let url = format!("{}signal?round=1&load=", standin.url());
+        assert!(get(&format!("{url}1")).await.starts_with("HTTP/1.1 410"));
+        let second = tokio::spawn(async move { get(&format!("{url}2")).await });
+        while waiting(&standin) == 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(standin);
+        assert!(second.await.unwrap().starts_with("HTTP/1.1 410"));
     }
 
     #[tokio::test]

@@ -42,7 +42,7 @@ pub(super) struct Shared {
     readable: watch::Sender<Option<f64>>,
     settled: watch::Sender<Option<f64>>,
     /// Whether the test has signalled the newest load.
-    signalled: watch::Sender<bool>,
+    pub(super) signalled: watch::Sender<bool>,
 }
 
 /// One scenario's time on the server. Reports of earlier rounds and loads are dropped by their numbers.
