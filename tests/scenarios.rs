@@ -73,11 +73,15 @@ async fn every_generation_at_load_and_later() {
 #[tokio::test]
 async fn the_reference_policy_reads_every_generation_too() {
     let stage = Stage::open(Scenario::ready(Generation::Current)).await;
-    let quick = RetryPolicy::classic()
-        .to_builder()
-        .initial_delay(ms(0))
-        .interval(ms(50));
+    let quick = RetryPolicy::classic().to_builder().initial_delay(ms(0));
     for (generation, ..) in BY_GENERATION {
+        // A page whose `Socket` cannot be read has to stay unchanged for five seconds.
+        let interval = if generation == Generation::WaJs {
+            450
+        } else {
+            50
+        };
+        let quick = quick.clone().interval(ms(interval));
         stage
             .reload(Scenario::ready_after(generation, ms(120)))
             .await;
@@ -172,7 +176,6 @@ async fn pages_with_nothing_to_read_say_so() {
         Scenario::throwing(Generation::Current),
         Scenario::throwing(Generation::StoreUser),
         Scenario::stale_storage(Stale::NoNoiseInfo),
-        Scenario::stale_storage(Stale::PostLogout),
         Scenario::ready(Generation::Current)
             .with_oversize()
             .without_storage(),
@@ -431,9 +434,10 @@ async fn how_far_a_session_is_linked_is_told_on_every_page() {
     stage.reload(Scenario::blank()).await;
     until(LinkState::Unknown).await;
     for (generation, _, _) in BY_GENERATION {
-        let ready = Scenario::ready(generation).at(ms(2000), Step::Logout);
+        let ready = Scenario::ready(generation).on_signal(ms(0), Step::Logout);
         stage.reload(ready).await;
         until(LinkState::Linked).await;
+        stage.stand_in.signal();
         // Pages of one device mark no logout.
         until(match generation {
             Generation::ConnMe | Generation::ConnWid => LinkState::Unknown,

@@ -145,7 +145,7 @@ async fn what_cannot_be_opened_says_why() {
         .await
         .unwrap_err();
     assert!(
-        not_a_url.message().contains("is no WebDriver URL"),
+        not_a_url.message().contains("is not a WebDriver URL"),
         "{not_a_url}"
     );
     let not_a_driver = Page::open_at(&url, options(&url)).await.unwrap_err();

@@ -1,0 +1,285 @@
+//! Every situation of the real page, as the readers see it: a table of looks and link states.
+#![cfg(all(feature = "testkit", feature = "webdriver"))]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use support::{Stage, ms};
+use tokio::time::{Instant, timeout};
+use whatsapp_phone::extract::ErrorKind;
+use whatsapp_phone::link::{Bar, LinkSource, LinkState};
+use whatsapp_phone::retry::RetryPolicy;
+use whatsapp_phone::source::Assurance::{self, Confirmed, Provisional, Unverified};
+use whatsapp_phone::source::webdriver::WebDriverSource;
+use whatsapp_phone::source::{InfoSource, Look};
+use whatsapp_phone::testkit::standin::{
+    EARLY_MODULES, Generation, LogoutStep, Name, Scenario, Situation,
+};
+
+const LIMIT: Duration = Duration::from_secs(60);
+const DIGITS: &str = "628110000041";
+
+/// One look: the assurance of a number or LID if there is one, and the link state of the same look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sight {
+    account: Option<Assurance>,
+    link: LinkState,
+}
+
+const fn sight(account: Option<Assurance>, link: LinkState) -> Sight {
+    Sight { account, link }
+}
+
+impl std::fmt::Display for Sight {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let account = self.account.map_or("none", Assurance::as_str);
+        write!(f, "{account}/{}", self.link)
+    }
+}
+
+async fn look(source: &WebDriverSource) -> Sight {
+    // At the same time they share one round trip.
+    let (look, link) = tokio::join!(source.probe(), source.link());
+    let account = match look.unwrap() {
+        Look::Found(me) => {
+            assert_eq!(me.phone.unwrap().reveal(), DIGITS);
+            Some(me.assurance)
+        }
+        Look::LidOnly(me) => Some(me.assurance),
+        Look::NotYet => None,
+        other => panic!("{other:?}"),
+    };
+    sight(account, link.unwrap())
+}
+
+/// Looks until this is seen, and for a while after it. Returns the sights in their order.
+async fn look_until(source: &WebDriverSource, expected: Sight) -> Vec<Sight> {
+    let mut path: Vec<Sight> = Vec::new();
+    let end = Instant::now() + LIMIT;
+    let mut reached = None;
+    while reached.is_none_or(|reached: Instant| reached.elapsed() < ms(300)) {
+        let seen = look(source).await;
+        if path.last() != Some(&seen) {
+            path.push(seen);
+        }
+        reached = (seen == expected).then(|| reached.unwrap_or_else(Instant::now));
+        if Instant::now() >= end {
+            break;
+        }
+    }
+    path
+}
+
+/// The lasting sight before the signal, if there is one, and the last one.
+fn expected(situation: Situation) -> (Option<Sight>, Sight) {
+    use LinkState::{Linked, Linking, QrExpired, Unknown, Unlinked};
+    use Situation as S;
+    const NOBODY: Sight = sight(None, Unlinked);
+    const CONFIRMED: Sight = sight(Some(Confirmed), Linked);
+    let provisional = |link| sight(Some(Provisional), link);
+    let barred = |bar| provisional(LinkState::Barred(bar));
+    match situation {
+        S::FreshPage | S::NullText | S::Guest => (None, NOBODY),
+        S::QrExpired => (Some(NOBODY), sight(None, QrExpired)),
+        // `CONNECTED`: the server has not accepted the login yet.
+        S::NotBooted | S::NotLaunched | S::Socket("CONNECTED") => (None, provisional(Unknown)),
+        S::Socket("OPENING" | "PAIRING") => (None, provisional(Linking)),
+        S::Socket("CONFLICT") => (None, barred(Bar::Conflict)),
+        S::Socket("PROXYBLOCK") => (None, barred(Bar::ProxyBlock)),
+        S::Socket("TOS_BLOCK" | "SMB_TOS_BLOCK") => (None, barred(Bar::TosBlock)),
+        S::Socket("SCREEN_LOCKED") => (None, provisional(Linked)),
+        S::Linked | S::LinkedWithMark => (None, CONFIRMED),
+        S::Provisional => (Some(NOBODY), provisional(Linking)),
+        S::Paired | S::MemoFrozen => (Some(NOBODY), CONFIRMED),
+        S::Refused(_) => (Some(provisional(Unknown)), NOBODY),
+        S::LoggingOut { .. } | S::LoggedOut { .. } => (Some(CONFIRMED), NOBODY),
+        S::Renamed(name) => match name {
+            Name::HasSynced | Name::State | Name::SocketModel => {
+                (None, sight(Some(Unverified), Linked))
+            }
+            _ => (None, CONFIRMED),
+        },
+        other => panic!("a situation without an expectation: {other:?}"),
+    }
+}
+
+/// How long it may take on top of the page's own time.
+fn cost(name: Name) -> Duration {
+    match name {
+        Name::HasSynced | Name::State | Name::DebugVersion => Duration::from_secs(20),
+        _ => Duration::from_secs(5),
+    }
+}
+
+fn is_logout(situation: Situation) -> bool {
+    matches!(
+        situation,
+        Situation::Refused(_) | Situation::LoggingOut { .. } | Situation::LoggedOut { .. }
+    )
+}
+
+/// Goes through these situations on one page. Returns the rows of the table.
+async fn rows(situations: Vec<Situation>) -> Vec<String> {
+    let stage = Stage::open(Scenario::blank()).await;
+    let source = WebDriverSource::all(&stage.page);
+    let mut rows = Vec::new();
+    for situation in situations {
+        let (before, last) = expected(situation);
+        stage.reload(situation.scenario()).await;
+        let settled = timeout(LIMIT, stage.stand_in.wait_settled()).await;
+        settled.expect("the page never settled");
+        let mut path = Vec::new();
+        if let Some(before) = before {
+            path = look_until(&source, before).await;
+            stage.stand_in.signal();
+        }
+        let after = look_until(&source, last).await;
+        assert_eq!(
+            after.last(),
+            Some(&last),
+            "{situation}: {path:?}, {after:?}"
+        );
+        if is_logout(situation) {
+            // Once a look gives nothing, no later one gives anything.
+            let gone = after.iter().position(|sight| sight.account.is_none());
+            let rest = &after[gone.unwrap()..];
+            assert!(
+                rest.iter().all(|sight| sight.account.is_none()),
+                "{situation}: {after:?}"
+            );
+        }
+        if matches!(situation, Situation::Refused(_)) {
+            let sights = path.iter().chain(&after);
+            let best = sights.filter_map(|sight| sight.account).max();
+            assert!(
+                best <= Some(Provisional),
+                "{situation}: {path:?}, {after:?}"
+            );
+        }
+        path.extend(after);
+        path.dedup();
+        let path: Vec<_> = path.iter().map(Sight::to_string).collect();
+        rows.push(format!(
+            "{:<46} {:<24} {}",
+            situation.to_string(),
+            last.to_string(),
+            path.join(" > ")
+        ));
+    }
+    rows
+}
+
+#[tokio::test]
+async fn every_situation_and_step_gives_the_expected_look_and_link_state() {
+    let (renamed, others): (Vec<_>, Vec<_>) = Situation::all()
+        .into_iter()
+        .partition(|situation| matches!(situation, Situation::Renamed(_)));
+    assert!(renamed.len() == Name::ALL.len() && others.len() > 2 * LogoutStep::ALL.len());
+    let (first, second) = others.split_at(others.len() / 2);
+    let (mut table, more) = tokio::join!(rows(first.to_vec()), rows(second.to_vec()));
+    table.extend(more);
+    println!("{:<46} {:<24} given", "situation", "expected");
+    println!("{}", table.join("\n"));
+}
+
+#[tokio::test]
+async fn each_single_rename_costs_at_most_its_time_and_one_level_of_assurance() {
+    let (first, second) = Name::ALL.split_at(Name::ALL.len() / 2);
+    let measure = async |names: &[Name]| {
+        let stage = Stage::open(Scenario::blank()).await;
+        let mut rows = Vec::new();
+        for &name in names {
+            stage.reload(Situation::Renamed(name).scenario()).await;
+            let found = stage.extract(Unverified, Duration::from_secs(45)).await;
+            let found = found.unwrap_or_else(|error| panic!("{name:?}: {error}"));
+            assert_eq!(found.phone.reveal(), DIGITS, "{name:?}");
+            let (_, last) = expected(Situation::Renamed(name));
+            assert_eq!(Some(found.assurance), last.account, "{name:?}");
+            rows.push((name, found.assurance, found.reader, found.elapsed));
+        }
+        rows
+    };
+    let (mut rows, more) = tokio::join!(measure(first), measure(second));
+    rows.extend(more);
+    println!(
+        "{:<24} {:<11} {:<26} seconds",
+        "renamed", "assurance", "reader"
+    );
+    for (name, assurance, reader, elapsed) in rows {
+        let seconds = elapsed.as_secs_f64();
+        println!(
+            "{:<24} {assurance:<11} {reader:<26} {seconds:.1}",
+            name.as_str()
+        );
+        // The times themselves are tested under paused time; this is far from the next larger one.
+        assert!(
+            elapsed < cost(name) + Duration::from_secs(14),
+            "{name:?}: {elapsed:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_eager_extraction_names_the_deadline_and_a_later_one_on_the_same_page_succeeds() {
+    for name in [Name::HasSynced, Name::State, Name::DebugVersion] {
+        let stage = Stage::open(Situation::Renamed(name).scenario()).await;
+        let extract = || {
+            let source = WebDriverSource::all(&stage.page);
+            stage.extract_by(source, RetryPolicy::eager(), Unverified)
+        };
+        let error = extract().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotReady, "{name:?}: {error}");
+        let deadline = error.sufficient_deadline().unwrap();
+        assert!(
+            deadline <= Duration::from_secs(45),
+            "{name:?}: {deadline:?}"
+        );
+        let text = format!("allow a deadline of {} s", deadline.as_secs());
+        assert!(error.to_string().contains(&text), "{name:?}: {error}");
+        let later = async {
+            loop {
+                if let Ok(found) = extract().await {
+                    break found;
+                }
+            }
+        };
+        let found = timeout(LIMIT, later).await.expect("a later extraction");
+        assert_eq!(found.phone.reveal(), DIGITS, "{name:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_account_is_never_given_although_its_page_connects_first() {
+    let stage = Stage::open(Scenario::blank()).await;
+    for accept in [Unverified, Confirmed] {
+        stage.reload(Scenario::revoked()).await;
+        let outcome = stage.extract(accept, Duration::from_secs(8)).await;
+        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::NotReady);
+    }
+}
+
+#[tokio::test]
+async fn a_look_starts_nothing_on_a_page_that_has_not_booted() {
+    let scenario = Scenario::linked().with_boot_after(None);
+    let stage = Stage::open(scenario).await;
+    let outcome = stage.extract(Unverified, Duration::from_secs(2)).await;
+    assert_eq!(outcome.unwrap_err().refused(), Some(Provisional));
+    let script = format!("return require('{EARLY_MODULES}')");
+    let early = stage.page.client().execute(&script, vec![]).await.unwrap();
+    // The script itself runs no module but this counter.
+    assert_eq!(early, 0, "modules that were run before the boot");
+
+    // Getters that memoise are not asked too early either.
+    stage.reload(Situation::MemoFrozen.scenario()).await;
+    let fresh = Scenario::new(Generation::Current);
+    stage.reload(fresh).await;
+    let source = WebDriverSource::all(&stage.page);
+    look_until(&source, sight(None, LinkState::Unknown)).await;
+    let linked = "localStorage.setItem('WANoiseInfo', '\"noise\"');
+        localStorage.setItem('last-wid-md', '\"628110000041:12@c.us\"');
+        return require('WAWebUserPrefsMeUser').getMaybeMePnUser()?.toString()";
+    let number = stage.page.client().execute(linked, vec![]).await.unwrap();
+    assert_eq!(number, "628110000041@c.us");
+}
