@@ -87,10 +87,12 @@ async fn a_guest_reads_the_number_and_leaves_no_trace() {
     assert!(alive(chrome.pid()));
 }
 
-/// Waits until the stand-in's script has run.
+/// Waits until the stand-in's page has booted, and shows its QR code if nobody is linked.
 async fn loaded(chrome: &Chrome, tab: &str) {
     let is_loaded = "!window.isLeaving && document.readyState == 'complete'
-        && typeof window.require == 'function'";
+        && window.Debug?.VERSION !== undefined
+        && (require('WAWebSocketModel').Socket.state != 'UNPAIRED' || document.querySelector('[data-ref]') != null)
+        && require('WAWebSocketModel').Socket.state != 'UNLAUNCHED'";
     while chrome.eval(tab, is_loaded).await != true {}
 }
 
@@ -328,7 +330,7 @@ async fn where_no_chrome_answers_is_told_in_time() {
             silent.local_addr().unwrap().to_string(),
             "did not answer in time",
         ),
-        (no_chrome, "answers, but not like one"),
+        (no_chrome, "answers, but not as Chrome does"),
     ] {
         let start = Instant::now();
         let address: DebuggerAddress = address.parse().unwrap();
