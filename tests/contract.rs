@@ -5,19 +5,21 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use support::chrome::Chrome;
-use support::{Stage, callers_client, ms};
+use support::{LIMIT, Stage, callers_client, ms};
 use whatsapp_phone::link::{Bar, LinkSource, LinkState};
-use whatsapp_phone::source::webdriver::{
-    AttachOptions, DriverProcess, Page, ReaderId, Target, WebDriverSource,
-};
+use whatsapp_phone::source::webdriver::{AttachOptions, Page, ReaderId, Target, WebDriverSource};
 use whatsapp_phone::source::{Assurance, InfoSource};
 use whatsapp_phone::testkit::contract::link::{self, LinkFixture, LinkWorld};
 use whatsapp_phone::testkit::contract::{self, Fixture, World};
 use whatsapp_phone::testkit::standin::{
     FORMER_PHONE, Generation, LID, PHONE, Scenario, StandIn, Step,
 };
+
+/// Longer than it takes to make a world, on a busy machine too.
+const PACE: Duration = ms(1000);
 
 /// A page, and how it is asked.
 struct Browser<'a> {
@@ -67,6 +69,10 @@ impl Fixture for Browser<'_> {
             Some(reader) => WebDriverSource::only(&self.page, reader),
             None => WebDriverSource::all(&self.page),
         }))
+    }
+
+    fn pace(&self) -> Duration {
+        PACE
     }
 }
 
@@ -129,6 +135,10 @@ impl LinkFixture for Browser<'_> {
         }
         Some(Arc::new(WebDriverSource::all(&self.page)))
     }
+
+    fn pace(&self) -> Duration {
+        PACE
+    }
 }
 
 async fn hold_link(stand_in: &StandIn, page: Page) {
@@ -182,9 +192,10 @@ async fn a_page_where_we_are_guests() {
     let chrome = Chrome::start().await;
     let stand_in = StandIn::start(Scenario::never()).await.unwrap();
     let tab = chrome.open(&stand_in.url());
-    let driver = DriverProcess::start().await.unwrap();
+    let driver = support::driver().await;
     let target = Target::at(stand_in.origin()).unwrap();
     let options = AttachOptions::default().target(target).tab(tab);
+    let options = options.deadline(LIMIT);
     let page = Page::attach(&driver, chrome.address.clone(), options)
         .await
         .unwrap();

@@ -5,24 +5,29 @@
 mod support;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use fantoccini::Client;
-use serde_json::json;
 use support::babble::{Babble, babbler};
 use support::chrome::Chrome;
-use support::{Counted, Overrun, Stage, alive, ms, options, pid, signal, until};
-use tokio::time::Instant;
+use support::{
+    Counted, LIMIT, Stage, alive, cancel_after, looks, ms, options, pid, policy, print_overrun,
+    signal, until, within_limit,
+};
 use whatsapp_phone::fantoccini;
 use whatsapp_phone::source::Assurance::Unverified;
-use whatsapp_phone::source::webdriver::{
-    AttachOptions, DriverProcess, Page, Target, WebDriverSource,
-};
+use whatsapp_phone::source::webdriver::{AttachOptions, Page, Target, WebDriverSource};
 use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn, Step};
 use whatsapp_phone::{ErrorKind, ExtractError, Extractor, PhoneExtractor, RetryPolicy};
 
 const NUMBER: &str = "628110000041";
-const DEADLINE: Duration = Duration::from_secs(4);
+
+/// A script that the page's thread never comes back from.
+const ENDLESS: &str = "setTimeout(() => { for (;;) {} }, 0)";
+
+/// For what ends at the deadline only.
+fn four_seconds() -> RetryPolicy {
+    RetryPolicy::builder().deadline(ms(4000)).build().unwrap()
+}
 
 /// A session in which something is done while an extraction runs.
 struct Scene {
@@ -46,22 +51,17 @@ impl Scene {
     }
 
     /// The error of an extraction in which, from its third look on, this happens.
-    async fn fault(&self, act: impl AsyncFnOnce(&Self)) -> ExtractError {
+    async fn fault(&self, policy: RetryPolicy, act: impl AsyncFnOnce(&Self)) -> ExtractError {
         let source = Counted::new(WebDriverSource::all(&self.stage.page));
-        let policy = RetryPolicy::builder().deadline(DEADLINE).build().unwrap();
+        let deadline = policy.deadline();
         let extractor = Extractor::builder().source(source.clone()).policy(policy);
         let extractor = extractor.build().unwrap();
         let act = async {
             source.looks(2).await;
             act(self).await;
         };
-        let overrun = Overrun::watch(DEADLINE);
-        let extract = async {
-            let start = Instant::now();
-            (extractor.extract().await, start.elapsed())
-        };
-        let ((outcome, elapsed), ()) = tokio::join!(extract, act);
-        overrun.check(elapsed).await;
+        let extract = print_overrun(deadline, extractor.extract());
+        let (outcome, ()) = tokio::join!(extract, within_limit("it happens", act));
         outcome.unwrap_err()
     }
 
@@ -89,7 +89,7 @@ fn assert_early(error: &ExtractError, kinds: &[ErrorKind]) {
         error.failures()
     );
     assert!(
-        error.elapsed() < DEADLINE,
+        error.elapsed() < LIMIT,
         "{error}: ended by its deadline only"
     );
 }
@@ -98,7 +98,9 @@ fn assert_early(error: &ExtractError, kinds: &[ErrorKind]) {
 async fn a_tab_closed_by_its_owner() {
     let scene = Scene::open(Scenario::never()).await;
     let error = scene
-        .fault(async |it| it.client.close_window().await.map(drop).unwrap())
+        .fault(policy(), async |it| {
+            it.client.close_window().await.map(drop).unwrap();
+        })
         .await;
     // The only window: the browser goes with it.
     assert_early(&error, &[ErrorKind::PageClosed, ErrorKind::BrowserGone]);
@@ -108,7 +110,9 @@ async fn a_tab_closed_by_its_owner() {
 #[tokio::test]
 async fn a_killed_browser() {
     let scene = Scene::open(Scenario::never()).await;
-    let error = scene.fault(async |it| signal("-KILL", it.browser)).await;
+    let error = scene
+        .fault(policy(), async |it| signal("-KILL", it.browser))
+        .await;
     assert_early(&error, &[ErrorKind::BrowserGone]);
     scene.assert_ends().await;
 }
@@ -116,7 +120,9 @@ async fn a_killed_browser() {
 #[tokio::test]
 async fn a_killed_driver() {
     let scene = Scene::open(Scenario::never()).await;
-    let error = scene.fault(async |it| signal("-KILL", it.driver)).await;
+    let error = scene
+        .fault(policy(), async |it| signal("-KILL", it.driver))
+        .await;
     assert_early(&error, &[ErrorKind::BrowserGone]);
     scene.assert_ends().await;
 }
@@ -125,7 +131,9 @@ async fn a_killed_driver() {
 async fn a_crashed_tab() {
     let scene = Scene::open(Scenario::never()).await;
     let error = scene
-        .fault(async |it| drop(it.client.goto("chrome://crash").await))
+        .fault(policy(), async |it| {
+            drop(it.client.goto("chrome://crash").await);
+        })
         .await;
     assert_early(&error, &[ErrorKind::PageClosed]);
     scene.assert_ends().await;
@@ -139,19 +147,19 @@ async fn the_crash_of_another_tab_changes_nothing() {
         .unwrap();
     let other = chrome.open(&stand_in.decoy_url());
     let tab = chrome.open(&stand_in.url());
-    let driver = DriverProcess::start().await.unwrap();
+    let driver = support::driver().await;
     let target = Target::at(stand_in.origin()).unwrap();
     let options = AttachOptions::default().target(target).tab(tab);
+    let options = options.deadline(LIMIT);
     let page = Page::attach(&driver, chrome.address.clone(), options)
         .await
         .unwrap();
     let source = Counted::new(WebDriverSource::all(&page));
-    let extractor = Extractor::builder().source(source.clone()).build().unwrap();
+    let extractor = Extractor::builder().source(source.clone()).policy(policy());
+    let extractor = extractor.build().unwrap();
     let crash = async {
         source.looks(1).await;
-        let mut owner = chrome.drive(&other).await;
-        // A crashed tab answers nothing.
-        let _ = tokio::time::timeout(ms(500), owner.call("Page.crash", json!({}))).await;
+        chrome.drive(&other).await.crash().await;
     };
     let (found, ()) = tokio::join!(extractor.extract(), crash);
     assert_eq!(found.unwrap().phone.reveal(), NUMBER);
@@ -162,7 +170,7 @@ async fn reload_and_navigation_in_mid_look_cost_no_answer() {
     let stage = Stage::open(Scenario::never()).await;
     for at in [150, 420, 777] {
         stage.reload(Scenario::reload_at(ms(at), ms(300))).await;
-        let found = stage.extract(Unverified, ms(10_000)).await.unwrap();
+        let found = stage.extract(Unverified, LIMIT).await.unwrap();
         assert_eq!(found.phone.reveal(), NUMBER);
     }
     // Its owner loads it anew over and over.
@@ -171,11 +179,7 @@ async fn reload_and_navigation_in_mid_look_cost_no_answer() {
         .await;
     let source = Counted::new(WebDriverSource::all(&stage.page));
     // Each reload costs the look in it up to the script timeout, and more on a busy machine.
-    let policy = RetryPolicy::builder()
-        .deadline(Duration::from_secs(40))
-        .build()
-        .unwrap();
-    let extractor = Extractor::builder().source(source.clone()).policy(policy);
+    let extractor = Extractor::builder().source(source.clone()).policy(policy());
     let extractor = extractor.build().unwrap();
     let ready = async {
         source.looks(3).await;
@@ -192,7 +196,9 @@ async fn an_open_dialog() {
     let scene = Scene::open(Scenario::never()).await;
     let ask = "setTimeout(() => alert('Stay?'), 0)";
     let error = scene
-        .fault(async |it| drop(it.client.execute(ask, vec![]).await))
+        .fault(looks(6), async |it| {
+            drop(it.client.execute(ask, vec![]).await);
+        })
         .await;
     assert_eq!(error.kind(), ErrorKind::Blocked, "{error:?}");
     assert_eq!(
@@ -208,7 +214,8 @@ async fn a_download_changes_nothing() {
     let download = "const link = document.createElement('a'); link.download = 'x.txt';
         link.href = 'data:text/plain,x'; document.body.append(link); link.click(); link.remove();";
     let source = Counted::new(WebDriverSource::all(&stage.page));
-    let extractor = Extractor::builder().source(source.clone()).build().unwrap();
+    let extractor = Extractor::builder().source(source.clone()).policy(policy());
+    let extractor = extractor.build().unwrap();
     let prompt = async {
         source.looks(1).await;
         stage.page.client().execute(download, vec![]).await.unwrap();
@@ -219,21 +226,32 @@ async fn a_download_changes_nothing() {
 
 #[tokio::test]
 async fn a_page_in_an_endless_loop() {
-    let scene = Scene::open(Scenario::never().at(ms(1500), Step::Hang)).await;
-    let error = scene.fault(async |_| ()).await;
+    let scene = Scene::open(Scenario::never()).await;
+    let error = scene
+        .fault(four_seconds(), async |it| {
+            let client = it.client.clone();
+            // The loop may begin before the answer is sent.
+            tokio::spawn(async move { client.execute(ENDLESS, vec![]).await });
+        })
+        .await;
     assert_eq!(error.kind(), ErrorKind::NotReady, "{error:?}");
+    cancel_after(ms(2000), scene.stage.page.client().title()).await;
     scene.assert_ends().await;
 }
 
 #[tokio::test]
 async fn a_stopped_browser_and_a_stopped_driver() {
     let scene = Scene::open(Scenario::never()).await;
-    let error = scene.fault(async |it| signal("-STOP", it.browser)).await;
+    let error = scene
+        .fault(four_seconds(), async |it| signal("-STOP", it.browser))
+        .await;
     assert_eq!(error.kind(), ErrorKind::NotReady, "{error:?}");
     scene.assert_ends().await;
 
     let scene = Scene::open(Scenario::never()).await;
-    let error = scene.fault(async |it| signal("-STOP", it.driver)).await;
+    let error = scene
+        .fault(four_seconds(), async |it| signal("-STOP", it.driver))
+        .await;
     assert_eq!(error.kind(), ErrorKind::NotReady, "{error:?}");
     scene.assert_ends().await;
 }
@@ -243,8 +261,7 @@ async fn closing_a_stuck_page_holds_nobody() {
     let scene = Scene::open(Scenario::never()).await;
     signal("-STOP", scene.browser);
     let browser = scene.browser;
-    let closing = tokio::time::timeout(ms(3000), scene.stage.page.clone().close());
-    assert!(closing.await.is_ok());
+    within_limit("the page is closed", scene.stage.page.clone().close()).await;
     until("the browser is gone", || !alive(browser)).await;
     scene.assert_ends().await;
 }
@@ -252,23 +269,29 @@ async fn closing_a_stuck_page_holds_nobody() {
 #[tokio::test]
 async fn a_guest_leaves_a_stuck_page_and_its_browser_as_they_are() {
     let chrome = Chrome::start().await;
-    let stand_in = StandIn::start(Scenario::never().at(ms(2000), Step::Hang))
-        .await
-        .unwrap();
-    chrome.open(&stand_in.url());
-    let driver = DriverProcess::start().await.unwrap();
+    let stand_in = StandIn::start(Scenario::never()).await.unwrap();
+    let tab = chrome.open(&stand_in.url());
+    let driver = support::driver().await;
     let target = Target::at(stand_in.origin()).unwrap();
-    let options = AttachOptions::default().target(target);
+    let options = AttachOptions::default().target(target).deadline(LIMIT);
     let page = Page::attach(&driver, chrome.address.clone(), options)
         .await
         .unwrap();
-    let policy = RetryPolicy::builder().deadline(DEADLINE).build().unwrap();
+    let source = Counted::new(WebDriverSource::all(&page));
     let extractor = Extractor::builder()
-        .source(WebDriverSource::all(&page))
-        .policy(policy);
-    let error = extractor.build().unwrap().extract().await.unwrap_err();
+        .source(source.clone())
+        .policy(four_seconds());
+    let extractor = extractor.build().unwrap();
+    let hang = async {
+        source.looks(1).await;
+        chrome.eval(&tab, ENDLESS).await;
+    };
+    let (outcome, ()) = tokio::join!(extractor.extract(), hang);
+    let error = outcome.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotReady, "{error:?}");
-    assert!(tokio::time::timeout(ms(3000), page.close()).await.is_ok());
+    within_limit("the page is closed", page.close()).await;
+    // It is stuck, and was left so.
+    cancel_after(ms(2000), chrome.eval(&tab, "1")).await;
     assert!(alive(chrome.pid()));
     assert_eq!(chrome.tabs().len(), 2);
 }
@@ -292,14 +315,17 @@ async fn a_driver_that_babbles() {
         let before = resident();
         let url = babbler(babble, stand_in.url()).await;
         let page = Page::open_at(&url, options(&stand_in.url())).await.unwrap();
-        let policy = RetryPolicy::builder().deadline(ms(2500)).build().unwrap();
+        let policy = match babble {
+            Babble::NotUtf8 | Babble::HangsUp => policy(),
+            _ => RetryPolicy::builder().deadline(ms(2500)).build().unwrap(),
+        };
+        let deadline = policy.deadline();
         let extractor = Extractor::builder()
             .source(WebDriverSource::all(&page))
             .policy(policy);
-        let overrun = Overrun::watch(ms(2500));
-        let start = Instant::now();
-        let error = extractor.build().unwrap().extract().await.unwrap_err();
-        overrun.check(start.elapsed()).await;
+        let extractor = extractor.build().unwrap();
+        let outcome = print_overrun(deadline, extractor.extract()).await;
+        let error = outcome.unwrap_err();
         let kinds: &[_] = match babble {
             // The client's own task ends over it: this session is lost, the driver may live.
             Babble::NotUtf8 => &[ErrorKind::PageClosed],
@@ -315,7 +341,7 @@ async fn a_driver_that_babbles() {
 #[tokio::test]
 async fn twenty_tabs_on_one_driver() {
     let chrome = Arc::new(Chrome::start().await);
-    let driver = Arc::new(DriverProcess::start().await.unwrap());
+    let driver = Arc::new(support::driver().await);
     let sessions = (0..20_u64).map(|n| {
         let (chrome, driver) = (Arc::clone(&chrome), Arc::clone(&driver));
         tokio::spawn(async move {
@@ -326,17 +352,14 @@ async fn twenty_tabs_on_one_driver() {
             let tab = chrome.open(&stand_in.url());
             let target = Target::at(stand_in.origin()).unwrap();
             let options = AttachOptions::default().target(target).tab(tab);
-            let options = options.deadline(Duration::from_secs(30));
+            let options = options.deadline(LIMIT);
+            let options = options.deadline(LIMIT);
             let page = Page::attach(&driver, chrome.address.clone(), options)
                 .await
                 .unwrap();
-            let policy = RetryPolicy::builder()
-                .deadline(Duration::from_secs(30))
-                .build()
-                .unwrap();
             let extractor = Extractor::builder().source(WebDriverSource::all(&page));
             let found = extractor
-                .policy(policy)
+                .policy(policy())
                 .build()
                 .unwrap()
                 .extract()
@@ -363,17 +386,15 @@ async fn dropped_at_two_hundred_moments() {
         // Now and then deep in a slice.
         let most = if round % 10 == 0 { 900 } else { 60 };
         let moment = ms((random >> 33) % most);
-        let cut = tokio::time::timeout(moment, stage.extract(Unverified, DEADLINE)).await;
-        assert!(cut.is_err());
+        cancel_after(moment, stage.extract(Unverified, LIMIT)).await;
     }
-    // Good at once: a look waits for one slice at most, and for nothing that was given up.
-    let overrun = Overrun::watch(ms(500));
-    let start = Instant::now();
-    stage.page.client().title().await.unwrap();
-    let free_after = start.elapsed();
-    overrun.check(free_after).await;
+    // A look waits for one slice at most, and for nothing that was given up.
+    let start = tokio::time::Instant::now();
+    let client = stage.page.client();
+    let title = within_limit("the driver is free", client.title()).await;
+    title.unwrap();
+    println!("driver free after {:?}", start.elapsed());
     stage.reload(Scenario::ready(Generation::Current)).await;
-    let found = stage.extract(Unverified, DEADLINE).await.unwrap();
+    let found = stage.extract(Unverified, LIMIT).await.unwrap();
     assert_eq!(found.phone.reveal(), NUMBER);
-    println!("driver free after {free_after:?}");
 }

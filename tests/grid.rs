@@ -8,12 +8,12 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use support::{options, pid, until};
+use support::{options, pid, policy, until};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{ServerConfig, pki_types::PrivateKeyDer};
-use whatsapp_phone::source::webdriver::{DriverProcess, Page, WebDriverSource};
+use whatsapp_phone::source::webdriver::{Page, WebDriverSource};
 use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn};
 use whatsapp_phone::{Extractor, PhoneExtractor};
 
@@ -72,7 +72,8 @@ async fn answer(grid: &str, page: &str) -> String {
         Err(failure) => return format!("{:?} {failure}", failure.code()),
     };
     let source = WebDriverSource::all(&page);
-    let extractor = Extractor::builder().source(source).build().unwrap();
+    let extractor = Extractor::builder().source(source).policy(policy());
+    let extractor = extractor.build().unwrap();
     let found = extractor.extract().await.unwrap();
     let browser = pid(&page.client());
     page.close().await;
@@ -88,7 +89,7 @@ async fn a_grid_behind_https() {
     let stand_in = StandIn::start(Scenario::ready(Generation::Current))
         .await
         .unwrap();
-    let driver = DriverProcess::start().await.unwrap();
+    let driver = support::driver().await;
     let port = url::Url::parse(driver.url()).unwrap().port().unwrap();
     let (grid, certificate) = grid(([127, 0, 0, 1], port).into()).await;
     let directory = tempfile::tempdir().unwrap();

@@ -136,12 +136,13 @@ install_what_is_missing() { # [databases]
             fi
             as_root=(sudo)
         fi
-        # Through env, since sudo does not pass the caller's variables on.
+        # Through env, since sudo does not pass the caller's variables on. A machine that has just started
+        # may be installing its own updates: apt-get waits for them.
         as_root+=(env DEBIAN_FRONTEND=noninteractive)
         echo "Installing: apt-get install --no-install-recommends ${packages[*]}" >&2
         if ! {
-            "${as_root[@]}" apt-get update -qq &&
-                "${as_root[@]}" apt-get install -qq -y --no-install-recommends "${packages[@]}"
+            "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 update -qq &&
+                "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 install -qq -y --no-install-recommends "${packages[@]}"
         } >&2; then
             echo "That did not work." >&2
             give_up

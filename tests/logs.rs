@@ -7,7 +7,7 @@ mod support;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use support::{Stage, ms};
+use support::{LIMIT, Stage, ms};
 use tracing_subscriber::fmt::MakeWriter;
 use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::source::Assurance::{Confirmed, Unverified};
@@ -48,13 +48,13 @@ async fn no_number_is_logged_at_any_level() {
     subscriber.init();
 
     let stage = Stage::open(Scenario::ready_after(Generation::Current, ms(300))).await;
-    stage.extract(Unverified, ms(5000)).await.unwrap();
+    stage.extract(Unverified, LIMIT).await.unwrap();
     stage.reload(Scenario::disagree("628990000099@c.us")).await;
-    stage.extract(Unverified, ms(5000)).await.unwrap_err();
+    stage.extract(Unverified, LIMIT).await.unwrap_err();
     stage
-        .reload(Scenario::provisional_then_confirmed(ms(0), ms(60_000)))
+        .reload(Scenario::provisional_then_confirmed(ms(0), LIMIT))
         .await;
-    stage.extract(Confirmed, ms(700)).await.unwrap_err();
+    stage.extract_in_three_looks(Confirmed).await.unwrap_err();
 
     let leaky = ProtocolFailure::new(Site::Unknown, "no chat with +62 811-0000-041");
     for act in [Act::Fail(leaky), Act::Panic, Act::Hang] {

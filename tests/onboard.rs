@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::{Stage, ms};
+use support::{Stage, ms, policy, until_async, within_limit};
 use whatsapp_phone::event::channel::{EventReceiver, channel};
 use whatsapp_phone::event::fan_out::FanOut;
 use whatsapp_phone::event::{EventKind, SessionKey};
@@ -29,7 +29,8 @@ async fn watch(stage: &Stage) -> (Watch<WebDriverSource>, MemoryStore, EventRece
         .required(StoreSink::new(store.clone()))
         .required(told);
     let source = WebDriverSource::all(&stage.page);
-    let extractor = Extractor::builder().source(source.clone()).build().unwrap();
+    let extractor = Extractor::builder().source(source.clone()).policy(policy());
+    let extractor = extractor.build().unwrap();
     let onboarding = Onboarding::new(session, extractor, sink);
     (Watch::new(onboarding, source).every(ms(100)), store, events)
 }
@@ -38,9 +39,8 @@ async fn watch(stage: &Stage) -> (Watch<WebDriverSource>, MemoryStore, EventRece
 async fn until(events: &mut EventReceiver, last: &str) -> Vec<String> {
     let mut names = Vec::new();
     while names.last().is_none_or(|name| name != last) {
-        let event = tokio::time::timeout(ms(30_000), events.recv()).await;
-        let event = event.unwrap_or_else(|_| panic!("no {last} after {names:?}"));
-        let event = event.unwrap();
+        let what = format!("{last} after {names:?}");
+        let event = within_limit(&what, events.recv()).await.unwrap();
         if let EventKind::SessionReady(ready) = event.kind() {
             assert_eq!(ready.phone().reveal(), NUMBER);
             assert_eq!(ready.lid().unwrap().reveal(), LID);
@@ -112,13 +112,12 @@ async fn a_reload_of_a_linked_session_tells_nothing() {
     let again = Scenario::new(Generation::Current)
         .at(ms(0), Step::socket("OPENING"))
         .at(ms(0), Step::me(PHONE))
-        .at(ms(1200), Step::connected());
+        .at(ms(5000), Step::connected());
     stage.reload(again).await;
     let source = WebDriverSource::all(&stage.page);
     for state in [LinkState::Linking, LinkState::Linked] {
-        let reached = async { while source.link().await != Ok(state) {} };
-        let reached = tokio::time::timeout(ms(30_000), reached).await;
-        reached.unwrap_or_else(|_| panic!("never {state}"));
+        let is_reached = async || source.link().await == Ok(state);
+        until_async(&state.to_string(), is_reached).await;
     }
     stage.page.clone().close().await;
     watch.await.unwrap();

@@ -6,17 +6,16 @@ mod support;
 
 use std::time::Duration;
 
-use support::{Outcome, Stage, ms, options};
+use support::{LIMIT, Outcome, Stage, looks, ms, options, until_async, within_limit};
 use whatsapp_phone::extract::ErrorKind;
 use whatsapp_phone::retry::RetryPolicy;
 use whatsapp_phone::source::Assurance::{self, Confirmed, Provisional, Unverified};
-use whatsapp_phone::source::webdriver::{DriverProcess, Page, ReaderId, WebDriverSource};
+use whatsapp_phone::source::webdriver::{Page, ReaderId, WebDriverSource};
 use whatsapp_phone::testkit::standin::{
     Generation, LID, PHONE, Scenario, Stale, StandIn, Step, WidForm,
 };
 
-const LONG: Duration = Duration::from_secs(20);
-const SHORT: Duration = Duration::from_millis(900);
+const LONG: Duration = LIMIT;
 /// The digits of `PHONE`.
 const DIGITS: &str = "628110000041";
 /// Another account.
@@ -66,7 +65,7 @@ async fn every_generation_at_load_and_later() {
         let outcome = stage.extract(Unverified, LONG).await;
         assert_found(&outcome, reader, assurance);
         // The page tells when that was; what could be read before it would be a wrong number.
-        stage.stand_in.wait_readable().await;
+        within_limit("it is readable", stage.stand_in.wait_readable()).await;
     }
 }
 
@@ -101,7 +100,9 @@ async fn single_readers_answer_on_their_own_generation_and_nowhere_else() {
         Unverified,
     );
     assert_kind(
-        &stage.extract_only(ReaderId::StoreUser, SHORT).await,
+        &stage
+            .extract_only_in_three_looks(ReaderId::StoreUser)
+            .await,
         ErrorKind::NotReady,
     );
 
@@ -109,7 +110,7 @@ async fn single_readers_answer_on_their_own_generation_and_nowhere_else() {
     let found = stage.extract_only(ReaderId::StoreUser, LONG).await;
     assert_found(&found, "Store.User", Unverified);
     assert_kind(
-        &stage.extract_only(ReaderId::ConnMe, SHORT).await,
+        &stage.extract_only_in_three_looks(ReaderId::ConnMe).await,
         ErrorKind::NotReady,
     );
 
@@ -144,14 +145,16 @@ async fn provisional_is_taken_only_where_it_is_accepted() {
     let confirmed = stage.extract(Unverified, LONG).await;
     assert_found(&confirmed, "WAWebUserPrefsMeUser", Confirmed);
 
-    stage.reload(scenario()).await;
+    stage
+        .reload(Scenario::provisional_then_confirmed(ms(200), LONG))
+        .await;
     let early = stage.extract(Provisional, LONG).await;
     assert_found(&early, "WAWebUserPrefsMeUser", Provisional);
 
     stage
         .reload(Scenario::provisional_then_confirmed(ms(0), LONG))
         .await;
-    let refused = stage.extract(Confirmed, SHORT).await;
+    let refused = stage.extract_in_three_looks(Confirmed).await;
     assert_kind(&refused, ErrorKind::NotReady);
     assert_eq!(refused.unwrap_err().refused(), Some(Provisional));
 }
@@ -159,7 +162,10 @@ async fn provisional_is_taken_only_where_it_is_accepted() {
 #[tokio::test]
 async fn a_lid_is_told_apart_from_a_number() {
     let stage = Stage::open(Scenario::lid_only()).await;
-    assert_kind(&stage.extract(Provisional, SHORT).await, ErrorKind::LidOnly);
+    assert_kind(
+        &stage.extract_in_three_looks(Provisional).await,
+        ErrorKind::LidOnly,
+    );
 
     stage.reload(Scenario::lid_first(ms(100), ms(700))).await;
     let outcome = stage.extract(Unverified, LONG).await;
@@ -190,7 +196,7 @@ async fn pages_with_nothing_to_read_say_so() {
             .without_storage(),
     ] {
         stage.reload(scenario.clone()).await;
-        let outcome = stage.extract(Provisional, SHORT).await;
+        let outcome = stage.extract_in_three_looks(Provisional).await;
         assert_kind(&outcome, ErrorKind::NotReady);
         // A page is no error: whatever it does, the look itself worked.
         let error = outcome.unwrap_err();
@@ -260,7 +266,8 @@ async fn a_page_that_moves_away_is_not_believed() {
         .unwrap();
     let away = Step::Navigate { url: other.url() };
     stage.reload(Scenario::never().at(ms(200), away)).await;
-    let outcome = stage.extract(Provisional, ms(4000)).await;
+    let source = WebDriverSource::all(&stage.page);
+    let outcome = stage.extract_by(source, looks(10), Provisional).await;
     assert_kind(&outcome, ErrorKind::NotReady);
     assert_eq!(
         outcome.unwrap_err().failures()[0].failure.code(),
@@ -268,24 +275,28 @@ async fn a_page_that_moves_away_is_not_believed() {
     );
 }
 
+/// Waits until a logout has begun on the page.
+async fn logout(stage: &Stage) {
+    let gone = "return localStorage.WANoiseInfo === undefined";
+    until_async("the logout begins", async || {
+        let client = stage.page.client();
+        client
+            .execute(gone, vec![])
+            .await
+            .is_ok_and(|is| is == true)
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn after_logout_the_old_number_is_gone() {
     let stage = Stage::open(Scenario::logout_at(ms(0))).await;
     for at in [0, 300] {
         stage.reload(Scenario::logout_at(ms(at))).await;
-        while stage.stand_in.loads() == 0 {
-            tokio::task::yield_now().await;
-        }
-        // Wait for the logout to have begun, then never a number again.
-        let client = stage.page.client();
-        let gone = "return localStorage.WANoiseInfo === undefined";
-        while !client
-            .execute(gone, vec![])
-            .await
-            .is_ok_and(|is| is == true)
-        {}
+        // From its first mark on never a number again.
+        logout(&stage).await;
         assert_kind(
-            &stage.extract(Provisional, SHORT).await,
+            &stage.extract_in_three_looks(Provisional).await,
             ErrorKind::NotReady,
         );
     }
@@ -299,19 +310,13 @@ async fn who_links_after_a_logout_is_the_answer_and_never_who_was_there_before()
         .at(ms(2000), Step::me(OTHER))
         .at(ms(2500), Step::connected());
     let stage = Stage::open(Scenario::never()).await;
-    let client = stage.page.client();
-    let gone = "return localStorage.WANoiseInfo === undefined";
-    for (accept, at_least) in [(Provisional, Provisional), (Unverified, Confirmed)] {
+    for accept in [Provisional, Unverified] {
         stage.reload(timeline.clone()).await;
         // From the first mark of the logout on; the getters still give the old number then.
-        while !client
-            .execute(gone, vec![])
-            .await
-            .is_ok_and(|is| is == true)
-        {}
+        logout(&stage).await;
         let found = stage.extract(accept, LONG).await.unwrap();
         assert_eq!(found.phone.reveal(), "628990000099");
-        assert!(found.assurance >= at_least);
+        assert!(accept == Provisional || found.assurance == Confirmed);
         assert_eq!(found.lid, None);
     }
 
@@ -321,13 +326,9 @@ async fn who_links_after_a_logout_is_the_answer_and_never_who_was_there_before()
         .at(ms(320), Step::socket("OPENING"))
         .at(ms(340), Step::connected());
     stage.reload(spurious).await;
-    while !client
-        .execute(gone, vec![])
-        .await
-        .is_ok_and(|is| is == true)
-    {}
+    logout(&stage).await;
     assert_kind(
-        &stage.extract(Provisional, SHORT).await,
+        &stage.extract_in_three_looks(Provisional).await,
         ErrorKind::NotReady,
     );
 }
@@ -371,7 +372,14 @@ async fn a_dialog_is_left_open_and_named_as_what_bars_the_way() {
             },
         ))
         .await;
-    assert_kind(&stage.extract(Unverified, SHORT).await, ErrorKind::Blocked);
+    until_async("the dialog is open", async || {
+        stage.page.client().get_alert_text().await.is_ok()
+    })
+    .await;
+    assert_kind(
+        &stage.extract_in_three_looks(Unverified).await,
+        ErrorKind::Blocked,
+    );
     assert_eq!(stage.page.client().get_alert_text().await.unwrap(), "Stay?");
 }
 
@@ -384,7 +392,7 @@ async fn wrong_tabs_are_never_read_and_two_right_ones_are_refused() {
         url: stand_in.decoy_url(),
     };
     stand_in.set_scenario(Scenario::ready(Generation::Current).at(ms(0), decoy));
-    let driver = DriverProcess::start().await.unwrap();
+    let driver = support::driver().await;
     let popups = |url: &str| options(url).browser_arg("--disable-popup-blocking");
     let page = Page::open(&driver, popups(&stand_in.url())).await.unwrap();
     let stage = Stage {
@@ -426,9 +434,8 @@ async fn how_far_a_session_is_linked_is_told_on_every_page() {
     let stage = Stage::open(Scenario::never()).await;
     let source = WebDriverSource::all(&stage.page);
     let until = async |state: LinkState| {
-        let reached = async { while source.link().await.unwrap() != state {} };
-        let reached = tokio::time::timeout(LONG, reached).await;
-        reached.unwrap_or_else(|_| panic!("never {state}"));
+        let is_reached = async || source.link().await == Ok(state);
+        until_async(&state.to_string(), is_reached).await;
     };
     until(LinkState::Unlinked).await;
     stage.reload(Scenario::blank()).await;
@@ -445,9 +452,9 @@ async fn how_far_a_session_is_linked_is_told_on_every_page() {
         })
         .await;
     }
-    let pairing = Scenario::provisional_then_confirmed(ms(100), ms(2000));
+    let pairing = Scenario::provisional_then_confirmed(ms(100), ms(5000));
     stage
-        .reload(pairing.at(ms(4000), Step::socket("CONFLICT")))
+        .reload(pairing.at(ms(10_000), Step::socket("CONFLICT")))
         .await;
     until(LinkState::Linking).await;
     until(LinkState::Linked).await;

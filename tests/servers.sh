@@ -43,30 +43,36 @@ CONFIG
 make_database() {
     local name=$1 log=$2
     if (as_no_root "${@:3}") >"$log" 2>&1; then return 0; fi
-    echo "$name could not make its database:" >&2
+    echo "$name could not make its database. The end of its log:" >&2
     tail -n 20 -- "$log" >&2
     return 1
 }
 
 # Starts a program on ports chosen by chance until it is ready on one: name, log, then a function that
-# starts it on a port and one that asks whether it is ready there. Sets `port`.
+# starts it on a port and one that asks whether it is ready there. Sets `port`. A program that ends gets
+# another port; one that is not ready after two minutes is given up.
 start_on_a_free_port() {
-    local name=$1 log=$2 start=$3 is_ready=$4 pid
+    local name=$1 log=$2 start=$3 is_ready=$4 pid limit
     for _ in {1..10}; do
         port=$((20000 + RANDOM % 20000))
         "$start" "$port" >"$log" 2>&1 &
         pid=$!
-        for _ in {1..600}; do
-            if ! kill -0 "$pid" 2>/dev/null; then continue 2; fi
-            if "$is_ready" "$port" >/dev/null 2>&1; then
+        limit=$((SECONDS + 120))
+        while kill -0 "$pid" 2>/dev/null; do
+            if "$is_ready" >/dev/null 2>&1; then
                 servers_pids+=("$pid")
                 return 0
             fi
+            if [ "$SECONDS" -ge "$limit" ]; then
+                kill -KILL "$pid" 2>/dev/null || true
+                echo "$name was not ready after two minutes. The end of its log:" >&2
+                tail -n 20 -- "$log" >&2
+                return 1
+            fi
             sleep 0.1
         done
-        kill -KILL "$pid" 2>/dev/null
     done
-    echo "$name did not start:" >&2
+    echo "$name ended ten times before it was ready. The end of its log:" >&2
     tail -n 20 -- "$log" >&2
     return 1
 }

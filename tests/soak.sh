@@ -10,7 +10,7 @@
 # failed runs is kept in target/soak/. Four tests run at a time unless RUST_TEST_THREADS says otherwise.
 set -euo pipefail
 
-targets=(driver_process webdriver scenarios contract attach faults grid supervisor_browsers onboard store kill)
+targets=(bounds driver_process webdriver scenarios contract attach faults grid supervisor_browsers onboard store kill)
 
 if ! [[ "${1:-}" =~ ^[1-9][0-9]*$ ]]; then
     echo "usage: tests/soak.sh N [SUMMARY_FILE [PROGRAM...]]" >&2
@@ -70,7 +70,7 @@ for ((round = 1; round <= rounds; round++)); do
 done
 
 # What still runs with our directory in its environment. Crash handlers outlive their browser by a
-# moment.
+# moment, on a busy machine by some seconds.
 processes_left() {
     local environment count=0
     for environment in /proc/[0-9]*/environ; do
@@ -78,7 +78,7 @@ processes_left() {
     done
     echo "$count"
 }
-for _ in {1..50}; do
+for _ in {1..600}; do
     processes=$(processes_left)
     files=$(find "$scratch" -mindepth 1 -maxdepth 1 | wc -l)
     if [ "$processes" -eq 0 ] && [ "$files" -eq 0 ]; then break; fi

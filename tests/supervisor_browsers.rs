@@ -4,18 +4,17 @@
 
 mod support;
 
-use support::{Counted, Stage, ms, pid, signal};
+use support::{Counted, LIMIT, Stage, ms, pid, policy, signal, within_limit};
 use whatsapp_phone::classify::ErrorClass;
 use whatsapp_phone::source::webdriver::WebDriverSource;
 use whatsapp_phone::supervisor::{BoxError, Reason, ReasonKind, Task};
 use whatsapp_phone::testkit::standin::{Generation, Scenario};
-use whatsapp_phone::{Extraction, Extractor, PhoneExtractor, RetryPolicy, Session, Supervisor};
+use whatsapp_phone::{Extraction, Extractor, PhoneExtractor, Session, Supervisor};
 
 /// An extraction, with its source, which tells when it is under way.
 fn extract(session: &Session, stage: &Stage) -> (Task<Extraction>, Counted<WebDriverSource>) {
-    let policy = RetryPolicy::builder().deadline(ms(60_000)).build().unwrap();
     let source = Counted::new(WebDriverSource::all(&stage.page));
-    let extractor = Extractor::builder().source(source.clone()).policy(policy);
+    let extractor = Extractor::builder().source(source.clone()).policy(policy());
     let extractor = extractor.build().unwrap();
     let number = session.spawn("number", async move { extractor.extract().await });
     (number, source)
@@ -24,9 +23,12 @@ fn extract(session: &Session, stage: &Stage) -> (Task<Extraction>, Counted<WebDr
 async fn reason(session: &Session) -> Reason {
     let mut states = session.states();
     let mut last = session.state();
-    while let Some(state) = states.next().await {
-        last = state;
-    }
+    within_limit("the session ends", async {
+        while let Some(state) = states.next().await {
+            last = state;
+        }
+    })
+    .await;
     last.reason().unwrap().clone()
 }
 
@@ -72,6 +74,6 @@ async fn what_befalls_a_browser_stays_in_its_session() {
 
     assert_eq!(number.await.unwrap().phone.reveal(), "628110000041");
     assert_eq!(supervisor.sessions().len(), 1);
-    let stopped = supervisor.stop(ms(30_000)).await;
+    let stopped = supervisor.stop(LIMIT).await;
     assert_eq!((stopped.sessions, stopped.stuck.len()), (1, 0));
 }

@@ -454,3 +454,75 @@ fn files_can_be_read_in_one_sitting() {
         assert!(lines <= MAX_LINES, "{} has {lines} lines", path.display());
     }
 }
+
+/// The files under `tests/` to which the rules below do not apply: these rules, the helpers themselves, what
+/// runs under paused time only, and the stores' tests.
+const OWN_RULES: &[&str] = &[
+    "tidy",
+    "support/time",
+    "support/crowd",
+    "support/database",
+    "store",
+    "kill",
+];
+
+/// The code of the tests, cut before each `#[test]` or `#[tokio::test]`: where it is, and its text.
+fn tests() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for path in files("tests") {
+        let stem = path.strip_prefix("tests").unwrap().with_extension("");
+        let is_rust = path.extension() == Some("rs".as_ref());
+        if !is_rust || OWN_RULES.iter().any(|own| stem.starts_with(own)) {
+            continue;
+        }
+        let code = read(&path).replace("\n#[tokio::test", "\n#[test");
+        for part in code.split("\n#[test") {
+            let mut lines = part.lines();
+            let name = lines.find(|line| line.contains("fn ")).unwrap_or("");
+            found.push((format!("{}: {name}", path.display()), part.to_owned()));
+        }
+    }
+    assert!(found.len() > 50);
+    found
+}
+
+/// A busy machine stops any process for seconds, so a test in real time asserts nothing near a bound. Its
+/// waiting goes through `tests/support/time.rs`, whose limit is 30 s or more.
+#[test]
+fn tests_in_real_time_wait_for_conditions() {
+    let in_real_time = |code: &str| !code.starts_with("(start_paused = true");
+    for (place, code) in tests().iter().filter(|(_, code)| in_real_time(code)) {
+        // The crate's own options are no waiting of a test's.
+        let own = ["start_timeout(", "look_timeout(", "elapsed() < LIMIT"];
+        let code = own
+            .iter()
+            .fold(code.clone(), |code, own| code.replace(own, ""));
+        for (banned, instead) in [
+            (
+                "elapsed() <",
+                "print it, and test the bound under paused time",
+            ),
+            (
+                "timeout(",
+                "within_limit, or cancel_after for what must not end",
+            ),
+            ("time::sleep", "until or until_async"),
+            ("DriverProcess::start()", "support::driver"),
+            ("RetryPolicy::eager()", "support::policy"),
+        ] {
+            assert!(!code.contains(banned), "{place} has `{banned}`: {instead}");
+        }
+    }
+}
+
+#[test]
+fn no_test_skips_its_assertion() {
+    for (place, code) in tests() {
+        for line in code.lines() {
+            let passes_over = line.contains("if let Ok(")
+                || (line.contains("while ") && line.ends_with("{}"))
+                || (line.contains("read") && line.contains(".unwrap_or_default()"));
+            assert!(!passes_over, "{place}: it may assert nothing: {line}");
+        }
+    }
+}

@@ -7,24 +7,26 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use support::{Stage, alive, callers_client, ms, options, pid, until};
+use support::{
+    LIMIT, Stage, alive, callers_client, cancel_after, looks, ms, options, pid, policy, until,
+    until_async,
+};
 use whatsapp_phone::extract::{ErrorKind, ExtractError, Extractor, PhoneExtractor};
 use whatsapp_phone::extract_phone_safely;
 use whatsapp_phone::retry::RetryPolicy;
 use whatsapp_phone::source::Assurance::Unverified;
 use whatsapp_phone::source::InfoSource;
-use whatsapp_phone::source::webdriver::{DriverProcess, Page, ReaderId, Target, WebDriverSource};
+use whatsapp_phone::source::webdriver::{Page, ReaderId, Target, WebDriverSource};
 use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn, Step};
 
-const LONG: Duration = Duration::from_secs(20);
-const SHORT: Duration = Duration::from_millis(900);
+const LONG: Duration = LIMIT;
 
 #[tokio::test]
 async fn a_callers_client_is_only_read() {
     let stand_in = StandIn::start(Scenario::ready_after(Generation::Current, ms(300)))
         .await
         .unwrap();
-    let driver = DriverProcess::start().await.unwrap();
+    let driver = support::driver().await;
     let client = callers_client(driver.url()).await;
     client.goto(&stand_in.decoy_url()).await.unwrap();
     let right = client.new_window(true).await.unwrap().handle;
@@ -34,21 +36,20 @@ async fn a_callers_client_is_only_read() {
     );
 
     let page = Page::from_client(client.clone(), Target::at(stand_in.origin()).unwrap());
-    let policy = || RetryPolicy::builder().deadline(SHORT).build().unwrap();
-    let extractor = Extractor::builder()
-        .source(WebDriverSource::all(&page))
-        .policy(policy());
-    let extractor = extractor.build().unwrap();
+    let extractor = |policy| {
+        let extractor = Extractor::builder().source(WebDriverSource::all(&page));
+        extractor.policy(policy).build().unwrap()
+    };
     // Its current window is the decoy: that is not switched away from, and not believed.
     assert_eq!(
-        extractor.extract().await.unwrap_err().kind(),
+        extractor(looks(3)).extract().await.unwrap_err().kind(),
         ErrorKind::NotReady
     );
     assert_ne!(client.window().await.unwrap(), right);
 
     client.switch_to_window(right.clone()).await.unwrap();
     client.goto(&stand_in.url()).await.unwrap();
-    let found = extractor.extract().await.unwrap();
+    let found = extractor(policy()).extract().await.unwrap();
     assert_eq!(found.phone.reveal(), "628110000041");
     let after = (
         client.windows().await.unwrap(),
@@ -58,7 +59,7 @@ async fn a_callers_client_is_only_read() {
     assert_eq!(client.window().await.unwrap(), right);
 
     // Letting the page go leaves the caller's session and windows alone.
-    drop((extractor, page));
+    drop(page);
     assert_eq!(client.windows().await.unwrap().len(), 2);
     client.close().await.unwrap();
 }
@@ -109,13 +110,14 @@ async fn a_session_on_a_driver_elsewhere_is_ended_with_its_page() {
     let stand_in = StandIn::start(Scenario::ready(Generation::Current))
         .await
         .unwrap();
-    let driver = DriverProcess::start().await.unwrap();
+    let driver = support::driver().await;
     let page = Page::open_at(driver.url(), options(&stand_in.url()))
         .await
         .unwrap();
     let browser = pid(&page.client());
     let extractor = Extractor::builder()
         .source(WebDriverSource::all(&page))
+        .policy(policy())
         .build()
         .unwrap();
     assert_eq!(
@@ -151,7 +153,7 @@ async fn what_cannot_be_opened_says_why() {
     let not_a_driver = Page::open_at(&url, options(&url)).await.unwrap_err();
     assert_eq!(code(not_a_driver.into()), misconfigured);
 
-    let driver = DriverProcess::start().await.unwrap();
+    let driver = support::driver().await;
     let elsewhere = options(&url).target(Target::default());
     let refused = Page::open(&driver, elsewhere).await.unwrap_err();
     assert!(
@@ -166,32 +168,31 @@ async fn what_cannot_be_opened_says_why() {
         .unwrap_err();
     assert_eq!(late.code(), Some("timeout"));
 
-    // A redirect to another origin is no page of ours.
-    let moved = StandIn::start(Scenario::never()).await.unwrap();
-    let away = whatsapp_phone::testkit::standin::Step::Navigate { url: moved.url() };
+    // A redirect to another origin is no page of ours, whether it comes while the page is opened or later.
+    let moved = StandIn::start(Scenario::ready(Generation::Current))
+        .await
+        .unwrap();
+    let away = Step::Navigate { url: moved.url() };
     stand_in.set_scenario(Scenario::never().at(ms(0), away));
-    let page = Page::open(&driver, options(&url)).await;
-    if let Ok(page) = page {
-        let source = WebDriverSource::all(&page);
-        let extractor = Extractor::builder().source(source);
-        let policy = RetryPolicy::builder().deadline(SHORT).build().unwrap();
-        let error = extractor
-            .policy(policy)
-            .build()
-            .unwrap()
-            .extract()
-            .await
-            .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NotReady);
-    }
+    let code = match Page::open(&driver, options(&url)).await {
+        Err(refused) => refused.code().map(str::to_owned),
+        Ok(page) => {
+            let extractor = Extractor::builder().source(WebDriverSource::all(&page));
+            let extractor = extractor.policy(looks(10)).build().unwrap();
+            let error = extractor.extract().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotReady, "{error:?}");
+            error.failures()[0].failure.code().map(str::to_owned)
+        }
+    };
+    let codes = ["misconfigured", "wrong origin"];
+    assert!(codes.contains(&code.as_deref().unwrap()), "{code:?}");
 }
 
 #[tokio::test]
 async fn an_extraction_dropped_at_any_moment_leaves_the_driver_good() {
     let stage = Stage::open(Scenario::never()).await;
     for cut in [0, 1, 3, 10, 50, 200, 399, 401, 500, 900] {
-        let cut_short = tokio::time::timeout(ms(cut), stage.extract(Unverified, LONG)).await;
-        assert!(cut_short.is_err());
+        cancel_after(ms(cut), stage.extract(Unverified, LONG)).await;
     }
     stage.reload(Scenario::ready(Generation::Current)).await;
     let found = stage.extract(Unverified, LONG).await.unwrap();
@@ -200,13 +201,13 @@ async fn an_extraction_dropped_at_any_moment_leaves_the_driver_good() {
 
 #[tokio::test]
 async fn extractions_that_poll_and_that_wait_share_a_page() {
-    let stage = Stage::open(Scenario::ready_after(Generation::Current, ms(2500))).await;
+    let stage = Stage::open(Scenario::never()).await;
     let quick = RetryPolicy::classic()
         .to_builder()
         .initial_delay(ms(0))
         .interval(ms(30));
     let polls = quick.unlimited_attempts().deadline(LONG).build().unwrap();
-    let waits = RetryPolicy::builder().deadline(LONG).build().unwrap();
+    let waits = policy();
     let extract = |policy| {
         let source = WebDriverSource::all(&stage.page);
         let extractor = Extractor::builder()
@@ -218,9 +219,9 @@ async fn extractions_that_poll_and_that_wait_share_a_page() {
     };
     let cut = async {
         for _ in 0..5 {
-            let look = extract(RetryPolicy::eager());
-            assert!(tokio::time::timeout(ms(130), look).await.is_err());
+            cancel_after(ms(130), extract(policy())).await;
         }
+        stage.reload(Scenario::ready(Generation::Current)).await;
     };
     let (polled, waited, ()) = tokio::join!(extract(polls), extract(waits), cut);
     assert_eq!(polled.phone, waited.phone);
@@ -238,9 +239,7 @@ async fn what_was_found_before_is_never_the_answer_of_a_later_extraction() {
         Arc::new(WebDriverSource::only(&stage.page, ReaderId::ConnMe)),
         Arc::new(WebDriverSource::only(&stage.page, ReaderId::MeUser)),
     ];
-    let found = extract_phone_safely(&sources, &RetryPolicy::eager())
-        .await
-        .unwrap();
+    let found = extract_phone_safely(&sources, &policy()).await.unwrap();
     assert_eq!(found.phone.reveal(), "628990000099");
     assert_ne!(found.phone, old.phone);
 }
@@ -249,7 +248,8 @@ async fn what_was_found_before_is_never_the_answer_of_a_later_extraction() {
 async fn a_page_that_a_clone_of_it_closes_is_a_closed_page() {
     let stage = Stage::open(Scenario::never()).await;
     let source = support::Counted::new(WebDriverSource::all(&stage.page));
-    let extractor = Extractor::builder().source(source.clone()).build().unwrap();
+    let extractor = Extractor::builder().source(source.clone()).policy(policy());
+    let extractor = extractor.build().unwrap();
     let close = async {
         source.looks(2).await;
         stage.page.clone().close().await;
@@ -268,37 +268,31 @@ async fn a_wait_leaves_nothing_behind_in_the_page() {
             const own = Object.getOwnPropertyDescriptor(Storage.prototype, 'setItem');
             return [names, Object.keys(localStorage), String(own.value), own.writable, own.enumerable,
                 own.configurable, Object.values(socket._events ?? {}).flat().length];";
+        let mut found = serde_json::Value::Null;
         // On a busy machine one may run into the session's script timeout.
-        for _ in 0..10 {
-            if let Ok(traces) = stage.page.client().execute(script, vec![]).await {
-                return traces;
-            }
-        }
-        panic!("the page does not answer");
+        until_async("the page answers", async || {
+            let traces = stage.page.client().execute(script, vec![]).await;
+            traces.map(|traces| found = traces).is_ok()
+        })
+        .await;
+        found
     };
     let before = traces().await;
     assert!(before.to_string().contains("[native code]"));
     // Ended by its deadline, and cut short in mid-slice: clean once the slice under way is over.
-    let assert_clean = || async {
-        let mut after = traces().await;
-        for _ in 0..100 {
-            if after == before {
-                return;
-            }
-            tokio::time::sleep(ms(10)).await;
-            after = traces().await;
-        }
-        panic!("traces are left: {} {}", after[2], after[6]);
-    };
-    stage.extract(Unverified, SHORT).await.unwrap_err();
+    let assert_clean = || until_async("no trace is left", async || traces().await == before);
+    let short = RetryPolicy::builder().deadline(ms(900)).build().unwrap();
+    let source = WebDriverSource::all(&stage.page);
+    let outcome = stage.extract_by(source, short, Unverified).await;
+    outcome.unwrap_err();
     assert_clean().await;
-    let _ = tokio::time::timeout(ms(650), stage.extract(Unverified, LONG)).await;
+    cancel_after(ms(650), stage.extract(Unverified, LONG)).await;
     assert_clean().await;
 }
 
 #[tokio::test]
 async fn sources_of_many_pages_on_one_driver_do_not_meet() {
-    let driver = Arc::new(DriverProcess::start().await.unwrap());
+    let driver = Arc::new(support::driver().await);
     let sessions = (0..6_u64).map(|n| {
         let driver = Arc::clone(&driver);
         tokio::spawn(async move {
@@ -316,7 +310,8 @@ async fn sources_of_many_pages_on_one_driver_do_not_meet() {
             let stand_in = StandIn::start(scenario).await.unwrap();
             let page = Page::open(&driver, options(&stand_in.url())).await.unwrap();
             let extractor = Extractor::builder().source(WebDriverSource::all(&page));
-            let found = extractor.build().unwrap().extract().await.unwrap();
+            let extractor = extractor.policy(policy()).build().unwrap();
+            let found = extractor.extract().await.unwrap();
             assert_eq!(found.phone.reveal(), format!("62811000004{n}"));
         })
     });

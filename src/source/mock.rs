@@ -253,7 +253,10 @@ mod tests {
             Err(failure)
         );
         tokio::time::advance(SECOND).await;
-        let hung = tokio::time::timeout(SECOND, source.probe()).await;
+        let hung = tokio::time::timeout(60 * SECOND, source.probe()).await;
+        assert!(hung.is_err());
+        let wait = source.wait(Assurance::Unverified, SECOND);
+        let hung = tokio::time::timeout(60 * SECOND, wait).await;
         assert!(hung.is_err());
     }
 

@@ -1,5 +1,8 @@
 //! WebDriver servers that make a session and then talk nonsense.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -7,6 +10,7 @@ use tokio::net::TcpListener;
 /// What a WebDriver server may do in place of an answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Babble {
+    /// From then on no connection is answered.
     Silence,
     HalfAnAnswer,
     EndlessBytes,
@@ -20,10 +24,11 @@ pub(crate) enum Babble {
 pub(crate) async fn babbler(babble: Babble, page: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
+    let is_silent = Arc::new(AtomicBool::new(false));
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let page = page.clone();
+            let (page, is_silent) = (page.clone(), Arc::clone(&is_silent));
             tokio::spawn(async move {
                 let mut request = Vec::new();
                 let mut part = vec![0; 64 << 10];
@@ -38,9 +43,13 @@ pub(crate) async fn babbler(babble: Babble, page: String) -> String {
                         continue;
                     }
                     request.clear();
+                    if is_silent.load(Ordering::Relaxed) {
+                        continue;
+                    }
                     let value = if text.starts_with("POST /session ") {
                         json!({"sessionId": "s", "capabilities": {}})
                     } else if text.contains("/execute/") {
+                        is_silent.store(matches!(babble, Babble::Silence), Ordering::Relaxed);
                         return answer(babble, &mut stream).await;
                     } else if text.contains("/window/handles") {
                         json!(["one"])

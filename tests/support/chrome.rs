@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use whatsapp_phone::source::webdriver::DebuggerAddress;
 
-use super::ms;
+use super::{ms, until, within_limit};
 
 pub(crate) struct Chrome {
     process: Child,
@@ -55,14 +55,10 @@ impl Chrome {
         let started = command.arg("about:blank").spawn();
         let process =
             started.expect("Chromium is missing: apt-get install chromium chromium-driver");
-        let address = loop {
-            if let Ok(address) = DebuggerAddress::from_user_data_dir(profile.path())
-                && TcpStream::connect(address.to_string()).is_ok()
-            {
-                break address;
-            }
-            tokio::time::sleep(ms(10)).await;
-        };
+        let address = || DebuggerAddress::from_user_data_dir(profile.path());
+        let listens = |at: DebuggerAddress| TcpStream::connect(at.to_string()).is_ok();
+        until("Chromium listens", || address().is_ok_and(listens)).await;
+        let address = address().unwrap();
         Self {
             process,
             profile,
@@ -189,8 +185,26 @@ impl Owner {
             }
             Value::Null
         };
-        let answer = tokio::time::timeout(ms(5000), answer).await;
-        answer.unwrap_or_else(|_| panic!("no answer to {method} in five seconds"))
+        within_limit(&format!("an answer to {method}"), answer).await
+    }
+
+    /// Crashes the tab. A crashed tab answers no command: an event tells.
+    pub(crate) async fn crash(&mut self) {
+        let command = json!({"id": 2, "method": "Page.crash"}).to_string();
+        self.socket.send(Message::text(command)).await.unwrap();
+        within_limit("the tab crashes", async {
+            loop {
+                let message = self.socket.next().await.unwrap().unwrap();
+                if message
+                    .to_text()
+                    .unwrap()
+                    .contains("Inspector.targetCrashed")
+                {
+                    return;
+                }
+            }
+        })
+        .await;
     }
 }
 

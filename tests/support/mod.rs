@@ -3,10 +3,14 @@
 
 pub(crate) mod babble;
 pub(crate) mod chrome;
+pub(crate) mod time;
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[allow(unused_imports, reason = "each test program uses its part")]
+pub(crate) use time::{LIMIT, cancel_after, print_overrun, until, until_async, within_limit};
 use tokio::sync::watch;
 use whatsapp_phone::extract::{ExtractError, Extraction, Extractor, PhoneExtractor};
 use whatsapp_phone::failure::ProtocolFailure;
@@ -43,6 +47,37 @@ pub(crate) fn sandbox() -> &'static [&'static str] {
     }
 }
 
+/// A ChromeDriver of its own. The message carries the install line if the program is missing.
+pub(crate) async fn driver() -> DriverProcess {
+    let driver = DriverProcess::builder().start_timeout(LIMIT).start().await;
+    driver.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Ends a driver with what it started. On a busy machine that may take longer than `stop` waits, and then
+/// goes on in the background.
+pub(crate) async fn stop(driver: DriverProcess) {
+    let stopped = within_limit("the driver stops", driver.stop()).await;
+    if let Err(error) = stopped {
+        assert!(
+            error
+                .message()
+                .contains("not gone half a second after SIGKILL"),
+            "{error}"
+        );
+    }
+}
+
+/// The default policy, with a deadline that a busy machine keeps too.
+pub(crate) fn policy() -> RetryPolicy {
+    RetryPolicy::builder().deadline(LIMIT).build().unwrap()
+}
+
+/// The same, which ends after this many looks, however long they take.
+pub(crate) fn looks(count: u32) -> RetryPolicy {
+    let policy = policy().to_builder().attempts(count);
+    policy.look_timeout(LIMIT).build().unwrap()
+}
+
 /// A stand-in page in a real browser, with a ChromeDriver of its own.
 pub(crate) struct Stage {
     pub(crate) stand_in: StandIn,
@@ -53,7 +88,7 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) async fn open(scenario: Scenario) -> Self {
         let stand_in = StandIn::start(scenario).await.unwrap();
-        let driver = DriverProcess::start().await.unwrap();
+        let driver = driver().await;
         let page = Page::open(&driver, options(&stand_in.url())).await.unwrap();
         Self {
             stand_in,
@@ -79,6 +114,19 @@ impl Stage {
         let policy = RetryPolicy::builder().deadline(deadline).build().unwrap();
         let source = WebDriverSource::only(&self.page, reader);
         self.extract_by(source, policy, Assurance::Unverified).await
+    }
+
+    /// An extraction that finds nothing, by all readers.
+    pub(crate) async fn extract_in_three_looks(&self, accept: Assurance) -> Outcome {
+        self.extract_by(WebDriverSource::all(&self.page), looks(3), accept)
+            .await
+    }
+
+    /// The same by one reader.
+    pub(crate) async fn extract_only_in_three_looks(&self, reader: ReaderId) -> Outcome {
+        let source = WebDriverSource::only(&self.page, reader);
+        self.extract_by(source, looks(3), Assurance::Unverified)
+            .await
     }
 
     pub(crate) async fn extract_by(
@@ -141,20 +189,13 @@ impl<S: InfoSource> InfoSource for Counted<S> {
 
 /// Whether this process still runs; one that has ended and waits to be reaped does not.
 pub(crate) fn alive(pid: u64) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ")
-        .is_some_and(|(_, rest)| !rest.starts_with('Z'))
-}
-
-/// Waits until the condition holds, for ten seconds at most.
-pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..1000 {
-        if holds() {
-            return;
-        }
-        tokio::time::sleep(ms(10)).await;
+    // ESRCH: it ended between the opening of the file and the reading.
+    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => !stat.rsplit_once(") ").unwrap().1.starts_with('Z'),
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => false,
+        Err(error) => panic!("/proc/{pid}/stat: {error}"),
     }
-    panic!("not within ten seconds: {what}");
 }
 
 /// The process id of a session's browser.
@@ -169,34 +210,6 @@ pub(crate) fn signal(signal: &str, pid: u64) {
         .args([signal, &pid.to_string()])
         .status();
     assert!(kill.unwrap().success());
-}
-
-/// How much later than its deadline something ended, beside a plain sleep of the same length.
-pub(crate) struct Overrun {
-    deadline: Duration,
-    sleep: tokio::task::JoinHandle<Duration>,
-}
-
-impl Overrun {
-    pub(crate) fn watch(deadline: Duration) -> Self {
-        let sleep = tokio::spawn(async move {
-            let start = tokio::time::Instant::now();
-            tokio::time::sleep(deadline).await;
-            start.elapsed() - deadline
-        });
-        Self { deadline, sleep }
-    }
-
-    /// Prints the overrun; more than 100 ms beyond the sleep's own lateness is a broken promise.
-    pub(crate) async fn check(self, elapsed: Duration) {
-        if elapsed < self.deadline {
-            return self.sleep.abort();
-        }
-        let late = elapsed.saturating_sub(self.deadline);
-        let overrun = late.saturating_sub(self.sleep.await.unwrap());
-        println!("deadline overrun: {:.1} ms", overrun.as_secs_f64() * 1000.0);
-        assert!(overrun <= ms(100), "{overrun:?} beyond its deadline");
-    }
 }
 
 /// A session that a caller has made himself.

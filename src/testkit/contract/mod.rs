@@ -156,8 +156,8 @@ pub trait Fixture: Send + Sync {
     async fn source(&self, world: World) -> Option<Arc<dyn InfoSource>>;
 
     /// Longer than a look of this source takes when all is well, and than it takes to make a world.
-    /// Numbers appear after twice this; a source that says nothing for twenty times this is taken
-    /// for hung. Default: 500 ms.
+    /// Numbers appear after twice this; a source that says nothing for twenty times this, and for at
+    /// least 30 s, is taken for hung. Default: 500 ms.
     fn pace(&self) -> Duration {
         Duration::from_millis(500)
     }
@@ -241,6 +241,11 @@ async fn every_shape(fixture: &dyn Fixture, assurance: Assurance) {
     if let Some(source) = number(fixture, assurance, after).await {
         check(&Box::new(source)).await;
     }
+}
+
+/// How long a source may say nothing: a busy machine stops any source for some seconds.
+fn hang_timeout(pace: Duration) -> Duration {
+    (20 * pace).max(Duration::from_secs(30))
 }
 
 async fn number(

@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
 
+use super::hang_timeout;
 use super::subject::{Answer, Subject};
 use crate::source::{Assurance, InfoSource, Look};
 
@@ -116,13 +117,14 @@ pub async fn reports_failures(source: &dyn InfoSource, pace: Duration) {
 /// When the rule is broken.
 pub async fn notices_the_number(source: &dyn InfoSource, pace: Duration, assurance: Assurance) {
     let subject = Subject::new(source, pace);
+    let max = hang_timeout(pace);
     for _ in ["that comes", "that is there"] {
         let start = Instant::now();
-        let answer = subject.wait(assurance, LONG * pace).await;
+        let answer = subject.wait(assurance, max).await;
         subject.number(&answer, assurance);
         let took = start.elapsed();
         let rule = "a source that notices returns from `wait` when the number is there";
-        subject.rule(took < LONG * pace, rule, &took);
+        subject.rule(took < max, rule, &took);
     }
 }
 

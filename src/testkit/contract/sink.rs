@@ -55,9 +55,9 @@ pub trait SinkFixture: Send + Sync {
     /// instance in a store.
     async fn arrived(&self, count: usize) -> Option<Vec<SessionEvent>>;
 
-    /// Longer than anything here takes. Default: 10 s.
+    /// Longer than anything here takes. Default: 30 s.
     fn patience(&self) -> Duration {
-        Duration::from_secs(10)
+        Duration::from_secs(30)
     }
 }
 

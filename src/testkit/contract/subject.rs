@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{LID, PHONE};
+use super::{LID, PHONE, hang_timeout};
 use crate::failure::ProtocolFailure;
 use crate::jid::Jid;
 use crate::phone::PhoneNumber;
@@ -40,7 +40,7 @@ impl<'a> Subject<'a> {
 
     /// What the future gives, which must come at most this much later than a hung source would.
     pub(super) async fn ends<T>(self, after: Duration, future: impl Future<Output = T>) -> T {
-        match timeout(after + 20 * self.pace, future).await {
+        match timeout(after + hang_timeout(self.pace), future).await {
             Ok(output) => output,
             Err(_) => {
                 let name = self.source.name();

@@ -66,23 +66,19 @@ async fn a_closure_keeps_the_contract() {
     all(&Made(closure, false)).await;
 }
 
-#[tokio::test]
-async fn it_runs_in_real_time_and_in_a_task() {
-    struct Quick;
+#[tokio::test(start_paused = true)]
+async fn it_runs_in_a_task() {
+    struct Spawned;
 
     #[async_trait]
-    impl Fixture for Quick {
+    impl Fixture for Spawned {
         async fn source(&self, world: World) -> Option<Arc<dyn InfoSource>> {
             matches!(world, World::Nobody | World::Number { .. })
                 .then(|| Arc::new(mock(world)) as _)
         }
-
-        fn pace(&self) -> Duration {
-            Duration::from_millis(50)
-        }
     }
 
-    tokio::spawn(all(&Quick)).await.unwrap();
+    tokio::spawn(all(&Spawned)).await.unwrap();
 }
 
 /// How a source breaks the contract.

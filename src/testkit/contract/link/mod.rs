@@ -97,8 +97,8 @@ pub trait LinkFixture: Send + Sync {
     async fn source(&self, world: LinkWorld) -> Option<Arc<dyn LinkSource>>;
 
     /// Longer than a look of this source takes when all is well, and than it takes to make a world.
-    /// States turn after twice this; a source that says nothing for twenty times this is taken for
-    /// hung. Default: 500 ms.
+    /// States turn after twice this; a source that says nothing for twenty times this, and for at
+    /// least 30 s, is taken for hung. Default: 500 ms.
     fn pace(&self) -> Duration {
         Duration::from_millis(500)
     }

@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::super::hang_timeout;
 use super::super::rules::Cut;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::failure::ProtocolFailure;
@@ -25,7 +26,7 @@ fn rule(holds: bool, rule: &str, saw: &dyn Debug) {
 
 /// What the future gives, before a hung source would.
 async fn ends<T>(pace: Duration, future: impl Future<Output = T>) -> T {
-    match timeout(20 * pace, future).await {
+    match timeout(hang_timeout(pace), future).await {
         Ok(output) => output,
         Err(_) => panic!("the contract of LinkSource: every look ends; one gave nothing"),
     }
@@ -74,7 +75,11 @@ pub async fn follows_a_turn(
         }
         // What lies between the two is the source's own affair, an error included.
         let text = "a look tells of a change";
-        rule(start.elapsed() < 20 * pace, text, &(from, to, &answer));
+        rule(
+            start.elapsed() < hang_timeout(pace),
+            text,
+            &(from, to, &answer),
+        );
         sleep(pace / 10).await;
     }
     tells_the_state(source, pace, to).await;

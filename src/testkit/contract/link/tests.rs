@@ -68,12 +68,12 @@ async fn a_scripted_source_keeps_the_contract() {
     .await;
 }
 
-#[tokio::test]
-async fn it_runs_in_real_time_and_in_a_task() {
-    struct Quick;
+#[tokio::test(start_paused = true)]
+async fn it_runs_in_a_task() {
+    struct Spawned;
 
     #[async_trait]
-    impl LinkFixture for Quick {
+    impl LinkFixture for Spawned {
         async fn source(&self, world: LinkWorld) -> Option<Arc<dyn LinkSource>> {
             use LinkState::{Linked, Unlinked};
             let is_shown = match world {
@@ -83,13 +83,9 @@ async fn it_runs_in_real_time_and_in_a_task() {
             };
             is_shown.then(|| Arc::new(scripted(world, 1)) as _)
         }
-
-        fn pace(&self) -> Duration {
-            Duration::from_millis(100)
-        }
     }
 
-    tokio::spawn(all(&Quick)).await.unwrap();
+    tokio::spawn(all(&Spawned)).await.unwrap();
 }
 
 /// How a source breaks the contract.
