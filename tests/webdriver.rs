@@ -221,7 +221,14 @@ async fn extractions_that_poll_and_that_wait_share_a_page() {
         for _ in 0..5 {
             cancel_after(ms(130), extract(policy())).await;
         }
-        stage.reload(Scenario::ready(Generation::Current)).await;
+        let ready = Scenario::ready(Generation::Current);
+        stage.stand_in.set_scenario(ready);
+        // A look that takes too long is given up, and the client of that time with it.
+        until_async("the page is loaded anew", async || {
+            let client = stage.page.client();
+            client.goto(&stage.stand_in.url()).await.is_ok()
+        })
+        .await;
     };
     let (polled, waited, ()) = tokio::join!(extract(polls), extract(waits), cut);
     assert_eq!(polled.phone, waited.phone);
