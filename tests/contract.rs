@@ -43,19 +43,23 @@ impl Fixture for Browser<'_> {
                     .at(ms(0), Step::socket("PAIRING"))
                     .at(after, Step::me(PHONE))
             }
-            // The one reader under test is of a page that shows its evidence.
+            // The one reader under test is of a page that shows its evidence, and cannot disagree
+            // with itself.
             World::Number {
                 assurance: Assurance::Unverified,
                 ..
-            } if self.only.is_some() => return None,
+            }
+            | World::Conflict
+                if self.only.is_some() =>
+            {
+                return None;
+            }
             World::Number {
                 assurance: Assurance::Unverified,
                 after,
             } => Scenario::ready_after(Generation::ConnWid, after),
             World::Number { after, .. } => Scenario::ready_after(Generation::Current, after),
             World::LidOnly => Scenario::lid_only(),
-            // One reader alone cannot disagree.
-            World::Conflict if self.only.is_some() => return None,
             World::Conflict => Scenario::disagree(FORMER_PHONE),
             World::Broken => {
                 url = self.stand_in.decoy_url();

@@ -100,9 +100,7 @@ async fn single_readers_answer_on_their_own_generation_and_nowhere_else() {
         Unverified,
     );
     assert_kind(
-        &stage
-            .extract_only_in_three_looks(ReaderId::StoreUser)
-            .await,
+        &stage.extract_only_in_three_looks(ReaderId::StoreUser).await,
         ErrorKind::NotReady,
     );
 
