@@ -1,8 +1,8 @@
-//! Whether a session is linked at all, as its page shows it: [`LinkSource`].
+//! How far a session is linked to a phone, read from its page: [`LinkSource`].
 //!
 //! | driver | looks at | feature |
 //! |---|---|---|
-//! | `source::webdriver::WebDriverSource` | a WhatsApp Web page in a browser, by all its readers | `webdriver` |
+//! | `source::webdriver::WebDriverSource` | a WhatsApp Web page in a browser, through all its readers | `webdriver` |
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,35 +15,36 @@ use crate::failure::ProtocolFailure;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LinkState {
-    /// The page does not tell: it is loading, or too old to have a model of its connection and to
-    /// mark a logout in its storage.
+    /// The page gives no evidence: it is loading or has not started, or it is too old to have a model
+    /// of its connection and to mark a logout in its storage.
     Unknown,
-    /// Nobody is linked; the page shows a QR code, or is about to.
+    /// No account is linked; the page shows a QR code, or is about to.
     Unlinked,
-    /// Nobody is linked, and the page has stopped renewing its QR code.
+    /// No account is linked, and the QR code has expired: the page shows a new one only after a click
+    /// or a reload. The `Socket` is `UNPAIRED_IDLE`.
     QrExpired,
     /// The phone has accepted the code, or the page reconnects with its account.
     Linking,
     /// The page is connected with its account.
     Linked,
-    /// WhatsApp has taken this page off: the account is open elsewhere, or barred.
+    /// WhatsApp has stopped this page: the account is open elsewhere, or blocked.
     Barred(Bar),
 }
 
-/// Why a page does not work, by the state of its `Socket`.
+/// Why WhatsApp has stopped a page, by the state of its `Socket`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Bar {
     /// `CONFLICT`: the account is open in another window.
     Conflict,
-    /// `PROXYBLOCK`: the way to WhatsApp is barred.
+    /// `PROXYBLOCK`: the connection to WhatsApp is blocked.
     ProxyBlock,
-    /// `TOS_BLOCK`, `SMB_TOS_BLOCK`: the account is barred.
+    /// `TOS_BLOCK`, `SMB_TOS_BLOCK`: the account is blocked.
     TosBlock,
 }
 
 impl LinkState {
-    /// The stable name, as in logs and in the reason of a disconnect.
+    /// Returns the stable name, as in logs and in the reason of a disconnect.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -65,31 +66,31 @@ impl fmt::Display for LinkState {
     }
 }
 
-/// Something that can tell whether a session is linked.
+/// Reads whether a session is linked.
 ///
 /// # Contract
 ///
-/// One look, as [`InfoSource::probe`](crate::source::InfoSource::probe):
+/// Each call is one look, as [`InfoSource::probe`](crate::source::InfoSource::probe):
 ///
 /// - It is **cancel-safe**: the future may be dropped at any point, and the source is then ready for
 ///   the next look.
 /// - It neither blocks the thread nor retries on its own, and it ends.
-/// - It tells what the session is now, not what it was at an earlier look.
-/// - What cannot be told is [`LinkState::Unknown`], never an error. An error means that the look itself
-///   did not work, and is never told as a state. Of a page or browser that is gone for good it says so,
-///   in words or a code that
-///   [`ProtocolErrorClassifier`](crate::classify::ProtocolErrorClassifier) reads as `page_closed` or
-///   `browser_gone`: that is how who watches knows the end.
-/// - The same source may be asked by several at once.
+/// - It reports the present state of the session, not that of an earlier look.
+/// - A page without evidence is [`LinkState::Unknown`], never an error. An error means that the look
+///   itself failed; it is never reported as a state. If the page or browser is gone for good, the
+///   error's text or code is one that
+///   [`ProtocolErrorClassifier`](crate::classify::ProtocolErrorClassifier) classifies as `page_closed`
+///   or `browser_gone`; the caller recognises the end by that.
+/// - Several callers may use the same source at once.
 ///
-/// `testkit::contract::link` holds any source to these rules (feature `testkit`).
+/// `testkit::contract::link` tests any source against these rules (feature `testkit`).
 #[async_trait]
 pub trait LinkSource: Send + Sync {
-    /// One look.
+    /// Looks once.
     ///
     /// # Errors
     ///
-    /// When the look itself did not work.
+    /// If the look itself failed.
     async fn link(&self) -> Result<LinkState, ProtocolFailure>;
 }
 

@@ -178,6 +178,9 @@ impl SessionEvent {
         match &self.kind {
             EventKind::QrCodeGenerated(qr) => {
                 put("qr", json!(qr.reveal()));
+                if qr.is_expired() {
+                    put("expired", true.into());
+                }
             }
             EventKind::SessionReady(ready) => {
                 put("phone_number", json!(ready.phone()));
@@ -227,11 +230,7 @@ fn read_data(name: String, data: Option<Value>) -> Result<Read, EventError> {
     };
     let session = SessionKey::read(&mut data)?;
     let kind = match &*name {
-        "qr_code_generated" => EventKind::QrCodeGenerated(match data.remove("qr") {
-            None | Some(Value::Null) => QrCode::unknown(),
-            Some(Value::String(qr)) => QrCode::new(qr)?,
-            Some(_) => QrCode::new("")?,
-        }),
+        "qr_code_generated" => EventKind::QrCodeGenerated(qr_code(&mut data)?),
         "session_authenticated" => EventKind::SessionAuthenticated,
         "session_ready" => EventKind::SessionReady(ready(&mut data)?),
         "session_error" => {
@@ -267,6 +266,19 @@ impl SessionKey {
             session_id: SessionId::read(data.remove("session_id").as_ref())?,
         })
     }
+}
+
+fn qr_code(data: &mut Object) -> Result<QrCode, EventError> {
+    let is_expired = take_if(data, "expired", |value| value.as_bool().filter(|it| *it));
+    let qr = match data.remove("qr") {
+        None | Some(Value::Null) => QrCode::unknown(),
+        Some(Value::String(qr)) => QrCode::new(qr)?,
+        Some(_) => QrCode::new("")?,
+    };
+    Ok(match is_expired {
+        Some(_) => QrCode::expired(),
+        None => qr,
+    })
 }
 
 fn ready(data: &mut Object) -> Result<Ready, EventError> {

@@ -15,7 +15,8 @@ use crate::source::Assurance;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// The session waits to be linked by this code.
+    /// The session waits to be linked by this code, or the page's code has
+    /// [expired](QrCode::is_expired).
     QrCodeGenerated(QrCode),
     /// The phone has accepted the code; the number is not known yet.
     SessionAuthenticated,

@@ -1,11 +1,10 @@
-//! What happened to a session, as it is told to others: [`SessionEvent`]; and where it goes:
-//! [`EventSink`].
+//! Events of a session, [`SessionEvent`], and their receivers, [`EventSink`].
 //!
 //! In JSON an event is `{"event": NAME, "data": {...}}`:
 //!
 //! | event | in `data`, beside `workspace_id` and `session_id` |
 //! |---|---|
-//! | `qr_code_generated` | `qr` |
+//! | `qr_code_generated` | `qr`; `expired` (`true`) if the page says that its code has expired |
 //! | `session_authenticated` | |
 //! | `session_ready` | `phone_number`, `status` (`connected`), `lid`, `assurance` |
 //! | `session_error` | `error` (`phone_extraction_failed`), `message`, `code` |
@@ -97,7 +96,8 @@ impl SessionEvent {
         }
     }
 
-    /// `qr_code_generated`: the session waits to be linked by this code.
+    /// Makes a `qr_code_generated`: the session waits to be linked by this code, or the page's code
+    /// has [expired](QrCode::expired).
     #[must_use]
     pub fn qr_code_generated(session: SessionKey, qr: QrCode) -> Self {
         Self::new(session, EventKind::QrCodeGenerated(qr))

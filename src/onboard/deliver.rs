@@ -1,4 +1,4 @@
-//! An event, offered until it is taken.
+//! Sends an event until the sink accepts it.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use crate::event::{EventSink, SessionEvent, SinkError};
 use crate::retry::RetryPolicy;
 
-/// The policy where none is given.
+/// The default policy.
 pub(super) fn policy() -> RetryPolicy {
     let policy = RetryPolicy::builder()
         .unlimited_attempts()
@@ -16,12 +16,12 @@ pub(super) fn policy() -> RetryPolicy {
         .max_interval(Duration::from_secs(5))
         .look_timeout(Duration::from_secs(10))
         .deadline(Duration::from_secs(60));
-    // A test holds it to be valid.
+    // A unit test checks that it is valid.
     policy.build().unwrap_or_default()
 }
 
-/// Offers the event by this policy. A sink that does not answer in time may have taken it: it is
-/// offered again under the same id, which every sink has to bear.
+/// Sends the event by this policy. A sink that does not answer in time may have accepted it: it gets
+/// the event again under the same id, which every sink must recognise.
 pub(super) async fn deliver(
     sink: &dyn EventSink,
     event: &SessionEvent,

@@ -5,7 +5,8 @@ use std::fmt;
 
 use crate::event::{Failed, SessionEvent, SinkError};
 
-/// A sink did not accept an event. The event is in here, to be sent again later, under the same id.
+/// A sink did not accept an event. The error carries the event, so that the caller can send it again
+/// under the same id.
 #[derive(Clone, Debug)]
 pub struct OnboardError(Box<(SessionEvent, SinkError)>);
 
@@ -14,19 +15,19 @@ impl OnboardError {
         Self(Box::new((event, cause)))
     }
 
-    /// What was not accepted.
+    /// Returns the event that was not accepted.
     #[must_use]
     pub fn event(&self) -> &SessionEvent {
         &self.0.0
     }
 
-    /// The sink's code for the reason: `timeout`, `unknown_session`, ...
+    /// Returns the sink's code for the reason: `timeout`, `unknown_session`, ...
     #[must_use]
     pub fn code(&self) -> &str {
         self.0.1.code()
     }
 
-    /// Whether the sink may accept it later.
+    /// Returns whether the sink may accept it later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.0.1.is_transient()

@@ -6,12 +6,14 @@
 //!                                       later: disconnected()
 //! ```
 //!
-//! What was told last is remembered, so nothing is told twice and a host may be told again what
-//! changed since. A host that hears of these moments calls the methods. For one that has only the page,
-//! [`Watch`](crate::watch::Watch) notices them and calls.
+//! An [`Onboarding`] remembers the last event that its sink has accepted, so it does not send the same
+//! number twice; after a restart of the process it [resumes](Onboarding::resume) from the session's
+//! row. A program that gets the WhatsApp client's own events calls the methods.
+//! [`Watch`](crate::watch::Watch) calls them for a program that has only the page.
 
 mod deliver;
 mod error;
+mod last;
 #[cfg(test)]
 mod tests;
 
@@ -23,24 +25,25 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 pub use self::error::OnboardError;
+pub(crate) use self::last::LastEvent;
 use crate::event::{EventSink, Failed, QrCode, Ready, Sequence, SessionEvent, SessionKey};
 use crate::extract::{ErrorKind, Extraction, PhoneExtractor};
 use crate::phone::PhoneNumber;
 use crate::retry::RetryPolicy;
+use crate::store::SessionRow;
 
-/// Pause between extractions that go on after the error.
+/// Pause between the extractions after a `session_error`.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Brings one session from its QR code to its number, and tells a sink. Cheap to clone; clones are
-/// the same onboarding.
+/// Sends the events of one session to a sink, from its QR code to its number and its end. Cheap to
+/// clone; clones share their state.
 ///
 /// - [`run`](Self::run) has one outcome: a `session_ready` or a `session_error` that the sink has
-///   accepted. Runs at the same time are one after the other, and a number that was the last thing
-///   told is not told again.
-/// - The events of one session are sent in order, each until the sink accepts it: what it cannot
-///   take for now is sent again, by the policy of [`delivery`](Self::delivery).
-/// - What ends with an [`OnboardError`] was not accepted; the error carries the event, so nothing is
-///   lost.
+///   accepted. Concurrent runs wait for each other. If the last event was a `session_ready` with the
+///   same number, it is not sent again.
+/// - The events of one session are sent in order. A transient refusal is retried by the policy of
+///   [`delivery`](Self::delivery).
+/// - An [`OnboardError`] carries the event that was not accepted, so that nothing is lost.
 ///
 /// ```
 /// use whatsapp_phone::event::channel;
@@ -72,48 +75,34 @@ pub struct Onboarding {
     bound: Option<PhoneNumber>,
     keep_watching: Duration,
     delivery: RetryPolicy,
-    /// One run at a time.
-    running: Arc<Mutex<()>>,
-    told: Arc<Mutex<Told>>,
+    /// Held during an extraction: one at a time.
+    extracting: Arc<Mutex<()>>,
+    sent: Arc<Mutex<Sent>>,
 }
 
-/// What the sink has been told. Locked while an event is on its way, so that events keep their order.
+/// What the sink has accepted. Locked during a delivery, so that events keep their order.
 #[derive(Debug, Default)]
-struct Told {
-    last: Last,
-    /// How often it was disconnected.
-    ends: u64,
-}
-
-/// What the sink was told last, as far as it is known to have accepted it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Last {
-    /// Nothing by this onboarding, or what came was not accepted.
-    #[default]
-    Nothing,
-    Scanning,
-    Authenticated,
-    Ready(PhoneNumber),
-    /// The error's code.
-    Failed(Option<String>),
-    Disconnected,
+struct Sent {
+    last: LastEvent,
+    /// Number of disconnects.
+    disconnects: u64,
 }
 
 /// How a [`run`](Onboarding::run) ended.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Onboarded {
-    /// The sink knows the number.
+    /// The sink has accepted the number.
     Ready(Extraction),
-    /// The sink knows why there is none.
+    /// The sink has accepted a `session_error` with this reason.
     Failed(Failed),
-    /// The session was [disconnected](Onboarding::disconnected) meanwhile: what was found before
-    /// counts no more, and nothing was sent.
+    /// The session was [disconnected](Onboarding::disconnected) during the extraction: its outcome
+    /// is outdated, and no event was sent.
     Disconnected,
 }
 
 impl Onboarding {
-    /// An onboarding of this session: the extractor finds the number, the sink hears of it.
+    /// Makes an onboarding of this session. The extractor finds the number; the sink gets the events.
     pub fn new(
         session: SessionKey,
         extractor: impl PhoneExtractor + 'static,
@@ -127,100 +116,123 @@ impl Onboarding {
             bound: None,
             keep_watching: Duration::ZERO,
             delivery: deliver::policy(),
-            running: Arc::default(),
-            told: Arc::default(),
+            extracting: Arc::default(),
+            sent: Arc::default(),
         }
     }
 
-    /// Numbers the session's events, so that they keep their order however late they come. A process
-    /// that takes a session up again has to go on from the last number that was used
-    /// ([`SessionRow::last_seq`](crate::store::SessionRow::last_seq)), or its events are taken for old
-    /// ones. Default: no numbers; the order is that of arrival.
+    /// Continues a session from its row, as [`SessionStore::register`](crate::store::SessionStore::register)
+    /// returns it: the row's status and number count as the last event that was sent, and `seq`
+    /// continues after the row's `last_seq`. Without it an onboarding does not know what an earlier
+    /// process has sent. A row of another session is ignored and logged. Call it before the first clone.
+    #[must_use]
+    pub fn resume(mut self, row: &SessionRow) -> Self {
+        if row.session != self.session {
+            tracing::warn!(session = %self.session, row = %row.session, "not resumed: the row is another session's");
+            return self;
+        }
+        self.sequence = Some(Sequence::after(row.last_seq));
+        self.sent = Arc::new(Mutex::new(Sent {
+            last: row.into(),
+            disconnects: 0,
+        }));
+        self
+    }
+
+    /// Numbers the session's events, so that receivers can restore their order. A new process must
+    /// continue after the last number that was used, as [`resume`](Self::resume) does; otherwise stores
+    /// ignore its events as out of order. Default: no numbers; the order is that of arrival.
     #[must_use]
     pub fn sequence(mut self, sequence: Sequence) -> Self {
         self.sequence = Some(sequence);
         self
     }
 
-    /// The number that the session belongs to already: another one is refused as `rebind_refused`,
-    /// since somebody has scanned with the wrong account. Default: any is taken. A store refuses by
-    /// its own [`RebindPolicy`](crate::store::RebindPolicy) all the same.
+    /// Sets the number that the session is bound to. Another number is refused as `rebind_refused`:
+    /// a user has scanned with the wrong account. Default: any number is accepted. A store also
+    /// applies its own [`RebindPolicy`](crate::store::RebindPolicy).
     #[must_use]
     pub fn bound_to(mut self, phone: PhoneNumber) -> Self {
         self.bound = Some(phone);
         self
     }
 
-    /// Goes on looking for so long after a `session_error`; a number that comes then is announced
-    /// once. Ends early when the page or its browser is gone. Default: not at all.
+    /// Repeats the extraction for this long after a `session_error`; a number that is found then is
+    /// sent once. Ends early if the page or its browser is gone. Default: zero, no repetition.
     #[must_use]
     pub fn keep_watching(mut self, time: Duration) -> Self {
         self.keep_watching = time;
         self
     }
 
-    /// How often and how long an event is offered to the sink: attempts, interval and growth, each
-    /// within the look timeout, all within the deadline. Default: at once, then after 100 ms growing
-    /// to 5 s, each for 10 s at most, 60 s in all.
+    /// Sets how the delivery of an event is retried. The look timeout bounds each attempt, the deadline
+    /// all of them. Default: at once, then after 100 ms growing to 5 s; each attempt takes at most
+    /// 10 s, all together 60 s.
     #[must_use]
     pub fn delivery(mut self, policy: RetryPolicy) -> Self {
         self.delivery = policy;
         self
     }
 
-    /// Whose onboarding it is.
+    /// Returns the session that the events are about.
     #[must_use]
     pub fn session(&self) -> &SessionKey {
         &self.session
     }
 
-    /// Sends `qr_code_generated`: the session waits to be linked by this code.
+    /// Sends `qr_code_generated`: the session waits to be linked by this code. An
+    /// [expired](QrCode::expired) code is sent without a `seq`, because stores ignore it.
     ///
     /// # Errors
     ///
-    /// When the sink did not accept it.
+    /// If the sink did not accept it.
     pub async fn qr_code(&self, qr: QrCode) -> Result<(), OnboardError> {
+        let last = match qr.is_expired() {
+            true => LastEvent::QrExpired,
+            false => LastEvent::QrCode,
+        };
         let event = SessionEvent::qr_code_generated(self.session.clone(), qr);
-        self.tell(event, Last::Scanning).await
+        self.send(event, last).await
     }
 
     /// Sends `session_authenticated`: the phone has accepted the code.
     ///
     /// # Errors
     ///
-    /// When the sink did not accept it.
+    /// If the sink did not accept it.
     pub async fn authenticated(&self) -> Result<(), OnboardError> {
         let event = SessionEvent::session_authenticated(self.session.clone());
-        self.tell(event, Last::Authenticated).await
+        self.send(event, LastEvent::Authenticated).await
     }
 
-    /// Sends `session_disconnected`. What a run under way finds counts no more.
+    /// Sends `session_disconnected`. The outcome of an extraction in progress is discarded.
     ///
     /// # Errors
     ///
-    /// When the sink did not accept it.
+    /// If the sink did not accept it.
     pub async fn disconnected(&self, reason: &str) -> Result<(), OnboardError> {
-        let mut told = self.told.lock().await;
-        told.ends += 1;
+        let mut sent = self.sent.lock().await;
+        sent.disconnects += 1;
         let event = SessionEvent::session_disconnected(self.session.clone(), reason);
-        self.deliver(&mut told, event, Last::Disconnected).await
+        self.deliver(&mut sent, event, LastEvent::Disconnected)
+            .await
     }
 
-    /// What was told last.
-    pub(crate) async fn last(&self) -> Last {
-        self.told.lock().await.last.clone()
+    /// Returns the last event that the sink has accepted.
+    pub(crate) async fn last(&self) -> LastEvent {
+        self.sent.lock().await.last.clone()
     }
 
-    /// Looks for the number and tells the sink: `session_ready`, or `session_error` with the reason.
-    /// A sink that refuses the number (`number_already_connected`, `rebind_refused`, `unknown_session`,
-    /// `invalid_event`), as a store does that has it in another session, hears of that in a
-    /// `session_error` with its own code.
+    /// Extracts the number and sends `session_ready`, or `session_error` with the reason. If the sink
+    /// refuses the number (`number_already_connected`, `rebind_refused`, `unknown_session`,
+    /// `invalid_event`), as a store does that has it in another session, the `session_error` has the
+    /// sink's code.
     ///
-    /// Dropped, it has told the outcome or has not; the next run tells it.
+    /// If the future is dropped, the outcome may or may not have been sent; the next run sends it.
     ///
     /// # Errors
     ///
-    /// When the sink accepted neither.
+    /// If the sink accepted neither.
     pub async fn run(&self) -> Result<Onboarded, OnboardError> {
         let (mut outcome, mut may_come) = self.attempt(true).await?;
         let start = Instant::now();
@@ -231,28 +243,28 @@ impl Onboarding {
         Ok(outcome)
     }
 
-    /// One extraction, and what comes of it told; an error that was told last only if `repeats`. Also
-    /// whether another attempt may bring a number.
+    /// Extracts once and sends the outcome; an error that was the last event is sent again only if
+    /// `repeats`. Also returns whether another attempt may find a number.
     pub(crate) async fn attempt(&self, repeats: bool) -> Result<(Onboarded, bool), OnboardError> {
-        let _one_at_a_time = self.running.lock().await;
-        let ends = self.told.lock().await.ends;
+        let _one_at_a_time = self.extracting.lock().await;
+        let disconnects = self.sent.lock().await.disconnects;
         let (failed, may_come) = match self.extractor.extract().await {
-            Ok(found) => match self.announce(ends, found).await? {
+            Ok(found) => match self.send_ready(disconnects, found).await? {
                 Ok(onboarded) => return Ok((onboarded, false)),
-                // Another account, or another session's number: time does not heal it.
+                // Another account, or another session's number: a retry finds the same.
                 Err(refused) => (refused, false),
             },
             Err(error) => (Failed::from(&error), !is_final(error.kind())),
         };
-        let outcome = self.fail(ends, failed, repeats).await?;
+        let outcome = self.send_error(disconnects, failed, repeats).await?;
         let may_come = may_come && matches!(outcome, Onboarded::Failed(_));
         Ok((outcome, may_come))
     }
 
-    /// Tells the number. The inner error: it is refused for good.
-    async fn announce(
+    /// Sends the number. The inner error: it is refused permanently.
+    async fn send_ready(
         &self,
-        ends: u64,
+        disconnects: u64,
         found: Extraction,
     ) -> Result<Result<Onboarded, Failed>, OnboardError> {
         if self
@@ -263,61 +275,62 @@ impl Onboarding {
             let text = "another account was scanned than the session belongs to; unlink it and scan with the right one, or use a new session";
             return Ok(Err(Failed::new("rebind_refused", text)));
         }
-        let mut told = self.told.lock().await;
-        if told.ends != ends {
+        let mut sent = self.sent.lock().await;
+        if sent.disconnects != disconnects {
             return Ok(Ok(Onboarded::Disconnected));
         }
-        let last = Last::Ready(found.phone.clone());
-        if told.last == last {
+        let last = LastEvent::Ready(found.phone.clone());
+        if sent.last == last {
             return Ok(Ok(Onboarded::Ready(found)));
         }
         let ready = SessionEvent::session_ready(self.session.clone(), Ready::from(&found));
-        match self.deliver(&mut told, ready, last).await {
+        match self.deliver(&mut sent, ready, last).await {
             Ok(()) => Ok(Ok(Onboarded::Ready(found))),
             Err(error) if REFUSALS.contains(&error.code()) => Ok(Err(error.into())),
             Err(error) => Err(error),
         }
     }
 
-    async fn fail(
+    async fn send_error(
         &self,
-        ends: u64,
+        disconnects: u64,
         failed: Failed,
         repeats: bool,
     ) -> Result<Onboarded, OnboardError> {
-        let mut told = self.told.lock().await;
-        if told.ends != ends {
+        let mut sent = self.sent.lock().await;
+        if sent.disconnects != disconnects {
             return Ok(Onboarded::Disconnected);
         }
-        let last = Last::Failed(failed.code().map(str::to_owned));
-        if repeats || told.last != last {
+        let last = LastEvent::Failed(failed.code().map(str::to_owned));
+        if repeats || sent.last != last {
             let event = SessionEvent::session_error(self.session.clone(), failed.clone());
-            self.deliver(&mut told, event, last).await?;
+            self.deliver(&mut sent, event, last).await?;
         }
         Ok(Onboarded::Failed(failed))
     }
 
-    async fn tell(&self, event: SessionEvent, last: Last) -> Result<(), OnboardError> {
-        let mut told = self.told.lock().await;
-        self.deliver(&mut told, event, last).await
+    async fn send(&self, event: SessionEvent, last: LastEvent) -> Result<(), OnboardError> {
+        let mut sent = self.sent.lock().await;
+        self.deliver(&mut sent, event, last).await
     }
 
-    /// Hands an event over, after which this is what was told last. An event that is cut short or not
-    /// accepted may have arrived all the same: nothing is known then.
+    /// Sends an event until the sink accepts it, and then remembers it as the last one.
     async fn deliver(
         &self,
-        told: &mut Told,
+        sent: &mut Sent,
         event: SessionEvent,
-        last: Last,
+        last: LastEvent,
     ) -> Result<(), OnboardError> {
         let event = match &self.sequence {
+            // Stores do not record it, so a new process would give its number to another event.
+            _ if last == LastEvent::QrExpired => event,
             Some(sequence) => event.with_seq(sequence.next()),
             None => event,
         };
-        told.last = Last::Nothing;
+        sent.last = LastEvent::Unconfirmed;
         match deliver::deliver(&*self.sink, &event, &self.delivery).await {
             Ok(()) => {
-                told.last = last;
+                sent.last = last;
                 Ok(())
             }
             Err(error) => Err(OnboardError::new(event, error)),
@@ -325,7 +338,7 @@ impl Onboarding {
     }
 }
 
-/// What a sink refuses a number for; any other error leaves it open whether the number was taken.
+/// The codes of a sink that refuses a number; after any other error it may have accepted the number.
 const REFUSALS: [&str; 4] = [
     "number_already_connected",
     "rebind_refused",
@@ -333,7 +346,7 @@ const REFUSALS: [&str; 4] = [
     "invalid_event",
 ];
 
-/// Nothing comes after it, however long one looks.
+/// Returns whether a retry cannot find a number.
 const fn is_final(kind: ErrorKind) -> bool {
     matches!(
         kind,

@@ -53,6 +53,10 @@ pub(super) fn judge(
         {
             return Ok(Verdict::Ignore(Ignored::OutOfOrder));
         }
+        // No sign of life: a session whose code nobody scans may be swept.
+        EventKind::QrCodeGenerated(qr) if qr.is_expired() => {
+            return Ok(Verdict::Ignore(Ignored::Expired));
+        }
         EventKind::QrCodeGenerated(_) => Status::QrScanning,
         EventKind::SessionAuthenticated => Status::Authenticated,
         EventKind::SessionReady(ready) => {

@@ -176,6 +176,8 @@ pub enum Ignored {
     OutOfOrder,
     /// It is none of ours.
     Foreign,
+    /// It is a QR code that has expired. It changes nothing and is no sign of life.
+    Expired,
 }
 
 /// Keeps where every session stands.

@@ -1,43 +1,52 @@
-//! Under paused time, over a scripted page.
+//! Under paused time, with a scripted page.
+
+mod resumed;
+mod timers;
 
 use std::sync::{Arc, Mutex};
 
-use tokio::time::Instant;
-
 use super::*;
-use crate::event::{EventSink, SessionEvent, SessionKey, SinkError};
+use crate::event::{EventKind, EventSink, SessionEvent, SessionKey, SinkError};
 use crate::extract::Extractor;
 use crate::failure::Site;
-use crate::link::Bar;
+use crate::link::{Bar, LinkState};
 use crate::source::mock::MockSource;
 
 const ME: &str = "628110000041@c.us";
+const HOUR: Duration = Duration::from_secs(3600);
 
-/// A page that is as its script says, from each of these times on.
-struct Page {
-    start: Instant,
-    script: Vec<(Duration, Result<LinkState, ProtocolFailure>)>,
+/// What a look gives.
+#[derive(Clone, Copy)]
+enum Answer {
+    Is(LinkState),
+    /// An error with this code.
+    Fails(&'static str),
+    Hangs,
 }
 
-/// With its times in seconds.
-fn page<const N: usize>(script: [(u64, LinkState); N]) -> Page {
-    page_ms(script.map(|(at, state)| (at * 1000, state)))
-}
-
-/// With its times in milliseconds.
-fn page_ms<const N: usize>(script: [(u64, LinkState); N]) -> Page {
-    let from = |(at, state)| (Duration::from_millis(at), Ok(state));
-    Page {
-        start: Instant::now(),
-        script: script.into_iter().map(from).collect(),
+impl From<LinkState> for Answer {
+    fn from(state: LinkState) -> Self {
+        Self::Is(state)
     }
 }
 
-impl Page {
-    fn then(mut self, at: u64, code: &'static str) -> Self {
-        let failure = ProtocolFailure::new(Site::WebDriverCommand, code).with_code(code);
-        self.script.push((Duration::from_secs(at), Err(failure)));
-        self
+/// A page that gives each answer from its time on.
+struct Page {
+    start: Instant,
+    script: Vec<(Duration, Answer)>,
+}
+
+/// With times in seconds.
+fn page<A: Into<Answer>, const N: usize>(script: [(u64, A); N]) -> Page {
+    page_ms(script.map(|(at, answer)| (at * 1000, answer)))
+}
+
+/// With times in milliseconds.
+fn page_ms<A: Into<Answer>, const N: usize>(script: [(u64, A); N]) -> Page {
+    let from = |(at, answer): (u64, A)| (Duration::from_millis(at), answer.into());
+    Page {
+        start: Instant::now(),
+        script: script.into_iter().map(from).collect(),
     }
 }
 
@@ -46,14 +55,54 @@ impl LinkSource for Page {
     async fn link(&self) -> Result<LinkState, ProtocolFailure> {
         let now = self.start.elapsed();
         let past = self.script.iter().take_while(|(at, _)| *at <= now);
-        past.last()
-            .map_or(Ok(LinkState::Unknown), |(_, state)| state.clone())
+        match past.last().map_or(Is(Unknown), |(_, answer)| *answer) {
+            Is(state) => Ok(state),
+            Fails(code) => Err(ProtocolFailure::new(Site::WebDriverCommand, code).with_code(code)),
+            Hangs => std::future::pending().await,
+        }
     }
 }
 
-/// Remembers what it was sent: name, and reason or code.
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<String>>>);
+/// Remembers the events, and when each came.
+#[derive(Clone)]
+struct Sink {
+    start: Instant,
+    events: Arc<Mutex<Vec<(Duration, SessionEvent)>>>,
+}
+
+impl Default for Sink {
+    fn default() -> Self {
+        Self {
+            start: Instant::now(),
+            events: Arc::default(),
+        }
+    }
+}
+
+impl Sink {
+    /// Each event's name, with its reason, code or `expired`.
+    fn names(&self) -> Vec<String> {
+        let events = self.events.lock().unwrap();
+        events.iter().map(|(_, event)| name(event)).collect()
+    }
+
+    /// When the events with this name came, in seconds.
+    fn times(&self, wanted: &str) -> Vec<f64> {
+        let events = self.events.lock().unwrap();
+        let wanted = events.iter().filter(|(_, event)| name(event) == wanted);
+        wanted.map(|(at, _)| at.as_secs_f64()).collect()
+    }
+}
+
+fn name(event: &SessionEvent) -> String {
+    let detail = match event.kind() {
+        EventKind::SessionDisconnected { reason } => format!(" {reason}"),
+        EventKind::SessionError(failed) => format!(" {}", failed.code().unwrap_or_default()),
+        EventKind::QrCodeGenerated(qr) if qr.is_expired() => " expired".to_owned(),
+        _ => String::new(),
+    };
+    format!("{}{detail}", event.name())
+}
 
 #[async_trait::async_trait]
 impl EventSink for Sink {
@@ -62,42 +111,47 @@ impl EventSink for Sink {
     }
 
     async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
-        use crate::event::EventKind::*;
-        let more = match event.kind() {
-            SessionDisconnected { reason } => format!(" {reason}"),
-            SessionError(failed) => format!(" {}", failed.code().unwrap_or_default()),
-            _ => String::new(),
-        };
-        self.0
-            .lock()
-            .unwrap()
-            .push(format!("{}{more}", event.name()));
+        let at = self.start.elapsed();
+        self.events.lock().unwrap().push((at, event.clone()));
         Ok(())
     }
 }
 
-/// What a watch over this page tells, of a number that is readable from `number_at` on.
-async fn told(page: Page, number_at: u64) -> (Option<Ended>, Vec<String>) {
-    told_every(Duration::from_secs(1), page, number_at).await
+fn key() -> SessionKey {
+    SessionKey::new(7, "session-1").unwrap()
 }
 
-/// The same with so long between its looks.
-async fn told_every(
+/// An onboarding whose number can be read from this second on.
+fn onboarding(sink: impl EventSink + 'static, number_at: u64) -> Onboarding {
+    let source = MockSource::new("page").number_at(Duration::from_secs(number_at), ME);
+    let extractor = Extractor::builder().source(source).build().unwrap();
+    Onboarding::new(key(), extractor, sink)
+}
+
+/// Runs a watch for this long, unless it ends.
+async fn run(watch: &Watch<impl LinkSource>, time: Duration) -> Option<Ended> {
+    timeout(time, watch.run()).await.ok().map(Result::unwrap)
+}
+
+/// Returns how a watch over this page ended within five minutes, and the names of its events.
+async fn sent(page: Page, number_at: u64) -> (Option<Ended>, Vec<String>) {
+    sent_every(Duration::from_secs(1), page, number_at).await
+}
+
+/// The same with this pause between the looks.
+async fn sent_every(
     every: Duration,
     page: impl LinkSource,
     number_at: u64,
 ) -> (Option<Ended>, Vec<String>) {
     let sink = Sink::default();
-    let source = MockSource::new("page").number_at(Duration::from_secs(number_at), ME);
-    let extractor = Extractor::builder().source(source).build().unwrap();
-    let key = SessionKey::new(7, "session-1").unwrap();
-    let watch = Watch::new(Onboarding::new(key, extractor, sink.clone()), page).every(every);
-    let ended = timeout(Duration::from_secs(300), watch.run()).await;
-    let told = sink.0.lock().unwrap().clone();
-    (ended.ok().map(Result::unwrap), told)
+    let watch = Watch::new(onboarding(sink.clone(), number_at), page).every(every);
+    let ended = run(&watch, Duration::from_secs(300)).await;
+    (ended, sink.names())
 }
 
-use LinkState::{Barred, Linked, Linking, Unknown, Unlinked};
+use Answer::{Fails, Hangs, Is};
+use LinkState::{Barred, Linked, Linking, QrExpired, Unknown, Unlinked};
 
 #[tokio::test(start_paused = true)]
 async fn from_the_code_to_the_number_and_back() {
@@ -109,7 +163,7 @@ async fn from_the_code_to_the_number_and_back() {
         (60, Unlinked),
     ]);
     let expected = [
-        // A store may still say connected.
+        // Without a row: a store may still say connected.
         "session_disconnected unlinked",
         "qr_code_generated",
         "session_authenticated",
@@ -118,20 +172,20 @@ async fn from_the_code_to_the_number_and_back() {
         "qr_code_generated",
     ];
     assert_eq!(
-        told(page, 10).await,
+        sent(page, 10).await,
         (None, expected.map(str::to_owned).to_vec())
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_is_linked_from_the_start() {
-    // Its row may say connected from before: that is not taken back.
-    let (_, told) = told(page([(0, Linked)]), 0).await;
-    assert_eq!(told, ["session_ready"]);
+    // Its row may say connected already; that stays.
+    let (_, sent) = sent(page([(0, Linked)]), 0).await;
+    assert_eq!(sent, ["session_ready"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn reconnecting_and_reloading_tell_nothing() {
+async fn a_page_that_reconnects_or_reloads_causes_no_event() {
     let page = page([
         (0, Linked),
         (10, Unknown),
@@ -139,14 +193,14 @@ async fn reconnecting_and_reloading_tell_nothing() {
         (20, Unknown),
         (25, Linked),
     ]);
-    assert_eq!(told(page, 0).await.1, ["session_ready"]);
+    assert_eq!(sent(page, 0).await.1, ["session_ready"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_moment_of_connection_on_logout_is_no_ready() {
     let page = page([(0, Linked), (10, Unlinked), (13, Linked), (14, Unlinked)]);
-    let (_, told) = told(page, 0).await;
-    let after = told
+    let (_, sent) = sent(page, 0).await;
+    let after = sent
         .iter()
         .skip_while(|it| !it.starts_with("session_disconnected"));
     assert_eq!(
@@ -156,7 +210,7 @@ async fn a_moment_of_connection_on_logout_is_no_ready() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_moment_is_one_however_many_looks_see_it() {
+async fn a_state_of_less_than_a_second_causes_no_event_at_any_interval() {
     for every in [10, 20, 100, 300] {
         for length in [20, 50, 500, 990] {
             let (unlinks, connects) = (10_000, 13_000);
@@ -166,32 +220,32 @@ async fn a_moment_is_one_however_many_looks_see_it() {
                 (connects, Linked),
                 (connects + length, Unlinked),
             ]);
-            let (_, told) = told_every(Duration::from_millis(every), page, 0).await;
+            let (_, sent) = sent_every(Duration::from_millis(every), page, 0).await;
             let expected = [
                 "session_ready",
                 "session_disconnected unlinked",
                 "qr_code_generated",
             ];
-            assert_eq!(told, expected, "{length} ms, looked at every {every} ms");
+            assert_eq!(sent, expected, "{length} ms, looked at every {every} ms");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_lasts_for_a_second_is_told_whatever_the_interval() {
+async fn a_state_of_a_second_causes_an_event_at_any_interval() {
     for every in [10, 250, 400, 999, 1000, 1001, 3000] {
         let interval = Duration::from_millis(every);
         // From one look to the first of those that are more than a second later, and the next.
         let lasts = every * (1000_u64.div_ceil(every) + 1);
         let page = page_ms([(0, Unlinked), (lasts, Unknown)]);
-        let (_, told) = told_every(interval, page, 0).await;
-        let told = told.first().map(String::as_str);
-        assert_eq!(told, Some("session_disconnected unlinked"), "{every} ms");
+        let (_, sent) = sent_every(interval, page, 0).await;
+        let first = sent.first().map(String::as_str);
+        assert_eq!(first, Some("session_disconnected unlinked"), "{every} ms");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_state_that_is_interrupted_begins_anew() {
+async fn an_interrupted_state_starts_its_second_again() {
     // Each time for less than a second, and three seconds in all.
     let page = page_ms([
         (0, Unlinked),
@@ -201,11 +255,11 @@ async fn a_state_that_is_interrupted_begins_anew() {
         (1900, Unlinked),
         (2800, Unknown),
     ]);
-    let (_, told) = told_every(Duration::from_millis(10), page, 0).await;
-    assert!(told.is_empty(), "{told:?}");
+    let (_, sent) = sent_every(Duration::from_millis(10), page, 0).await;
+    assert!(sent.is_empty(), "{sent:?}");
 }
 
-/// Every other look sees the page only when it ends, the others when they begin.
+/// Every other look reads the page when it ends, the others when they begin.
 struct Slow(Page, std::sync::atomic::AtomicBool);
 
 #[async_trait::async_trait]
@@ -223,16 +277,16 @@ impl LinkSource for Slow {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_that_looks_take_is_no_time_that_a_state_lasts() {
-    // Looks see the page at 4.00, 4.01, 12.02, 12.03, 20.04, 20.05, ... seconds.
+async fn the_duration_of_looks_does_not_count_as_time_that_a_state_lasts() {
+    // Looks read the page at 4.00, 4.01, 12.02, 12.03, 20.04, 20.05, ... seconds.
     let page = page_ms([(0, Unlinked), (20_030, Linked), (20_060, Unlinked)]);
     let page = Slow(page, Default::default());
-    let (_, told) = told_every(Duration::from_millis(10), page, 0).await;
-    assert_eq!(told, ["session_disconnected unlinked", "qr_code_generated"]);
+    let (_, sent) = sent_every(Duration::from_millis(10), page, 0).await;
+    assert_eq!(sent, ["session_disconnected unlinked", "qr_code_generated"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn taken_off_by_whatsapp_is_not_connected_and_comes_back() {
+async fn a_page_stopped_by_whatsapp_is_disconnected_and_may_come_back() {
     let page = page([(0, Linked), (10, Barred(Bar::Conflict)), (20, Linked)]);
     let expected = [
         "session_ready",
@@ -240,14 +294,14 @@ async fn taken_off_by_whatsapp_is_not_connected_and_comes_back() {
         "session_authenticated",
         "session_ready",
     ];
-    assert_eq!(told(page, 0).await.1, expected);
-    // From the start, where a store may say connected from before: once.
+    assert_eq!(sent(page, 0).await.1, expected);
+    // From the start, since a store may say connected: once.
     let page = self::page([(0, Barred(Bar::TosBlock))]);
-    assert_eq!(told(page, 0).await.1, ["session_disconnected tos_block"]);
+    assert_eq!(sent(page, 0).await.1, ["session_disconnected tos_block"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closed_page_and_a_dead_browser_end_it() {
+async fn a_closed_page_and_a_dead_browser_end_the_watch() {
     for (code, end, reason) in [
         (
             "no such window",
@@ -260,62 +314,45 @@ async fn a_closed_page_and_a_dead_browser_end_it() {
             "session_disconnected browser_gone",
         ),
     ] {
-        let (ended, told) = told(page([(0, Linked)]).then(30, code), 0).await;
-        assert_eq!(ended, Some(end));
-        assert_eq!(told, ["session_ready", reason]);
+        let linked = page([(0, Is(Linked)), (30, Fails(code))]);
+        let expected = ["session_ready", reason].map(str::to_owned).to_vec();
+        assert_eq!(sent(linked, 0).await, (Some(end), expected));
+        // From the start, since a store may say connected.
+        let early = page([(0, Fails(code))]);
+        assert_eq!(sent(early, 0).await, (Some(end), vec![reason.to_owned()]));
     }
-    // A store may say connected from before.
-    let early = Page {
-        start: Instant::now(),
-        script: Vec::new(),
-    }
-    .then(0, "no such window");
-    let reason = vec!["session_disconnected page_closed".to_owned()];
-    assert_eq!(told(early, 0).await, (Some(Ended::PageClosed), reason));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_is_told_once_and_a_late_number_too() {
+async fn an_error_is_sent_once_and_a_late_number_too() {
     let expected = ["session_error not_ready", "session_ready"];
-    assert_eq!(told(page([(0, Linked)]), 50).await.1, expected);
+    assert_eq!(sent(page([(0, Linked)]), 50).await.1, expected);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_look_that_fails_or_hangs_is_followed_by_the_next() {
-    let mut page = page([(0, Linked)]).then(10, "unexpected alert open");
-    page.script.push((Duration::from_secs(20), Ok(Linked)));
-    page.script.push((Duration::from_secs(30), Ok(Unlinked)));
-    let (_, told) = told(page, 0).await;
-    assert_eq!(
-        told[..2],
-        ["session_ready", "session_disconnected unlinked"]
-    );
+    let page = page([
+        (0, Is(Linked)),
+        (10, Fails("unexpected alert open")),
+        (20, Hangs),
+        (40, Is(Linked)),
+        (50, Is(Unlinked)),
+    ]);
+    let expected = [
+        "session_ready",
+        "session_disconnected unlinked",
+        "qr_code_generated",
+    ];
+    assert_eq!(sent(page, 0).await.1, expected);
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_watch_goes_on_from_what_was_told() {
+async fn another_watch_continues_after_the_last_event() {
     let sink = Sink::default();
-    let source = MockSource::new("page").number_at(Duration::ZERO, ME);
-    let extractor = Extractor::builder().source(source).build().unwrap();
-    let key = SessionKey::new(7, "session-1").unwrap();
-    let onboarding = Onboarding::new(key, extractor, sink.clone());
+    let onboarding = onboarding(sink.clone(), 0);
     for _ in 0..3 {
         let watch = Watch::new(onboarding.clone(), page([(0, Linked)]));
-        assert!(timeout(Duration::from_secs(20), watch.run()).await.is_err());
+        assert_eq!(run(&watch, Duration::from_secs(20)).await, None);
     }
-    assert_eq!(*sink.0.lock().unwrap(), ["session_ready"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_code_that_is_shown_for_long_is_told_of_now_and_then() {
-    let sink = Sink::default();
-    let extractor = Extractor::builder().source(MockSource::new("page")).build();
-    let key = SessionKey::new(7, "session-1").unwrap();
-    let onboarding = Onboarding::new(key, extractor.unwrap(), sink.clone());
-    let watch = Watch::new(onboarding, page([(0, Unlinked)]));
-    let hour = timeout(Duration::from_secs(3600), watch.run()).await;
-    assert!(hour.is_err());
-    let told = sink.0.lock().unwrap().clone();
-    let codes = told.iter().filter(|it| *it == "qr_code_generated").count();
-    assert!((5..=7).contains(&codes), "{told:?}");
+    assert_eq!(sink.names(), ["session_ready"]);
 }

@@ -1,12 +1,11 @@
-//! The contract of [`LinkSource`], as tests that run on any source.
+//! Tests of the contract of [`LinkSource`], for any source.
 //!
-//! As with [`InfoSource`](crate::source::InfoSource) an answer is right only by what there was to
-//! see: a [`LinkFixture`] makes a source that looks at a certain [`LinkWorld`]. [`all`] runs every
-//! rule; each is a function of its own too.
+//! A [`LinkFixture`] makes sources that look at a given [`LinkWorld`], so that the suite knows the right
+//! answer. [`all`] runs every rule; each rule is also a function of its own.
 //!
-//! A broken rule panics and names the rule. Time is tokio's clock. Nothing is asserted about how fast
-//! a source is, only that every look ends; and nothing about whether a look that failed was tried
-//! again, which only what it looks at could tell.
+//! A broken rule panics with the rule's name. Time is tokio's clock. The suite asserts that every look
+//! ends, not how fast a source is; nor whether the source retried a look, which is not visible from
+//! outside.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -16,7 +15,7 @@
 //! use whatsapp_phone::link::{LinkSource, LinkState};
 //! use whatsapp_phone::testkit::contract::link::{self, LinkFixture, LinkWorld};
 //!
-//! /// Is as its world says.
+//! /// Follows its world.
 //! struct Scripted(LinkWorld, Instant);
 //!
 //! #[async_trait::async_trait]
@@ -28,7 +27,7 @@
 //!             LinkWorld::Turns { from, after, .. } if self.1.elapsed() < after => Ok(from),
 //!             LinkWorld::Turns { to, .. } => Ok(to),
 //!             LinkWorld::Gone => Err(failure("it was closed").with_code("no such window")),
-//!             _ => Err(failure("no look works")),
+//!             _ => Err(failure("every look fails")),
 //!         }
 //!     }
 //! }
@@ -58,65 +57,67 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::rules::{
-    follows_a_turn, leaves_the_thread, reports_failures, reports_the_end, serves_several,
-    survives_drops, tells_the_state,
+    follows_a_turn, leaves_the_thread, reports_failures, reports_the_end, reports_the_state,
+    serves_several, survives_drops,
 };
 use crate::link::{Bar, LinkSource, LinkState};
 
-/// What there is to see for a source under test.
+/// The situation that a source under test looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LinkWorld {
-    /// A session that is so, from before the fixture hands out the source.
-    /// [`LinkState::Unknown`]: the looks work, and there is nothing that tells.
+    /// A session that has this state before the fixture returns the source, and keeps it.
+    /// [`LinkState::Unknown`]: the looks succeed, and the page gives no evidence.
     Stays(LinkState),
     /// A session whose state changes once.
     Turns {
-        /// What it is at first.
+        /// The state at first.
         from: LinkState,
-        /// What it is from then on.
+        /// The state from then on.
         to: LinkState,
-        /// When, counted from the making of the world.
+        /// The time of the change, counted from the making of the world.
         after: Duration,
     },
-    /// No look works, and that may pass: the page is elsewhere, a dialog is open.
+    /// Every look fails for a reason that may pass: the tab shows another page, a dialog is open.
     Broken,
-    /// The page was closed, or its browser has ended. The suite asks for it last, so it may be the
-    /// end of all that the fixture has.
+    /// The page was closed, or its browser has ended. The suite asks for it last, so the fixture need
+    /// not work afterwards.
     Gone,
 }
 
-/// Makes worlds, and sources that look at them.
+/// Makes sources, each with the world that it looks at.
 #[async_trait]
 pub trait LinkFixture: Send + Sync {
-    /// A source that looks at a fresh world of this kind. `None`: this source cannot be shown that,
-    /// for instance since what it reads knows of no bars.
+    /// Makes a source that looks at a fresh world of this kind. `None`: the fixture cannot make such a
+    /// world, for instance because its page has no barred states.
     ///
-    /// [`LinkState::Linked`] that stays is needed, and one turn. The suite holds no source of an
-    /// earlier world when it asks.
+    /// A world that stays [`LinkState::Linked`] and one that turns are required. The suite has dropped
+    /// all sources of earlier worlds by then.
     async fn source(&self, world: LinkWorld) -> Option<Arc<dyn LinkSource>>;
 
-    /// Longer than a look of this source takes when all is well, and than it takes to make a world.
-    /// States turn after twice this; a source that says nothing for twenty times this, and for at
-    /// least 30 s, is taken for hung. Default: 500 ms.
+    /// Returns a time that is longer than a normal look of this source, and than making a world takes.
+    /// States turn after twice this time; a look that takes twenty times as long, and at least 30 s,
+    /// counts as hung. Default: 500 ms.
     fn pace(&self) -> Duration {
         Duration::from_millis(500)
     }
 }
 
-/// Every state there is, and what a session goes through.
+/// Every state, and the usual changes.
 const STATES: [LinkState; 8] = [
     LinkState::Unknown,
     LinkState::Unlinked,
+    LinkState::QrExpired,
     LinkState::Linking,
     LinkState::Linked,
     LinkState::Barred(Bar::Conflict),
-    LinkState::QrExpired,
     LinkState::Barred(Bar::ProxyBlock),
     LinkState::Barred(Bar::TosBlock),
 ];
-const TURNS: [(LinkState, LinkState); 6] = [
+const TURNS: [(LinkState, LinkState); 8] = [
     (LinkState::Unknown, LinkState::Unlinked),
+    (LinkState::Unlinked, LinkState::QrExpired),
+    (LinkState::QrExpired, LinkState::Unlinked),
     (LinkState::Unlinked, LinkState::Linking),
     (LinkState::Linking, LinkState::Linked),
     (LinkState::Linked, LinkState::Unlinked),
@@ -129,21 +130,21 @@ const TURNS: [(LinkState, LinkState); 6] = [
 ///
 /// # Panics
 ///
-/// When a rule is broken; the message names it. Also when the fixture lacks a world that is needed.
+/// If a rule is broken; the message names it. Also if the fixture lacks a required world.
 pub async fn all(fixture: &dyn LinkFixture) {
     let pace = fixture.pace();
     for state in STATES {
         if let Some(source) = fixture.source(LinkWorld::Stays(state)).await {
-            tells_the_state(&*source, pace, state).await;
+            reports_the_state(&*source, pace, state).await;
         }
     }
     let linked = LinkState::Linked;
     let Some(source) = fixture.source(LinkWorld::Stays(linked)).await else {
-        panic!("the fixture must be able to show a session that stays linked");
+        panic!("the fixture must be able to make a session that stays linked");
     };
-    tells_the_state(&&*source, pace, linked).await;
-    tells_the_state(&source, pace, linked).await;
-    tells_the_state(&Box::new(Arc::clone(&source)), pace, linked).await;
+    reports_the_state(&&*source, pace, linked).await;
+    reports_the_state(&source, pace, linked).await;
+    reports_the_state(&Box::new(Arc::clone(&source)), pace, linked).await;
     leaves_the_thread(&*source, pace).await;
     survives_drops(&*source, pace, linked).await;
     serves_several(&*source, pace, linked).await;
@@ -158,7 +159,10 @@ pub async fn all(fixture: &dyn LinkFixture) {
             has_turned = true;
         }
     }
-    assert!(has_turned, "the fixture must be able to show a turn");
+    assert!(
+        has_turned,
+        "the fixture must be able to make a session that turns"
+    );
     if let Some(source) = fixture.source(LinkWorld::Broken).await {
         reports_failures(&*source, pace).await;
     }

@@ -1,4 +1,4 @@
-//! The rules, each over one source in a world of its own. `pace` is that of
+//! The rules. Each takes one source over a world of its own; `pace` is that of
 //! [`LinkFixture::pace`](super::LinkFixture::pace).
 
 use std::fmt::Debug;
@@ -17,49 +17,49 @@ use crate::link::{LinkSource, LinkState};
 
 type Answer = Result<LinkState, ProtocolFailure>;
 
-/// How often a source is asked where one answer could be luck.
+/// Looks per rule where one right answer could be chance.
 const LOOKS: usize = 4;
 
 fn rule(holds: bool, rule: &str, saw: &dyn Debug) {
     assert!(holds, "the contract of LinkSource: {rule}; saw {saw:?}");
 }
 
-/// What the future gives, before a hung source would.
+/// Returns the output of the future, unless it hangs.
 async fn ends<T>(pace: Duration, future: impl Future<Output = T>) -> T {
     match timeout(hang_timeout(pace), future).await {
         Ok(output) => output,
-        Err(_) => panic!("the contract of LinkSource: every look ends; one gave nothing"),
+        Err(_) => panic!("the contract of LinkSource: every look ends; one did not"),
     }
 }
 
-/// One answer, which must be this.
+/// Asserts that an answer is this state.
 fn is(answer: &Answer, state: LinkState) {
     let text = if state == LinkState::Unknown {
-        "what cannot be told is `Unknown`, no error"
+        "a page without evidence is `Unknown`, not an error"
     } else {
-        "a look tells what the session is"
+        "a look reports the present state"
     };
     rule(*answer == Ok(state), text, &(state, answer));
 }
 
-/// A look tells what the session is, each time; where nothing tells, `Unknown` and no error. In a
+/// Each look reports the present state; without evidence `Unknown`, not an error. In a
 /// [`LinkWorld`](super::LinkWorld) that stays in this state.
 ///
 /// # Panics
 ///
-/// When a rule is broken.
-pub async fn tells_the_state(source: &dyn LinkSource, pace: Duration, state: LinkState) {
+/// If a rule is broken.
+pub async fn reports_the_state(source: &dyn LinkSource, pace: Duration, state: LinkState) {
     for _ in 0..LOOKS {
         is(&ends(pace, source.link()).await, state);
     }
 }
 
-/// A look tells of a change when it has come, and not what was seen before. In a
+/// A look after a change reports the new state. In a
 /// [`LinkWorld`](super::LinkWorld) that turns after two paces.
 ///
 /// # Panics
 ///
-/// When a rule is broken.
+/// If a rule is broken.
 pub async fn follows_a_turn(
     source: &dyn LinkSource,
     pace: Duration,
@@ -73,8 +73,8 @@ pub async fn follows_a_turn(
         if answer == Ok(to) {
             break;
         }
-        // What lies between the two is the source's own affair, an error included.
-        let text = "a look tells of a change";
+        // In between, the source may report anything, an error included.
+        let text = "a look reports a change";
         rule(
             start.elapsed() < hang_timeout(pace),
             text,
@@ -82,29 +82,29 @@ pub async fn follows_a_turn(
         );
         sleep(pace / 10).await;
     }
-    tells_the_state(source, pace, to).await;
+    reports_the_state(source, pace, to).await;
 }
 
-/// A look that does not work is an error, never a state. In
+/// A look that fails is an error, never a state. In
 /// [`LinkWorld::Broken`](super::LinkWorld::Broken).
 ///
 /// # Panics
 ///
-/// When the rule is broken.
+/// If the rule is broken.
 pub async fn reports_failures(source: &dyn LinkSource, pace: Duration) {
     for _ in 0..LOOKS {
         let answer = ends(pace, source.link()).await;
-        let text = "a look that does not work is an error";
+        let text = "a look that fails is an error";
         rule(answer.is_err(), text, &answer);
     }
 }
 
-/// What is gone for good is an error that the classifier reads so, or nobody would stop looking. In
+/// If the page or browser is gone for good, the classifier recognises the error. In
 /// [`LinkWorld::Gone`](super::LinkWorld::Gone).
 ///
 /// # Panics
 ///
-/// When the rule is broken.
+/// If the rule is broken.
 pub async fn reports_the_end(source: &dyn LinkSource, pace: Duration) {
     let classifier = ProtocolErrorClassifier::new();
     for _ in 0..LOOKS {
@@ -118,12 +118,12 @@ pub async fn reports_the_end(source: &dyn LinkSource, pace: Duration) {
     }
 }
 
-/// A look leaves the thread to others while it waits: none of its steps takes a tenth of a pace, in
-/// real time. In any world.
+/// A look does not block the thread: none of its polls takes a tenth of a pace in real time. In any
+/// world.
 ///
 /// # Panics
 ///
-/// When the rule is broken.
+/// If the rule is broken.
 pub async fn leaves_the_thread(source: &dyn LinkSource, pace: Duration) {
     let mut shortest = Duration::MAX;
     for _ in 0..LOOKS {
@@ -137,14 +137,14 @@ pub async fn leaves_the_thread(source: &dyn LinkSource, pace: Duration) {
         let _ = ends(pace, stepped).await;
         shortest = shortest.min(longest);
     }
-    // Of one look it could be the machine that was busy elsewhere, hardly of each.
+    // The shortest of them: the machine may have been busy during one look, hardly during each.
     let text = "a look does not block the thread";
     rule(shortest < pace / 10, text, &shortest);
 }
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "a paused clock stands still under a source that blocks"
+    reason = "a paused clock does not advance while a source blocks"
 )]
 fn real_time() -> std::time::Instant {
     std::time::Instant::now()
@@ -155,7 +155,7 @@ fn real_time() -> std::time::Instant {
 ///
 /// # Panics
 ///
-/// When a rule is broken.
+/// If a rule is broken.
 pub async fn survives_drops(source: &dyn LinkSource, pace: Duration, state: LinkState) {
     for cut in Cut::all(pace) {
         cut.apply(source.link()).await;
@@ -164,13 +164,13 @@ pub async fn survives_drops(source: &dyn LinkSource, pace: Duration, state: Link
         rule(next == Ok(state), text, &(cut, &next));
     }
     let mut looks: Vec<_> = (0..LOOKS).map(|_| source.link()).collect();
-    // Each has begun before the first is dropped, which may be the one that the others rely on.
+    // All have begun before the first is dropped; the others may depend on it.
     looks.retain_mut(|look| look.now_or_never().is_none());
     looks.drain(..looks.len().min(1));
     for answer in ends(pace, join_all(looks)).await {
         is(&answer, state);
     }
-    tells_the_state(source, pace, state).await;
+    reports_the_state(source, pace, state).await;
 }
 
 /// Several looks at the same time all work. In a [`LinkWorld`](super::LinkWorld) that stays in this
@@ -178,7 +178,7 @@ pub async fn survives_drops(source: &dyn LinkSource, pace: Duration, state: Link
 ///
 /// # Panics
 ///
-/// When the rule is broken.
+/// If the rule is broken.
 pub async fn serves_several(source: &dyn LinkSource, pace: Duration, state: LinkState) {
     let looks = (0..16).map(|_| source.link());
     for answer in ends(pace, join_all(looks)).await {

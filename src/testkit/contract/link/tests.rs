@@ -1,4 +1,4 @@
-//! The suite on a scripted source, and on sources of which each breaks one rule.
+//! The suite on a scripted source, and on sources that each break one rule.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Weak};
@@ -12,7 +12,7 @@ fn failure(code: &'static str) -> ProtocolFailure {
     ProtocolFailure::new(Site::WebDriverCommand, "it is broken").with_code(code)
 }
 
-/// Is as its world says, and takes its time to find out.
+/// Follows its world; each look takes this long.
 struct Scripted {
     world: LinkWorld,
     start: Instant,
@@ -56,7 +56,7 @@ async fn a_scripted_source_keeps_the_contract() {
     for takes in [0, 300] {
         all(&Made(|world| Some(Arc::new(scripted(world, takes)) as _))).await;
     }
-    // Boxed and in an `Arc`, as sources are handed on.
+    // Boxed and in an `Arc`.
     all(&Made(|world| {
         let boxed: Box<dyn LinkSource> = Box::new(scripted(world, 20));
         Some(Arc::new(boxed) as _)
@@ -94,6 +94,7 @@ enum Fault {
     UnknownIsAnError,
     TakesLinkingForLinked,
     TakesBarsForUnlinked,
+    TakesExpiredForShown,
     StaysWithItsFirst,
     SwallowsFailures,
     HidesTheEnd,
@@ -150,7 +151,7 @@ impl LinkSource for Faulty {
             NeverEnds => std::future::pending().await,
             Blocks => block(),
             LeaderTakesAll => {
-                // Whoever comes second waits for the first, even for one that was dropped.
+                // The second look waits for the first, even if that was dropped.
                 let follows = {
                     let mut leader = self.leader.lock().unwrap();
                     let follows = leader.strong_count() > 0;
@@ -171,6 +172,7 @@ impl LinkSource for Faulty {
             (UnknownIsAnError, Ok(LinkState::Unknown)) => Err(failure("javascript error")),
             (TakesLinkingForLinked, Ok(LinkState::Linking)) => Ok(LinkState::Linked),
             (TakesBarsForUnlinked, Ok(LinkState::Barred(_))) => Ok(LinkState::Unlinked),
+            (TakesExpiredForShown, Ok(LinkState::QrExpired)) => Ok(LinkState::Unlinked),
             (StaysWithItsFirst, Ok(state)) => Ok(*self.first.lock().unwrap().get_or_insert(state)),
             (SwallowsFailures, Err(_)) => Ok(LinkState::Unknown),
             (HidesTheEnd, Err(_)) => Err(failure("unexpected alert open")),
@@ -190,12 +192,13 @@ macro_rules! caught {
 }
 
 caught! {
-    an_error_for_what_cannot_be_told_is_caught: UnknownIsAnError, "is `Unknown`, no error";
-    too_early_a_link_is_caught: TakesLinkingForLinked, "a look tells what the session is";
-    a_bar_taken_for_something_else_is_caught: TakesBarsForUnlinked, "a look tells what the session is";
-    an_old_answer_is_caught: StaysWithItsFirst, "a look tells of a change";
-    swallowed_failures_are_caught: SwallowsFailures, "a look that does not work is an error";
-    an_end_that_is_told_as_something_else_is_caught: HidesTheEnd, "is gone is an error of";
+    an_error_without_evidence_is_caught: UnknownIsAnError, "is `Unknown`, not an error";
+    too_early_a_link_is_caught: TakesLinkingForLinked, "a look reports the present state";
+    a_bar_taken_for_something_else_is_caught: TakesBarsForUnlinked, "a look reports the present state";
+    an_expired_code_taken_for_a_valid_one_is_caught: TakesExpiredForShown, "a look reports the present state";
+    an_old_answer_is_caught: StaysWithItsFirst, "a look reports a change";
+    swallowed_failures_are_caught: SwallowsFailures, "a look that fails is an error";
+    an_end_reported_as_something_else_is_caught: HidesTheEnd, "is gone is an error of";
     a_look_without_end_is_caught: NeverEnds, "every look ends";
     damage_by_a_dropped_look_is_caught: DroppedLookBreaks, "may be dropped at any point";
     refusing_a_second_look_is_caught: OneAtATime, "several looks at once all work";
@@ -211,13 +214,13 @@ async fn a_blocked_thread_is_caught() {
 
 #[tokio::test(start_paused = true)]
 #[should_panic(expected = "a session that stays linked")]
-async fn a_fixture_without_worlds_proves_nothing() {
+async fn a_fixture_without_worlds_is_refused() {
     all(&Made(|_| None)).await;
 }
 
 #[tokio::test(start_paused = true)]
-#[should_panic(expected = "a turn")]
-async fn a_fixture_where_nothing_happens_proves_little() {
+#[should_panic(expected = "a session that turns")]
+async fn a_fixture_without_a_turn_is_refused() {
     all(&Made(|world| {
         let stays = matches!(world, LinkWorld::Stays(_));
         stays.then(|| Arc::new(scripted(world, 0)) as _)

@@ -1,0 +1,36 @@
+//! [`LastEvent`]: what the sink knows of a session.
+
+use crate::phone::PhoneNumber;
+use crate::store::{SessionRow, Status};
+
+/// The last event that the sink has accepted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LastEvent {
+    /// This onboarding has sent nothing, and has no row: an earlier process may have sent anything.
+    #[default]
+    Nothing,
+    /// This onboarding has sent nothing, and the row waits for a scan.
+    Registered,
+    /// The latest event was not accepted, or its delivery was cancelled; it may have arrived.
+    Unconfirmed,
+    QrCode,
+    QrExpired,
+    Authenticated,
+    Ready(PhoneNumber),
+    /// With the error's code.
+    Failed(Option<String>),
+    Disconnected,
+}
+
+impl From<&SessionRow> for LastEvent {
+    fn from(row: &SessionRow) -> Self {
+        match (row.status, &row.phone) {
+            (Status::Connected, Some(phone)) => Self::Ready(phone.clone()),
+            (Status::QrScanning, _) => Self::Registered,
+            (Status::Authenticated | Status::Connected, _) => Self::Authenticated,
+            (Status::Disconnected, _) => Self::Disconnected,
+            (Status::Error, _) => Self::Failed(None),
+            (Status::Failed, _) => Self::Nothing,
+        }
+    }
+}

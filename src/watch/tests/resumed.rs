@@ -1,0 +1,156 @@
+//! A session that another process, or no process, has watched before.
+
+use super::*;
+use crate::event::fan_out::FanOut;
+use crate::onboard::LastEvent;
+use crate::store::memory::MemoryStore;
+use crate::store::{SessionRow, SessionStore, Status, StoreSink};
+use crate::watch::tracker::{Action, LinkTracker};
+
+fn row(status: Status) -> SessionRow {
+    let mut row = SessionRow::new(key());
+    row.status = status;
+    row.phone = Some("628110000041".parse().unwrap());
+    row.last_seq = Some(41);
+    row
+}
+
+/// The names of the events of a watch that resumes from this row.
+async fn resumed(row: &SessionRow, page: Page) -> Vec<String> {
+    let sink = Sink::default();
+    let watch = Watch::new(onboarding(sink.clone(), 0).resume(row), page);
+    run(&watch, Duration::from_secs(200)).await;
+    sink.names()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_event_of_a_fresh_session_is_its_code() {
+    let fresh = SessionRow::new(key());
+    let page = page([(0, Unknown), (100, Unlinked), (110, Linking), (120, Linked)]);
+    let expected = [
+        "qr_code_generated",
+        "session_authenticated",
+        "session_ready",
+    ];
+    assert_eq!(resumed(&fresh, page).await, expected);
+    let expired = self::page([(0, QrExpired)]);
+    assert_eq!(
+        resumed(&fresh, expired).await,
+        ["qr_code_generated expired"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resumed_session_sends_only_what_has_changed() {
+    use Status::{Authenticated, Connected, Disconnected, Error, QrScanning};
+    let unlinked = "session_disconnected unlinked";
+    let code = "qr_code_generated";
+    let (linking, ready) = ("session_authenticated", "session_ready");
+    for (status, state, expected) in [
+        (QrScanning, Unknown, &[][..]),
+        (QrScanning, Unlinked, &[code]),
+        (QrScanning, Linked, &[linking, ready]),
+        (Authenticated, Linking, &[]),
+        (Authenticated, Linked, &[ready]),
+        (Authenticated, Unlinked, &[unlinked, code]),
+        (Connected, Linked, &[]),
+        (Connected, Linking, &[]),
+        (Connected, Unlinked, &[unlinked, code]),
+        (Connected, Unknown, &["session_disconnected not_started"]),
+        (
+            Connected,
+            Barred(Bar::TosBlock),
+            &["session_disconnected tos_block"],
+        ),
+        (Disconnected, Unknown, &[]),
+        (Disconnected, Unlinked, &[code]),
+        (Disconnected, Linked, &[linking, ready]),
+        (Disconnected, Barred(Bar::TosBlock), &[]),
+        (Error, Linked, &[ready]),
+    ] {
+        let sent = resumed(&row(status), page([(0, state)])).await;
+        assert_eq!(sent, expected, "{status}, page {state}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_number_than_that_of_the_row_is_not_taken_for_it() {
+    let mut other = row(Status::Connected);
+    other.phone = Some("628990000099".parse().unwrap());
+    assert_eq!(
+        resumed(&other, page([(0, Linked)])).await,
+        ["session_ready"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_of_another_session_is_ignored() {
+    let mut other = SessionRow::new(SessionKey::new(7, "session-2").unwrap());
+    other.last_seq = Some(41);
+    let expected = ["session_disconnected unlinked", "qr_code_generated"];
+    assert_eq!(resumed(&other, page([(0, Unlinked)])).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_processes_in_turn_write_one_row() {
+    let store = Arc::new(MemoryStore::default());
+    let sink = Sink::default();
+    for (page, status) in [
+        (
+            page([(0, Unlinked), (5, Linking), (9, Linked)]),
+            Status::Connected,
+        ),
+        (page([(0, Unknown), (30, Linked)]), Status::Connected),
+        (
+            page([
+                (0, Unknown),
+                (30, Unlinked),
+                (40, QrExpired),
+                (50, Unlinked),
+            ]),
+            Status::QrScanning,
+        ),
+    ] {
+        let row = store.register(&key()).await.unwrap();
+        let both = FanOut::new()
+            .required(StoreSink::new(store.clone()))
+            .required(sink.clone());
+        let page = Page {
+            start: Instant::now(),
+            ..page
+        };
+        let watch = Watch::new(onboarding(both, 0).resume(&row), page);
+        run(&watch, Duration::from_secs(60)).await;
+        let row = store.session(&key().session_id).await.unwrap().unwrap();
+        assert_eq!(row.status, status);
+    }
+    let events = sink.events.lock().unwrap();
+    let events: Vec<_> = events.iter().map(|(_, it)| (name(it), it.seq())).collect();
+    let expected = [
+        ("qr_code_generated", Some(1)),
+        ("session_authenticated", Some(2)),
+        ("session_ready", Some(3)),
+        ("session_disconnected unlinked", Some(4)),
+        ("qr_code_generated", Some(5)),
+        ("qr_code_generated expired", None),
+        ("qr_code_generated", Some(6)),
+    ];
+    assert_eq!(events, expected.map(|(name, seq)| (name.to_owned(), seq)));
+}
+
+/// After an event that may not have arrived, a store may say anything.
+#[tokio::test(start_paused = true)]
+async fn after_an_unconfirmed_event_the_session_is_disconnected_first() {
+    let start = Instant::now();
+    let after = |state: LinkState, lasted: u64| {
+        let mut tracker = LinkTracker::new(HOUR, start);
+        let later = start + Duration::from_secs(lasted);
+        tracker.record(Some(state), start, start);
+        tracker.record(Some(state), later, later);
+        tracker.due(&LastEvent::Unconfirmed, later)
+    };
+    assert_eq!(after(Unlinked, 2), Some(Action::Disconnect("unlinked")));
+    assert_eq!(after(Unknown, 59), None);
+    assert_eq!(after(Unknown, 60), Some(Action::Disconnect("not_started")));
+    assert_eq!(after(Linked, 2), Some(Action::Extract));
+}
