@@ -72,7 +72,7 @@ fn debugger_address(text: &str) -> Result<DebuggerAddress, String> {
 fn webdriver_url(url: &str) -> Result<String, &'static str> {
     match Target::at(url) {
         Ok(_) => Ok(url.to_owned()),
-        Err(_) => Err("no http or https URL; write for instance http://127.0.0.1:9515"),
+        Err(_) => Err("not an http or https URL; write for instance http://127.0.0.1:9515"),
     }
 }
 
@@ -93,7 +93,7 @@ async fn main() -> ExitCode {
         }
     };
     match run(&args, policy).await {
-        Ok(found) => print_found(&found, args.json),
+        Ok((found, returned_at)) => print_found(&found, returned_at, args.json),
         Err(error) => {
             print_error(&error, args.json);
             return ExitCode::from(1);
@@ -113,7 +113,8 @@ fn policy(args: &Args) -> Result<RetryPolicy, impl Error> {
     }
 }
 
-async fn run(args: &Args, policy: RetryPolicy) -> Result<Extraction, ExtractError> {
+/// Extracts the number. Returns it with the moment at which `extract` returned, in milliseconds since 1970.
+async fn run(args: &Args, policy: RetryPolicy) -> Result<(Extraction, f64), ExtractError> {
     // The stand-in and the driver live as long as this function.
     let stand_in = match (&args.origin, &args.attach) {
         (None, None) => Some(
@@ -151,11 +152,12 @@ async fn run(args: &Args, policy: RetryPolicy) -> Result<Extraction, ExtractErro
         .accept(accept)
         .build()?;
     let outcome = extractor.extract().await;
+    let returned_at = epoch_ms();
     page.close().await;
     if let Some(driver) = driver {
         driver.stop().await?;
     }
-    outcome
+    Ok((outcome?, returned_at))
 }
 
 async fn open(
@@ -187,12 +189,12 @@ async fn open(
     }
 }
 
-/// What a user sees who scans a code: the number after a second, the connection after two.
+/// A user scans a QR code: the number comes after a second, the confirmed connection after two.
 fn scenario() -> Scenario {
     Scenario::provisional_then_confirmed(Duration::from_secs(1), Duration::from_secs(2))
 }
 
-fn print_found(found: &Extraction, as_json: bool) {
+fn print_found(found: &Extraction, returned_at: f64, as_json: bool) {
     let Extraction {
         phone,
         jid,
@@ -207,7 +209,7 @@ fn print_found(found: &Extraction, as_json: bool) {
     if as_json {
         let line = json!({
             "phone": phone, "jid": jid, "lid": lid, "assurance": assurance, "source": source, "reader": reader,
-            "attempt": attempt, "elapsed_ms": elapsed.as_millis(), "returned_at_epoch_ms": epoch_ms(),
+            "attempt": attempt, "elapsed_ms": elapsed.as_millis(), "returned_at_epoch_ms": returned_at,
         });
         println!("{line}");
     } else {
@@ -235,7 +237,7 @@ fn print_error(error: &ExtractError, as_json: bool) {
     }
 }
 
-/// Milliseconds since 1970, with fractions, to set beside the page's own clock.
+/// Returns milliseconds since 1970, with fractions, comparable with the page's own clock.
 fn epoch_ms() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
