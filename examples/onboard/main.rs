@@ -18,7 +18,7 @@ use clap::Parser;
 use config::Config;
 use tokio::time::Instant;
 use whatsapp_phone::event::fan_out::FanOut;
-use whatsapp_phone::event::{EventKind, EventSink, Sequence, SessionEvent, SessionKey, SinkError};
+use whatsapp_phone::event::{EventKind, EventSink, SessionEvent, SessionKey, SinkError};
 use whatsapp_phone::extract::Extractor;
 use whatsapp_phone::onboard::Onboarding;
 use whatsapp_phone::source::webdriver::{
@@ -106,8 +106,7 @@ async fn run(config: Config) -> Outcome<bool> {
         .policy(config.policy)
         .accept(config.accept)
         .build()?;
-    let onboarding =
-        Onboarding::new(session.clone(), extractor, sink).sequence(Sequence::after(row.last_seq));
+    let onboarding = Onboarding::new(session.clone(), extractor, sink).resume(&row);
     let watch = Watch::new(onboarding, source).every(Duration::from_millis(250));
 
     let watcher = store.watch(&session.session_id).await?;

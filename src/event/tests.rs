@@ -207,6 +207,43 @@ async fn a_qr_code_is_forgotten_after_a_minute_wherever_it_is() {
     }
 }
 
+#[tokio::test]
+async fn an_expired_qr_code_has_no_payload_and_is_read_as_it_was_written() {
+    let event = SessionEvent::qr_code_generated(key(), QrCode::expired());
+    assert_eq!(value(&event)["data"]["expired"], true);
+    assert_eq!(value(&event)["data"]["qr"], Value::Null);
+    let same = read(&event.to_json()).unwrap();
+    assert_eq!(value(&same), value(&event));
+    let EventKind::QrCodeGenerated(qr) = same.kind() else {
+        panic!("{same:?}");
+    };
+    assert!(qr.is_expired() && qr.reveal().is_none());
+    assert!(format!("{event:?}").contains("QrCode(expired)"));
+
+    let with = |more: &str| {
+        let json = format!(
+            r#"{{"event":"qr_code_generated","data":{{"workspace_id":7,"session_id":"s",{more}}}}}"#
+        );
+        let event = read(&json).unwrap();
+        let EventKind::QrCodeGenerated(qr) = event.kind() else {
+            panic!("{event:?}");
+        };
+        let expected: Value = serde_json::from_str(&json).unwrap();
+        (qr.is_expired(), value(&event) == expected)
+    };
+    // The payload of an expired code is not passed on.
+    assert_eq!(with(r#""qr":"2@abc","expired":true"#), (true, false));
+    assert_eq!(with(r#""qr":null,"expired":true"#), (true, true));
+    assert_eq!(with(r#""qr":"2@abc","expired":false"#), (false, true));
+    // Not a boolean: another sender's field, kept.
+    assert_eq!(with(r#""qr":"2@abc","expired":"soon""#), (false, true));
+    for valid in [QrCode::unknown(), QrCode::new("2@abc").unwrap()] {
+        assert!(!valid.is_expired());
+        let event = SessionEvent::qr_code_generated(key(), valid);
+        assert_eq!(value(&event)["data"].get("expired"), None);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_qr_code_that_nobody_asks_for_is_forgotten_too() {
     let qr = QrCode::new("2@secret").unwrap();

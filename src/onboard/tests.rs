@@ -31,7 +31,7 @@ fn ready_at(at: Duration, jid: &str) -> Extractor {
     extractor(MockSource::new("page").number_at(at, jid))
 }
 
-/// Answers in this order, then accepts; remembers what it was sent, by name and id.
+/// Answers in this order, then accepts; remembers the events by name and id.
 #[derive(Clone, Default)]
 struct Script {
     answers: Arc<Locked<VecDeque<SinkError>>>,
@@ -102,7 +102,7 @@ async fn the_events_of_a_session_come_in_order_and_numbered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn repeated_and_concurrent_runs_announce_once_until_it_disconnects() {
+async fn repeated_and_concurrent_runs_send_the_number_once_until_a_disconnect() {
     let sink = Script::default();
     let onboarding = Onboarding::new(key(), ready_at(secs(1), ME), sink.clone());
     let runs = (0..3).map(|_| onboarding.run());
@@ -139,7 +139,7 @@ async fn without_a_number_there_is_one_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_number_that_comes_after_the_error_is_announced_once() {
+async fn a_number_that_is_found_after_the_error_is_sent_once() {
     for (comes_at, watched, expected) in [
         (secs(25), secs(60), &["session_error", "session_ready"][..]),
         (secs(90), secs(60), &["session_error"]),
@@ -203,13 +203,13 @@ async fn what_is_never_accepted_is_handed_back() {
     assert!(matches!(error.event().kind(), EventKind::SessionReady(_)));
     assert!(start.elapsed() <= secs(61));
     assert!(!format!("{error:?} {error}").contains("628110000041"));
-    // Nothing counts as told: the next run tells it.
+    // The event is unconfirmed, so the next run sends it.
     sink.answers.lock().unwrap().clear();
     assert!(matches!(onboarding.run().await, Ok(Onboarded::Ready(_))));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_refuses_the_number_is_told_why() {
+async fn a_store_that_refuses_the_number_gets_its_reason() {
     let store = Arc::new(MemoryStore::default());
     let other = SessionKey::new(7, "session-2").unwrap();
     for key in [&key(), &other] {
@@ -228,7 +228,7 @@ async fn a_store_that_refuses_the_number_is_told_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_found_by_a_run_from_before_a_disconnect_is_not_announced_after_it() {
+async fn a_number_found_before_a_disconnect_is_not_sent_after_it() {
     let sink = Script::default();
     let onboarding = Onboarding::new(key(), ready_at(secs(1), ME), sink.clone());
     let cut = async {
@@ -275,7 +275,7 @@ fn the_usual_delivery_is_valid() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_told_last_decides_what_is_told_again() {
+async fn the_last_event_decides_what_is_sent_again() {
     let sink = Script::default();
     let onboarding = Onboarding::new(key(), ready_at(Duration::ZERO, ME), sink.clone());
     onboarding.run().await.unwrap();
@@ -308,7 +308,7 @@ async fn what_was_told_last_decides_what_is_told_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_is_taken_up_again_without_numbers_is_not_too_late() {
+async fn events_without_a_seq_are_not_out_of_order_after_a_restart() {
     let store = Arc::new(MemoryStore::default());
     store.register(&key()).await.unwrap();
     let begin = |sequence: Option<Sequence>| {
@@ -328,7 +328,7 @@ async fn a_session_that_is_taken_up_again_without_numbers_is_not_too_late() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_that_is_the_wrong_one_is_told_also_after_another_error() {
+async fn a_wrong_account_is_sent_as_an_error_also_after_another_error() {
     let sink = Script::default();
     let onboarding = Onboarding::new(key(), ready_at(secs(25), OTHER), sink.clone());
     let onboarding = onboarding.bound_to("628110000041".parse().unwrap());
@@ -345,4 +345,32 @@ async fn a_sink_that_fails_has_not_refused_the_number() {
     let error = onboarding.run().await.unwrap_err();
     assert!(matches!(error.event().kind(), EventKind::SessionReady(_)));
     assert_eq!(sink.names(), ["session_ready"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resumed_onboarding_sends_only_another_number() {
+    let store = Arc::new(MemoryStore::default());
+    store.register(&key()).await.unwrap();
+    let resume = async |jid| {
+        let row = store.session(&key().session_id).await.unwrap().unwrap();
+        let (sink, events) = channel::channel(16);
+        let both = crate::event::fan_out::FanOut::new()
+            .required(StoreSink::new(store.clone()))
+            .required(sink);
+        let onboarding = Onboarding::new(key(), ready_at(Duration::ZERO, jid), both).resume(&row);
+        (onboarding, events)
+    };
+    let (first, mut events) = resume(ME).await;
+    first.run().await.unwrap();
+    assert_eq!(events.recv().await.unwrap().seq(), Some(1));
+    // The row has the number already.
+    let (same, mut events) = resume(ME).await;
+    assert!(matches!(same.run().await, Ok(Onboarded::Ready(_))));
+    drop(same);
+    assert!(events.recv().await.is_none());
+    // Another number is sent, and the store refuses it.
+    let (other, mut events) = resume(OTHER).await;
+    let outcome = other.run().await.unwrap();
+    assert!(matches!(outcome, Onboarded::Failed(it) if it.code() == Some("rebind_refused")));
+    assert_eq!(events.recv().await.unwrap().seq(), Some(2));
 }

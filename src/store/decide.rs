@@ -47,15 +47,15 @@ pub(super) fn judge(
     let mut metadata = Map::new();
     let mut connects = false;
     next.status = match event.kind() {
+        // No sign of life: a session whose code nobody scans may be swept.
+        EventKind::QrCodeGenerated(qr) if qr.is_expired() => {
+            return Ok(Verdict::Ignore(Ignored::Expired));
+        }
         // They come before `session_ready`, and may have waited in a queue meanwhile.
         EventKind::QrCodeGenerated(_) | EventKind::SessionAuthenticated
             if event.seq().is_none() && row.status == Status::Connected =>
         {
             return Ok(Verdict::Ignore(Ignored::OutOfOrder));
-        }
-        // No sign of life: a session whose code nobody scans may be swept.
-        EventKind::QrCodeGenerated(qr) if qr.is_expired() => {
-            return Ok(Verdict::Ignore(Ignored::Expired));
         }
         EventKind::QrCodeGenerated(_) => Status::QrScanning,
         EventKind::SessionAuthenticated => Status::Authenticated,

@@ -97,6 +97,36 @@ async fn an_event_that_changes_nothing_is_a_sign_of_life() {
     assert_eq!(store.sweep_stuck(hour).await.unwrap().len(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_expired_code_changes_nothing_and_is_no_sign_of_life() {
+    use crate::event::QrCode;
+    let store = MemoryStore::default();
+    for status in [Status::QrScanning, Status::Disconnected, Status::Connected] {
+        let before = store.register(&key(status.as_str())).await.unwrap();
+        let event = match status {
+            Status::Disconnected => SessionEvent::session_disconnected(before.session, "test"),
+            Status::Connected => ready("connected", "628110000041"),
+            _ => SessionEvent::qr_code_generated(before.session, QrCode::unknown()),
+        };
+        store.apply(&event).await.unwrap();
+        let id = &key(status.as_str()).session_id;
+        let before = store.session(id).await.unwrap();
+        let expired = SessionEvent::qr_code_generated(key(status.as_str()), QrCode::expired());
+        for event in [expired.clone(), expired.with_seq(9)] {
+            let outcome = store.apply(&event).await.unwrap();
+            assert_eq!(outcome, Outcome::Ignored(Ignored::Expired));
+        }
+        assert_eq!(store.session(id).await.unwrap(), before);
+    }
+    let half = Duration::from_secs(1800);
+    tokio::time::advance(half).await;
+    let expired = SessionEvent::qr_code_generated(key("qr_scanning"), QrCode::expired());
+    store.apply(&expired).await.unwrap();
+    tokio::time::advance(half).await;
+    let swept = store.sweep_stuck(2 * half).await.unwrap();
+    assert_eq!(swept[0].session, key("qr_scanning"));
+}
+
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 #[test]
 fn metadata_is_kept_in_ascii() {

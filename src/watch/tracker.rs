@@ -132,11 +132,14 @@ impl LinkTracker {
         };
         let is_refresh_due = now.duration_since(self.refreshed) >= REFRESH;
         match (state, last) {
+            // Nothing new; a session with a number reconnects.
+            (LinkState::QrExpired, QrExpired)
+            | (LinkState::Barred(_), Disconnected)
+            | (LinkState::Linking, Ready(_) | Failed(_))
+            | (LinkState::Unknown, _) => None,
             (LinkState::Unlinked, QrCode) => is_refresh_due.then_some(Action::QrCode),
             (LinkState::Unlinked, Registered | QrExpired | Disconnected) => Some(Action::QrCode),
-            (LinkState::QrExpired, QrExpired) => None,
             (LinkState::QrExpired, Registered | QrCode | Disconnected) => Some(Action::QrExpired),
-            (LinkState::Barred(_), Disconnected) => None,
             (LinkState::Barred(_), _) => Some(Action::Disconnect(state.as_str())),
             // A store may still say connected.
             (LinkState::Unlinked | LinkState::QrExpired, _) => Some(Action::Disconnect("unlinked")),
@@ -145,16 +148,11 @@ impl LinkTracker {
                 let is_due = is_refresh_due && linking_for < Some(LINKING_REFRESHED_FOR);
                 is_due.then_some(Action::Authenticate)
             }
-            // It reconnects.
-            (LinkState::Linking, Ready(_) | Failed(_)) => None,
-            (LinkState::Linking, _) => Some(Action::Authenticate),
             // The number may come from a row that an earlier process wrote.
             (LinkState::Linked, Ready(_)) => (!self.is_number_checked).then_some(Action::Extract),
-            (LinkState::Linked, Registered | QrCode | QrExpired | Disconnected) => {
-                Some(Action::Authenticate)
-            }
+            (LinkState::Linked, Registered | QrCode | QrExpired | Disconnected)
+            | (LinkState::Linking, _) => Some(Action::Authenticate),
             (LinkState::Linked, _) => Some(Action::Extract),
-            (LinkState::Unknown, _) => None,
         }
     }
 }

@@ -171,8 +171,8 @@ impl LinkSource for Faulty {
         match (self.fault, state) {
             (UnknownIsAnError, Ok(LinkState::Unknown)) => Err(failure("javascript error")),
             (TakesLinkingForLinked, Ok(LinkState::Linking)) => Ok(LinkState::Linked),
-            (TakesBarsForUnlinked, Ok(LinkState::Barred(_))) => Ok(LinkState::Unlinked),
-            (TakesExpiredForShown, Ok(LinkState::QrExpired)) => Ok(LinkState::Unlinked),
+            (TakesBarsForUnlinked, Ok(LinkState::Barred(_)))
+            | (TakesExpiredForShown, Ok(LinkState::QrExpired)) => Ok(LinkState::Unlinked),
             (StaysWithItsFirst, Ok(state)) => Ok(*self.first.lock().unwrap().get_or_insert(state)),
             (SwallowsFailures, Err(_)) => Ok(LinkState::Unknown),
             (HidesTheEnd, Err(_)) => Err(failure("unexpected alert open")),
