@@ -67,7 +67,7 @@ impl Fixture for Browser<'_> {
             }
             _ => return None,
         };
-        self.stand_in.set_scenario(started(scenario));
+        self.stand_in.set_scenario(scenario.launched_at_once());
         self.page.client().goto(&url).await.unwrap();
         Some(Arc::new(match self.only {
             Some(reader) => WebDriverSource::only(&self.page, reader),
@@ -78,12 +78,6 @@ impl Fixture for Browser<'_> {
     fn pace(&self) -> Duration {
         PACE
     }
-}
-
-/// The suites have no patience for a page that boots and launches first.
-fn started(scenario: Scenario) -> Scenario {
-    let at_once = Some(ms(0));
-    scenario.with_boot_after(at_once).with_launch_after(at_once)
 }
 
 /// What happens on a page when a session becomes so.
@@ -131,7 +125,7 @@ impl LinkFixture for Browser<'_> {
             LinkWorld::Gone => scenario,
             _ => return None,
         };
-        self.stand_in.set_scenario(started(scenario));
+        self.stand_in.set_scenario(scenario.launched_at_once());
         let client = self.page.client();
         client.goto(&url).await.unwrap();
         if world == LinkWorld::Gone {

@@ -82,7 +82,7 @@
 //!             }
 //!             _ => return None,
 //!         };
-//!         self.standin.set_scenario(scenario);
+//!         self.standin.set_scenario(scenario.launched_at_once());
 //!         self.page.client().goto(&url).await.expect("the page loads");
 //!         Some(Arc::new(WebDriverSource::all(&self.page)))
 //!     }

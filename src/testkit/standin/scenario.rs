@@ -268,6 +268,13 @@ impl Scenario {
         self
     }
 
+    /// The page boots and launches during the load, before its first step.
+    #[must_use]
+    pub fn launched_at_once(self) -> Self {
+        self.with_boot_after(Some(Duration::ZERO))
+            .with_launch_after(Some(Duration::ZERO))
+    }
+
     /// Gives this another name on the page: it works as before, under `<name>Renamed`.
     #[must_use]
     pub fn renamed(mut self, name: Name) -> Self {
