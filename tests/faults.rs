@@ -353,7 +353,6 @@ async fn twenty_tabs_on_one_driver() {
             let target = Target::at(stand_in.origin()).unwrap();
             let options = AttachOptions::default().target(target).tab(tab);
             let options = options.deadline(LIMIT);
-            let options = options.deadline(LIMIT);
             let page = Page::attach(&driver, chrome.address.clone(), options)
                 .await
                 .unwrap();
