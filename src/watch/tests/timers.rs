@@ -97,6 +97,19 @@ async fn looks_without_an_answer_pause_the_60_s() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_reload_has_60_s_of_its_own() {
+    let page = page([
+        (0, Is(Linked)),
+        (100, Is(Unknown)),
+        (140, Hangs),
+        (160, Is(Linked)),
+        (200, Is(Unknown)),
+        (240, Is(Linked)),
+    ]);
+    assert_eq!(watched(page, HOUR).await.names(), ["session_ready"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_page_that_does_not_answer_is_disconnected_once_and_comes_back() {
     for silent in [Fails("unexpected alert open"), Hangs] {
         let short = page([(0, Is(Linked)), (100, silent), (399, Is(Linked))]);
