@@ -114,8 +114,12 @@ impl LinkFixture for Browser<'_> {
         let scenario = match world {
             LinkWorld::Stays(LinkState::Unlinked) => Scenario::never(),
             LinkWorld::Stays(state) => at(scenario, ms(0), state),
-            LinkWorld::Turns { from, to, after } => match from {
-                LinkState::Unlinked => at(Scenario::never(), after, to),
+            LinkWorld::Turns { from, to, after } => match (from, to) {
+                (LinkState::Unlinked, _) => at(Scenario::never(), after, to),
+                // A new QR code: there is no account to log out.
+                (LinkState::QrExpired, LinkState::Unlinked) => {
+                    at(scenario, ms(0), from).at(after, Step::socket("UNPAIRED"))
+                }
                 _ => at(at(scenario, ms(0), from), after, to),
             },
             LinkWorld::Broken => {
