@@ -4,17 +4,14 @@
 
 mod support;
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
+use support::time::{until_async, within_limit};
 use support::{Stage, ms};
-use tokio::time::timeout;
 use whatsapp_phone::testkit::standin::{
     EARLY_MODULES, Generation, LID, LogoutStep, Name, PHONE, QR_PREFIX, Scenario, Situation, Stale,
     Step,
 };
 
-const LIMIT: Duration = Duration::from_secs(60);
 /// `PHONE` and `LID` as the getters give them.
 const NUMBER: &str = "628110000041@c.us";
 
@@ -28,14 +25,11 @@ async fn js(stage: &Stage, script: &str) -> Value {
 /// Waits until an expression is true in the page.
 async fn until(stage: &Stage, expression: &str) {
     let script = format!("return {expression}");
-    let holds = async { while js(stage, &script).await != true {} };
-    let held = timeout(LIMIT, holds).await;
-    held.unwrap_or_else(|_| panic!("never: {expression}"));
+    until_async(expression, async || js(stage, &script).await == true).await;
 }
 
 async fn settle(stage: &Stage) {
-    let settled = timeout(LIMIT, stage.stand_in.wait_settled()).await;
-    settled.expect("the page never settled");
+    within_limit("the page settles", stage.stand_in.wait_settled()).await;
 }
 
 /// Loads a situation and leads into it.

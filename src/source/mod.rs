@@ -6,6 +6,7 @@
 //! | [`mock::MockSource`] | a script, for tests | |
 //! | `webdriver::WebDriverSource` | a WhatsApp Web page, through ChromeDriver | `webdriver` |
 
+mod identity;
 pub mod mock;
 #[cfg(feature = "webdriver")]
 mod page;
@@ -16,171 +17,13 @@ pub mod webdriver;
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::failure::{ProtocolFailure, read_text};
-use crate::jid::Jid;
-use crate::phone::PhoneNumber;
-
-/// How sure a page is of the number it shows. Ordered: more is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Assurance {
-    /// The phone has accepted the QR code, the link is not verified yet. Seconds earlier than
-    /// [`Confirmed`](Self::Confirmed), and it may still be taken back.
-    Provisional,
-    /// The page offers no evidence either way, as old generations of WhatsApp Web do.
-    Unverified,
-    /// The page says that it is connected and has synced.
-    Confirmed,
-}
-
-impl Assurance {
-    /// The stable name, as in JSON, logs and the environment.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Provisional => "provisional",
-            Self::Unverified => "unverified",
-            Self::Confirmed => "confirmed",
-        }
-    }
-}
-
-impl fmt::Display for Assurance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Assurance {
-    type Err = UnknownAssurance;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Provisional, Self::Unverified, Self::Confirmed]
-            .into_iter()
-            .find(|assurance| assurance.as_str() == text)
-            .ok_or(UnknownAssurance)
-    }
-}
-
-impl Serialize for Assurance {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for Assurance {
-    /// What is refused is not repeated: it may be anything.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wanted = "an assurance is a string: provisional, unverified or confirmed";
-        read_text(deserializer, wanted, Self::from_str)
-    }
-}
-
-/// The text names no [`Assurance`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an assurance; write provisional, unverified or confirmed")]
-pub struct UnknownAssurance;
-
-/// Who a page says it belongs to.
-///
-/// `Debug` masks number and JIDs and leaves out the push name.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Identity {
-    /// The phone number, verbatim. `None` when only the LID is known.
-    pub phone: Option<PhoneNumber>,
-    /// The JID that the number was read from.
-    pub jid: Option<Jid>,
-    /// The LID, where the page knows it.
-    pub lid: Option<Jid>,
-    /// The name that the account shows to others.
-    pub push_name: Option<String>,
-    /// What the linked phone runs, as WhatsApp names it: `android`, `iphone`, `smba`, ...
-    pub platform: Option<String>,
-    /// How sure the page is.
-    pub assurance: Assurance,
-    /// Set if time alone will raise the assurance: the page lacks some evidence, and is believed without
-    /// it once it has stayed unchanged for long enough.
-    pub pending: Option<Pending>,
-    /// Which expression gave the answer, for instance `Store.Conn.me`.
-    pub reader: Cow<'static, str>,
-}
-
-/// Why the assurance of an [`Identity`] will rise with time alone, and when.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Pending {
-    /// The evidence that is missing.
-    pub reason: Cow<'static, str>,
-    /// How much longer the page has to stay unchanged.
-    pub left: Duration,
-}
-
-impl Pending {
-    /// Creates one: this is missing, and is made up for after `left` more without a change.
-    #[must_use]
-    pub fn new(reason: impl Into<Cow<'static, str>>, left: Duration) -> Self {
-        Self {
-            reason: reason.into(),
-            left,
-        }
-    }
-}
-
-impl Identity {
-    /// An identity known by its JID: a person's gives the number, a LID gives only itself.
-    ///
-    /// ```
-    /// use whatsapp_phone::source::{Assurance, Identity};
-    ///
-    /// let me = Identity::new("628110000041:12@c.us".parse()?, Assurance::Confirmed, "Store.Conn.me");
-    /// assert_eq!(me.phone.unwrap().reveal(), "628110000041");
-    /// # Ok::<(), whatsapp_phone::jid::JidError>(())
-    /// ```
-    #[must_use]
-    pub fn new(jid: Jid, assurance: Assurance, reader: impl Into<Cow<'static, str>>) -> Self {
-        let is_lid = jid.server().has_lids();
-        Self {
-            phone: jid.phone_number().ok(),
-            lid: is_lid.then(|| jid.clone()),
-            jid: (!is_lid).then_some(jid),
-            push_name: None,
-            platform: None,
-            assurance,
-            pending: None,
-            reader: reader.into(),
-        }
-    }
-
-    /// Adds the account's LID. A JID that is no LID is ignored.
-    #[must_use]
-    pub fn with_lid(mut self, lid: Jid) -> Self {
-        if lid.server().has_lids() {
-            self.lid = Some(lid);
-        }
-        self
-    }
-}
-
-impl fmt::Debug for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity")
-            .field("phone", &self.phone)
-            .field("jid", &self.jid)
-            .field("lid", &self.lid)
-            .field("platform", &self.platform)
-            .field("assurance", &self.assurance)
-            .field("pending", &self.pending)
-            .field("reader", &self.reader)
-            .finish_non_exhaustive()
-    }
-}
+pub use self::identity::{Assurance, Identity, Pending, UnknownAssurance};
+use crate::failure::ProtocolFailure;
 
 /// What one look gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -370,22 +213,6 @@ mod tests {
 
     const NUMBER: &str = "628110000041:12@c.us";
     const LID: &str = "123456789012345@lid";
-
-    #[test]
-    fn assurances_are_ordered_and_named() {
-        assert!(Assurance::Provisional < Assurance::Unverified);
-        assert!(Assurance::Unverified < Assurance::Confirmed);
-        assert_eq!("confirmed".parse(), Ok(Assurance::Confirmed));
-        assert_eq!("sure".parse::<Assurance>(), Err(UnknownAssurance));
-        let json = serde_json::json!(Assurance::Unverified).to_string();
-        assert_eq!(json, "\"unverified\"");
-        let read = serde_json::from_str::<Assurance>;
-        assert_eq!(read(&json).unwrap(), Assurance::Unverified);
-        for wrong in ["\"628110000041\"", "628110000041", "{\"628110000041\":1}"] {
-            let error = read(wrong).unwrap_err().to_string();
-            assert!(!error.contains("62"), "{error}");
-        }
-    }
 
     #[test]
     fn an_identity_is_what_its_jid_says() {
