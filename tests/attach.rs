@@ -336,6 +336,33 @@ async fn where_no_chrome_answers_is_told() {
 }
 
 #[tokio::test]
+async fn a_stale_devtools_file_is_refused() {
+    let (chrome, other) = tokio::join!(Chrome::start(), Chrome::start());
+    let stand_in = StandIn::start(Scenario::ready(Generation::Current))
+        .await
+        .unwrap();
+    other.open(&stand_in.url());
+    // The other Chrome has got the port that this profile's Chrome had before.
+    let file = chrome.profile().join("DevToolsActivePort");
+    let own = std::fs::read_to_string(&file).unwrap();
+    let port = other.address.to_string().replace("127.0.0.1:", "");
+    let browser = own.lines().nth(1).unwrap();
+    std::fs::write(&file, format!("{port}\n{browser}")).unwrap();
+
+    let driver = support::driver().await;
+    let stale = DebuggerAddress::from_user_data_dir(chrome.profile()).unwrap();
+    let error = Page::attach(&driver, stale, options(stand_in.origin()))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), Some("misconfigured"));
+    assert!(error.message().contains("is stale"), "{error}");
+    let right = DebuggerAddress::from_user_data_dir(other.profile()).unwrap();
+    let page = Page::attach(&driver, right, options(stand_in.origin())).await;
+    let found = extract(&page.unwrap()).await.unwrap();
+    assert_eq!(found.phone.reveal(), NUMBER);
+}
+
+#[tokio::test]
 async fn a_dialog_of_the_page_is_left_to_its_owner() {
     let chrome = Chrome::start().await;
     let stand_in = StandIn::start(Scenario::never()).await.unwrap();
