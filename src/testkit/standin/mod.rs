@@ -38,6 +38,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+mod constants;
 mod logout;
 mod names;
 mod presets;
@@ -46,12 +47,12 @@ mod server;
 mod situation;
 mod step;
 
+pub use constants::{
+    EARLY_MODULES, FORMER_LID, FORMER_PHONE, LID, PHONE, PLATFORM, PUSH_NAME, QR_PREFIX,
+};
 pub use logout::{Hold, Logout, LogoutStep};
 pub use names::Name;
-pub use scenario::{
-    EARLY_MODULES, FORMER_LID, FORMER_PHONE, Generation, LID, PHONE, PLATFORM, PUSH_NAME,
-    QR_PREFIX, Scenario, Stale, WidForm,
-};
+pub use scenario::{Generation, Scenario, Stale, WidForm};
 pub use situation::Situation;
 pub use step::Step;
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::constants::{LID, PHONE};
 use super::logout::Logout;
 use super::names::Name;
-use super::scenario::{Generation, LID, PHONE, Scenario, Stale};
+use super::scenario::{Generation, Scenario, Stale};
 use super::step::Step;
 
 pub(super) const START: Duration = Duration::ZERO;

@@ -7,24 +7,6 @@ use serde::Serialize;
 use super::names::Name;
 use super::step::Step;
 
-/// The own number of every preset: a number of nobody, as storage writes it, with a device.
-pub const PHONE: &str = "628110000041:12@c.us";
-/// The LID that belongs to [`PHONE`].
-pub const LID: &str = "123456789012345@lid";
-/// The account that [`Stale`] storage still names. It is never the right answer.
-pub const FORMER_PHONE: &str = "628990000099:3@c.us";
-/// The LID of [`FORMER_PHONE`].
-pub const FORMER_LID: &str = "987654321098765@lid";
-/// `Conn.pushname`, once the number is known.
-pub const PUSH_NAME: &str = "Stand-in";
-/// `Conn.platform`, once the number is known.
-pub const PLATFORM: &str = "android";
-/// What every text of the stand-in's QR codes begins with; the rest differs with each renewal.
-pub const QR_PREFIX: &str = "2@stand-in.";
-/// `require` of this gives how many modules were run before the page booted, and runs none: a test asks
-/// it after a look that should start nothing. The real page has no such module.
-pub const EARLY_MODULES: &str = "StandIn.modulesRunBeforeBoot";
-
 /// Where this page keeps the own number: one row per generation of WhatsApp Web and its libraries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -191,7 +173,7 @@ impl Scenario {
         self
     }
 
-    /// Storage still names [`FORMER_PHONE`] when the first load begins.
+    /// Storage still names [`FORMER_PHONE`](super::FORMER_PHONE) when the first load begins.
     #[must_use]
     pub fn with_stale_storage(mut self, stale: Stale) -> Self {
         self.stale_storage = Some(stale);
@@ -308,6 +290,7 @@ impl Scenario {
 mod tests {
     use serde_json::json;
 
+    use super::super::constants::PHONE;
     use super::*;
 
     #[test]

@@ -11,10 +11,9 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::constants::{EARLY_MODULES, FORMER_LID, FORMER_PHONE, PLATFORM, PUSH_NAME, QR_PREFIX};
 use super::logout::Logout;
-use super::scenario::{
-    EARLY_MODULES, FORMER_LID, FORMER_PHONE, PLATFORM, PUSH_NAME, QR_PREFIX, Scenario,
-};
+use super::scenario::Scenario;
 
 const PAGE: &str = include_str!("page.html");
 const PLAIN: &str = include_str!("plain.html");

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::constants::{LID, PHONE};
 use super::logout::{Logout, LogoutStep};
 use super::names::Name;
 use super::presets::START;
-use super::scenario::{LID, PHONE, Scenario, Stale};
+use super::scenario::{Scenario, Stale};
 use super::step::Step;
 
 /// A situation of the real page. Its scenario settles in it and stays; where a reader should have seen

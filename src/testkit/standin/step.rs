@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use super::constants::{LID, PHONE};
 use super::logout::Logout;
-use super::scenario::{LID, PHONE};
 
 /// Something that happens on the page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
