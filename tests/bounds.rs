@@ -5,12 +5,19 @@
 
 mod support;
 
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use axum::http::Uri;
+use axum::{Json, Router};
+use serde_json::json;
 use support::babble::{Babble, babbler};
 use support::{cancel_after, ms, options};
 use tokio::net::TcpListener;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
+use whatsapp_phone::fantoccini::ClientBuilder;
 use whatsapp_phone::retry::Watch;
 use whatsapp_phone::source::webdriver::{
     AttachOptions, DebuggerAddress, Page, Target, WebDriverSource,
@@ -88,6 +95,43 @@ async fn opening_and_attaching_end_at_their_deadlines() {
         assert_eq!(outcome.unwrap_err().code(), Some("timeout"));
         assert_eq!(took, deadline);
     }
+}
+
+/// A WebDriver server whose first script takes this long. Returns its URL and the number of scripts so far.
+async fn stuck_for(time: Duration) -> (String, Arc<AtomicU32>) {
+    let scripts = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&scripts);
+    let answer = async move |uri: Uri| {
+        let is_first =
+            uri.path().contains("/execute/") && count.fetch_add(1, Ordering::Relaxed) == 0;
+        if is_first {
+            sleep(time).await;
+        }
+        Json(json!({ "value": { "sessionId": "s", "capabilities": {} } }))
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let server = axum::serve(listener, Router::new().fallback(answer));
+    tokio::spawn(server.into_future());
+    (url, scripts)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stuck_page_of_a_callers_client_gets_no_further_commands() {
+    let (url, scripts) = stuck_for(Duration::from_secs(60)).await;
+    let http = hyper_util::client::legacy::connect::HttpConnector::new();
+    let client = ClientBuilder::new(http).connect(&url).await.unwrap();
+    let page = Page::from_client(client.clone(), Target::default());
+    let policy = RetryPolicy::builder().deadline(Duration::from_secs(50));
+    let extractor = Extractor::builder()
+        .source(WebDriverSource::all(&page))
+        .policy(policy.build().unwrap());
+    let error = extractor.build().unwrap().extract().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotReady);
+    assert!(error.attempts() > 5, "{}", error.attempts());
+    // The caller's own command comes right behind the one look.
+    client.execute("return 1", vec![]).await.unwrap();
+    assert_eq!(scripts.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test(start_paused = true)]

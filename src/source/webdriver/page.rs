@@ -97,8 +97,11 @@ impl Page {
         let command = {
             let mut state = self.tab().state();
             let running = state.look.take().filter(|command| !command.has_ended());
+            // A stuck command on a caller's connection cannot be given up, and another one would only
+            // queue behind it.
+            let is_callers = self.tab().session().is_none();
             let command = match running {
-                Some(command) if command.is_in_time() => command,
+                Some(command) if is_callers || command.is_in_time() => command,
                 stuck => {
                     let tab = Arc::clone(self.tab());
                     Command::start(Duration::ZERO, async move {
