@@ -22,11 +22,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
-use whatsapp_phone::source::webdriver::{DriverProcess, OpenOptions, Page, Target};
+use whatsapp_phone::source::webdriver::{
+    AttachOptions, DebuggerAddress, DriverProcess, OpenOptions, Page, Target,
+};
 use whatsapp_phone::testkit::standin::{Generation, PHONE, Scenario, StandIn};
 
 use crate::figures::{Summary, ratio};
-use crate::methods::Method;
+use crate::methods::{Method, Pages};
 
 /// Empty round trips and readings of the page's clock after each run.
 const ROUND_TRIPS: u32 = 25;
@@ -45,7 +47,7 @@ struct Args {
         long,
         value_enum,
         value_delimiter = ',',
-        default_value = "reference,classic,poll50,eager"
+        default_value = "reference,classic,poll50,eager,attached"
     )]
     methods: Vec<Method>,
     /// Seed of the readiness times
@@ -132,6 +134,8 @@ struct Lag {
     /// Readiness time and lag, both in milliseconds, by method.
     samples: Vec<(Method, Vec<(f64, f64)>)>,
     floor: Vec<f64>,
+    /// The same on the attached page.
+    attached_floor: Vec<f64>,
     /// The page's clock less ours.
     clock: Vec<f64>,
 }
@@ -139,13 +143,18 @@ struct Lag {
 async fn lag(args: &Args, runs: u32) -> Outcome<Lag> {
     let stand_in = StandIn::start(Scenario::never()).await?;
     let driver = DriverProcess::start().await?;
-    let page = Page::open(&driver, options(&stand_in.url())).await?;
+    let own = Page::open(&driver, options(&stand_in.url())).await?;
+    let attach = AttachOptions::default().target(Target::at(&stand_in.url())?);
+    let attached = Page::attach(&driver, debugger_address(&own)?, attach).await?;
+    let pages = Pages { own, attached };
+    let page = &pages.own;
     let mut samples: BTreeMap<Method, Vec<(f64, f64)>> = BTreeMap::new();
     let mut lag = Lag {
         runs,
-        versions: versions(&page),
+        versions: versions(page),
         samples: Vec::new(),
         floor: Vec::new(),
+        attached_floor: Vec::new(),
         clock: Vec::new(),
     };
     let mut order = args.methods.clone();
@@ -158,7 +167,7 @@ async fn lag(args: &Args, runs: u32) -> Outcome<Lag> {
             stand_in.set_scenario(Scenario::ready_after(Generation::Current, millis(at)));
             page.client().goto(&stand_in.url()).await?;
             let number = method
-                .read(&page)
+                .read(&pages)
                 .await
                 .map_err(|error| format!("{method}: {error}"))?;
             let returned = epoch_ms();
@@ -170,23 +179,41 @@ async fn lag(args: &Args, runs: u32) -> Outcome<Lag> {
                 .entry(method)
                 .or_default()
                 .push((at, returned - readable));
-            between_runs(&page, &mut lag).await?;
+            between_runs(&pages, &mut lag).await?;
         }
         order.rotate_left(1);
     }
-    page.close().await;
+    pages.attached.close().await;
+    pages.own.close().await;
     driver.stop().await?;
     lag.samples = samples.into_iter().collect();
     Ok(lag)
 }
 
-async fn between_runs(page: &Page, lag: &mut Lag) -> Outcome<()> {
+/// The address of an opened page's browser.
+fn debugger_address(page: &Page) -> Outcome<DebuggerAddress> {
     let client = page.client();
+    let chrome = client
+        .capabilities()
+        .and_then(|given| given.get("goog:chromeOptions"));
+    let address = chrome.and_then(|chrome| chrome.get("debuggerAddress")?.as_str());
+    Ok(address
+        .ok_or("the driver names no debugger address")?
+        .parse()?)
+}
+
+async fn between_runs(pages: &Pages, lag: &mut Lag) -> Outcome<()> {
     for _ in 0..ROUND_TRIPS {
-        let start = Instant::now();
-        client.execute("return 1", Vec::new()).await?;
-        lag.floor.push(start.elapsed().as_secs_f64() * 1e3);
+        for (page, floor) in [
+            (&pages.own, &mut lag.floor),
+            (&pages.attached, &mut lag.attached_floor),
+        ] {
+            let start = Instant::now();
+            page.client().execute("return 1", Vec::new()).await?;
+            floor.push(start.elapsed().as_secs_f64() * 1e3);
+        }
     }
+    let client = pages.own.client();
     for _ in 0..CLOCK_READINGS {
         let before = epoch_ms();
         let clock = client
@@ -217,7 +244,10 @@ impl Lag {
             .iter()
             .map(|(method, runs)| (method.to_string(), lags(runs)));
         methods
-            .chain([("floor".to_owned(), self.floor.clone())])
+            .chain([
+                ("floor".to_owned(), self.floor.clone()),
+                ("attached floor".to_owned(), self.attached_floor.clone()),
+            ])
             .collect()
     }
 
@@ -238,6 +268,10 @@ impl Lag {
                 ratio(eager.median, floor.median),
             ),
             ("eager p95 / floor median", ratio(eager.p95, floor.median)),
+            (
+                "attached p95 / attached floor median",
+                ratio(of("attached").p95, of("attached floor").median),
+            ),
         ]
     }
 
@@ -288,6 +322,7 @@ impl Lag {
             "runs": self.runs,
             "methods": methods.collect::<Vec<_>>(),
             "floor": { "samples": self.floor.len(), "summary": Summary::of(&self.floor).json() },
+            "attached_floor": { "samples": self.attached_floor.len(), "summary": Summary::of(&self.attached_floor).json() },
             "clock_difference_ms": Summary::of(&self.clock).json(),
             "ratios": ratios,
         })

@@ -17,12 +17,19 @@ const CLIENT_INFO: &str =
     "return window.require('WAWebUserPrefsMeUser').getMaybeMePnUser()?.user ?? null";
 const STORE_CONN_ME: &str = "return window.Store?.Conn?.me?.user ?? null";
 
+/// The same tab by the session that opened it, and by one that attached to its browser.
+pub(crate) struct Pages {
+    pub(crate) own: Page,
+    pub(crate) attached: Page,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Method {
     Reference,
     Classic,
     Poll50,
     Eager,
+    Attached,
 }
 
 impl fmt::Display for Method {
@@ -32,6 +39,7 @@ impl fmt::Display for Method {
             Self::Classic => "classic",
             Self::Poll50 => "poll50",
             Self::Eager => "eager",
+            Self::Attached => "attached",
         })
     }
 }
@@ -42,11 +50,12 @@ impl Method {
         matches!(self, Self::Poll50 | Self::Eager)
     }
 
-    /// The digits of the number.
-    pub(crate) async fn read(self, page: &Page) -> Outcome<String> {
+    /// Returns the digits of the number.
+    pub(crate) async fn read(self, pages: &Pages) -> Outcome<String> {
         match self {
-            Self::Reference => reference(&page.client()).await,
-            _ => self.extract(page, None).await,
+            Self::Reference => reference(&pages.own.client()).await,
+            Self::Attached => self.extract(&pages.attached, None).await,
+            _ => self.extract(&pages.own, None).await,
         }
     }
 
@@ -58,7 +67,7 @@ impl Method {
                 .watch(Watch::Poll)
                 .interval(Duration::from_millis(50))
                 .build()?,
-            Self::Eager => RetryPolicy::eager(),
+            Self::Eager | Self::Attached => RetryPolicy::eager(),
         };
         let deadline = deadline.unwrap_or(policy.deadline());
         let extractor = Extractor::builder()

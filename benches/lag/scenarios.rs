@@ -109,7 +109,7 @@ async fn lag(stand_in: &StandIn, page: &Page, case: &Case, method: Method) -> Ou
     stand_in.set_scenario(case.scenario.clone());
     page.client().goto(&stand_in.url()).await?;
     let number = method
-        .read(page)
+        .extract(page, None)
         .await
         .map_err(|error| format!("{}, {method}: {error}", case.name))?;
     let returned = epoch_ms();
