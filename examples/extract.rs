@@ -229,7 +229,8 @@ fn print_error(error: &ExtractError, as_json: bool) {
     if as_json {
         let line = json!({
             "error": "phone_extraction_failed", "code": error.code(), "message": format!("{error}{cause}"),
-            "attempts": error.attempts(), "elapsed_ms": error.elapsed().as_millis(),
+            "page_state": error.page_state(), "attempts": error.attempts(),
+            "elapsed_ms": error.elapsed().as_millis(),
         });
         println!("{line}");
     } else {

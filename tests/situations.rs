@@ -9,14 +9,15 @@ use std::time::Duration;
 use support::Stage;
 use support::time::{LIMIT, within_limit};
 use tokio::time::Instant;
-use whatsapp_phone::extract::ErrorKind;
+use whatsapp_phone::extract::{ErrorKind, ExtractError};
+use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::link::{Bar, LinkSource, LinkState};
 use whatsapp_phone::retry::RetryPolicy;
 use whatsapp_phone::source::Assurance::{self, Confirmed, Provisional, Unverified};
-use whatsapp_phone::source::webdriver::WebDriverSource;
-use whatsapp_phone::source::{InfoSource, Look};
+use whatsapp_phone::source::webdriver::{Page, WebDriverSource};
+use whatsapp_phone::source::{InfoSource, Look, PageState};
 use whatsapp_phone::testkit::standin::{
-    EARLY_MODULES, Generation, LogoutStep, Name, Scenario, Situation,
+    EARLY_MODULES, Generation, LogoutStep, Name, Scenario, Situation, StandIn,
 };
 
 const DIGITS: &str = "628110000041";
@@ -105,6 +106,27 @@ fn expected(situation: Situation) -> (Option<Sight>, Sight) {
     }
 }
 
+/// What the page shows in place of an account at the last sight.
+fn expected_state(situation: Situation) -> Option<PageState> {
+    use Situation as S;
+    Some(match situation {
+        S::FreshPage | S::NullText | S::LoggedOut { .. } => PageState::QrShown,
+        S::QrExpired => PageState::QrExpired,
+        S::NotBooted | S::NotLaunched => PageState::NotBooted,
+        S::Socket("OPENING" | "PAIRING") => PageState::Linking,
+        S::Socket("CONNECTED") | S::Provisional => PageState::Provisional,
+        S::Socket("CONFLICT") => PageState::Conflict,
+        S::Socket("PROXYBLOCK") => PageState::ProxyBlock,
+        S::Socket("TOS_BLOCK" | "SMB_TOS_BLOCK") => PageState::TosBlock,
+        // After a logout, neither an account nor a QR code until the page navigates.
+        S::Socket("SCREEN_LOCKED") | S::Guest | S::Refused(_) | S::LoggingOut { .. } => {
+            PageState::Unknown
+        }
+        S::Linked | S::LinkedWithMark | S::Paired | S::MemoFrozen | S::Renamed(_) => return None,
+        other => panic!("a situation without an expectation: {other:?}"),
+    })
+}
+
 /// The deadline of its extraction: 45 s, or less than the longest count if a shorter one is expected.
 const fn deadline(name: Name) -> Duration {
     match name {
@@ -140,6 +162,13 @@ async fn rows(situations: Vec<Situation>) -> Vec<String> {
             Some(&last),
             "{situation}: {path:?}, {after:?}"
         );
+        // The page after a logout may still be loading.
+        let state = expected_state(situation);
+        let end = Instant::now() + LIMIT;
+        while source.page_state() != state && Instant::now() < end {
+            source.probe().await.ok();
+        }
+        assert_eq!(source.page_state(), state, "{situation}: {after:?}");
         if is_logout(situation) {
             // Once a look gives nothing, no later one gives anything.
             let gone = after.iter().position(|sight| sight.account.is_none());
@@ -242,6 +271,67 @@ async fn an_eager_extraction_names_the_deadline_and_a_later_one_on_the_same_page
         let found = within_limit("a later extraction", later).await;
         assert_eq!(found.phone.reveal(), DIGITS, "{name:?}");
     }
+}
+
+#[tokio::test]
+async fn an_error_says_what_the_page_shows_and_advises_more_time_only_if_that_can_help() {
+    use Situation as S;
+    let stage = Stage::open(Scenario::blank()).await;
+    let fail = async || {
+        let source = WebDriverSource::all(&stage.page);
+        let error = stage
+            .extract_by(source, support::looks(10), Confirmed)
+            .await;
+        error.unwrap_err()
+    };
+    let assert_error = |error: ExtractError, state: PageState| {
+        assert_eq!(error.kind(), ErrorKind::NotReady, "{state}: {error}");
+        assert_eq!(error.page_state(), Some(state), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(state.advice()), "{state}: {text}");
+    };
+    assert_error(fail().await, PageState::Unknown);
+    for situation in [
+        S::FreshPage,
+        S::Socket("OPENING"),
+        S::Socket("CONFLICT"),
+        S::Socket("PROXYBLOCK"),
+        S::Socket("TOS_BLOCK"),
+        S::NotLaunched,
+    ] {
+        stage.reload(situation.scenario()).await;
+        within_limit("the page settles", stage.stand_in.wait_settled()).await;
+        assert_error(fail().await, expected_state(situation).unwrap());
+    }
+
+    let client = stage.page.client();
+    client.goto("about:blank").await.unwrap();
+    assert_error(fail().await, PageState::NotLoaded);
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", nobody.local_addr().unwrap());
+    drop(nobody);
+    let refused = client.goto(&url).await.unwrap_err();
+    assert_error(fail().await, PageState::Network);
+    // The same while a page is opened.
+    let failure = ProtocolFailure::new(Site::WebDriverCommand, refused.to_string());
+    assert_error(failure.into(), PageState::Network);
+}
+
+#[tokio::test]
+async fn a_page_that_is_not_opened_in_time_is_blocked_and_never_not_ready() {
+    let stand_in = StandIn::start(Scenario::blank()).await.unwrap();
+    let driver = support::driver().await;
+    let options = support::options(&stand_in.url()).deadline(Duration::from_millis(1));
+    let failure = Page::open(&driver, options).await.unwrap_err();
+    let error = ExtractError::from(failure);
+    assert_eq!((error.code(), error.page_state()), ("blocked", None));
+    let text = error.to_string();
+    assert!(
+        text.contains("allow a longer deadline for opening"),
+        "{text}"
+    );
+    assert!(std::error::Error::source(&error).is_some());
+    support::stop(driver).await;
 }
 
 #[tokio::test]

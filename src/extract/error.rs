@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::classify::{Classification, ErrorClass, ProtocolErrorClassifier};
 use crate::failure::{ProtocolFailure, clean};
-use crate::source::{Assurance, Pending};
+use crate::source::{Assurance, PageState, Pending};
 
 /// Longest part of what blocks that `Display` names, in bytes.
 const MAX_NAMED: usize = 200;
@@ -24,7 +24,8 @@ pub enum ErrorKind {
     PageClosed,
     /// The browser or its driver is gone.
     BrowserGone,
-    /// Something in the browser bars the way: an open dialog, a forbidden command.
+    /// Something in the browser bars the way: an open dialog, a forbidden command. Also a page that could
+    /// not be opened or attached within its deadline.
     Blocked,
     /// Two sources, or two readers of one page, name different accounts.
     SourcesDisagree,
@@ -56,7 +57,7 @@ impl ErrorKind {
     const fn sentence(self) -> &'static str {
         match self {
             Self::NotReady => {
-                "no source gave a phone number; is the session linked? allow more time or look at the last failures"
+                "no source gave a phone number; check that the session is linked, and look at the last failures"
             }
             Self::LidOnly => {
                 "the account's LID is known, its phone number is not; WhatsApp has not told this device"
@@ -115,6 +116,7 @@ struct Inner {
     refused: Option<Assurance>,
     /// Time alone would have raised the assurance.
     pending: Option<Pending>,
+    page_state: Option<PageState>,
     failures: Vec<SourceFailure>,
     /// Index in `failures` of the one that decided, if one did.
     decisive: Option<usize>,
@@ -138,8 +140,9 @@ impl ExtractError {
             ) == Some(kind)
         };
         // No failure by itself means that nothing was ready, so there the first one has to do; unless
-        // a number was seen.
-        let is_any = kind == ErrorKind::NotReady && refused.is_none() && !failures.is_empty();
+        // a number was seen. Before the first look there is only one failure.
+        let is_any = (kind == ErrorKind::NotReady && refused.is_none() && !failures.is_empty())
+            || attempts == 0;
         let decisive = failures.iter().position(names_kind);
         let decisive = decisive.or(is_any.then_some(0));
         Self(Arc::new(Inner {
@@ -148,15 +151,21 @@ impl ExtractError {
             elapsed,
             refused,
             pending: None,
+            page_state: None,
             failures,
             decisive,
             classifier: classifier.clone(),
         }))
     }
 
-    pub(super) fn with_pending(mut self, pending: Pending) -> Self {
+    pub(super) fn with_page(
+        mut self,
+        pending: Option<Pending>,
+        page_state: Option<PageState>,
+    ) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.0) {
-            inner.pending = Some(pending);
+            inner.pending = pending;
+            inner.page_state = page_state;
         }
         self
     }
@@ -220,6 +229,13 @@ impl ExtractError {
         self.0.pending.as_ref()
     }
 
+    /// Returns what the page showed in place of an account that can be trusted, if a source knows. If
+    /// there are several sources, the first known state.
+    #[must_use]
+    pub fn page_state(&self) -> Option<PageState> {
+        self.0.page_state
+    }
+
     /// The deadline that would have sufficed, in whole seconds, if [`pending`](Self::pending) says why.
     #[must_use]
     pub fn sufficient_deadline(&self) -> Option<Duration> {
@@ -246,6 +262,7 @@ impl fmt::Debug for ExtractError {
             .field("elapsed", &self.0.elapsed)
             .field("refused", &self.0.refused)
             .field("pending", &self.0.pending)
+            .field("page_state", &self.0.page_state)
             .field("failures", &self.0.failures)
             .finish_non_exhaustive()
     }
@@ -259,6 +276,7 @@ impl fmt::Display for ExtractError {
             elapsed,
             refused,
             pending,
+            page_state,
             ..
         } = &*self.0;
         match (kind, refused, self.decisive()) {
@@ -273,15 +291,37 @@ impl fmt::Display for ExtractError {
                     deadline.as_secs(),
                 )?;
             }
-            (ErrorKind::NotReady, Some(refused), _) => write!(
-                f,
-                "the only number seen was {refused}, which is less than what is accepted; allow more time or accept {refused}"
-            )?,
+            (ErrorKind::NotReady, Some(refused), _) => match page_state {
+                Some(state) => write!(
+                    f,
+                    "{}; the only number seen was {refused}, which is less than what is accepted",
+                    state.advice()
+                )?,
+                None => write!(
+                    f,
+                    "the only number seen was {refused}, which is less than what is accepted; accept {refused}{}",
+                    match refused {
+                        Assurance::Provisional => " or allow more time",
+                        _ => "",
+                    }
+                )?,
+            },
+            (ErrorKind::NotReady, None, _) if let Some(state) = page_state => {
+                write!(f, "no phone number: {}", state.advice())?;
+            }
             // The one text that the chain has twice: without it nobody knows what to answer.
             (ErrorKind::Blocked, _, Some(failure)) => write!(
                 f,
-                "the browser bars the way: \"{}\"; answer the dialog or allow the command, and try again",
-                clean(failure.message().trim(), MAX_NAMED)
+                "the browser bars the way: \"{}\"; {}",
+                clean(failure.message().trim(), MAX_NAMED),
+                match self.classification() {
+                    Some(Classification {
+                        class: ErrorClass::Timeout,
+                        ..
+                    }) =>
+                        "check that the browser is not stuck, allow a longer deadline for opening the page, and try again",
+                    _ => "answer the dialog or allow the command, and try again",
+                }
             )?,
             _ => f.write_str(kind.sentence())?,
         }
@@ -308,11 +348,21 @@ impl From<ProtocolFailure> for ExtractError {
     fn from(failure: ProtocolFailure) -> Self {
         let classifier = ProtocolErrorClassifier::default();
         let class = classifier.classify(&failure).class;
-        let kind = ErrorKind::of(&failure, class).unwrap_or(ErrorKind::NotReady);
+        let kind = match class {
+            // The page may never have been there, so more time for looks is no remedy. Nothing is known to
+            // be gone for good either: a new attempt can succeed.
+            ErrorClass::Timeout => ErrorKind::Blocked,
+            _ => ErrorKind::of(&failure, class).unwrap_or(ErrorKind::NotReady),
+        };
+        let page_state = match class {
+            ErrorClass::Network => Some(PageState::Network),
+            ErrorClass::Navigation => Some(PageState::NotLoaded),
+            _ => None,
+        };
         let failures = vec![SourceFailure {
             source: failure.site().to_string(),
             failure,
         }];
-        Self::new(kind, 0, Duration::ZERO, None, failures, &classifier)
+        Self::new(kind, 0, Duration::ZERO, None, failures, &classifier).with_page(None, page_state)
     }
 }

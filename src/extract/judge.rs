@@ -3,7 +3,7 @@
 use super::error::ErrorKind;
 use super::lane::{Answer, Lane};
 use crate::classify::{ErrorClass, Phase, ProtocolErrorClassifier, Verdict};
-use crate::source::{Assurance, Identity, Look, Pending};
+use crate::source::{Assurance, Identity, Look, PageState, Pending};
 
 /// What a round comes to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,6 +86,13 @@ pub(super) fn pending(lanes: &[Lane<'_>]) -> Option<Pending> {
         _ => None,
     });
     identities.min_by_key(|pending| pending.left)
+}
+
+/// The first known state of a source's page.
+pub(super) fn page_state(lanes: &[Lane<'_>]) -> Option<PageState> {
+    let states = || lanes.iter().filter_map(Lane::page_state);
+    let known = states().find(|state| *state != PageState::Unknown);
+    known.or_else(|| states().next())
 }
 
 /// The reason when time or attempts are over.

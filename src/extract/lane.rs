@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::caught::quietly;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::failure::{ProtocolFailure, Site};
-use crate::source::{Assurance, InfoSource, Look};
+use crate::source::{Assurance, InfoSource, Look, PageState};
 
 /// Code of the failure that stands for a panic.
 pub(super) const PANICKED: &str = "source panicked";
@@ -82,6 +82,11 @@ impl<'a> Lane<'a> {
 
     pub(super) fn name(&self) -> &str {
         self.source.name()
+    }
+
+    /// The state of the source's page. A panic there is no reason to lose the error.
+    pub(super) fn page_state(&self) -> Option<PageState> {
+        quietly(|| self.source.page_state()).ok().flatten()
     }
 
     pub(super) fn is_pending(&self) -> bool {

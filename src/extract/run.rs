@@ -12,7 +12,7 @@ use tracing::field::Empty;
 
 use super::builder::Schedule;
 use super::error::SourceFailure;
-use super::judge::{Judgement, best_seen, exhausted, judge, pending};
+use super::judge::{Judgement, best_seen, exhausted, judge, page_state, pending};
 use super::lane::{Lane, Manner};
 use super::{ErrorKind, ExtractError, Extraction};
 use crate::classify::ProtocolErrorClassifier;
@@ -225,10 +225,7 @@ impl<'a> Run<'a> {
             failures.collect(),
             plan.classifier,
         );
-        Err(match pending(&self.lanes) {
-            Some(pending) => error.with_pending(pending),
-            None => error,
-        })
+        Err(error.with_page(pending(&self.lanes), page_state(&self.lanes)))
     }
 
     fn extraction(&self, lane: usize, elapsed: Duration) -> Option<Extraction> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{Assurance, Identity, InfoSource, Look};
+use super::{Assurance, Identity, InfoSource, Look, PageState};
 use crate::failure::ProtocolFailure;
 use crate::jid::Jid;
 
@@ -70,6 +70,7 @@ pub struct MockSource {
     start: Instant,
     acts: Vec<(Duration, Act)>,
     takes: Duration,
+    page_state: Option<PageState>,
     calls: Arc<Mutex<Vec<Call>>>,
 }
 
@@ -82,6 +83,7 @@ impl MockSource {
             start: Instant::now(),
             acts: Vec::new(),
             takes: Duration::ZERO,
+            page_state: None,
             calls: Arc::default(),
         }
     }
@@ -119,6 +121,13 @@ impl MockSource {
     #[must_use]
     pub fn taking(mut self, time: Duration) -> Self {
         self.takes = time;
+        self
+    }
+
+    /// Reports this as [`InfoSource::page_state`], at all times.
+    #[must_use]
+    pub fn showing(mut self, state: PageState) -> Self {
+        self.page_state = Some(state);
         self
     }
 
@@ -199,6 +208,10 @@ impl InfoSource for MockSource {
                 None => std::future::pending().await,
             }
         }
+    }
+
+    fn page_state(&self) -> Option<PageState> {
+        self.page_state
     }
 }
 

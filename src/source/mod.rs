@@ -10,6 +10,7 @@ mod identity;
 pub mod mock;
 #[cfg(feature = "webdriver")]
 mod page;
+mod state;
 #[cfg(feature = "webdriver")]
 #[cfg_attr(docsrs, doc(cfg(feature = "webdriver")))]
 pub mod webdriver;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::identity::{Assurance, Identity, Pending, UnknownAssurance};
+pub use self::state::PageState;
 use crate::failure::ProtocolFailure;
 
 /// What one look gave.
@@ -128,6 +130,13 @@ pub trait InfoSource: Send + Sync {
         tokio::time::sleep(max).await;
         self.probe().await
     }
+
+    /// Returns what the last look, whoever made it, showed in place of an account that can be trusted. An
+    /// extraction that fails asks for it, and its error advises accordingly. The default knows nothing; a
+    /// source that wraps another one forwards it.
+    fn page_state(&self) -> Option<PageState> {
+        None
+    }
 }
 
 macro_rules! forward {
@@ -144,6 +153,10 @@ macro_rules! forward {
 
             async fn wait(&self, min: Assurance, max: Duration) -> Result<Look, ProtocolFailure> {
                 (**self).wait(min, max).await
+            }
+
+            fn page_state(&self) -> Option<PageState> {
+                (**self).page_state()
             }
         }
     )*};

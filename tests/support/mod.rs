@@ -20,7 +20,7 @@ use whatsapp_phone::source::Assurance;
 use whatsapp_phone::source::webdriver::{
     DriverProcess, OpenOptions, Page, ReaderId, Target, WebDriverSource,
 };
-use whatsapp_phone::source::{InfoSource, Look};
+use whatsapp_phone::source::{InfoSource, Look, PageState};
 use whatsapp_phone::testkit::standin::{Scenario, StandIn};
 
 pub(crate) const fn ms(ms: u64) -> Duration {
@@ -184,6 +184,10 @@ impl<S: InfoSource> InfoSource for Counted<S> {
     async fn wait(&self, min: Assurance, max: Duration) -> Result<Look, ProtocolFailure> {
         self.asked.send_modify(|asked| *asked += 1);
         self.source.wait(min, max).await
+    }
+
+    fn page_state(&self) -> Option<PageState> {
+        self.source.page_state()
     }
 }
 

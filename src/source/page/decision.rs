@@ -10,7 +10,7 @@ use super::history::{BOOT_TIME, History, LogoutMark, Past};
 use super::readers::ReaderId;
 use crate::failure::clean;
 use crate::link::{Bar, LinkState};
-use crate::source::{Assurance, Identity, Look, Pending};
+use crate::source::{Assurance, Identity, Look, PageState, Pending};
 
 /// How long a page must stay unchanged if it does not say that it has synced, or in which state it is.
 const UNCONFIRMED_TIME: Duration = Duration::from_secs(20);
@@ -176,6 +176,32 @@ impl Observation {
         }
     }
 
+    /// What the page shows in place of an account that is believed; `None` if it shows one.
+    pub(crate) fn page_state(&self) -> Option<PageState> {
+        let page = &self.envelope;
+        let has_account = !matches!(account(page, None), Account::Nobody);
+        Some(match (self.link(), page.state()) {
+            (LinkState::Linked, Some("SCREEN_LOCKED")) => PageState::Unknown,
+            (LinkState::Linked, _) => return None,
+            (LinkState::QrExpired, _) => PageState::QrExpired,
+            (LinkState::Barred(Bar::Conflict), _) => PageState::Conflict,
+            (LinkState::Barred(Bar::ProxyBlock), _) => PageState::ProxyBlock,
+            (LinkState::Barred(Bar::TosBlock), _) => PageState::TosBlock,
+            (LinkState::Linking, Some("OPENING" | "PAIRING")) => PageState::Linking,
+            (LinkState::Linking, _) => PageState::Provisional,
+            (LinkState::Unlinked, Some("UNPAIRED")) => PageState::QrShown,
+            _ if page.has_qr_code && !has_account => PageState::QrShown,
+            _ if !page.is_loaded => PageState::NotLoaded,
+            (LinkState::Unlinked, _) => PageState::Unknown,
+            (_, Some("UNLAUNCHED")) => PageState::NotBooted,
+            _ => match self.standing() {
+                Standing::NotBooted => PageState::NotBooted,
+                Standing::Counting { .. } if has_account => PageState::Provisional,
+                _ => PageState::Unknown,
+            },
+        })
+    }
+
     fn standing(&self) -> Standing {
         let (page, past) = (&self.envelope, &self.past);
         let registration = registration(page);
@@ -233,7 +259,7 @@ impl Observation {
     /// The standing `then`, once the page has been unchanged for `time`.
     fn count(&self, time: Duration, missing: Evidence, then: Standing) -> Standing {
         match (self.past.left_of(time), then) {
-            (None, then) => then,
+            (None, then) | (Some(_), then @ Standing::Provisional) => then,
             (Some(left), Standing::Counting { left: longer, .. }) if longer > left => then,
             (Some(left), _) => Standing::Counting { missing, left },
         }

@@ -33,6 +33,12 @@ pub(crate) struct Envelope {
     /// The document has loaded.
     #[serde(default)]
     pub(super) is_loaded: bool,
+    /// The document shows the text of a QR code.
+    #[serde(default)]
+    pub(super) has_qr_code: bool,
+    /// It is the browser's own page for a failed load.
+    #[serde(default)]
+    pub(crate) is_error_page: bool,
     /// The tab is in the background, where browsers delay timers.
     #[serde(default)]
     pub(crate) is_hidden: bool,

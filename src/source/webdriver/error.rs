@@ -9,6 +9,7 @@ use fantoccini::error::{CmdError, NewSessionError};
 pub(super) use crate::failure::webdriver::command;
 use crate::failure::webdriver::{CONNECTION_LOST, session_cause};
 use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
+use crate::source::PageState;
 
 /// Why a look failed.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub(super) enum LookErrorKind {
     NoAnswer,
     /// The page is at another origin.
     WrongOrigin,
+    /// The browser shows its own error page.
+    ErrorPage,
     TabClosed,
     SessionGone,
     ConnectionLost,
@@ -42,6 +45,20 @@ impl LookError {
         Self {
             kind: LookErrorKind::WrongOrigin,
             failure,
+        }
+    }
+
+    pub(super) fn error_page(origin: &str) -> Self {
+        let text = format!("the browser could not load {origin} and shows an error page");
+        Self::new(LookErrorKind::ErrorPage, &text, "wrong origin")
+    }
+
+    /// What the page shows, as far as the error says.
+    pub(super) const fn page_state(&self) -> Option<PageState> {
+        match self.kind {
+            LookErrorKind::WrongOrigin => Some(PageState::NotLoaded),
+            LookErrorKind::ErrorPage => Some(PageState::Network),
+            _ => None,
         }
     }
 

@@ -9,7 +9,7 @@ use super::page::Page;
 use crate::failure::ProtocolFailure;
 use crate::link::{LinkSource, LinkState};
 use crate::source::page::readers::ReaderId;
-use crate::source::{Assurance, InfoSource, Look};
+use crate::source::{Assurance, InfoSource, Look, PageState};
 
 /// Longer waits are cut to this, so that no instant overflows; the caller waits again.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -92,6 +92,10 @@ impl InfoSource for WebDriverSource {
             };
             known = answer?;
         }
+    }
+
+    fn page_state(&self) -> Option<PageState> {
+        self.page.tab().page_state()
     }
 }
 

@@ -17,6 +17,7 @@ use super::evaluate::evaluate;
 use super::finder::TabFinder;
 use super::session::{Connection, SCRIPT_TIMEOUT, Session};
 use crate::failure::{ProtocolFailure, Site};
+use crate::source::PageState;
 use crate::source::page::decision::{Evidence, Observation};
 use crate::source::page::envelope::Envelope;
 use crate::source::page::history::History;
@@ -72,6 +73,8 @@ pub(super) struct State {
     history: History,
     /// The last observation, unless the last look failed.
     last: Option<Arc<Observation>>,
+    /// What the last look showed in place of an account, even if that look failed.
+    page_state: Option<PageState>,
     /// The missing evidence that was logged last.
     warned: Option<Evidence>,
     /// The commands that run, or ran last.
@@ -94,6 +97,7 @@ impl Tab {
             no_slices_until: None,
             history: History::default(),
             last: None,
+            page_state: None,
             warned: None,
             look: None,
             slice: None,
@@ -156,6 +160,10 @@ impl Tab {
         last.filter(|_| self.uses_slices())
     }
 
+    pub(super) fn page_state(&self) -> Option<PageState> {
+        self.state().page_state
+    }
+
     /// One look: every reader in one round trip.
     pub(super) async fn look(&self) -> Answer {
         let outcome = self.read().await;
@@ -176,6 +184,7 @@ impl Tab {
             Err(error) => {
                 state.history.interrupt();
                 state.last = None;
+                state.page_state = error.page_state();
                 // The end of a browser of ours is certain, whatever the driver says.
                 let is_alive = state.browser.as_ref().is_none_or(OwnedBrowser::is_alive);
                 return Err(if is_alive {
@@ -194,6 +203,7 @@ impl Tab {
                 "the page does not show all evidence; its number is given as unverified"
             );
         }
+        state.page_state = observation.page_state();
         state.last = Some(Arc::clone(&observation));
         Ok(observation)
     }
@@ -204,7 +214,10 @@ impl Tab {
             return outcome;
         };
         match error.kind {
-            LookErrorKind::TabClosed | LookErrorKind::WrongOrigin | LookErrorKind::NoAnswer => {}
+            LookErrorKind::TabClosed
+            | LookErrorKind::WrongOrigin
+            | LookErrorKind::ErrorPage
+            | LookErrorKind::NoAnswer => {}
             _ => return outcome,
         }
         // The tab is gone; another one may have replaced it.
@@ -296,6 +309,8 @@ impl Tab {
             serde_json::from_value(answer).map_err(|error| LookError::malformed(&error))?;
         if envelope.origin() == Some(self.target.origin()) {
             Ok(envelope)
+        } else if envelope.is_error_page {
+            Err(LookError::error_page(self.target.origin()))
         } else {
             Err(LookError::wrong_origin(self.target.origin()))
         }

@@ -58,11 +58,12 @@ const { value: timeOrigin } = guarded(() => performance.timeOrigin);
 const thisDocument = typeof timeOrigin === 'number' ? timeOrigin : 0;
 const hasRequire = holds(() => typeof window.require === 'function');
 const isCurrent = hasRequire || (storage.noise && !holds(() => window.Store.Conn != null));
+const hasQrCode = holds(() => document.querySelector('[data-ref]') != null);
 const isBooted =
   holds(() => window.Debug.VERSION != null) ||
   holds(() => window.Store != null) ||
   holds(() => window.WPP.isReady === true) ||
-  holds(() => document.querySelector('[data-ref]') != null) ||
+  hasQrCode ||
   thisDocument === bootedDocument;
 
 const mod = (name) => (hasRequire && isBooted ? guarded(() => window.require(name)).value : undefined);
@@ -122,6 +123,7 @@ note(origin);
 note(thisDocument);
 note(isLoaded);
 note(isBooted);
+note(hasQrCode);
 note(isCurrent);
 note(registered);
 note(socket == null);
@@ -142,6 +144,8 @@ return {
   isCurrent,
   isBooted,
   isLoaded,
+  hasQrCode,
+  isErrorPage: window.location.protocol === 'chrome-error:',
   isHidden: holds(() => document.hidden),
   pushName: text(guarded(() => conn.pushname).value),
   platform: text(guarded(() => conn.platform).value),
