@@ -3,6 +3,8 @@
 //! Without arguments it starts the stand-in page of `testkit`, ChromeDriver and Chromium, and reads
 //! that. Exit code: 0 done, 1 no answer with the reason, 2 wrong use.
 
+#[path = "support/page.rs"]
+mod page;
 mod support;
 
 use std::error::Error;
@@ -12,31 +14,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::{Parser, ValueEnum};
 use serde_json::json;
 use whatsapp_phone::extract::{ExtractError, Extraction, Extractor, PhoneExtractor};
-use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::retry::RetryPolicy;
 use whatsapp_phone::source::Assurance;
-use whatsapp_phone::source::webdriver::{
-    AttachOptions, DebuggerAddress, DriverProcess, OpenOptions, Page, Target, WebDriverSource,
-};
-use whatsapp_phone::testkit::standin::{Scenario, StandIn};
+use whatsapp_phone::source::webdriver::{Overrides, WebDriverSource};
+use whatsapp_phone::testkit::standin::Scenario;
+
+use page::PageArgs;
 
 /// Which phone number does this WhatsApp Web session belong to?
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// Join the running Chrome with this debugging address, and read its tab at the origin
-    #[arg(long, value_name = "HOST:PORT", value_parser = debugger_address)]
-    attach: Option<DebuggerAddress>,
-    /// Use this WebDriver server instead of a ChromeDriver of our own
-    #[arg(long, value_name = "URL", value_parser = webdriver_url)]
-    webdriver: Option<String>,
-    /// Open this page instead of the stand-in, and believe only its origin. With --attach the
-    /// default is https://web.whatsapp.com
-    #[arg(long, value_name = "URL", value_parser = web_origin)]
-    origin: Option<String>,
-    /// Of the tabs at the origin, take the one with this text in its URL
-    #[arg(long, value_name = "TEXT")]
-    url_contains: Option<String>,
+    #[command(flatten)]
+    page: PageArgs,
     /// How to look: like the reference system, or as early as can be
     #[arg(long, value_enum, default_value = "eager")]
     policy: Policy,
@@ -64,35 +54,22 @@ enum Accept {
     Confirmed,
 }
 
-fn debugger_address(text: &str) -> Result<DebuggerAddress, String> {
-    text.parse()
-        .map_err(|error: ProtocolFailure| error.to_string())
-}
-
-fn webdriver_url(url: &str) -> Result<String, &'static str> {
-    match Target::at(url) {
-        Ok(_) => Ok(url.to_owned()),
-        Err(_) => Err("not an http or https URL; write for instance http://127.0.0.1:9515"),
-    }
-}
-
-fn web_origin(url: &str) -> Result<String, String> {
-    Target::at(url)
-        .map(|_| url.to_owned())
-        .map_err(|error| error.to_string())
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
     let args: Args = support::args();
+    let wrong_use = |error: &dyn Error| {
+        eprintln!("{}", support::masked(&format!("error: {error}")));
+        ExitCode::from(2)
+    };
     let policy = match policy(&args) {
         Ok(policy) => policy,
-        Err(error) => {
-            eprintln!("{}", support::masked(&format!("error: {error}")));
-            return ExitCode::from(2);
-        }
+        Err(error) => return wrong_use(&error),
     };
-    match run(&args, policy).await {
+    let overrides = match args.page.overrides() {
+        Ok(overrides) => overrides,
+        Err(error) => return wrong_use(&error),
+    };
+    match run(&args, policy, &overrides).await {
         Ok((found, returned_at)) => print_found(&found, returned_at, args.json),
         Err(error) => {
             print_error(&error, args.json);
@@ -114,38 +91,18 @@ fn policy(args: &Args) -> Result<RetryPolicy, impl Error> {
 }
 
 /// Extracts the number. Returns it with the moment at which `extract` returned, in milliseconds since 1970.
-async fn run(args: &Args, policy: RetryPolicy) -> Result<(Extraction, f64), ExtractError> {
-    // The stand-in and the driver live as long as this function.
-    let stand_in = match (&args.origin, &args.attach) {
-        (None, None) => Some(
-            StandIn::start(scenario())
-                .await
-                .map_err(|error| failure(&error))?,
-        ),
-        _ => None,
-    };
-    let driver = match &args.webdriver {
-        Some(_) => None,
-        None => Some(DriverProcess::start().await?),
-    };
-    let url = args
-        .origin
-        .clone()
-        .or_else(|| stand_in.as_ref().map(StandIn::url));
-    let mut target = match &url {
-        Some(url) => Target::at(url)?,
-        None => Target::default(),
-    };
-    if let Some(text) = &args.url_contains {
-        target = target.url_contains(text);
-    }
-    let page = open(args, driver.as_ref(), target, url).await?;
+async fn run(
+    args: &Args,
+    policy: RetryPolicy,
+    overrides: &Overrides,
+) -> Result<(Extraction, f64), ExtractError> {
+    let opened = args.page.open(scenario(), overrides).await?;
     let accept = match args.accept {
         Accept::Provisional => Assurance::Provisional,
         Accept::Unverified => Assurance::Unverified,
         Accept::Confirmed => Assurance::Confirmed,
     };
-    let source = WebDriverSource::all(&page);
+    let source = WebDriverSource::all(&opened.page);
     let extractor = Extractor::builder()
         .source(source)
         .policy(policy)
@@ -153,40 +110,8 @@ async fn run(args: &Args, policy: RetryPolicy) -> Result<(Extraction, f64), Extr
         .build()?;
     let outcome = extractor.extract().await;
     let returned_at = epoch_ms();
-    page.close().await;
-    if let Some(driver) = driver {
-        driver.stop().await?;
-    }
+    opened.close().await?;
     Ok((outcome?, returned_at))
-}
-
-async fn open(
-    args: &Args,
-    driver: Option<&DriverProcess>,
-    target: Target,
-    url: Option<String>,
-) -> Result<Page, ProtocolFailure> {
-    if let Some(address) = args.attach.clone() {
-        let options = AttachOptions::default().target(target);
-        return match (driver, &args.webdriver) {
-            (Some(driver), _) => Page::attach(driver, address, options).await,
-            (None, webdriver) => {
-                Page::attach_at(webdriver.as_deref().unwrap_or_default(), address, options).await
-            }
-        };
-    }
-    let mut options = OpenOptions::default().target(target).headless(true);
-    if let Some(url) = url {
-        options = options.url(url);
-    }
-    if rustix::process::geteuid().is_root() {
-        // Chromium refuses its sandbox to root. A service should run as a user of its own instead.
-        options = options.browser_arg("--no-sandbox");
-    }
-    match (driver, &args.webdriver) {
-        (Some(driver), _) => Page::open(driver, options).await,
-        (None, webdriver) => Page::open_at(webdriver.as_deref().unwrap_or_default(), options).await,
-    }
 }
 
 /// A user scans a QR code: the number comes after a second, the confirmed connection after two.
@@ -243,10 +168,4 @@ fn epoch_ms() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0.0, |time| time.as_secs_f64() * 1000.0)
-}
-
-fn failure(error: &std::io::Error) -> ExtractError {
-    ProtocolFailure::from_error(Site::Unknown, error)
-        .with_code("misconfigured")
-        .into()
 }

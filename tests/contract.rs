@@ -69,8 +69,8 @@ impl Fixture for Browser<'_> {
         };
         self.stand_in.set_scenario(scenario.launched_at_once());
         self.page.client().goto(&url).await.unwrap();
-        Some(Arc::new(match self.only {
-            Some(reader) => WebDriverSource::only(&self.page, reader),
+        Some(Arc::new(match &self.only {
+            Some(reader) => WebDriverSource::only(&self.page, reader.clone()),
             None => WebDriverSource::all(&self.page),
         }))
     }

@@ -117,7 +117,7 @@ async fn single_readers_answer_on_their_own_generation_and_nowhere_else() {
         .await;
     for reader in [ReaderId::MeUser, ReaderId::StoreUser, ReaderId::LastWidMd] {
         assert_found(
-            &stage.extract_only(reader, LONG).await,
+            &stage.extract_only(reader.clone(), LONG).await,
             reader.name(),
             Confirmed,
         );

@@ -6,15 +6,15 @@ mod support;
 
 use std::time::Duration;
 
-use support::Stage;
 use support::time::{LIMIT, within_limit};
+use support::{Outcome, Stage};
 use tokio::time::Instant;
-use whatsapp_phone::extract::{ErrorKind, ExtractError};
+use whatsapp_phone::extract::{ErrorKind, ExtractError, Extraction};
 use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::link::{Bar, LinkSource, LinkState};
 use whatsapp_phone::retry::RetryPolicy;
 use whatsapp_phone::source::Assurance::{self, Confirmed, Provisional, Unverified};
-use whatsapp_phone::source::webdriver::{Page, WebDriverSource};
+use whatsapp_phone::source::webdriver::{Guard, Overrides, Page, ReaderId, WebDriverSource};
 use whatsapp_phone::source::{InfoSource, Look, PageState};
 use whatsapp_phone::testkit::standin::{
     EARLY_MODULES, Generation, LogoutStep, Name, Scenario, Situation, StandIn,
@@ -366,4 +366,124 @@ async fn a_look_starts_nothing_on_a_page_that_has_not_booted() {
         return require('WAWebUserPrefsMeUser').getMaybeMePnUser()?.toString()";
     let number = stage.page.client().execute(linked, vec![]).await.unwrap();
     assert_eq!(number, "628110000041@c.us");
+}
+
+/// How a page looks after an update of WhatsApp Web that this release does not know, and the file that mends
+/// it.
+async fn mended(names: &[Name], file: &str) -> (Outcome, Extraction) {
+    let renamed = names
+        .iter()
+        .fold(Situation::Linked.scenario(), |scenario, name| {
+            scenario.renamed(*name)
+        });
+    let stage = Stage::open(renamed).await;
+    let source = || WebDriverSource::all(&stage.page);
+    let before = stage
+        .extract_by(source(), support::looks(10), Confirmed)
+        .await;
+    let path = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&path, file).unwrap();
+    let overrides = Overrides::from_json(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    stage.page.set_overrides(&overrides).await.unwrap();
+    let after = stage
+        .extract_by(source(), support::policy(), Confirmed)
+        .await;
+    (before, after.unwrap())
+}
+
+#[tokio::test]
+async fn renamed_getters_are_mended_by_a_row_of_a_file() {
+    let names = [
+        Name::GetMaybeMePnUser,
+        Name::GetMaybeMeDevicePn,
+        Name::GetMeUser,
+        Name::LastWidMd,
+    ];
+    let file = r#"{"readers": [{
+        "name": "newer",
+        "number": "require('WAWebUserPrefsMeUser').getMaybeMePnUserRenamed() // since December",
+        "lid": "require('WAWebUserPrefsMeUser').getMaybeMeLidUser()"
+    }]}"#;
+    let (before, after) = mended(&names, file).await;
+    let before = before.unwrap_err();
+    assert_eq!(before.kind(), ErrorKind::NotReady);
+    assert_eq!(before.page_state(), Some(PageState::Unknown));
+    assert_eq!(
+        (after.reader.as_str(), after.phone.reveal()),
+        ("newer", DIGITS)
+    );
+    assert!(after.lid.is_some());
+}
+
+#[tokio::test]
+async fn renamed_guards_are_mended_by_the_names_of_a_file() {
+    for (name, file) in [
+        (
+            Name::SocketModel,
+            r#"{"guards": {"socket_module": "WAWebSocketModelRenamed"}}"#,
+        ),
+        (
+            Name::HasSynced,
+            r#"{"guards": {"socket_synced": "hasSyncedRenamed"}}"#,
+        ),
+        (
+            Name::State,
+            r#"{"guards": {"socket_state": "stateRenamed"}}"#,
+        ),
+        (
+            Name::DebugVersion,
+            r#"{"guards": {"boot_marker": "Debug.VERSIONRenamed"}}"#,
+        ),
+    ] {
+        let (before, after) = mended(&[name], file).await;
+        assert_eq!(before.unwrap_err().kind(), ErrorKind::NotReady, "{name:?}");
+        assert_eq!(after.phone.reveal(), DIGITS, "{name:?}");
+    }
+    // The test and the keys that stand in for it, all at once.
+    let names = [
+        Name::IsRegistered,
+        Name::MultiDeviceModule,
+        Name::WaNoiseInfo,
+        Name::LastWidMd,
+    ];
+    let file = r#"{"guards": {
+        "registration_module": "WAWebUserPrefsMultiDeviceRenamed", "registration_test": "isRegisteredRenamed",
+        "noise_key": "WANoiseInfoRenamed", "number_key": "last-wid-mdRenamed"
+    }}"#;
+    let (before, after) = mended(&names, file).await;
+    assert_eq!(before.unwrap_err().refused(), Some(Provisional));
+    assert_eq!(after.phone.reveal(), DIGITS);
+}
+
+#[tokio::test]
+async fn wrong_overrides_are_refused_and_the_page_is_read_as_before() {
+    let stage = Stage::open(Situation::Linked.scenario()).await;
+    for (overrides, reason) in [
+        (
+            Overrides::default().reader("bad", "require("),
+            "`bad` is not a JavaScript expression",
+        ),
+        (
+            Overrides::default().guard(Guard::Socket, "Socket']"),
+            "guard socket",
+        ),
+    ] {
+        let error = stage.page.set_overrides(&overrides).await.unwrap_err();
+        assert_eq!(error.code(), Some("misconfigured"), "{error}");
+        assert!(error.message().contains(reason), "{error}");
+    }
+    let unknown = WebDriverSource::only(&stage.page, ReaderId::custom("bad"));
+    let error = unknown.probe().await.unwrap_err();
+    assert!(error.message().contains("no reader named `bad`"), "{error}");
+    // A reader that throws, or gives no account, is no answer; one that contradicts is a conflict.
+    let quiet = Overrides::default()
+        .reader("throws", "nothing.at.all")
+        .reader("other", "({ user: 7 })");
+    stage.page.set_overrides(&quiet).await.unwrap();
+    let found = stage.extract(Confirmed, LIMIT).await.unwrap();
+    assert_eq!(found.reader, "WAWebUserPrefsMeUser");
+    let rival = Overrides::default().reader("rival", "'628990000099@c.us'");
+    stage.page.set_overrides(&rival).await.unwrap();
+    let error = stage.extract(Confirmed, LIMIT).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SourcesDisagree);
 }

@@ -93,6 +93,11 @@ impl Observation {
         &self.envelope
     }
 
+    /// Whether the page was asked by this reader.
+    pub(crate) fn has_reader(&self, reader: &ReaderId) -> bool {
+        self.envelope.readers.iter().any(|row| row.id == *reader)
+    }
+
     /// The piece of evidence without which the page is believed.
     pub(crate) fn unverified(&self) -> Option<Evidence> {
         match self.standing() {
@@ -111,7 +116,7 @@ impl Observation {
     }
 
     /// The number by the readers in question (`None`: all).
-    pub(crate) fn look(&self, only: Option<ReaderId>) -> Look {
+    pub(crate) fn look(&self, only: Option<&ReaderId>) -> Look {
         let (assurance, pending) = match self.standing() {
             Standing::LoggedOut => return Look::NotYet,
             Standing::NotBooted if registration(&self.envelope) != Registration::Yes => {
@@ -138,7 +143,7 @@ impl Observation {
         let (Some(jid), lid) = (known.number.or(known.lid.clone()), known.lid) else {
             return Look::NotYet;
         };
-        let mut identity = Identity::new(jid, assurance, known.reader.name);
+        let mut identity = Identity::new(jid, assurance, known.reader.name.clone());
         if let Some(lid) = lid {
             identity = identity.with_lid(lid);
         }

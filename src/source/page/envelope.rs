@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::readers::Reader;
+use super::scripts::Scripts;
+
 /// One look, as `look.js` returns it. Every text in it is the page's, and is at most 256 characters long.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Envelope {
     /// Every field that decides, in one string: equal marks, equal looks.
@@ -17,6 +21,9 @@ pub(crate) struct Envelope {
     /// Identifies the document: its `performance.timeOrigin`.
     #[serde(default)]
     pub(super) document: f64,
+    /// The table by which the page was read.
+    #[serde(skip, default = "built_in")]
+    pub(crate) readers: Arc<[Reader]>,
     /// By the row's index in the table.
     pub(super) rows: BTreeMap<usize, RowAnswer>,
     #[serde(default)]
@@ -121,6 +128,10 @@ impl Envelope {
     pub(super) fn state(&self) -> Option<&str> {
         self.socket.as_ref()?.state.as_ref()?.as_str()
     }
+}
+
+fn built_in() -> Arc<[Reader]> {
+    Arc::clone(Scripts::built_in().readers())
 }
 
 /// A page's texts never go into logs.

@@ -1,7 +1,7 @@
 //! What one envelope says: whether the device is registered, and whose account the page shows.
 
 use super::envelope::{Envelope, RowAnswer, Text, Wid};
-use super::readers::{READERS, Reader, ReaderId};
+use super::readers::{Reader, ReaderId};
 use crate::jid::{Jid, Server};
 
 /// Whether the page's device is registered with an account.
@@ -26,17 +26,17 @@ pub(super) fn registration(envelope: &Envelope) -> Registration {
 
 /// The account that a page shows.
 #[derive(Debug)]
-pub(super) enum Account {
+pub(super) enum Account<'p> {
     Nobody,
-    Known(Known),
+    Known(Known<'p>),
     /// Two live readers name different accounts.
     Conflict,
 }
 
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct Known<'p> {
     /// The reader of the number, or of the LID if there is no number.
-    pub(super) reader: &'static Reader,
+    pub(super) reader: &'p Reader,
     pub(super) number: Option<Jid>,
     pub(super) lid: Option<Jid>,
 }
@@ -47,11 +47,12 @@ pub(super) struct Known {
 ///   all older ones and storage. Two live readers with different accounts are a conflict.
 /// - Storage counts only if the device is registered.
 /// - A LID is never a number.
-pub(super) fn account(envelope: &Envelope, only: Option<ReaderId>) -> Account {
-    let rows: Vec<_> = READERS
+pub(super) fn account<'p>(envelope: &'p Envelope, only: Option<&ReaderId>) -> Account<'p> {
+    let rows: Vec<_> = envelope
+        .readers
         .iter()
         .enumerate()
-        .filter(|(_, reader)| only.is_none_or(|id| reader.id == id))
+        .filter(|(_, reader)| only.is_none_or(|id| reader.id == *id))
         .filter_map(|(i, reader)| Some(Answer::read(reader, envelope.rows.get(&i)?)))
         .collect();
     let live = || rows.iter().filter(|row| row.reader.is_live);
@@ -89,16 +90,16 @@ pub(super) fn account(envelope: &Envelope, only: Option<ReaderId>) -> Account {
 }
 
 /// A row's answer, its texts parsed.
-struct Answer {
-    reader: &'static Reader,
+struct Answer<'p> {
+    reader: &'p Reader,
     number: Option<Jid>,
     lid: Option<Jid>,
     /// The number's getter exists, and has answered that there is none.
     says_nobody: bool,
 }
 
-impl Answer {
-    fn read(reader: &'static Reader, row: &RowAnswer) -> Self {
+impl<'p> Answer<'p> {
+    fn read(reader: &'p Reader, row: &RowAnswer) -> Self {
         let jids = || {
             [&row.number, &row.lid]
                 .into_iter()

@@ -4,7 +4,7 @@
 //! scripts -> envelope -> history, evidence -> decision -> Look, LinkState
 //! ```
 //!
-//! The scripts evaluate every row of `readers` in one round trip. Whose number it is, and how far it is
+//! The scripts evaluate every row of `readers` in one round trip; `overrides` adds rows and renames guards. Whose number it is, and how far it is
 //! believed, is decided in Rust. `target` and `devtools` find the tab.
 
 pub(crate) mod connector;
@@ -14,6 +14,7 @@ pub(crate) mod envelope;
 mod evidence;
 pub(crate) mod history;
 pub(crate) mod lock;
+pub(crate) mod overrides;
 pub(crate) mod readers;
 pub(crate) mod scripts;
 pub(crate) mod target;

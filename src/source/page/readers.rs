@@ -2,8 +2,11 @@
 //!
 //! Newest first. A new one is one row here, and one name in [`ReaderId`].
 
-/// The name of a reader: one row of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// The name of a reader: one row of the table, or one of the caller's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ReaderId {
     /// `WAWebUserPrefsMeUser`: WhatsApp's own module, 2.3000 and later.
@@ -18,49 +21,61 @@ pub enum ReaderId {
     ConnMe,
     /// `localStorage['last-wid-md']`: the getters' backing store, which survives their renaming.
     LastWidMd,
+    /// The reader of this name among the page's
+    /// [`Overrides`](crate::source::webdriver::Overrides).
+    Custom(Arc<str>),
 }
 
 impl ReaderId {
+    /// Returns the id of a reader of the caller's.
+    #[must_use]
+    pub fn custom(name: &str) -> Self {
+        Self::Custom(name.into())
+    }
+
     /// Returns its name in results and logs: `Store.User`, `Store.Conn.me`, ...
     #[must_use]
-    pub fn name(self) -> &'static str {
-        self.row().name
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Custom(name) => name,
+            _ => &self.row().name,
+        }
     }
 
     /// Returns which WhatsApp Web has it.
     #[must_use]
-    pub fn generation(self) -> &'static str {
+    pub fn generation(&self) -> &'static str {
         self.row().generation
     }
 
     /// Returns which library reads it like this.
     #[must_use]
-    pub fn origin(self) -> &'static str {
+    pub fn origin(&self) -> &'static str {
         self.row().origin
     }
 
-    /// Returns all of them, newest first.
+    /// Returns the built-in ones, newest first.
     pub fn all() -> impl Iterator<Item = Self> {
-        READERS.iter().map(|row| row.id)
+        READERS.iter().map(|row| row.id.clone())
     }
 
-    fn row(self) -> &'static Reader {
-        // A test checks that the table has a row for each name.
+    fn row(&self) -> &'static Reader {
+        // A test checks that the table has a row for each built-in name.
         READERS
             .iter()
-            .find(|row| row.id == self)
-            .unwrap_or(&READERS[0])
+            .find(|row| row.id == *self)
+            .unwrap_or(&CUSTOM)
     }
 }
 
 /// One row: how to ask, and when that worked.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Reader {
     pub(super) id: ReaderId,
-    pub(super) name: &'static str,
+    pub(super) name: Cow<'static, str>,
     /// A JavaScript expression that uses the helpers of `look.js`: a list of functions, the number's
     /// first, then the LID's. A function that gives `ABSENT` has nothing to ask on this page.
-    pub(super) expression: &'static str,
+    pub(super) expression: Cow<'static, str>,
     pub(super) generation: &'static str,
     pub(super) origin: &'static str,
     /// It asks the running page, not its storage.
@@ -71,43 +86,65 @@ pub(crate) struct Reader {
 
 const LIVE: Reader = Reader {
     id: ReaderId::MeUser,
-    name: "",
-    expression: "",
+    name: Cow::Borrowed(""),
+    expression: Cow::Borrowed(""),
     generation: "",
     origin: "",
     is_live: true,
     is_bare_user_a_number: false,
 };
 
+/// What is known of a reader of the caller's.
+const CUSTOM: Reader = Reader {
+    generation: "as the caller says",
+    origin: "the caller",
+    ..LIVE
+};
+
+impl Reader {
+    /// A reader of the caller's. The line breaks end a comment in an expression.
+    pub(super) fn custom(name: &str, number: &str, lid: Option<&str>) -> Self {
+        let lid = lid.unwrap_or("undefined");
+        Self {
+            id: ReaderId::custom(name),
+            name: name.to_owned().into(),
+            expression: format!("custom(() => (\n{number}\n), () => (\n{lid}\n))").into(),
+            ..CUSTOM
+        }
+    }
+}
+
 pub(crate) const READERS: &[Reader] = &[
     Reader {
         id: ReaderId::MeUser,
-        name: "WAWebUserPrefsMeUser",
-        expression: "account(me, call)",
+        name: Cow::Borrowed("WAWebUserPrefsMeUser"),
+        expression: Cow::Borrowed("account(me, call)"),
         generation: "2.3000 and later; getMaybeMePnUser and getMaybeMeDevicePn since 1-2 Sep 2025",
         origin: "whatsapp-web.js 1.25 and later",
         ..LIVE
     },
     Reader {
         id: ReaderId::WppConn,
-        name: "WPP.conn",
-        expression: "[() => memo(wpp, 'getMyUserId'), () => memo(wpp, 'getMyUserLid')]",
+        name: Cow::Borrowed("WPP.conn"),
+        expression: Cow::Borrowed(
+            "[() => memo(wpp, 'getMyUserId'), () => memo(wpp, 'getMyUserLid')]",
+        ),
         generation: "any that wa-js supports",
         origin: "wa-js, wppconnect",
         ..LIVE
     },
     Reader {
         id: ReaderId::StoreUser,
-        name: "Store.User",
-        expression: "account(window.Store?.User, memo)",
+        name: Cow::Borrowed("Store.User"),
+        expression: Cow::Borrowed("account(window.Store?.User, memo)"),
         generation: "multi-device, webpack (2021 - 2024)",
         origin: "whatsapp-web.js 1.16 - 1.24, injected up to 1.34.6",
         ..LIVE
     },
     Reader {
         id: ReaderId::ConnWid,
-        name: "Store.Conn.wid",
-        expression: "[() => read(window.Store?.Conn, 'wid')]",
+        name: Cow::Borrowed("Store.Conn.wid"),
+        expression: Cow::Borrowed("[() => read(window.Store?.Conn, 'wid')]"),
         generation: "2.2045 to the end of single device",
         origin: "whatsapp-web.js 1.11 - 1.15",
         is_bare_user_a_number: true,
@@ -115,8 +152,8 @@ pub(crate) const READERS: &[Reader] = &[
     },
     Reader {
         id: ReaderId::ConnMe,
-        name: "Store.Conn.me",
-        expression: "[() => read(window.Store?.Conn, 'me')]",
+        name: Cow::Borrowed("Store.Conn.me"),
+        expression: Cow::Borrowed("[() => read(window.Store?.Conn, 'me')]"),
         generation: "before 2.2045 (Nov 2020)",
         origin: "whatsapp-web.js 1.0 - 1.10",
         is_bare_user_a_number: true,
@@ -124,8 +161,10 @@ pub(crate) const READERS: &[Reader] = &[
     },
     Reader {
         id: ReaderId::LastWidMd,
-        name: "localStorage.last-wid-md",
-        expression: "[() => window.localStorage['last-wid-md'] ?? ABSENT, () => window.localStorage['WALid'] ?? ABSENT]",
+        name: Cow::Borrowed("localStorage.last-wid-md"),
+        expression: Cow::Borrowed(
+            "[() => window.localStorage[NAMES.number_key] ?? ABSENT, () => window.localStorage[NAMES.lid_key] ?? ABSENT]",
+        ),
         generation: "multi-device, whatever the getters are called",
         origin: "the getters' own backing store",
         is_live: false,
@@ -144,7 +183,7 @@ mod tests {
         assert_eq!(ReaderId::all().collect::<Vec<_>>(), ids);
         for row in READERS {
             assert_eq!(row.id.name(), row.name);
-            for text in [row.name, row.expression, row.generation, row.origin] {
+            for text in [&*row.name, &row.expression, row.generation, row.origin] {
                 assert!(!text.is_empty(), "{row:?}");
             }
         }

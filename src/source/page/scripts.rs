@@ -1,8 +1,9 @@
-//! The scripts of a look and of a wait, built from the reader table once.
+//! The scripts of a look and of a wait, built once from the reader table and the names of the guards.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use super::readers::READERS;
+use super::overrides::Overrides;
+use super::readers::Reader;
 
 /// Removes the hooks of a slice that was cut short.
 const UNHOOK: &str = "\
@@ -12,57 +13,108 @@ const UNHOOK: &str = "\
       } catch {}
     };\n";
 
-static LOOK: LazyLock<String> = LazyLock::new(|| {
-    let rows: Vec<_> = READERS
-        .iter()
-        .map(|row| format!("() => {}", row.expression))
-        .collect();
-    bare(include_str!("script/look.js")).replace("__ROWS__", &format!("[{}]", rows.join(", ")))
-});
-static WAIT: LazyLock<String> =
-    LazyLock::new(|| bare(include_str!("script/wait.js")).replace("__LOOK__", &LOOK));
 static CLEAN_UP: LazyLock<String> = LazyLock::new(|| bare(include_str!("script/clean_up.js")));
+static BUILT_IN: LazyLock<Scripts> = LazyLock::new(|| Scripts::new(&Overrides::default()));
 
-/// The scripts for one kind of page.
+/// The kind of page that a script runs in.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Scripts {
-    /// For pages that we opened, and for a caller's session.
+pub(crate) enum Kind {
+    /// A page that we opened, or of a caller's session.
     Plain,
-    /// For pages that somebody else drives: each script also removes the traces of ChromeDriver.
+    /// A page that somebody else drives: each script also removes the traces of ChromeDriver.
     Tidy,
 }
 
+/// The scripts of one page. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Scripts {
+    readers: Arc<[Reader]>,
+    /// Declares the names of the guards.
+    names: Arc<str>,
+    look: Arc<str>,
+    wait: Arc<str>,
+}
+
 impl Scripts {
+    /// Builds the scripts with these overrides, which must be valid.
+    pub(crate) fn new(overrides: &Overrides) -> Self {
+        let readers: Arc<[Reader]> = overrides.readers().collect();
+        let rows: Vec<_> = readers
+            .iter()
+            .map(|row| format!("() => {}", row.expression))
+            .collect();
+        let rows = format!("[{}]", rows.join(", "));
+        let look = bare(include_str!("script/look.js")).replace("__ROWS__", &rows);
+        let wait = bare(include_str!("script/wait.js")).replace("__LOOK__", &look);
+        Self {
+            readers,
+            names: format!("const NAMES = {};\n", overrides.names()).into(),
+            look: look.into(),
+            wait: wait.into(),
+        }
+    }
+
+    /// Returns the scripts without overrides.
+    pub(crate) fn built_in() -> &'static Self {
+        &BUILT_IN
+    }
+
+    /// The table whose indices the rows of an envelope have.
+    pub(crate) const fn readers(&self) -> &Arc<[Reader]> {
+        &self.readers
+    }
+
     /// Body of a script without arguments that returns one envelope. `booted` is the document that
     /// counts as booted even without a boot marker.
-    pub(crate) fn look(self, booted: Option<f64>) -> String {
-        let clean_up = match self {
-            Self::Plain => "unhook();",
-            Self::Tidy => "cleanUp();",
+    pub(crate) fn look(&self, kind: Kind, booted: Option<f64>) -> String {
+        let clean_up = match kind {
+            Kind::Plain => "unhook();",
+            Kind::Tidy => "cleanUp();",
         };
-        format!("{}{clean_up}\n{}", self.head(booted), *LOOK)
+        let head = head(kind);
+        format!(
+            "{}{}{head}{clean_up}\n{}",
+            self.names,
+            booted_document(booted),
+            self.look
+        )
     }
 
     /// Body of an asynchronous script that returns the next envelope with another mark. Arguments: the
     /// known mark; in milliseconds the slice's length, the time between two looks, and the same if
     /// the page's events are hooked.
-    pub(crate) fn wait(self, booted: Option<f64>) -> String {
-        format!("{}{}", self.head(booted), *WAIT)
+    pub(crate) fn wait(&self, kind: Kind, booted: Option<f64>) -> String {
+        let head = head(kind);
+        format!(
+            "{}{}{head}{}",
+            self.names,
+            booted_document(booted),
+            self.wait
+        )
     }
 
     /// Body of a script without arguments that only removes our traces.
-    pub(crate) fn clean_up(self) -> String {
-        format!("{}cleanUp();", self.head(None))
+    pub(crate) fn clean_up(kind: Kind) -> String {
+        format!("{}cleanUp();", head(kind))
     }
 
-    fn head(self, booted: Option<f64>) -> String {
-        let clean_up = match self {
-            Self::Plain => "const cleanUp = () => {};",
-            Self::Tidy => &CLEAN_UP,
-        };
-        let booted = booted.map_or("null".into(), |document| document.to_string());
-        format!("const bootedDocument = {booted};\n{UNHOOK}{clean_up}\n")
+    /// The same, which also compiles this row of the table, but does not run it.
+    pub(crate) fn compile(kind: Kind, row: &str) -> String {
+        format!("{}\n() => {row};\nreturn true;", Self::clean_up(kind))
     }
+}
+
+fn head(kind: Kind) -> String {
+    let clean_up = match kind {
+        Kind::Plain => "const cleanUp = () => {};",
+        Kind::Tidy => &CLEAN_UP,
+    };
+    format!("{UNHOOK}{clean_up}\n")
+}
+
+fn booted_document(booted: Option<f64>) -> String {
+    let booted = booted.map_or("null".into(), |document| document.to_string());
+    format!("const bootedDocument = {booted};\n")
 }
 
 /// Without comment lines and indentation: a script goes over the connection for every command.
@@ -76,16 +128,30 @@ fn bare(script: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::overrides::Guard;
     use super::*;
 
     #[test]
-    fn the_scripts_hold_every_expression_and_no_placeholder() {
-        for kind in [Scripts::Plain, Scripts::Tidy] {
-            let scripts = [kind.look(None), kind.wait(Some(1_764_000_000_123.4))];
+    fn the_scripts_hold_every_expression_every_name_and_no_placeholder() {
+        let overrides = Overrides::default()
+            .guard(Guard::BootMarker, "Debug.BUILD")
+            .reader("newer", "require('X').y() // newest");
+        let scripts = Scripts::new(&overrides);
+        for kind in [Kind::Plain, Kind::Tidy] {
+            let scripts = [
+                scripts.look(kind, None),
+                scripts.wait(kind, Some(1_764_000_000_123.4)),
+            ];
             for script in &scripts {
-                for row in READERS {
-                    assert!(script.contains(row.expression), "{}", row.name);
+                for row in overrides.readers() {
+                    assert!(script.contains(&*row.expression), "{}", row.name);
                 }
+                for guard in Guard::ALL {
+                    let read = format!("NAMES.{guard}");
+                    assert!(script.contains(&read), "{guard}");
+                }
+                assert!(script.contains(r#""boot_marker":["Debug","BUILD"]"#));
+                assert!(script.contains("require('X').y() // newest\n"));
                 assert!(!script.contains("__ROWS__") && !script.contains("__LOOK__"));
             }
             assert!(scripts[0].contains("bootedDocument = null;"));

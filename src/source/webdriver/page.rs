@@ -11,7 +11,9 @@ use super::command::{Answer, Command};
 use super::driver::OwnedBrowser;
 use super::session::Connection;
 use super::tab::{Owner, Tab};
+use crate::failure::ProtocolFailure;
 use crate::source::page::decision::Observation;
+use crate::source::page::overrides::Overrides;
 use crate::source::page::target::Target;
 
 /// Longest slice of a wait: the driver is not free for another command meanwhile. Shorter than the script
@@ -84,6 +86,17 @@ impl Page {
     #[must_use]
     pub fn client(&self) -> Client {
         self.tab().client()
+    }
+
+    /// Reads the page with these names and readers of the caller's from the next look on, in all clones of
+    /// this page and all their sources. They replace all earlier ones.
+    ///
+    /// # Errors
+    ///
+    /// Code `misconfigured` if a name is not plain or an expression is not JavaScript; else the driver's own
+    /// code. The page is then read as before.
+    pub async fn set_overrides(&self, overrides: &Overrides) -> Result<(), ProtocolFailure> {
+        self.tab().set_overrides(overrides).await
     }
 
     /// Returns which tab this is.

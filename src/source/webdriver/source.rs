@@ -5,9 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
+use super::error::misconfigured;
 use super::page::Page;
 use crate::failure::ProtocolFailure;
 use crate::link::{LinkSource, LinkState};
+use crate::source::page::decision::Observation;
 use crate::source::page::readers::ReaderId;
 use crate::source::{Assurance, InfoSource, Look, PageState};
 
@@ -49,7 +51,8 @@ impl WebDriverSource {
         }
     }
 
-    /// Asks one reader alone. The source's name is the reader's, for instance `Store.Conn.me`.
+    /// Asks one reader alone: a built-in one, or one of the page's
+    /// [overrides](Page::set_overrides), without which every look is `misconfigured`. The source's name is the reader's, for instance `Store.Conn.me`.
     #[must_use]
     pub fn only(page: &Page, reader: ReaderId) -> Self {
         Self {
@@ -57,23 +60,38 @@ impl WebDriverSource {
             only: Some(reader),
         }
     }
+
+    /// The look that an observation amounts to for this source.
+    fn give(&self, seen: &Observation) -> Result<Look, ProtocolFailure> {
+        let only = self.only.as_ref();
+        match only.filter(|reader| !seen.has_reader(reader)) {
+            None => Ok(seen.look(only)),
+            Some(reader) => Err(misconfigured(format!(
+                "the page has no reader named `{}`; give it one by its overrides",
+                reader.name()
+            ))),
+        }
+    }
 }
 
 #[async_trait]
 impl InfoSource for WebDriverSource {
     fn name(&self) -> &str {
-        self.only.map_or("webdriver", ReaderId::name)
+        self.only.as_ref().map_or("webdriver", ReaderId::name)
     }
 
     async fn probe(&self) -> Result<Look, ProtocolFailure> {
-        Ok(self.page.look().await?.look(self.only))
+        self.give(&*self.page.look().await?)
     }
 
     async fn wait(&self, min: Assurance, max: Duration) -> Result<Look, ProtocolFailure> {
         let end = Instant::now() + max.min(MAX_WAIT);
         // The last observation is never an answer, only the point from which to go on.
         let last = self.page.last();
-        let last = last.filter(|last| !last.look(self.only).is_awaited(min));
+        let last = last.filter(|last| {
+            let look = self.give(last);
+            look.is_ok_and(|look| !look.is_awaited(min))
+        });
         let first = match last {
             Some(last) => self.page.change(&last, end).await,
             None => None,
@@ -83,7 +101,7 @@ impl InfoSource for WebDriverSource {
             None => self.page.now().await?,
         };
         loop {
-            let look = known.look(self.only);
+            let look = self.give(&known)?;
             if look.is_awaited(min) || Instant::now() >= end {
                 return Ok(look);
             }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::command::{Answer, Command};
 use super::driver::OwnedBrowser;
-use super::error::{LookError, LookErrorKind, command};
+use super::error::{LookError, LookErrorKind, command, misconfigured};
 use super::evaluate::evaluate;
 use super::finder::TabFinder;
 use super::session::{Connection, SCRIPT_TIMEOUT, Session};
@@ -22,7 +22,8 @@ use crate::source::page::decision::{Evidence, Observation};
 use crate::source::page::envelope::Envelope;
 use crate::source::page::history::History;
 use crate::source::page::lock::lock;
-use crate::source::page::scripts::Scripts;
+use crate::source::page::overrides::Overrides;
+use crate::source::page::scripts::{Kind, Scripts};
 use crate::source::page::target::Target;
 
 /// Longest time for cleaning up a page, which may be stuck.
@@ -70,6 +71,7 @@ pub(super) struct State {
     is_closed: bool,
     /// Until then no slices are used, and on attached pages no script goes through ChromeDriver's wrapper.
     no_slices_until: Option<Instant>,
+    scripts: Scripts,
     history: History,
     /// The last observation, unless the last look failed.
     last: Option<Arc<Observation>>,
@@ -95,6 +97,7 @@ impl Tab {
             reconnects: 0,
             is_closed: false,
             no_slices_until: None,
+            scripts: Scripts::built_in().clone(),
             history: History::default(),
             last: None,
             page_state: None,
@@ -131,10 +134,10 @@ impl Tab {
         }
     }
 
-    const fn scripts(&self) -> Scripts {
+    const fn kind(&self) -> Kind {
         match self.finder() {
-            Some(_) => Scripts::Tidy,
-            None => Scripts::Plain,
+            Some(_) => Kind::Tidy,
+            None => Kind::Plain,
         }
     }
 
@@ -229,30 +232,30 @@ impl Tab {
 
     /// One round trip on the session's current tab.
     async fn read_current(&self) -> Result<Envelope, LookError> {
-        let (client, reconnects, booted) = self.start_command();
-        let script = self.scripts().look(booted);
+        let (client, reconnects, scripts, booted) = self.start_command();
+        let script = scripts.look(self.kind(), booted);
         let mut answer = self.run(&client, &script).await;
         if matches!(answer, Ok(Value::Null)) {
             // The first command after a tab has closed answers null; the next one says why.
             answer = self.run(&client, &script).await;
         }
         match answer {
-            Ok(answer) => self.envelope(answer),
+            Ok(answer) => self.envelope(answer, &scripts),
             Err(error) => Err(self.cause(&error, reconnects)),
         }
     }
 
     async fn read_slice(&self, known: &Envelope, length: Duration) -> Result<Envelope, LookError> {
-        let (client, reconnects, booted) = self.start_command();
+        let (client, reconnects, scripts, booted) = self.start_command();
         let start = Instant::now();
         let millis = |time: Duration| json!(time.as_secs_f64() * 1000.0);
         let mut arguments = vec![json!(known.mark)];
         arguments.extend([length, PACE, HOOKED_PACE].map(millis));
-        let script = self.scripts().wait(booted);
+        let script = scripts.wait(self.kind(), booted);
         let answer = client.execute_async(&script, arguments).await;
         // Whatever else ended it, a look says more about the present page.
         match answer {
-            Ok(answer) if !answer.is_null() => self.envelope(answer),
+            Ok(answer) if !answer.is_null() => self.envelope(answer, &scripts),
             Ok(_) => self.read().await,
             Err(error) => {
                 // The page's timers do not run: it is busy, or has replaced them. Hidden tabs delay
@@ -295,18 +298,20 @@ impl Tab {
         }
     }
 
-    fn start_command(&self) -> (Client, u32, Option<f64>) {
+    fn start_command(&self) -> (Client, u32, Scripts, Option<f64>) {
         let state = self.state();
         let booted = state.history.booted_by_age();
-        (state.connection.client(), state.reconnects, booted)
+        let scripts = state.scripts.clone();
+        (state.connection.client(), state.reconnects, scripts, booted)
     }
 
-    fn envelope(&self, answer: Value) -> Result<Envelope, LookError> {
+    fn envelope(&self, answer: Value, scripts: &Scripts) -> Result<Envelope, LookError> {
         if answer.is_null() {
             return Err(LookError::no_answer());
         }
-        let envelope: Envelope =
+        let mut envelope: Envelope =
             serde_json::from_value(answer).map_err(|error| LookError::malformed(&error))?;
+        envelope.readers = Arc::clone(scripts.readers());
         if envelope.origin() == Some(self.target.origin()) {
             Ok(envelope)
         } else if envelope.is_error_page {
@@ -339,9 +344,31 @@ impl Tab {
         Ok(())
     }
 
+    /// Reads the page with these overrides from the next look on.
+    pub(super) async fn set_overrides(&self, overrides: &Overrides) -> Result<(), ProtocolFailure> {
+        overrides.check()?;
+        for (name, row) in overrides.rows() {
+            let script = Scripts::compile(self.kind(), &row);
+            self.run(&self.client(), &script).await.map_err(|error| {
+                let cause = command(&error);
+                if cause.site() != Site::Script {
+                    return cause;
+                }
+                let text = format!("the reader `{name}` is not a JavaScript expression");
+                misconfigured(text).caused_by(cause)
+            })?;
+        }
+        let mut state = self.state();
+        state.scripts = Scripts::new(overrides);
+        // Other evidence may count now.
+        state.history = History::default();
+        state.last = None;
+        Ok(())
+    }
+
     /// Removes the traces of ChromeDriver from a page that somebody else drives.
     pub(super) async fn clean_up(&self) -> Result<(), ProtocolFailure> {
-        let done = evaluate(&self.client(), &self.scripts().clean_up()).await;
+        let done = evaluate(&self.client(), &Scripts::clean_up(self.kind())).await;
         done.map(drop).map_err(|error| command(&error))
     }
 
@@ -380,7 +407,7 @@ impl Tab {
     ) -> Option<impl Future<Output = ()> + Send + use<>> {
         let session = self.session()?.clone();
         let connection = self.state().connection.clone();
-        let clean_up = self.finder().map(|_| self.scripts().clean_up());
+        let clean_up = self.finder().map(|_| Scripts::clean_up(self.kind()));
         Some(async move {
             if let Some(script) = clean_up {
                 let _ = timeout(CLEAN_UP_TIMEOUT, evaluate(&connection.client(), &script)).await;

@@ -35,15 +35,16 @@ fn old_page() -> Value {
 }
 
 /// Adds this answer of a reader: its number's getter, its LID's getter.
+#[allow(clippy::needless_pass_by_value)] // for short calls
 fn with(mut page: Value, id: ReaderId, number: Option<&str>, lid: Option<&str>) -> Value {
     let wid =
         |text: Option<&str>| text.map_or(json!({"nobody": true}), |text| json!({"jid": text}));
-    page["rows"][place(id)] = json!({"number": wid(number), "lid": wid(lid)});
+    page["rows"][place(&id)] = json!({"number": wid(number), "lid": wid(lid)});
     page
 }
 
-fn place(id: ReaderId) -> String {
-    let place = READERS.iter().position(|row| row.id == id);
+fn place(id: &ReaderId) -> String {
+    let place = READERS.iter().position(|row| row.id == *id);
     place.unwrap().to_string()
 }
 

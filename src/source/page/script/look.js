@@ -1,6 +1,6 @@
 // Body of one look: evaluates every reader row and returns one envelope. scripts.rs fills in `__ROWS__`,
-// and declares before it `bootedDocument`: the document that counts as booted because it has been complete
-// for long enough, by its `performance.timeOrigin`, or null.
+// and declares before it `NAMES`, WhatsApp's present names for the guards, and `bootedDocument`: the document
+// that counts as booted because it has been complete for long enough, by its `performance.timeOrigin`, or null.
 //
 // The page is hostile input: it may have replaced any built-in, its getters may throw, its objects may be
 // Proxies. So nothing here calls a method of a built-in, every access to the page has its own try, and the
@@ -40,17 +40,23 @@ const wid = (value) => {
   return { __proto__: null, user: text(user) };
 };
 
+// The value of a global, by its path.
+const follow = (path) => {
+  let value = window;
+  for (let i = 0; i < path.length; i += 1) value = value[path[i]];
+  return value;
+};
 const holds = (test) => guarded(test).value === true;
 const stored = (key) => {
   const { value } = guarded(() => window.localStorage[key]);
   // Keys that logout preserves hold the text `null` if they were never set.
   return typeof value === 'string' && value !== '' && value !== 'null' ? value : undefined;
 };
-const logoutMark = stored('post-logout');
+const logoutMark = stored(NAMES.logout_key);
 const storage = {
   __proto__: null,
-  noise: stored('WANoiseInfo') !== undefined,
-  me: stored('last-wid-md') !== undefined,
+  noise: stored(NAMES.noise_key) !== undefined,
+  me: stored(NAMES.number_key) !== undefined,
   postLogout: logoutMark === '1' || logoutMark === '"1"',
 };
 
@@ -60,18 +66,18 @@ const hasRequire = holds(() => typeof window.require === 'function');
 const isCurrent = hasRequire || (storage.noise && !holds(() => window.Store.Conn != null));
 const hasQrCode = holds(() => document.querySelector('[data-ref]') != null);
 const isBooted =
-  holds(() => window.Debug.VERSION != null) ||
+  holds(() => follow(NAMES.boot_marker) != null) ||
   holds(() => window.Store != null) ||
   holds(() => window.WPP.isReady === true) ||
   hasQrCode ||
   thisDocument === bootedDocument;
 
 const mod = (name) => (hasRequire && isBooted ? guarded(() => window.require(name)).value : undefined);
-const socket = guarded(() => mod('WAWebSocketModel').Socket).value;
-const state = text(guarded(() => socket.state).value);
-const { value: flag } = guarded(() => socket.hasSynced);
+const socket = guarded(() => mod(NAMES.socket_module)[NAMES.socket]).value;
+const state = text(guarded(() => socket[NAMES.socket_state]).value);
+const { value: flag } = guarded(() => socket[NAMES.socket_synced]);
 const synced = typeof flag === 'boolean' ? flag : null;
-const { value: verdict } = guarded(() => mod('WAWebUserPrefsMultiDevice').isRegistered());
+const { value: verdict } = guarded(() => mod(NAMES.registration_module)[NAMES.registration_test]());
 const registered = typeof verdict === 'boolean' ? verdict : null;
 
 const ABSENT = { __proto__: null };
@@ -82,6 +88,9 @@ const read = (object, name) => (object == null ? ABSENT : (object[name] ?? ABSEN
 // document lives. Their null is no answer.
 const mayMemoise = storage.me || state === 'CONNECTED' || !isCurrent;
 const memo = (object, method) => (mayMemoise && has(object, method) ? (object[method]() ?? ABSENT) : ABSENT);
+// A reader of the caller's. It may memoise, and may start what it requires.
+const custom = (number, lid) =>
+  isBooted && mayMemoise ? [() => number() ?? ABSENT, () => lid() ?? ABSENT] : [];
 const either = (first, second) => {
   const { value, threw } = guarded(first);
   return threw || value === ABSENT ? second() : value;

@@ -85,14 +85,14 @@ attempt(() => {
 const first = check();
 if (!isOver && first?.isBooted) {
   attempt(() => {
-    const socket = window.require('WAWebSocketModel').Socket;
+    const socket = window.require(NAMES.socket_module)[NAMES.socket];
     const on = (event) => {
       socket.on(event, checkSoon);
       undo[undo.length] = () => socket.off(event, checkSoon);
     };
     if (typeof socket.off === 'function') {
-      on('change:state');
-      on('change:hasSynced');
+      on('change:' + NAMES.socket_state);
+      on('change:' + NAMES.socket_synced);
       hooked += 1;
     }
   });

@@ -56,7 +56,7 @@ async fn storage_counts_only_while_the_device_is_registered() {
     // A live "nobody" outweighs storage; an unreadable answer does not.
     assert_nothing(&with(stored.clone(), ReaderId::MeUser, None, None));
     let mut unreadable = with(stored.clone(), ReaderId::MeUser, None, None);
-    unreadable["rows"][place(ReaderId::MeUser)]["number"] = json!({"user": null});
+    unreadable["rows"][place(&ReaderId::MeUser)]["number"] = json!({"user": null});
     assert_eq!(found(&unreadable).reader, "localStorage.last-wid-md");
     // Without its quotes it is half-written.
     for half in ["628110000041:12@c.us", "\"628110"] {
@@ -125,15 +125,15 @@ async fn accounts_of_nobody_are_nothing() {
         assert_nothing(&with(page(), ReaderId::MeUser, Some(text), None));
     }
     let mut long = with(page(), ReaderId::MeUser, None, None);
-    long["rows"][place(ReaderId::MeUser)]["number"] = json!({"jid": {"length": 5e7}});
+    long["rows"][place(&ReaderId::MeUser)]["number"] = json!({"jid": {"length": 5e7}});
     assert_nothing(&long);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_user_without_a_server_counts_only_for_readers_older_than_lids() {
-    let bare = |id| {
-        let mut page = with(old_page(), id, None, None);
-        page["rows"][place(id)]["number"] = json!({"jid": null, "user": "628110000041"});
+    let bare = |id: ReaderId| {
+        let mut page = with(old_page(), id.clone(), None, None);
+        page["rows"][place(&id)]["number"] = json!({"jid": null, "user": "628110000041"});
         first_look(&page).look(None)
     };
     assert!(matches!(bare(ReaderId::ConnMe), Look::Found(_)));
@@ -144,11 +144,11 @@ async fn a_user_without_a_server_counts_only_for_readers_older_than_lids() {
 #[tokio::test(start_paused = true)]
 async fn one_reader_alone_ignores_the_others() {
     let page = with(linked(), ReaderId::StoreUser, Some(OTHER), None);
-    let look = first_look(&page).look(Some(ReaderId::StoreUser));
+    let look = first_look(&page).look(Some(&ReaderId::StoreUser));
     assert!(
         matches!(&look, Look::Found(me) if me.reader == "Store.User"),
         "{look:?}"
     );
-    let none = first_look(&page).look(Some(ReaderId::ConnMe));
+    let none = first_look(&page).look(Some(&ReaderId::ConnMe));
     assert_eq!(none, Look::NotYet);
 }

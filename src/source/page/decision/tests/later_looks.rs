@@ -54,7 +54,7 @@ async fn missing_evidence_is_made_up_for_by_time() {
             (Some(missing), None, LinkState::Linked)
         );
         // One reader alone uses the history of them all.
-        let only = done.look(Some(ReaderId::MeUser));
+        let only = done.look(Some(&ReaderId::MeUser));
         assert_eq!(assurance(&only), UNVERIFIED);
     }
 }
