@@ -31,7 +31,7 @@ pub(crate) struct Observation {
 
 /// How far a page is believed: the matching row of the table in the design.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+pub(super) enum Standing {
     /// Neither number nor LID is believed, from any reader.
     LoggedOut,
     /// A current page that has not booted; its storage is all there is.
@@ -91,6 +91,21 @@ impl Observation {
 
     pub(crate) fn envelope(&self) -> &Envelope {
         &self.envelope
+    }
+
+    /// Whether time will hardly change what the page shows.
+    pub(crate) fn is_settled(&self) -> bool {
+        match self.page_state() {
+            None
+            | Some(
+                PageState::QrShown
+                | PageState::QrExpired
+                | PageState::Conflict
+                | PageState::ProxyBlock
+                | PageState::TosBlock,
+            ) => true,
+            Some(_) => self.standing() == Standing::Confirmed,
+        }
     }
 
     /// Whether the page was asked by this reader.
@@ -207,7 +222,7 @@ impl Observation {
         })
     }
 
-    fn standing(&self) -> Standing {
+    pub(super) fn standing(&self) -> Standing {
         let (page, past) = (&self.envelope, &self.past);
         let registration = registration(page);
         let is_registered = registration == Registration::Yes;

@@ -53,6 +53,50 @@ pub(crate) struct Envelope {
     pub(super) push_name: Option<Text>,
     #[serde(default)]
     pub(super) platform: Option<Text>,
+    /// Only if they were asked for.
+    #[serde(default)]
+    pub(super) details: Option<Details>,
+}
+
+/// What only a diagnosis needs to know. The modules and getters are unknown until the page has booted.
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Details {
+    pub(super) has_require: bool,
+    pub(super) has_boot_marker: bool,
+    pub(super) has_registration_module: bool,
+    pub(super) has_socket_module: bool,
+    pub(super) has_me_module: bool,
+    pub(super) has_conn_module: bool,
+    pub(super) has_lid_key: bool,
+    pub(super) has_logout_key: bool,
+    pub(super) has_store: bool,
+    pub(super) has_store_conn: bool,
+    pub(super) has_store_user: bool,
+    pub(super) has_store_me: bool,
+    pub(super) has_wpp: bool,
+    /// The value of the boot marker.
+    pub(super) version: Option<Text>,
+    pub(super) wpp_version: Option<Text>,
+    /// By its name.
+    pub(super) getters: BTreeMap<String, bool>,
+}
+
+impl Details {
+    /// Whether this getter of WhatsApp's own module exists.
+    pub(super) fn has_getter(&self, name: &str) -> bool {
+        self.getters.get(name).copied().unwrap_or_default()
+    }
+
+    /// The number has a getter of its own, as on all pages since September 2025.
+    pub(super) fn has_number_getter(&self) -> bool {
+        self.has_getter("getMaybeMePnUser") || self.has_getter("getMaybeMeDevicePn")
+    }
+
+    /// A page from before September 2025, with one getter for number and LID.
+    pub(super) fn has_old_getter(&self) -> bool {
+        self.has_getter("getMaybeMeUser") && !self.has_number_getter()
+    }
 }
 
 /// The answer of a reader row.
@@ -64,6 +108,9 @@ pub(super) struct RowAnswer {
     /// The same for its getter of the LID.
     #[serde(default)]
     pub(super) lid: Option<Wid>,
+    /// One of its getters threw.
+    #[serde(default)]
+    pub(super) threw: bool,
 }
 
 /// The answer of a getter: nobody, a JID, a user without a server, or nothing that can be read.

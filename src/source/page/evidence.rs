@@ -115,6 +115,28 @@ impl<'p> Answer<'p> {
     }
 }
 
+/// Whether a row answered, and what, masked.
+pub(super) fn describe(reader: &Reader, row: &RowAnswer) -> (bool, Option<String>) {
+    let answer = Answer::read(reader, row);
+    let jids: Vec<_> = [&answer.number, &answer.lid]
+        .into_iter()
+        .flatten()
+        .map(Jid::to_string)
+        .collect();
+    let gave = if !jids.is_empty() {
+        jids.join(", ")
+    } else if answer.says_nobody {
+        "nobody".to_owned()
+    } else if row.threw {
+        return (false, Some("an error".to_owned()));
+    } else if row.number.is_some() || row.lid.is_some() {
+        "no account".to_owned()
+    } else {
+        return (false, None);
+    };
+    (true, Some(gave))
+}
+
 fn jid(reader: &Reader, wid: &Wid) -> Option<Jid> {
     let short = |text: &Option<Text>| text.as_ref().and_then(Text::as_str).map(str::to_owned);
     let Some(text) = short(&wid.jid) else {

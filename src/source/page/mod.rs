@@ -10,6 +10,7 @@
 pub(crate) mod connector;
 pub(crate) mod decision;
 pub(crate) mod devtools;
+pub(crate) mod diagnosis;
 pub(crate) mod envelope;
 mod evidence;
 pub(crate) mod history;

@@ -65,15 +65,15 @@ impl Scripts {
     }
 
     /// Body of a script without arguments that returns one envelope. `booted` is the document that
-    /// counts as booted even without a boot marker.
-    pub(crate) fn look(&self, kind: Kind, booted: Option<f64>) -> String {
+    /// counts as booted even without a boot marker. A diagnosis needs the details.
+    pub(crate) fn look(&self, kind: Kind, booted: Option<f64>, wants_details: bool) -> String {
         let clean_up = match kind {
             Kind::Plain => "unhook();",
             Kind::Tidy => "cleanUp();",
         };
         let head = head(kind);
         format!(
-            "{}{}{head}{clean_up}\n{}",
+            "{}{}const wantsDetails = {wants_details};\n{head}{clean_up}\n{}",
             self.names,
             booted_document(booted),
             self.look
@@ -86,7 +86,7 @@ impl Scripts {
     pub(crate) fn wait(&self, kind: Kind, booted: Option<f64>) -> String {
         let head = head(kind);
         format!(
-            "{}{}{head}{}",
+            "{}{}const wantsDetails = false;\n{head}{}",
             self.names,
             booted_document(booted),
             self.wait
@@ -139,7 +139,7 @@ mod tests {
         let scripts = Scripts::new(&overrides);
         for kind in [Kind::Plain, Kind::Tidy] {
             let scripts = [
-                scripts.look(kind, None),
+                scripts.look(kind, None, true),
                 scripts.wait(kind, Some(1_764_000_000_123.4)),
             ];
             for script in &scripts {

@@ -28,6 +28,7 @@ pub use self::open::OpenOptions;
 pub use self::page::Page;
 pub use self::source::WebDriverSource;
 pub use super::page::devtools::DebuggerAddress;
+pub use super::page::diagnosis::{Diagnosis, Finding};
 pub use super::page::overrides::{Guard, Overrides};
 pub use super::page::readers::ReaderId;
 pub use super::page::target::Target;

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fantoccini::Client;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::command::{Answer, Command};
 use super::driver::OwnedBrowser;
+use super::error::LookError;
 use super::session::Connection;
 use super::tab::{Owner, Tab};
+use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::failure::ProtocolFailure;
 use crate::source::page::decision::Observation;
+use crate::source::page::diagnosis::Diagnosis;
 use crate::source::page::overrides::Overrides;
 use crate::source::page::target::Target;
 
@@ -24,6 +27,12 @@ const MAX_SLICE: Duration = Duration::from_millis(400);
 
 /// How much longer than asked a wait goes on for the result of its own slice.
 const SLICE_GRACE: Duration = Duration::from_millis(50);
+
+/// Longest time that a diagnosis waits for the page to settle.
+const MAX_DIAGNOSIS: Duration = Duration::from_secs(60 * 60);
+
+/// How much longer a diagnosis waits for the answer of a page or driver.
+const DIAGNOSIS_GRACE: Duration = Duration::from_secs(5);
 
 /// Time between two looks if slices are not used.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -97,6 +106,39 @@ impl Page {
     /// code. The page is then read as before.
     pub async fn set_overrides(&self, overrides: &Overrides) -> Result<(), ProtocolFailure> {
         self.tab().set_overrides(overrides).await
+    }
+
+    /// Finds out which readers and guards work on this page, and what follows. Looks until the page has
+    /// settled, at most for this long: 45 s outlast every time that a page must stay unchanged.
+    ///
+    /// # Errors
+    ///
+    /// If the page cannot be read: as a look.
+    pub async fn diagnose(&self, deadline: Duration) -> Result<Diagnosis, ProtocolFailure> {
+        let deadline = deadline.min(MAX_DIAGNOSIS);
+        let diagnosed = self.diagnose_by(Instant::now() + deadline);
+        let diagnosed = timeout(deadline + DIAGNOSIS_GRACE, diagnosed).await;
+        diagnosed.unwrap_or_else(|_| Err(LookError::timeout().failure))
+    }
+
+    async fn diagnose_by(&self, end: Instant) -> Result<Diagnosis, ProtocolFailure> {
+        let classifier = ProtocolErrorClassifier::default();
+        let may_pass = |failure: &ProtocolFailure| {
+            classifier.classify(failure).verdict(Phase::Live) == Verdict::Retry
+        };
+        loop {
+            let is_over = Instant::now() >= end;
+            match self.look().await {
+                Ok(seen) if is_over || seen.is_settled() => break,
+                Err(failure) if is_over || !may_pass(&failure) => return Err(failure),
+                _ => sleep(LOOK_INTERVAL).await,
+            }
+        }
+        let tab = Arc::clone(self.tab());
+        let look = Command::start(Duration::ZERO, async move { tab.look_in_detail().await });
+        let seen = look.answer().await?;
+        let (driver, browser) = self.tab().versions.clone();
+        Ok(Diagnosis::new(&seen, driver, browser))
     }
 
     /// Returns which tab this is.

@@ -58,6 +58,8 @@ pub(super) enum Owner {
 pub(super) struct Tab {
     pub(super) target: Target,
     owner: Owner,
+    /// The versions of the WebDriver server and the browser, as the session was told.
+    pub(super) versions: (Option<String>, Option<String>),
     state: Mutex<State>,
 }
 
@@ -91,6 +93,7 @@ impl Tab {
         owner: Owner,
         browser: Option<OwnedBrowser>,
     ) -> Self {
+        let versions = versions(&connection.client());
         let state = State {
             connection,
             browser,
@@ -108,6 +111,7 @@ impl Tab {
         Self {
             target,
             owner,
+            versions,
             state: Mutex::new(state),
         }
     }
@@ -169,7 +173,13 @@ impl Tab {
 
     /// One look: every reader in one round trip.
     pub(super) async fn look(&self) -> Answer {
-        let outcome = self.read().await;
+        let outcome = self.read(false).await;
+        self.observe(outcome)
+    }
+
+    /// The same with the details of a diagnosis.
+    pub(super) async fn look_in_detail(&self) -> Answer {
+        let outcome = self.read(true).await;
         self.observe(outcome)
     }
 
@@ -211,8 +221,8 @@ impl Tab {
         Ok(observation)
     }
 
-    async fn read(&self) -> Result<Envelope, LookError> {
-        let outcome = self.read_current().await;
+    async fn read(&self, wants_details: bool) -> Result<Envelope, LookError> {
+        let outcome = self.read_current(wants_details).await;
         let (Err(error), Some(finder)) = (&outcome, self.finder()) else {
             return outcome;
         };
@@ -225,15 +235,15 @@ impl Tab {
         }
         // The tab is gone; another one may have replaced it.
         if finder.follow(&self.client()).await? {
-            return self.read_current().await;
+            return self.read_current(wants_details).await;
         }
         outcome
     }
 
     /// One round trip on the session's current tab.
-    async fn read_current(&self) -> Result<Envelope, LookError> {
+    async fn read_current(&self, wants_details: bool) -> Result<Envelope, LookError> {
         let (client, reconnects, scripts, booted) = self.start_command();
-        let script = scripts.look(self.kind(), booted);
+        let script = scripts.look(self.kind(), booted, wants_details);
         let mut answer = self.run(&client, &script).await;
         if matches!(answer, Ok(Value::Null)) {
             // The first command after a tab has closed answers null; the next one says why.
@@ -256,7 +266,7 @@ impl Tab {
         // Whatever else ended it, a look says more about the present page.
         match answer {
             Ok(answer) if !answer.is_null() => self.envelope(answer, &scripts),
-            Ok(_) => self.read().await,
+            Ok(_) => self.read(false).await,
             Err(error) => {
                 // The page's timers do not run: it is busy, or has replaced them. Hidden tabs delay
                 // timers too, but their events are heard until then. Before the timeout the page was
@@ -264,7 +274,7 @@ impl Tab {
                 if is_full_timeout(&error, start) && !known.is_hidden {
                     self.avoid_slices();
                 }
-                match self.read().await {
+                match self.read(false).await {
                     // Only the first command after a browser's end names the reason.
                     Err(later) if later.kind == LookErrorKind::SessionGone => {
                         Err(self.cause(&error, reconnects))
@@ -425,6 +435,15 @@ impl Tab {
             connection.close();
         })
     }
+}
+
+fn versions(client: &Client) -> (Option<String>, Option<String>) {
+    let given = client.capabilities();
+    // ChromeDriver adds the commit to its version.
+    let version = |value: &Value| Some(value.as_str()?.split(' ').next()?.to_owned());
+    let driver = given.and_then(|given| version(given.get("chrome")?.get("chromedriverVersion")?));
+    let browser = given.and_then(|given| version(given.get("browserVersion")?));
+    (driver, browser)
 }
 
 /// Whether a script was ended by its timeout, and not earlier because its page was left.

@@ -1,6 +1,7 @@
 // Body of one look: evaluates every reader row and returns one envelope. scripts.rs fills in `__ROWS__`,
 // and declares before it `NAMES`, WhatsApp's present names for the guards, and `bootedDocument`: the document
-// that counts as booted because it has been complete for long enough, by its `performance.timeOrigin`, or null.
+// that counts as booted because it has been complete for long enough, by its `performance.timeOrigin`, or null,
+// and `wantsDetails`: whether it is for a diagnosis.
 //
 // The page is hostile input: it may have replaced any built-in, its getters may throw, its objects may be
 // Proxies. So nothing here calls a method of a built-in, every access to the page has its own try, and the
@@ -118,7 +119,8 @@ for (let i = 0; i < ROWS.length; i += 1) {
   const getters = guarded(ROWS[i]).value ?? [];
   for (let k = 0; k < getters.length; k += 1) {
     const { value, threw } = guarded(getters[k]);
-    if (!threw && value !== ABSENT) row[k === 0 ? 'number' : 'lid'] = wid(value);
+    if (threw) row.threw = true;
+    else if (value !== ABSENT) row[k === 0 ? 'number' : 'lid'] = wid(value);
   }
   rows[i] = row;
   note(row.number?.jid ?? row.number?.user ?? row.number?.nobody);
@@ -128,6 +130,33 @@ for (let i = 0; i < ROWS.length; i += 1) {
 const conn = guarded(() => mod('WAWebConnModel').Conn).value;
 const origin = text(window.location.origin);
 const isLoaded = holds(() => document.readyState === 'complete');
+const details = () => ({
+  __proto__: null,
+  hasRequire,
+  hasBootMarker: holds(() => follow(NAMES.boot_marker) != null),
+  hasRegistrationModule: mod(NAMES.registration_module) != null,
+  hasSocketModule: mod(NAMES.socket_module) != null,
+  hasMeModule: me != null,
+  hasConnModule: conn != null,
+  hasLidKey: stored(NAMES.lid_key) !== undefined,
+  hasLogoutKey: logoutMark !== undefined,
+  hasStore: holds(() => window.Store != null),
+  hasStoreConn: holds(() => window.Store.Conn != null),
+  hasStoreUser: holds(() => window.Store.User != null),
+  hasStoreMe: holds(() => window.Store.Me != null),
+  hasWpp: holds(() => window.WPP != null),
+  version: text(guarded(() => follow(NAMES.boot_marker)).value),
+  wppVersion: text(guarded(() => window.WPP.version).value),
+  getters: {
+    __proto__: null,
+    getMaybeMePnUser: holds(() => has(me, 'getMaybeMePnUser')),
+    getMaybeMeLidUser: holds(() => has(me, 'getMaybeMeLidUser')),
+    getMaybeMeDevicePn: holds(() => has(me, 'getMaybeMeDevicePn')),
+    getMaybeMeDeviceLid: holds(() => has(me, 'getMaybeMeDeviceLid')),
+    getMaybeMeUser: holds(() => has(me, 'getMaybeMeUser')),
+    getMeUser: holds(() => has(me, 'getMeUser')),
+  },
+});
 note(origin);
 note(thisDocument);
 note(isLoaded);
@@ -158,4 +187,5 @@ return {
   isHidden: holds(() => document.hidden),
   pushName: text(guarded(() => conn.pushname).value),
   platform: text(guarded(() => conn.platform).value),
+  details: wantsDetails ? details() : null,
 };
