@@ -17,7 +17,7 @@ use whatsapp_phone::source::Assurance::{self, Confirmed, Provisional, Unverified
 use whatsapp_phone::source::webdriver::{Guard, Overrides, Page, ReaderId, WebDriverSource};
 use whatsapp_phone::source::{InfoSource, Look, PageState};
 use whatsapp_phone::testkit::standin::{
-    EARLY_MODULES, Generation, LogoutStep, Name, Scenario, Situation, StandIn,
+    EARLY_MODULES, Generation, Logout, LogoutStep, Name, Scenario, Situation, StandIn, Step,
 };
 
 const DIGITS: &str = "628110000041";
@@ -86,11 +86,10 @@ fn expected(situation: Situation) -> (Option<Sight>, Sight) {
         S::QrExpired => (Some(NOBODY), sight(None, QrExpired)),
         // `CONNECTED`: the server has not accepted the login yet.
         S::NotBooted | S::NotLaunched | S::Socket("CONNECTED") => (None, provisional(Unknown)),
-        S::Socket("OPENING" | "PAIRING") => (None, provisional(Linking)),
+        S::Socket("OPENING" | "PAIRING" | "SCREEN_LOCKED") => (None, provisional(Linking)),
         S::Socket("CONFLICT") => (None, barred(Bar::Conflict)),
         S::Socket("PROXYBLOCK") => (None, barred(Bar::ProxyBlock)),
         S::Socket("TOS_BLOCK" | "SMB_TOS_BLOCK") => (None, barred(Bar::TosBlock)),
-        S::Socket("SCREEN_LOCKED") => (None, provisional(Linked)),
         S::Linked | S::LinkedWithMark => (None, CONFIRMED),
         S::Provisional => (Some(NOBODY), provisional(Linking)),
         S::Paired | S::MemoFrozen => (Some(NOBODY), CONFIRMED),
@@ -337,11 +336,40 @@ async fn a_page_that_is_not_opened_in_time_is_blocked_and_never_not_ready() {
 #[tokio::test]
 async fn a_revoked_account_is_never_given_although_its_page_connects_first() {
     let stage = Stage::open(Scenario::blank()).await;
+    let is_refused = async |scenario: Scenario, accept| {
+        stage.reload(scenario).await;
+        let outcome = stage.extract(accept, Duration::from_secs(12)).await;
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotReady, "{error}");
+    };
     for accept in [Unverified, Confirmed] {
-        stage.reload(Scenario::revoked()).await;
-        let outcome = stage.extract(accept, Duration::from_secs(8)).await;
-        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::NotReady);
+        is_refused(Scenario::revoked(), accept).await;
     }
+    // A slow boot does not count as time without a change.
+    for name in [Name::SocketModel, Name::IsRegistered] {
+        let boot = Duration::from_secs(7);
+        let connected = boot + Duration::from_millis(200);
+        let verdict = boot + Duration::from_millis(600);
+        let slow = Scenario::linked()
+            .renamed(name)
+            .with_boot_after(Some(boot))
+            .with_launch_after(Some(boot))
+            .at(connected, Step::socket("CONNECTED"))
+            .at(verdict, Step::LogoutAs(Logout::refused()));
+        is_refused(slow, Unverified).await;
+    }
+}
+
+#[tokio::test]
+async fn a_page_without_the_app_gives_nothing_of_the_profile_it_finds() {
+    let stage = Stage::open(Situation::Linked.scenario()).await;
+    within_limit("the page settles", stage.stand_in.wait_settled()).await;
+    let plain = format!("{}other", stage.stand_in.url());
+    stage.page.client().goto(&plain).await.unwrap();
+    let outcome = stage.extract(Unverified, Duration::from_secs(30)).await;
+    assert_eq!(outcome.unwrap_err().refused(), Some(Provisional));
+    let link = WebDriverSource::all(&stage.page).link().await.unwrap();
+    assert_eq!(link, LinkState::Unknown);
 }
 
 #[tokio::test]

@@ -239,8 +239,9 @@ impl ExtractError {
     /// The deadline that would have sufficed, in whole seconds, if [`pending`](Self::pending) says why.
     #[must_use]
     pub fn sufficient_deadline(&self) -> Option<Duration> {
-        let needed = self.0.elapsed + self.0.pending.as_ref()?.left;
-        Some(Duration::from_secs(needed.as_secs() + 1))
+        let left = self.0.pending.as_ref()?.left;
+        let needed = self.0.elapsed.saturating_add(left);
+        Some(Duration::from_secs(needed.as_secs().saturating_add(1)))
     }
 
     fn decisive(&self) -> Option<&ProtocolFailure> {

@@ -79,13 +79,15 @@ pub(super) fn best_seen(lanes: &[Lane<'_>]) -> Option<Assurance> {
         .max()
 }
 
-/// The shortest time after which a source would have given more than it last did, and why not yet.
-pub(super) fn pending(lanes: &[Lane<'_>]) -> Option<Pending> {
+/// The shortest time after which a source would have given an answer that is accepted.
+pub(super) fn pending(lanes: &[Lane<'_>], accept: Assurance) -> Option<Pending> {
     let identities = lanes.iter().filter_map(|lane| match lane.last()? {
         Ok(Look::Found(me) | Look::LidOnly(me)) => me.pending.clone(),
         _ => None,
     });
-    identities.min_by_key(|pending| pending.left)
+    identities
+        .filter(|pending| pending.assurance >= accept)
+        .min_by_key(|pending| pending.left)
 }
 
 /// The first known state of a source's page.

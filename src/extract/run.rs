@@ -225,7 +225,7 @@ impl<'a> Run<'a> {
             failures.collect(),
             plan.classifier,
         );
-        Err(error.with_page(pending(&self.lanes), page_state(&self.lanes)))
+        Err(error.with_page(pending(&self.lanes, plan.accept), page_state(&self.lanes)))
     }
 
     fn extraction(&self, lane: usize, elapsed: Duration) -> Option<Extraction> {

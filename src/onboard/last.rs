@@ -22,6 +22,18 @@ pub(crate) enum LastEvent {
     Disconnected,
 }
 
+impl LastEvent {
+    /// A code, present or expired.
+    pub(crate) const fn is_qr_code(&self) -> bool {
+        matches!(self, Self::QrCode | Self::QrExpired)
+    }
+
+    /// No store can hold the session as linked. A code that may have arrived does not change that.
+    pub(crate) const fn is_unlinked(&self) -> bool {
+        self.is_qr_code() || matches!(self, Self::Registered | Self::Disconnected)
+    }
+}
+
 impl From<&SessionRow> for LastEvent {
     fn from(row: &SessionRow) -> Self {
         match (row.status, &row.phone) {

@@ -327,7 +327,9 @@ impl Onboarding {
             Some(sequence) => event.with_seq(sequence.next()),
             None => event,
         };
-        sent.last = LastEvent::Unconfirmed;
+        if !(last.is_qr_code() && sent.last.is_unlinked()) {
+            sent.last = LastEvent::Unconfirmed;
+        }
         match deliver::deliver(&*self.sink, &event, &self.delivery).await {
             Ok(()) => {
                 sent.last = last;

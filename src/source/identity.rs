@@ -92,7 +92,7 @@ pub struct Identity {
     /// How sure the page is.
     pub assurance: Assurance,
     /// Set if time alone will raise the assurance: the page lacks some evidence, and is believed without
-    /// it once it has stayed unchanged for long enough.
+    /// it after it has stayed unchanged for long enough.
     pub pending: Option<Pending>,
     /// Which expression gave the answer, for instance `Store.Conn.me`.
     pub reader: Cow<'static, str>,
@@ -106,15 +106,19 @@ pub struct Pending {
     pub reason: Cow<'static, str>,
     /// How much longer the page has to stay unchanged.
     pub left: Duration,
+    /// The assurance that follows.
+    pub assurance: Assurance,
 }
 
 impl Pending {
-    /// Creates one: this is missing, and is made up for after `left` more without a change.
+    /// Creates one: `reason` is missing, and is made up for by this assurance after `left` more without a
+    /// change.
     #[must_use]
-    pub fn new(reason: impl Into<Cow<'static, str>>, left: Duration) -> Self {
+    pub fn new(reason: impl Into<Cow<'static, str>>, left: Duration, assurance: Assurance) -> Self {
         Self {
             reason: reason.into(),
             left,
+            assurance,
         }
     }
 }

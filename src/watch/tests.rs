@@ -3,6 +3,7 @@
 mod resumed;
 mod timers;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::*;
@@ -355,4 +356,34 @@ async fn another_watch_continues_after_the_last_event() {
         assert_eq!(run(&watch, Duration::from_secs(20)).await, None);
     }
     assert_eq!(sink.names(), ["session_ready"]);
+}
+
+/// Fails the first events for good.
+struct FailingAtFirst(Sink, AtomicU32);
+
+#[async_trait::async_trait]
+impl EventSink for FailingAtFirst {
+    fn name(&self) -> &str {
+        "failing"
+    }
+
+    async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
+        if self.1.fetch_add(1, Ordering::Relaxed) < 2 {
+            return Err(SinkError::permanent("broken", "the sink is broken"));
+        }
+        self.0.send(event).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_qr_code_that_was_not_accepted_is_sent_again_without_a_disconnect() {
+    let sink = Sink::default();
+    let row = crate::store::SessionRow::new(key());
+    let failing = FailingAtFirst(sink.clone(), AtomicU32::new(0));
+    let onboarding = onboarding(failing, 0).resume(&row);
+    for _ in 0..3 {
+        let watch = Watch::new(onboarding.clone(), page([(0, Unlinked)]));
+        let _ = timeout(Duration::from_secs(10), watch.run()).await;
+    }
+    assert_eq!(sink.names(), ["qr_code_generated"]);
 }

@@ -43,6 +43,8 @@ pub(super) enum Standing {
     Counting {
         missing: Evidence,
         left: Duration,
+        /// The assurance that follows.
+        next: Assurance,
     },
     /// Believed without this piece of evidence.
     Unverified(Evidence),
@@ -138,12 +140,16 @@ impl Observation {
                 return Look::NotYet;
             }
             Standing::NotBooted => {
-                let left = self.boot_left();
-                let pending = left.map(|left| Pending::new(Evidence::Boot.missing(), left));
-                (Assurance::Provisional, pending)
+                let reason = Evidence::Boot.missing();
+                let pending = |left| Pending::new(reason, left, Assurance::Confirmed);
+                (Assurance::Provisional, self.boot_left().map(pending))
             }
-            Standing::Counting { missing, left } => {
-                let pending = Pending::new(missing.missing(), left);
+            Standing::Counting {
+                missing,
+                left,
+                next,
+            } => {
+                let pending = Pending::new(missing.missing(), left, next);
                 (Assurance::Provisional, Some(pending))
             }
             Standing::Provisional => (Assurance::Provisional, None),
@@ -178,15 +184,13 @@ impl Observation {
             }
             (Standing::LoggedOut, Some("UNPAIRED_IDLE")) => LinkState::QrExpired,
             (Standing::LoggedOut, _) => LinkState::Unlinked,
-            (Standing::Confirmed | Standing::Unverified(_) | Standing::Old, _) if has_account => {
-                LinkState::Linked
-            }
+            (Standing::Confirmed, _) => LinkState::Linked,
+            (Standing::Unverified(_) | Standing::Old, _) if has_account => LinkState::Linked,
             (Standing::Provisional, Some("CONFLICT")) => LinkState::Barred(Bar::Conflict),
             (Standing::Provisional, Some("PROXYBLOCK")) => LinkState::Barred(Bar::ProxyBlock),
             (Standing::Provisional, Some("TOS_BLOCK" | "SMB_TOS_BLOCK")) => {
                 LinkState::Barred(Bar::TosBlock)
             }
-            (Standing::Provisional, Some("SCREEN_LOCKED")) if has_account => LinkState::Linked,
             (Standing::Provisional, Some("UNPAIRED")) if !has_account => LinkState::Unlinked,
             (Standing::Provisional, Some("UNPAIRED_IDLE")) if !has_account => LinkState::QrExpired,
             (Standing::Provisional, Some(state)) if has_account && state != "UNLAUNCHED" => {
@@ -201,8 +205,10 @@ impl Observation {
         let page = &self.envelope;
         let has_account = !matches!(account(page, None), Account::Nobody);
         Some(match (self.link(), page.state()) {
-            (LinkState::Linked, Some("SCREEN_LOCKED")) => PageState::Unknown,
-            (LinkState::Linked, _) => return None,
+            (LinkState::Linked, _) if has_account => return None,
+            (LinkState::Linked, _) | (LinkState::Linking, Some("SCREEN_LOCKED")) => {
+                PageState::Unknown
+            }
             (LinkState::QrExpired, _) => PageState::QrExpired,
             (LinkState::Barred(Bar::Conflict), _) => PageState::Conflict,
             (LinkState::Barred(Bar::ProxyBlock), _) => PageState::ProxyBlock,
@@ -278,10 +284,19 @@ impl Observation {
 
     /// The standing `then`, once the page has been unchanged for `time`.
     fn count(&self, time: Duration, missing: Evidence, then: Standing) -> Standing {
-        match (self.past.left_of(time), then) {
-            (None, then) | (Some(_), then @ Standing::Provisional) => then,
-            (Some(left), Standing::Counting { left: longer, .. }) if longer > left => then,
-            (Some(left), _) => Standing::Counting { missing, left },
+        let (longer, next) = match then {
+            Standing::Provisional => return then,
+            Standing::Counting { left, next, .. } => (left, next),
+            Standing::Confirmed => (Duration::ZERO, Assurance::Confirmed),
+            _ => (Duration::ZERO, Assurance::Unverified),
+        };
+        match self.past.left_of(time) {
+            Some(left) if left >= longer => Standing::Counting {
+                missing,
+                left,
+                next,
+            },
+            _ => then,
         }
     }
 
@@ -289,9 +304,11 @@ impl Observation {
         matches!(account(&self.envelope, None), Account::Known(known) if known.reader.is_live && known.number.is_some())
     }
 
-    /// How much longer a page without a boot marker has to be complete to count as booted.
+    /// How much longer a page without a boot marker has to be complete to count as booted; `None` if time
+    /// alone changes nothing.
     fn boot_left(&self) -> Option<Duration> {
-        Some(BOOT_TIME.saturating_sub(self.past.complete_for?))
+        let left = BOOT_TIME.checked_sub(self.past.complete_for?)?;
+        (self.envelope.is_current && !left.is_zero()).then_some(left)
     }
 }
 

@@ -136,7 +136,7 @@ fn outcome(look: &Look, standing: Standing, state: Option<PageState>) -> String 
             match standing {
                 Standing::Unverified(missing) => format!("{number}: {}", missing.missing()),
                 Standing::Old => format!("{number}: an old WhatsApp Web gives no evidence"),
-                Standing::Counting { missing, left } => format!(
+                Standing::Counting { missing, left, .. } => format!(
                     "{number}: {}; it rises if the page stays unchanged for {} s more",
                     missing.missing(),
                     left.as_secs() + 1

@@ -20,7 +20,7 @@ pub(crate) struct Envelope {
     pub(super) origin: Option<Text>,
     /// Identifies the document: its `performance.timeOrigin`.
     #[serde(default)]
-    pub(super) document: f64,
+    document: Option<Text>,
     /// The table by which the page was read.
     #[serde(skip, default = "built_in")]
     pub(crate) readers: Arc<[Reader]>,
@@ -171,9 +171,14 @@ impl Envelope {
         self.origin.as_ref().and_then(Text::as_str)
     }
 
-    /// The socket's state, if it is a text.
+    pub(super) fn document(&self) -> &str {
+        self.document.as_ref().and_then(Text::as_str).unwrap_or("")
+    }
+
+    /// The socket's state, if it is a text; one that is too long is none of the known states.
     pub(super) fn state(&self) -> Option<&str> {
-        self.socket.as_ref()?.state.as_ref()?.as_str()
+        let state = self.socket.as_ref()?.state.as_ref()?;
+        Some(state.as_str().unwrap_or("too long"))
     }
 }
 

@@ -100,16 +100,14 @@ struct Answer<'p> {
 
 impl<'p> Answer<'p> {
     fn read(reader: &'p Reader, row: &RowAnswer) -> Self {
-        let jids = || {
-            [&row.number, &row.lid]
-                .into_iter()
-                .flatten()
-                .filter_map(|wid| jid(reader, wid))
-        };
+        let read = |wid: &Option<Wid>| wid.as_ref().and_then(|wid| jid(reader, wid));
+        let (number, lid) = (read(&row.number), read(&row.lid));
+        // The getter of the number may give the LID, never the other way round.
+        let lids = [number.clone(), lid].into_iter().flatten();
         Self {
             reader,
-            number: jids().find(|jid| jid.phone_number().is_ok()),
-            lid: jids().find(|jid| jid.server().has_lids()),
+            number: number.filter(|jid| jid.phone_number().is_ok()),
+            lid: lids.into_iter().find(|jid| jid.server().has_lids()),
             says_nobody: row.number.as_ref().is_some_and(|wid| wid.nobody),
         }
     }

@@ -1,4 +1,4 @@
-//! What earlier looks at a document have shown, and for how long it has not changed.
+//! [`History`]: the earlier looks at a document, and how long it has not changed.
 
 use std::time::Duration;
 
@@ -16,9 +16,10 @@ pub(super) const BOOT_TIME: Duration = Duration::from_secs(20);
 /// The history of one page: of its present document. One per page, whichever reader is asked.
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    document: Option<f64>,
+    document: Option<String>,
     /// When a look first found the document complete.
     complete_at: Option<Instant>,
+    was_booted: bool,
     was_registered: bool,
     logout_mark: LogoutMark,
     unchanged: Option<Unchanged>,
@@ -48,6 +49,8 @@ struct Unchanged {
 /// The evidence that has to stay the same. Other fields of an envelope do not matter.
 #[derive(Debug, PartialEq)]
 struct Evidence {
+    /// A page that has not booted shows less, so nothing counts before.
+    is_booted: bool,
     registration: Registration,
     has_socket: bool,
     state: Option<String>,
@@ -80,23 +83,26 @@ impl History {
     /// Adds a look.
     pub(super) fn add(&mut self, envelope: &Envelope) -> Past {
         let now = Instant::now();
-        if self.document != Some(envelope.document) {
+        if self.document.as_deref() != Some(envelope.document()) {
             *self = Self {
-                document: Some(envelope.document),
+                document: Some(envelope.document().to_owned()),
                 ..Self::default()
             };
         }
         if envelope.is_loaded {
             self.complete_at.get_or_insert(now);
         }
+        self.was_booted |= envelope.is_booted;
         let registration = registration(envelope);
         self.was_registered |= registration == Registration::Yes;
         self.logout_mark = match (envelope.storage.post_logout, self.logout_mark) {
-            (false, _) => LogoutMark::Absent,
+            // Logout itself clears the storage, the new mark included.
+            (_, LogoutMark::New) | (true, LogoutMark::Absent) => LogoutMark::New,
             (true, LogoutMark::Unknown | LogoutMark::Old) => LogoutMark::Old,
-            (true, LogoutMark::Absent | LogoutMark::New) => LogoutMark::New,
+            (false, _) => LogoutMark::Absent,
         };
         let evidence = Evidence {
+            is_booted: envelope.is_booted,
             registration,
             has_socket: envelope.socket.is_some(),
             state: envelope.state().map(str::to_owned),
@@ -133,9 +139,14 @@ impl History {
         self.unchanged = None;
     }
 
-    /// The document that counts as booted by its age.
-    pub(crate) fn booted_by_age(&self) -> Option<f64> {
-        let is_old = self.complete_at?.elapsed() >= BOOT_TIME;
-        self.document.filter(|_| is_old)
+    /// Returns the document if it counts as booted: it was booted at an earlier look, or it has been
+    /// complete for long enough.
+    pub(crate) fn booted_document(&self) -> Option<&str> {
+        let is_old = self
+            .complete_at
+            .is_some_and(|then| then.elapsed() >= BOOT_TIME);
+        self.document
+            .as_deref()
+            .filter(|_| self.was_booted || is_old)
     }
 }

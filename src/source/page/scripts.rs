@@ -66,7 +66,7 @@ impl Scripts {
 
     /// Body of a script without arguments that returns one envelope. `booted` is the document that
     /// counts as booted even without a boot marker. A diagnosis needs the details.
-    pub(crate) fn look(&self, kind: Kind, booted: Option<f64>, wants_details: bool) -> String {
+    pub(crate) fn look(&self, kind: Kind, booted: Option<&str>, wants_details: bool) -> String {
         let clean_up = match kind {
             Kind::Plain => "unhook();",
             Kind::Tidy => "cleanUp();",
@@ -83,7 +83,7 @@ impl Scripts {
     /// Body of an asynchronous script that returns the next envelope with another mark. Arguments: the
     /// known mark; in milliseconds the slice's length, the time between two looks, and the same if
     /// the page's events are hooked.
-    pub(crate) fn wait(&self, kind: Kind, booted: Option<f64>) -> String {
+    pub(crate) fn wait(&self, kind: Kind, booted: Option<&str>) -> String {
         let head = head(kind);
         format!(
             "{}{}const wantsDetails = false;\n{head}{}",
@@ -112,8 +112,8 @@ fn head(kind: Kind) -> String {
     format!("{UNHOOK}{clean_up}\n")
 }
 
-fn booted_document(booted: Option<f64>) -> String {
-    let booted = booted.map_or("null".into(), |document| document.to_string());
+fn booted_document(booted: Option<&str>) -> String {
+    let booted = serde_json::json!(booted);
     format!("const bootedDocument = {booted};\n")
 }
 
@@ -140,7 +140,7 @@ mod tests {
         for kind in [Kind::Plain, Kind::Tidy] {
             let scripts = [
                 scripts.look(kind, None, true),
-                scripts.wait(kind, Some(1_764_000_000_123.4)),
+                scripts.wait(kind, Some("1764000000123.4")),
             ];
             for script in &scripts {
                 for row in overrides.readers() {
@@ -155,7 +155,7 @@ mod tests {
                 assert!(!script.contains("__ROWS__") && !script.contains("__LOOK__"));
             }
             assert!(scripts[0].contains("bootedDocument = null;"));
-            assert!(scripts[1].contains("bootedDocument = 1764000000123.4;"));
+            assert!(scripts[1].contains("bootedDocument = \"1764000000123.4\";"));
         }
     }
 }

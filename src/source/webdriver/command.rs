@@ -41,9 +41,9 @@ impl Command {
     /// Waits for the result.
     pub(super) async fn answer(mut self) -> Answer {
         let answer = self.answer.wait_for(Option::is_some).await;
-        // The task ends without an answer only if its runtime ends.
+        // The task ends without an answer only if its runtime ends or it panics.
         let answer = answer.ok().and_then(|answer| answer.clone());
-        answer.unwrap_or_else(|| Err(LookError::closed().failure))
+        answer.unwrap_or_else(|| Err(LookError::timeout().failure))
     }
 
     pub(super) fn has_ended(&self) -> bool {

@@ -161,9 +161,10 @@ impl Page {
                     let tab = Arc::clone(self.tab());
                     Command::start(Duration::ZERO, async move {
                         if stuck.is_some() {
-                            tab.reconnect().await?;
+                            tab.reconnect_and_look().await
+                        } else {
+                            tab.look().await
                         }
-                        tab.look().await
                     })
                 }
             };

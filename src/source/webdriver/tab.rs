@@ -243,7 +243,7 @@ impl Tab {
     /// One round trip on the session's current tab.
     async fn read_current(&self, wants_details: bool) -> Result<Envelope, LookError> {
         let (client, reconnects, scripts, booted) = self.start_command();
-        let script = scripts.look(self.kind(), booted, wants_details);
+        let script = scripts.look(self.kind(), booted.as_deref(), wants_details);
         let mut answer = self.run(&client, &script).await;
         if matches!(answer, Ok(Value::Null)) {
             // The first command after a tab has closed answers null; the next one says why.
@@ -261,7 +261,7 @@ impl Tab {
         let millis = |time: Duration| json!(time.as_secs_f64() * 1000.0);
         let mut arguments = vec![json!(known.mark)];
         arguments.extend([length, PACE, HOOKED_PACE].map(millis));
-        let script = scripts.wait(self.kind(), booted);
+        let script = scripts.wait(self.kind(), booted.as_deref());
         let answer = client.execute_async(&script, arguments).await;
         // Whatever else ended it, a look says more about the present page.
         match answer {
@@ -308,9 +308,9 @@ impl Tab {
         }
     }
 
-    fn start_command(&self) -> (Client, u32, Scripts, Option<f64>) {
+    fn start_command(&self) -> (Client, u32, Scripts, Option<String>) {
         let state = self.state();
-        let booted = state.history.booted_by_age();
+        let booted = state.history.booted_document().map(str::to_owned);
         let scripts = state.scripts.clone();
         (state.connection.client(), state.reconnects, scripts, booted)
     }
@@ -342,8 +342,16 @@ impl Tab {
         }
     }
 
+    /// A look on another connection, because a command blocks the present one.
+    pub(super) async fn reconnect_and_look(&self) -> Answer {
+        match self.reconnect().await {
+            Ok(()) => self.look().await,
+            Err(failure) => self.observe(Err(failure.into())),
+        }
+    }
+
     /// Gives up the commands on the connection, if the session is ours, and opens another one.
-    pub(super) async fn reconnect(&self) -> Result<(), ProtocolFailure> {
+    async fn reconnect(&self) -> Result<(), ProtocolFailure> {
         let is_open = !self.state().is_closed;
         if let Some(session) = self.session().filter(|_| is_open) {
             let connection = session.reconnect().await?;

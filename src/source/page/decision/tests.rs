@@ -13,7 +13,7 @@ const LID: &str = "123456789012345@lid";
 fn page() -> Value {
     json!({
         "origin": "https://web.whatsapp.com",
-        "document": 1.5,
+        "document": "1.5",
         "rows": {},
         "socket": {"state": "CONNECTED", "synced": true},
         "registered": true,

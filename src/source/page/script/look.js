@@ -62,7 +62,7 @@ const storage = {
 };
 
 const { value: timeOrigin } = guarded(() => performance.timeOrigin);
-const thisDocument = typeof timeOrigin === 'number' ? timeOrigin : 0;
+const thisDocument = typeof timeOrigin === 'number' ? '' + timeOrigin : '';
 const hasRequire = holds(() => typeof window.require === 'function');
 const isCurrent = hasRequire || (storage.noise && !holds(() => window.Store.Conn != null));
 const hasQrCode = holds(() => document.querySelector('[data-ref]') != null);
@@ -71,7 +71,7 @@ const isBooted =
   holds(() => window.Store != null) ||
   holds(() => window.WPP.isReady === true) ||
   hasQrCode ||
-  thisDocument === bootedDocument;
+  (hasRequire && thisDocument === bootedDocument);
 
 const mod = (name) => (hasRequire && isBooted ? guarded(() => window.require(name)).value : undefined);
 const socket = guarded(() => mod(NAMES.socket_module)[NAMES.socket]).value;

@@ -39,7 +39,7 @@ async fn first_looks() {
             PROVISIONAL,
             Barred(Bar::TosBlock),
         ),
-        (&[state("SCREEN_LOCKED")], PROVISIONAL, Linked),
+        (&[state("SCREEN_LOCKED")], PROVISIONAL, Linking),
         (&[state("SOMETHING_NEW")], PROVISIONAL, Linking),
         (&unbooted, PROVISIONAL, Unknown),
         (std::slice::from_ref(&unregistered), NONE, Unlinked),
