@@ -1,7 +1,7 @@
 //! What any driver reports when a look did not work: [`ProtocolFailure`].
 //!
 //! Every text in it was written by somebody else: a browser, a driver, a page, an HTTP peer. It is
-//! cleaned once, here, so that whatever a host logs later cannot carry a phone number.
+//! cleaned once, here, so that whatever a host logs later cannot carry a phone number or a password.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 mod clean;
+mod secrets;
 #[cfg(feature = "webdriver")]
 pub(crate) mod webdriver;
 
@@ -73,8 +74,9 @@ impl fmt::Display for Site {
 /// A failure as a driver reports it: where, which code, which words, and what caused it.
 ///
 /// Cheap to clone. All text is cleaned on the way in: control characters and a
-/// terminal's colours are dropped, JIDs and numbers of seven or more digits are masked, and it is cut
-/// at [`MAX_TEXT`] bytes. `Display` prints the message alone; causes are reached through
+/// terminal's colours are dropped; JIDs, numbers of seven or more digits and secrets are masked; and it is cut
+/// at [`MAX_TEXT`] bytes. Secrets are the user and password of a URL, bearer tokens, and the values of parameters,
+/// fields and headers that are named like one: `api_key`, `token`, `password`, `Cookie`. `Display` prints the message alone; causes are reached through
 /// [`Error::source`].
 ///
 /// ```

@@ -324,7 +324,7 @@ async fn where_no_chrome_answers_is_told() {
             silent.local_addr().unwrap().to_string(),
             "did not answer in time",
         ),
-        (no_chrome, "answers, but not as Chrome does"),
+        (no_chrome, "it must be the debugging port of a Chrome"),
     ] {
         let address: DebuggerAddress = address.parse().unwrap();
         let error = Page::attach(&driver, address, options(stand_in.origin()))

@@ -3,11 +3,13 @@
 use std::cell::Cell;
 use std::fmt;
 
+use super::secrets::hide;
+
 /// Fewest digits of a number that is masked.
 pub(super) const MIN_RUN: usize = 7;
 
-/// Cleans a foreign text: drops control and invisible characters and a terminal's colours, masks JIDs
-/// and numbers, cuts at `max` bytes and marks the cut. Reads no more of the input than it needs.
+/// Cleans a foreign text: drops control and invisible characters and a terminal's colours, masks
+/// secrets, JIDs and numbers, cuts at `max` bytes and marks the cut. Reads no more of the input than it needs.
 pub(crate) fn clean(text: &str, max: usize) -> String {
     // Masking never lengthens, and a number that the cut splits must not lose its mask: so more than
     // `max` is read before the masking, the last bytes of it only to judge what comes before them.
@@ -25,11 +27,12 @@ pub(crate) fn clean(text: &str, max: usize) -> String {
         }
     }
     let is_cut = chars.next().is_some();
-    let mut masked = if is_cut {
-        mask(&kept, wanted)
-    } else {
-        mask(&kept, kept.len())
+    let (kept, ends_in_secret) = hide(&kept, is_cut);
+    let limit = match is_cut && !ends_in_secret {
+        true => wanted.min(kept.len().saturating_sub(ahead)),
+        false => kept.len(),
     };
+    let mut masked = mask(&kept, limit);
     if is_cut || masked.len() > max {
         masked.truncate(masked.floor_char_boundary(max - '…'.len_utf8()));
         masked.push('…');
@@ -76,7 +79,9 @@ fn mask(text: &str, limit: usize) -> String {
     {
         let (before, from) = text.split_at(start);
         out.push_str(&text[at..start]);
-        let len = iso_date(from).unwrap_or_else(|| number(before, from));
+        let len = iso_date(from)
+            .or_else(|| mysql_code(before, from))
+            .unwrap_or_else(|| number(before, from));
         let (run, after) = from.split_at(len);
         let digits: String = run.chars().filter(|c| c.is_numeric()).collect();
         // A run that the end of a cut text splits counts as a long one.
@@ -139,6 +144,19 @@ fn number(before: &str, from: &str) -> usize {
 
 fn is_separator(c: char) -> bool {
     c.is_whitespace() || matches!(c, '-' | '(' | ')' | '\u{2010}'..='\u{2015}' | '\u{2212}')
+}
+
+/// The length of an error code of MySQL before its SQLSTATE, as in `1062 (23000): Duplicate entry`.
+fn mysql_code(before: &str, from: &str) -> Option<usize> {
+    let (code, rest) = from.split_at_checked(4)?;
+    let (state, after) = rest.strip_prefix(" (")?.split_at_checked(5)?;
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_code = is_number(code) && code.starts_with(['1', '2', '3', '4']);
+    let is_state = is_number(state) && state.starts_with(['0', '2', '4']) && after.starts_with(')');
+    let is_alone = !before
+        .trim_end_matches(is_separator)
+        .ends_with(|c: char| c.is_numeric() || c == '+');
+    (is_code && is_state && is_alone).then_some(4)
 }
 
 /// The length of the date at the start, as in time stamps; what goes on like a number is none.

@@ -97,6 +97,114 @@ fn causes_are_cleaned_too_and_display_prints_the_message_alone() {
     assert!(!format!("{failure:?}").contains("628110000041"));
 }
 
+#[test]
+fn secrets_are_masked_wherever_they_stand() {
+    for (raw, masked) in [
+        (
+            "at https://me:hunter2@grid.example:4444/wd",
+            "at https://***@grid.example:4444/wd",
+        ),
+        (
+            "postgres://app:p@ss@db/x refused",
+            "postgres://***@db/x refused",
+        ),
+        ("git+ssh://ghp_abc@example.com", "git+ssh://***@example.com"),
+        (
+            "GET /hub?key=hunter2&port=9515",
+            "GET /hub?key=***&port=9515",
+        ),
+        (
+            "?X-Amz-Signature=0a1b2c&sig=9f",
+            "?X-Amz-Signature=***&sig=**",
+        ),
+        (
+            r#"{"token":"hun\"ter2","port":5432}"#,
+            r#"{"token":"***","port":5432}"#,
+        ),
+        (
+            r#"body: "{\"apiKey\":\"hunter2\",\"n\":1}""#,
+            r#"body: "{\"apiKey\":\"***\",\"n\":1}""#,
+        ),
+        (
+            r#"Config { password: Some("hunter2"), port: 5432 }"#,
+            r#"Config { password: Some("***"), port: 5432 }"#,
+        ),
+        ("{'client_secret': b'hunter2'}", "{'client_secret': b'***'}"),
+        ("password: hunter2, host: db", "password: ***, host: db"),
+        ("DB_PASSWORD=hunter2", "DB_PASSWORD=***"),
+        ("hubKey = hunter2.", "hubKey = ***."),
+        ("user[password]=hunter2&a=1", "user[password]=***&a=1"),
+        ("'password' => 'hunter2'", "'password' => '***'"),
+        ("token: 8f14e45fceea167a", "token: ***"),
+        (
+            "Authorization: Bearer eyJhbGciOiJIUzI1.e30.abc",
+            "Authorization: Bearer ***",
+        ),
+        (
+            "authorization: Basic dXNlcjpwYXNz",
+            "authorization: Basic ***",
+        ),
+        ("-H 'X-Api-Key: hunter2'", "-H 'X-Api-Key: ***'"),
+        ("sent BEARER xyz", "sent BEARER ***"),
+        ("Cookie: sid=hunter2; theme=x next", "Cookie: *** next"),
+        ("token=628110000041", "token=***"),
+    ] {
+        assert_eq!(clean(raw, MAX_TEXT), masked, "{raw}");
+        assert_eq!(clean(masked, MAX_TEXT), masked, "cleaned twice");
+    }
+}
+
+#[test]
+fn texts_without_secrets_are_unchanged() {
+    for text in [
+        "Access denied for user 'root'@'localhost' (using password: YES)",
+        "password authentication failed for user \"app\"",
+        "1062 (23000): Duplicate entry 'a' for key 'accounts.PRIMARY'",
+        "ERROR 1213 (40001) at line 12: Deadlock found; try restarting",
+        "SQLSTATE[23000]: Integrity constraint violation: 1062",
+        "error returned from database: 23505 duplicate key value violates unique constraint",
+        "since 2024, in 2026 at the latest, line 345, column 12, port 5432",
+        "Unexpected token: } in JSON; a bearer token is missing",
+        "WWW-Authenticate: Bearer realm=\"grid\"",
+        "http://127.0.0.1:9515/session answered 404; https://web.whatsapp.com/@me",
+        "monkey=1 vault::secret::Token::new() std::sync: ok",
+        "mail to admin@example.com: see https://example.com/a?b=c",
+    ] {
+        assert_eq!(clean(text, MAX_TEXT), text);
+    }
+    // Part of a number, not a code of MySQL's.
+    assert_eq!(clean("+62 1062 (23000)", MAX_TEXT), "+62 **** (***00)");
+}
+
+#[test]
+fn a_secret_at_the_cut_is_masked() {
+    for lead in 0..200 {
+        for secret in [
+            "https://me:hunter2@",
+            "?key=hunter2&",
+            "Bearer hunter2 ",
+            "password: \"hunter2\" ",
+        ] {
+            for text in [
+                "x".repeat(lead) + " " + &secret.repeat(400),
+                "x".repeat(lead)
+                    + " "
+                    + secret.trim_end_matches(['@', '&', ' ', '"'])
+                    + &"2".repeat(9000),
+            ] {
+                for max in [16, 64, MAX_TEXT] {
+                    let cleaned = clean(&text, max);
+                    assert!(cleaned.len() <= max && cleaned.ends_with('…'), "{cleaned}");
+                    assert!(!cleaned.contains("hun"), "{cleaned}");
+                }
+            }
+        }
+    }
+    // What stands before a long secret is kept.
+    let text = format!("the grid refused: token={}", "x".repeat(50_000));
+    assert_eq!(clean(&text, MAX_TEXT), "the grid refused: token=***…");
+}
+
 proptest! {
     #[test]
     fn no_seven_digits_in_a_row_survive(text in ".{0,80}[0-9]{7,30}.{0,80}") {
@@ -111,5 +219,40 @@ proptest! {
     #[test]
     fn cleaning_bounds_any_text(text in any::<String>(), max in 4_usize..64) {
         prop_assert!(clean(&text, max).len() <= max);
+    }
+
+    #[test]
+    fn no_secret_survives(
+        before in "[a-z0-9 ,.:;=&?/\\[{(\"']{0,60}",
+        form in 0_usize..10,
+        secret in "[A-Za-z0-9+/_.~!-]{4,40}[A-Z][0-9]",
+        after in "[a-z0-9 ,.:;=&?/\\]})\"']{0,60}",
+    ) {
+        let form = [
+            "https://me:§@host/", "?api_key=§&", "&access_token=§ ", "\"password\":\"§\"", "\\\"token\\\":\\\"§\\\"",
+            "Authorization: Bearer § ", "Bearer § ", "password: § ", "secret: Some(\"§\")", "Set-Cookie: a=§; b=1 ",
+        ][form];
+        // A slash ends the authority of a URL.
+        let secret = if form.starts_with("https") { secret.replace(['/', '.'], "x") } else { secret };
+        let text = format!("{before} {}{after}", form.replace('§', &secret));
+        let cleaned = clean(&text, MAX_TEXT);
+        prop_assert!(!cleaned.contains(&secret), "{text}: {cleaned}");
+        // The text around it may hold words that look like names; twice is like once.
+        prop_assert_eq!(clean(&cleaned, MAX_TEXT), cleaned);
+    }
+
+    #[test]
+    fn a_text_without_marks_of_secrets_is_unchanged(text in "([a-z]{1,9}|[0-9]{1,5}|[.,;!?()-]| [:=] [0-9]{1,3} ){0,40}") {
+        // Words that name secrets, and numbers in groups, are other tests'.
+        let is_named = |text: &str| ["key", "token", "sig", "auth", "pass", "pwd", "jwt", "cookie", "secret", "credential", "bearer"]
+            .iter().any(|name| text.contains(name));
+        prop_assume!(!is_named(&text));
+        let (hidden, _) = super::secrets::hide(&text, false);
+        prop_assert!(matches!(hidden, Cow::Borrowed(_)), "{text}: {hidden}");
+    }
+
+    #[test]
+    fn hiding_never_lengthens(text in "([a-z:=/@ \"'\\\\]|key=|Bearer |://|password: ){0,80}", is_cut in any::<bool>()) {
+        prop_assert!(super::secrets::hide(&text, is_cut).0.len() <= text.len());
     }
 }

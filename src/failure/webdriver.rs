@@ -80,6 +80,10 @@ fn not_w3c(answer: &Value) -> ProtocolFailure {
 pub(crate) fn session_cause(error: &NewSessionError) -> ProtocolFailure {
     match error {
         NewSessionError::SessionNotCreated(error) => standard(error),
+        // Not JSON: a body arrives like a code.
+        NewSessionError::NotW3C(Value::String(body)) if !is_code(body) => {
+            command(&CmdError::NotJson(body.clone()))
+        }
         NewSessionError::NotW3C(answer) => not_w3c(answer),
         NewSessionError::UnexpectedError(error) => command(error),
         NewSessionError::Failed(error) => {
@@ -90,6 +94,12 @@ pub(crate) fn session_cause(error: &NewSessionError) -> ProtocolFailure {
         }
         other => ProtocolFailure::new(Site::WebDriverCommand, other.to_string()),
     }
+}
+
+/// Whether a text can be an error code, such as `no such window`.
+fn is_code(text: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte == b' ';
+    (1..=64).contains(&text.len()) && text.bytes().all(is_word)
 }
 
 /// A transport that failed: mostly the driver has gone, but not where we have had enough of it.

@@ -135,10 +135,11 @@ impl StoreOptions {
     }
 
     /// How long one call may take, its waiting for connections, and for rows that others hold,
-    /// included. Default: 10 s.
+    /// included. At most 24 h; longer ones are cut to that. Default: 10 s.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        // A database client adds it to the present time, and a server counts it in milliseconds.
+        self.deadline = deadline.min(Duration::from_hours(24));
         self
     }
 

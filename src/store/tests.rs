@@ -139,3 +139,16 @@ fn metadata_is_kept_in_ascii() {
     });
     assert_eq!(before, after);
 }
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn the_longest_deadline_is_valid() {
+    let longest = Duration::MAX;
+    let options = StoreOptions::default()
+        .deadline(longest)
+        .poll_every(longest);
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("file").display());
+    let store = sqlite::SqliteStore::connect(&url, options).await.unwrap();
+    store.register(&key("s")).await.unwrap();
+}

@@ -2,35 +2,39 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use url::Url;
 
 use super::connector::Connector;
+use super::http::{self, Answer};
 use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
 
 /// Longest time for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
 
-/// Longest time for an answer. It needs no page, but a busy machine may have many tabs.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time for resolving a host name.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest list of tabs that is read, in bytes.
-const MAX_LIST_LEN: usize = 4 << 20;
+/// Most addresses of one host that are tried.
+const MAX_ADDRESSES: usize = 8;
+
+const ADVICE: &str = "start Chrome with --remote-debugging-port and --user-data-dir (since version 136 it ignores the port on its default profile)";
 
 /// The debugging address of a running Chrome: `HOST:PORT`.
 ///
-/// Chrome has one if it was started with `--remote-debugging-port`, as Puppeteer does: there it is the
-/// host and port of `browser.wsEndpoint()`, or it is read from the profile
+/// Chrome has one if it was started with `--remote-debugging-port` and `--user-data-dir`, as Puppeteer does:
+/// there it is the host and port of `browser.wsEndpoint()`, or it is read from the profile
 /// ([`from_user_data_dir`](Self::from_user_data_dir)).
+///
+/// The host may be a name. Chrome refuses requests that name it, so the name is resolved, and Chrome is asked by
+/// its IP address; if there are several, the first one that answers as Chrome is used.
 ///
 /// ```
 /// use whatsapp_phone::source::webdriver::DebuggerAddress;
@@ -62,7 +66,7 @@ impl DebuggerAddress {
         let file = directory.as_ref().join("DevToolsActivePort");
         let refused = |what: &str| {
             let text = format!(
-                "`{}` {what}; is a Chrome with remote debugging using this profile?",
+                "`{}` {what}; no Chrome with remote debugging uses this profile: {ADVICE}",
                 file.display()
             );
             misconfigured(text)
@@ -92,9 +96,53 @@ impl DebuggerAddress {
         self.browser.is_some()
     }
 
+    /// Finds the Chrome: returns its address with an IP address as host, which Chrome and ChromeDriver take.
     /// Fails early if nothing listens, or something that is not Chrome (ChromeDriver itself would try for a
     /// minute), or not the Chrome that the address names.
-    pub(crate) async fn check(&self) -> Result<(), ProtocolFailure> {
+    pub(crate) async fn resolve(&self) -> Result<Self, ProtocolFailure> {
+        let mut first: Option<GetError> = None;
+        for socket in self.lookup().await? {
+            let resolved = Self {
+                address: socket.to_string(),
+                browser: self.browser.clone(),
+            };
+            match resolved.check().await {
+                Ok(()) => return Ok(resolved),
+                Err(error) => match &first {
+                    Some(first) if first.is_answered || !error.is_answered => {}
+                    _ => first = Some(error),
+                },
+            }
+        }
+        let failure = first.map(|error| error.failure);
+        let failure = failure.unwrap_or_else(|| misconfigured(format!("{self} has no address")));
+        if self.address.parse::<SocketAddr>().is_ok() {
+            return Err(failure);
+        }
+        let text = format!("{self} was resolved, but {}", failure.message());
+        Err(misconfigured(text).caused_by(failure))
+    }
+
+    async fn lookup(&self) -> Result<Vec<SocketAddr>, ProtocolFailure> {
+        if let Ok(address) = self.address.parse() {
+            return Ok(vec![address]);
+        }
+        let found = timeout(RESOLVE_TIMEOUT, lookup_host(&self.address)).await;
+        let found = found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let found = found.map_err(|error| {
+            let text = format!("the host name in {self} cannot be resolved; give an IP address");
+            misconfigured(text).caused_by(ProtocolFailure::from_error(Site::Cdp, &error))
+        })?;
+        let mut addresses: Vec<SocketAddr> = Vec::new();
+        for address in found.take(MAX_ADDRESSES) {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        Ok(addresses)
+    }
+
+    async fn check(&self) -> Result<(), GetError> {
         #[derive(Deserialize)]
         struct Version {
             #[serde(rename = "Browser")]
@@ -110,57 +158,83 @@ impl DebuggerAddress {
                     "the file DevToolsActivePort is stale: another Chrome listens at {self} now; start \
                      the Chrome of this profile again, or name the address of the right one"
                 );
-                Err(misconfigured(text))
+                Err(GetError::answered(text))
             }
             _ => Ok(()),
         }
     }
 
-    /// Lists the tabs without touching any of them.
+    /// Lists the tabs without touching any of them. The address must be [resolved](Self::resolve).
     pub(crate) async fn tabs(&self) -> Result<Vec<Tab>, ProtocolFailure> {
-        let mut tabs: Vec<Tab> = self.get("json/list").await?;
+        let tabs = self.get("json/list").await;
+        let mut tabs: Vec<Tab> = tabs.map_err(|error| error.failure)?;
         tabs.retain(|tab| tab.kind == "page");
         Ok(tabs)
     }
 
-    async fn get<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Result<T, ProtocolFailure> {
+    async fn get<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Result<T, GetError> {
         let connected = timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.address)).await;
-        connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
+        let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        connected.map_err(|error| {
             let text = format!(
-                "nothing answers at {self}; start Chrome with --remote-debugging-port, or take the \
-                 port from the file DevToolsActivePort in its profile"
+                "nothing answers at {self}; {ADVICE}, or take the port from the file DevToolsActivePort \
+                 in its profile"
             );
-            misconfigured(text).caused_by(ProtocolFailure::from_error(Site::Cdp, &error))
+            let cause = ProtocolFailure::from_error(Site::Cdp, &error);
+            GetError {
+                is_answered: false,
+                failure: misconfigured(text).caused_by(cause),
+            }
         })?;
-        let answer = timeout(ANSWER_TIMEOUT, self.ask(path)).await;
-        let answer = answer.unwrap_or_else(|_| Err(self.not_chrome("did not answer in time")))?;
-        serde_json::from_slice(&answer)
-            .map_err(|_| self.not_chrome("answers, but not as Chrome does"))
-    }
-
-    async fn ask(&self, path: &str) -> Result<Vec<u8>, ProtocolFailure> {
-        let (connector, _guard) = Connector::new();
-        let client: Client<_, Empty<&[u8]>> =
-            Client::builder(TokioExecutor::new()).build(connector);
         let url = format!("http://{self}/{path}").parse();
         let url = url.map_err(|_| self.not_chrome("is not an address"))?;
-        let answer = client.get(url).await.map_err(|error| {
-            let failure = self.not_chrome("closed the connection");
-            failure.caused_by(ProtocolFailure::from_error(Site::Cdp, &error))
+        let (connector, _guard) = Connector::new();
+        let answer = http::get(connector, url).await.map_err(|(what, cause)| {
+            let mut error = self.not_chrome(what);
+            if let Some(cause) = cause {
+                error.failure = error.failure.caused_by(cause);
+            }
+            error
         })?;
-        let body = Limited::new(answer.into_body(), MAX_LIST_LEN)
-            .collect()
-            .await;
-        Ok(body
-            .map_err(|_| self.not_chrome("broke off, or its answer is too long"))?
-            .to_bytes()
-            .into())
+        answer.json().ok_or_else(|| self.unexpected(&answer))
     }
 
-    fn not_chrome(&self, what: &str) -> ProtocolFailure {
-        misconfigured(format!(
-            "{self} {what}; it must be a Chrome with remote debugging"
+    /// The failure for an answer that Chrome would not give to a debugger.
+    fn unexpected(&self, answer: &Answer) -> GetError {
+        let quoted = answer.quote();
+        match answer.status.as_u16() {
+            404 if answer.contains("unknown command") => GetError::answered(format!(
+                "{self} is a WebDriver server, not a Chrome: it answers {quoted}; give it as the WebDriver \
+                 URL, and the debugging address of the Chrome here"
+            )),
+            404 => GetError::answered(format!(
+                "{self} answers {quoted}; since version 144 a Chrome does so if its remote debugging was \
+                 allowed at chrome://inspect, where its user consents to each connection; {ADVICE}"
+            )),
+            _ => self.not_chrome(&format!("answers {quoted}")),
+        }
+    }
+
+    fn not_chrome(&self, what: &str) -> GetError {
+        GetError::answered(format!(
+            "{self} {what}; it must be the debugging port of a Chrome: {ADVICE}"
         ))
+    }
+}
+
+/// Why a request to a Chrome failed.
+struct GetError {
+    /// Something listens there.
+    is_answered: bool,
+    failure: ProtocolFailure,
+}
+
+impl GetError {
+    fn answered(text: impl AsRef<str>) -> Self {
+        Self {
+            is_answered: true,
+            failure: misconfigured(text),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod diagnosis;
 pub(crate) mod envelope;
 mod evidence;
 pub(crate) mod history;
+pub(crate) mod http;
 pub(crate) mod lock;
 pub(crate) mod overrides;
 pub(crate) mod readers;

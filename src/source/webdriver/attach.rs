@@ -14,6 +14,9 @@ use crate::failure::ProtocolFailure;
 use crate::source::page::devtools::DebuggerAddress;
 use crate::source::page::target::Target;
 
+/// Longest deadline that is told from none: an [`Instant`] cannot be any time ahead.
+const MAX_DEADLINE: Duration = Duration::from_hours(24 * 365);
+
 /// How [`Page::attach`] attaches to a running Chrome. `Default` looks for the one tab at
 /// `https://web.whatsapp.com`, within 10 seconds.
 ///
@@ -60,8 +63,8 @@ impl Page {
     ///
     /// # Errors
     ///
-    /// Code `misconfigured` if no Chrome answers at the address (reported within two seconds), if it is
-    /// another Chrome than the address names, or if none of its tabs matches; `ambiguous_tab` if several
+    /// Code `misconfigured` if no Chrome answers at the address (reported within two seconds, if a host name has
+    /// several addresses for each of them; the message quotes an answer that is not Chrome's), if it is another Chrome than the address names, or if none of its tabs matches; `ambiguous_tab` if several
     /// do; `timeout` if the deadline is over; else the driver's own code.
     pub async fn attach(
         driver: &DriverProcess,
@@ -125,16 +128,18 @@ impl AttachOptions {
     ) -> Result<Page, ProtocolFailure> {
         // A driver elsewhere may reach a Chrome that this machine cannot.
         let is_near = !self.is_elsewhere && Target::is_on_this_machine(&webdriver);
-        if is_near || address.names_browser() {
-            address.check().await?;
-        }
+        let address = if is_near || address.names_browser() {
+            address.resolve().await?
+        } else {
+            address
+        };
         let near = is_near.then(|| address.clone());
         let mut finder = TabFinder::new(self.target.clone(), self.tab, near);
         finder
-            .wait_for_tab(Instant::now() + self.deadline / 2)
+            .wait_for_tab(Instant::now() + self.deadline.min(MAX_DEADLINE) / 2)
             .await?;
         let chrome = json!({ "debuggerAddress": address.to_string() });
-        let (session, connection) = Session::create(webdriver, chrome).await?;
+        let (session, connection) = Session::create(webdriver, chrome, None).await?;
         let client = connection.client();
         let owner = Owner::Attached {
             session,

@@ -16,6 +16,8 @@ use tokio::time::{sleep, timeout};
 
 pub(crate) use self::browser::{Browsers, OwnedBrowser};
 use self::guard::Guard;
+use self::output::Output;
+pub(crate) use self::output::Recording;
 use self::process::Group;
 pub use self::start::DriverProcessBuilder;
 use crate::failure::{ProtocolFailure, Site};
@@ -60,6 +62,7 @@ pub struct DriverProcess {
     url: String,
     id: u32,
     browsers: Browsers,
+    output: Output,
     /// `None` once it has been ended.
     running: Option<Running>,
 }
@@ -75,7 +78,8 @@ impl DriverProcess {
         Self::builder().start().await
     }
 
-    /// To start another program than `chromedriver`, or with another patience.
+    /// Returns a builder: for another program than `chromedriver`, its arguments and environment, a log file, or
+    /// another timeout.
     pub fn builder() -> DriverProcessBuilder {
         DriverProcessBuilder::default()
     }
@@ -95,6 +99,11 @@ impl DriverProcess {
     /// To hold single browsers of this driver, so that each can be ended before the driver is.
     pub(crate) const fn browsers(&self) -> &Browsers {
         &self.browsers
+    }
+
+    /// Records what driver and browsers print from now on.
+    pub(crate) fn record(&self) -> Recording {
+        self.output.record()
     }
 
     /// Lets the browsers close, then ends what is left by force. Takes five seconds at most, and
@@ -241,10 +250,12 @@ mod tests {
         let path = scratch.path().to_owned();
         std::fs::write(path.join("left"), "over").unwrap();
         let group = Group::spawn(Command::new("sleep").arg("600")).unwrap();
+        let (pipe, _) = std::io::pipe().unwrap();
         let driver = DriverProcess {
             url,
             id: group.id(),
             browsers: Browsers::new(group.id(), &path),
+            output: Output::drain(pipe, None).unwrap().0,
             running: Some(Running {
                 group,
                 guard: None,

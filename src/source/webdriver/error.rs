@@ -1,13 +1,11 @@
-//! From the errors of WebDriver commands and sessions to failures.
+//! From the errors of WebDriver commands to failures.
 //!
 //! `failure::webdriver` maps fantoccini's own errors; the classifier uses it too.
 
-use std::error::Error;
+use fantoccini::error::CmdError;
 
-use fantoccini::error::{CmdError, NewSessionError};
-
+use crate::failure::webdriver::CONNECTION_LOST;
 pub(super) use crate::failure::webdriver::command;
-use crate::failure::webdriver::{CONNECTION_LOST, session_cause};
 use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
 use crate::source::PageState;
 
@@ -113,69 +111,4 @@ impl From<&CmdError> for LookError {
 /// A failure of the set-up.
 pub(super) fn misconfigured(text: impl AsRef<str>) -> ProtocolFailure {
     ProtocolFailure::new(Site::WebDriverCommand, text).with_code(MISCONFIGURED)
-}
-
-/// The failure for a session that could not be created. The cause is always the set-up.
-#[must_use]
-pub(super) fn new_session(error: &NewSessionError, webdriver: &str) -> ProtocolFailure {
-    let webdriver = shown(webdriver);
-    let cause = session_cause(error);
-    let text = match error {
-        NewSessionError::BadWebdriverUrl(_) => {
-            format!("{webdriver} is not a WebDriver URL; write http://HOST:PORT")
-        }
-        NewSessionError::Failed(_) | NewSessionError::FailedC(_) | NewSessionError::Lost(_) => {
-            format!(
-                "no WebDriver server answers at {webdriver}: {}; start ChromeDriver or check the URL, with https also the certificate",
-                root(error)
-            )
-        }
-        _ => format!(
-            "the WebDriver server at {webdriver} could not start a browser session: {cause}"
-        ),
-    };
-    misconfigured(text).caused_by(cause)
-}
-
-/// The end of the chain of causes of a failed connection.
-fn root(error: &NewSessionError) -> String {
-    let mut root: &(dyn Error + 'static) = match error {
-        NewSessionError::Failed(error) => error,
-        NewSessionError::FailedC(error) => error,
-        NewSessionError::Lost(error) => error,
-        other => other,
-    };
-    while let Some(cause) = root.source() {
-        root = cause;
-    }
-    root.to_string()
-}
-
-/// A URL without its user, password and query, which may hold a key.
-fn shown(url: &str) -> String {
-    let Ok(mut url) = url::Url::parse(url) else {
-        return "the given text".into();
-    };
-    let is_bare = url.set_username("").is_ok() && url.set_password(None).is_ok();
-    url.set_query(None);
-    if is_bare {
-        url.into()
-    } else {
-        "the WebDriver URL".into()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_is_shown_without_user_and_key() {
-        assert_eq!(
-            shown("https://user:hunter2@grid.example/wd?key=1"),
-            "https://grid.example/wd"
-        );
-        assert_eq!(shown("user:hunter2@grid"), "the WebDriver URL");
-        assert_eq!(shown("chromedriver"), "the given text");
-    }
 }

@@ -16,8 +16,10 @@ mod evaluate;
 mod finder;
 mod open;
 mod page;
+mod server;
 mod session;
 mod source;
+mod start_failure;
 mod tab;
 #[cfg(feature = "webdriver-rustls")]
 mod tls;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fantoccini::Client;
 use serde_json::{Value, json};
 
-use super::driver::{Browsers, DriverProcess, OwnedBrowser};
+use super::driver::{Browsers, DriverProcess, OwnedBrowser, Recording};
 use super::error::{command, misconfigured};
 use super::finder::select_by_driver;
 use super::page::Page;
@@ -56,23 +56,30 @@ impl Page {
     ///
     /// # Errors
     ///
-    /// Code `misconfigured` if the options contradict each other, the browser cannot start, or the page
-    /// ends up at another origin; `ambiguous_tab` if several tabs are at that origin; `timeout` if the
+    /// Code `misconfigured` if the options contradict each other, the browser cannot start (the message names the
+    /// cause and the remedy), or the page ends up at another origin; `ambiguous_tab` if several tabs are at that origin; `timeout` if the
     /// deadline is over; else the driver's own code.
     pub async fn open(
         driver: &DriverProcess,
         options: OpenOptions,
     ) -> Result<Self, ProtocolFailure> {
-        let (url, browsers) = (driver.url().to_owned(), driver.browsers().clone());
-        in_background(options.deadline, options.run(url, Some(browsers))).await
+        let deadline = options.deadline;
+        let own = (driver.browsers().clone(), driver.record());
+        let opening = options.run(driver.url().to_owned(), Some(own));
+        in_background(deadline, opening).await
     }
 
     /// Opens a browser on a WebDriver server that runs elsewhere, such as a Selenium Grid, and the page in
     /// it. The session ends with the last clone of the page.
     ///
+    /// Call [`close`](Self::close) and await it before the runtime ends: a drop ends the session in a task of
+    /// its own, and a runtime that ends drops that task too. The session and its browser then stay on that
+    /// server until it ends them by itself.
+    ///
     /// # Errors
     ///
-    /// As [`open`](Self::open); code `misconfigured` also if no WebDriver server answers.
+    /// As [`open`](Self::open), but the message knows only the server's answer, not the browser's output; code
+    /// `misconfigured` also if no WebDriver server answers, or the URL is another server's.
     pub async fn open_at(webdriver: &str, options: OpenOptions) -> Result<Self, ProtocolFailure> {
         in_background(options.deadline, options.run(webdriver.to_owned(), None)).await
     }
@@ -118,7 +125,7 @@ impl OpenOptions {
     async fn run(
         self,
         webdriver: String,
-        browsers: Option<Browsers>,
+        own: Option<(Browsers, Recording)>,
     ) -> Result<Page, ProtocolFailure> {
         let url = self.url.as_deref().unwrap_or(self.target.origin());
         if Target::at(url)?.origin() != self.target.origin() {
@@ -127,7 +134,9 @@ impl OpenOptions {
                 self.target.origin()
             )));
         }
-        let (session, connection) = Session::create(webdriver, self.chrome_options()).await?;
+        let (browsers, recording) = own.unzip();
+        let chrome_options = self.chrome_options(recording.is_some());
+        let (session, connection) = Session::create(webdriver, chrome_options, recording).await?;
         let client = connection.client();
         let (browser, refused) = match browsers.map(|browsers| adopt(&browsers, &client)) {
             Some(Ok(browser)) => (Some(browser), None),
@@ -149,8 +158,14 @@ impl OpenOptions {
         Ok(page)
     }
 
-    fn chrome_options(&self) -> Value {
-        let mut args = self.browser_args.clone();
+    fn chrome_options(&self, is_recorded: bool) -> Value {
+        let mut args = Vec::new();
+        if is_recorded {
+            // ChromeDriver asks for messages of every level, console messages of pages among them, and the
+            // driver's output now has them. Errors suffice. A later argument of the caller's wins.
+            args.push("--log-level=2".to_owned());
+        }
+        args.extend_from_slice(&self.browser_args);
         if self.is_headless {
             args.push("--headless=new".into());
         }

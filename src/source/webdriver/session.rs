@@ -9,7 +9,9 @@ use fantoccini::{Client, ClientBuilder};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::error::{command, new_session};
+use super::driver::Recording;
+use super::error::{command, misconfigured};
+use super::server::new_session;
 use crate::failure::{ProtocolFailure, Site};
 use crate::source::page::connector::{ConnectionGuard, Connector};
 
@@ -57,10 +59,11 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Creates a session with these `goog:chromeOptions`.
+    /// Creates a session with these `goog:chromeOptions`. The recording is that of a driver of ours.
     pub(super) async fn create(
         webdriver: String,
         chrome_options: Value,
+        recording: Option<Recording>,
     ) -> Result<(Self, Connection), ProtocolFailure> {
         // Dialogs are left to the page's user. An eager load does not wait for images.
         let asked = Capabilities::from_iter([
@@ -77,7 +80,10 @@ impl Session {
             .capabilities(asked)
             .connect(&webdriver)
             .await;
-        let client = client.map_err(|error| new_session(&error, &webdriver))?;
+        let client = match client {
+            Ok(client) => client,
+            Err(error) => return Err(new_session(&error, &webdriver, recording.as_ref()).await),
+        };
         let connection = Connection {
             client,
             guard: Some(Arc::new(guard)),
@@ -102,7 +108,10 @@ impl Session {
     pub(super) async fn reconnect(&self) -> Result<Connection, ProtocolFailure> {
         let (connector, guard) = connector(&self.webdriver)?;
         let client = Client::with_existing_session(&self.webdriver, &self.id, connector).await;
-        let client = client.map_err(|error| new_session(&error, &self.webdriver))?;
+        let client = match client {
+            Ok(client) => client,
+            Err(error) => return Err(new_session(&error, &self.webdriver, None).await),
+        };
         client.persist().await.map_err(|error| command(&error))?;
         Ok(Connection {
             client,
@@ -134,20 +143,20 @@ pub(super) async fn in_background<T: Send + 'static>(
 }
 
 #[cfg(not(feature = "webdriver-rustls"))]
-fn connector(webdriver: &str) -> Result<(Connector, ConnectionGuard), ProtocolFailure> {
+pub(super) fn connector(webdriver: &str) -> Result<(Connector, ConnectionGuard), ProtocolFailure> {
     if is_https(webdriver) {
         let text = "a WebDriver server at an https URL needs the feature `webdriver-rustls`";
-        return Err(super::error::misconfigured(text));
+        return Err(misconfigured(text));
     }
     Ok(Connector::new())
 }
 
 #[cfg(feature = "webdriver-rustls")]
-fn connector(
+pub(super) fn connector(
     webdriver: &str,
 ) -> Result<(hyper_rustls::HttpsConnector<Connector>, ConnectionGuard), ProtocolFailure> {
     let tls = super::tls::config(is_https(webdriver)).map_err(|error| {
-        super::error::misconfigured(format!("the system's certificates cannot be used: {error}"))
+        misconfigured(format!("the system's certificates cannot be used: {error}"))
     })?;
     let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
     let (connector, guard) = Connector::new();

@@ -1,68 +1,218 @@
-//! Reads what ChromeDriver prints, for as long as it lives.
+//! Reads what ChromeDriver and its browsers print, for as long as they live.
 
-use std::io::{self, PipeReader, Read as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, PipeReader, Read as _, Write as _};
+use std::sync::{Arc, Mutex};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::oneshot;
 
-/// What is kept of the output, in bytes.
-const TAIL: usize = 4096;
+use crate::source::page::lock::lock;
 
-/// What ChromeDriver prints once it listens; the port follows.
+/// Longest text that is kept, in bytes.
+const TAIL: usize = 16 << 10;
+
+/// Most reads at a time: more than a pipe holds.
+const MAX_READS: usize = 64;
+
+/// The text that ChromeDriver prints once it listens; the port follows.
 const ANNOUNCEMENT: &str = "started successfully on port ";
 
-/// The end of what a driver has printed until it announced its port.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Output(Arc<Mutex<String>>);
+/// The output of a driver and of its browsers. Text is kept only while a [`Recording`] lives, because at other
+/// times it may come from pages.
+#[derive(Clone)]
+pub(crate) struct Output(Arc<Shared>);
+
+struct Shared {
+    pipe: PipeReader,
+    state: Mutex<State>,
+}
+
+struct State {
+    kept: String,
+    /// The bytes of this recording that are no longer kept.
+    dropped: usize,
+    recordings: usize,
+    announce: Option<oneshot::Sender<u16>>,
+    /// The caller's log file.
+    file: Option<File>,
+}
 
 impl Output {
-    /// Reads in a thread of its own until the writers have closed. Not a task: a runtime may stop
-    /// or be busy, and a full pipe would hold up the driver. The port comes through the channel;
-    /// an error there means that the output ended without one.
-    pub(super) fn drain(mut pipe: PipeReader) -> io::Result<(Self, oneshot::Receiver<u16>)> {
-        let output = Self::default();
+    /// Reads in a thread of its own until the writers have closed, and copies everything to `file`. Not a task:
+    /// a runtime may stop or be busy, and a full pipe would block the driver. The port comes through the
+    /// channel; an error there means that the output ended without one.
+    pub(super) fn drain(
+        pipe: PipeReader,
+        file: Option<File>,
+    ) -> io::Result<(Self, oneshot::Receiver<u16>)> {
         let (announce, port) = oneshot::channel();
-        let kept = output.clone();
+        let state = State {
+            kept: String::new(),
+            dropped: 0,
+            recordings: 0,
+            announce: Some(announce),
+            file,
+        };
+        let output = Self(Arc::new(Shared {
+            pipe,
+            state: Mutex::new(state),
+        }));
+        let reader = output.clone();
         std::thread::Builder::new()
             .name("chromedriver-out".into())
-            .spawn(move || {
-                let mut announce = Some(announce);
-                let mut bytes = [0; 1024];
-                loop {
-                    match pipe.read(&mut bytes) {
-                        Ok(0) => break,
-                        // Nothing is kept once it runs: later text may come from pages.
-                        Ok(n) if announce.is_some() => {
-                            if let Some(port) = kept.push(&bytes[..n]) {
-                                let _ = announce.take().map(|announce| announce.send(port));
-                            }
-                        }
-                        Err(error) if error.kind() != io::ErrorKind::Interrupted => break,
-                        Ok(_) | Err(_) => {}
-                    }
-                }
-            })?;
+            .spawn(move || while reader.wait() && reader.read() {})?;
         Ok((output, port))
     }
 
-    /// The text kept, without the lines that every start prints.
-    pub(super) fn text(&self) -> String {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines = kept.lines().map(str::trim).filter(|line| {
-            !line.is_empty() && !line.starts_with("Only local") && !line.starts_with("Please see")
-        });
-        lines.collect::<Vec<_>>().join("; ")
+    /// Keeps the text that is printed from now on.
+    pub(crate) fn record(&self) -> Recording {
+        self.read();
+        let mut state = lock(&self.0.state);
+        state.recordings += 1;
+        Recording {
+            start: state.dropped + state.kept.len(),
+            output: self.clone(),
+        }
     }
 
-    /// Adds a piece; the port if the text now announces it.
-    fn push(&self, piece: &[u8]) -> Option<u16> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.push_str(&String::from_utf8_lossy(piece));
-        if let Some(too_much) = kept.len().checked_sub(TAIL) {
-            let cut = kept.ceil_char_boundary(too_much);
-            kept.drain(..cut);
+    /// Waits until there is something to read; `false` if that cannot be waited for.
+    fn wait(&self) -> bool {
+        match poll(&mut [PollFd::new(&self.0.pipe, PollFlags::IN)], None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => true,
+            Err(_) => false,
         }
-        announced_port(&kept)
+    }
+
+    /// Reads what the pipe holds now. Returns `false` at its end.
+    fn read(&self) -> bool {
+        let mut state = lock(&self.0.state);
+        let mut bytes = [0; 4096];
+        for _ in 0..MAX_READS {
+            let mut pipe = [PollFd::new(&self.0.pipe, PollFlags::IN)];
+            // A recording may have read it meanwhile.
+            if !matches!(poll(&mut pipe, Some(&Timespec::default())), Ok(1..)) {
+                return true;
+            }
+            match (&self.0.pipe).read(&mut bytes) {
+                Ok(0) => {
+                    state.announce = None;
+                    return false;
+                }
+                Ok(n) => state.take(&bytes[..n]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    state.announce = None;
+                    return false;
+                }
+            }
+        }
+        true
+    }
+}
+
+impl State {
+    fn take(&mut self, piece: &[u8]) {
+        if let Some(file) = &mut self.file
+            && let Err(error) = file.write_all(piece)
+        {
+            tracing::warn!(%error, "cannot write ChromeDriver's log file; it ends here");
+            self.file = None;
+        }
+        if self.recordings == 0 {
+            return;
+        }
+        self.kept.push_str(&String::from_utf8_lossy(piece));
+        if let Some(excess) = self.kept.len().checked_sub(TAIL) {
+            let cut = self.kept.ceil_char_boundary(excess);
+            self.kept.drain(..cut);
+            self.dropped += cut;
+        }
+        if self.announce.is_some()
+            && let Some(port) = announced_port(&self.kept)
+        {
+            let _ = self.announce.take().map(|announce| announce.send(port));
+        }
+    }
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output").finish_non_exhaustive()
+    }
+}
+
+/// Keeps the end of what is printed while it lives.
+pub(crate) struct Recording {
+    output: Output,
+    start: usize,
+}
+
+impl Recording {
+    /// Returns what was printed before this call, as lines: the end of it if it is long. The lines that every
+    /// start prints, console messages of pages and ChromeDriver's record of commands are left out.
+    pub(crate) fn text(&self) -> String {
+        self.output.read();
+        let state = lock(&self.output.0.state);
+        let start = self.start.saturating_sub(state.dropped);
+        let recorded = state.kept.get(start..).unwrap_or_default();
+        let mut entry = Entry::Program;
+        let lines = recorded.lines().filter(|line| {
+            entry = Entry::at(line).unwrap_or(entry);
+            let is_kept = match entry {
+                Entry::Program => true,
+                Entry::Page => false,
+                Entry::Command => Entry::at(line).is_none() && !line.starts_with([' ', '}', ']']),
+            };
+            let line = line.trim();
+            is_kept
+                && !line.is_empty()
+                && !line.starts_with("Only local")
+                && !line.starts_with("Please see")
+        });
+        let lines = lines.map(str::trim);
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// An entry of a log; further lines of its text follow without a head.
+#[derive(Clone, Copy)]
+enum Entry {
+    /// Written by Chrome or ChromeDriver.
+    Program,
+    /// A console message of a page.
+    Page,
+    /// ChromeDriver's record of a command, if it is verbose; further lines are indented JSON.
+    Command,
+}
+
+impl Entry {
+    /// The entry that this line begins. Chrome: `[pid:thread:date/time:INFO:CONSOLE:line] "text"`; ChromeDriver:
+    /// `[time][INFO]: COMMAND ...`.
+    fn at(line: &str) -> Option<Self> {
+        let (head, rest) = line.strip_prefix('[')?.split_once(']')?;
+        if !head.starts_with(|c: char| c.is_ascii_digit()) {
+            return None;
+        }
+        Some(if head.contains(":CONSOLE") {
+            Self::Page
+        } else if rest.starts_with("[INFO]") || rest.starts_with("[DEBUG]") {
+            Self::Command
+        } else {
+            Self::Program
+        })
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        let mut state = lock(&self.output.0.state);
+        state.recordings -= 1;
+        if state.recordings == 0 {
+            state.dropped += state.kept.len();
+            state.kept = String::new();
+        }
     }
 }
 
@@ -76,7 +226,6 @@ fn announced_port(text: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write as _;
 
     #[test]
     fn the_port_is_read_only_when_it_is_complete() {
@@ -99,17 +248,47 @@ mod tests {
     #[tokio::test]
     async fn a_flood_is_bounded_and_does_not_hold_up_the_writer() {
         let (reader, mut writer) = io::pipe().unwrap();
-        let (output, port) = Output::drain(reader).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let (output, port) = Output::drain(reader, Some(file.reopen().unwrap())).unwrap();
+        let recording = output.record();
         for _ in 0..1000 {
             writer.write_all("é".repeat(500).as_bytes()).unwrap();
         }
         writer.write_all(b"\nlast words\n").unwrap();
         drop(writer);
         assert!(port.await.is_err());
-        let text = output.text();
+        let text = recording.text();
         assert!(
-            text.len() <= TAIL + 2 && text.ends_with("; last words"),
+            text.len() <= TAIL && text.ends_with("\nlast words"),
             "{text}"
         );
+        let copied = std::fs::read(file.path()).unwrap();
+        assert_eq!(copied.len(), 1_000_000 + 12);
+    }
+
+    #[test]
+    fn a_recording_has_what_was_printed_meanwhile_without_messages_of_pages() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let (output, _port) = Output::drain(reader, None).unwrap();
+        writer.write_all(b"before\n").unwrap();
+        output.read();
+        let outer = output.record();
+        let mut print = |text: &str| writer.write_all(text.as_bytes()).unwrap();
+        print("[1:1:1128/145126.3:INFO:CONSOLE:1] \"a page's secret\n[and] more of it\"\n");
+        print(
+            "[1795877232.171][INFO]: [5ae1] RESPONSE ExecuteScript {\n  \"a\": 1\n}\nfrom a program\n",
+        );
+        print("[1:1:1128/145126.4:ERROR:x.cc:9] Missing X server or $DISPLAY\nnext line\n");
+        let inner = output.record();
+        print("late\n");
+        assert_eq!(inner.text(), "late");
+        assert_eq!(
+            outer.text(),
+            "from a program\n[1:1:1128/145126.4:ERROR:x.cc:9] Missing X server or $DISPLAY\nnext line\nlate"
+        );
+        drop((inner, outer));
+        assert!(lock(&output.0.state).kept.is_empty());
+        print("nobody records\n");
+        assert_eq!(output.record().text(), "");
     }
 }

@@ -1,6 +1,10 @@
 //! [`DriverProcessBuilder`]: starts ChromeDriver and waits until it answers.
 
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -13,7 +17,8 @@ use super::guard::Guard;
 use super::output::Output;
 use super::process::Group;
 use super::{DriverProcess, Running, failure, get};
-use crate::failure::{ProtocolFailure, Site};
+use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
+use crate::source::webdriver::start_failure::{self, Row};
 
 /// Longest directory for temporary files in which Chromium still finds room for the name of its
 /// socket, of which the kernel takes 107 bytes on Linux and 103 on macOS: our own directory there
@@ -23,11 +28,18 @@ const LONGEST_TMP: usize = 103 - 22 - 45;
 /// How often another port is tried before a taken one is an error.
 const PORT_TRIES: u32 = 4;
 
+/// The argument by which ChromeDriver prints what its browsers print. A browser that does not start names the
+/// cause there, and nowhere else.
+const CHROME_LOGS: &str = "--enable-chrome-logs";
+
 /// Starts a [`DriverProcess`]; from [`DriverProcess::builder`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "nothing starts before `start`"]
 pub struct DriverProcessBuilder {
     program: PathBuf,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    log_file: Option<PathBuf>,
     start_timeout: Duration,
 }
 
@@ -35,19 +47,51 @@ impl Default for DriverProcessBuilder {
     fn default() -> Self {
         Self {
             program: "chromedriver".into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            log_file: None,
             start_timeout: Duration::from_secs(20),
         }
     }
 }
 
 impl DriverProcessBuilder {
-    /// The program to start; a bare name is looked up in `PATH`. Default: `chromedriver`.
+    /// Sets the program to start; a bare name is looked up in `PATH`. Default: `chromedriver`.
     pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = program.into();
         self
     }
 
-    /// How long it may take to be ready. Default: 20 seconds.
+    /// Adds a command line argument of ChromeDriver, for instance `--verbose` or `--allowed-ips=`.
+    ///
+    /// Three arguments do not fit here: with `--silent` ChromeDriver does not name its port, so it is never
+    /// ready; with `--log-path` [`log_file`](Self::log_file) and errors have less text; `--url-base` moves
+    /// ChromeDriver away from [`DriverProcess::url`].
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Sets an environment variable of ChromeDriver and its browsers, for instance `DISPLAY`; the others are
+    /// inherited. `TMPDIR` is always the driver's own directory.
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets a file for everything that ChromeDriver and its browsers print. An existing file is overwritten; a
+    /// new one is readable by its owner alone. Default: none.
+    ///
+    /// The text is written as it comes: it is not masked, and the file is never cut. It names URLs, profile
+    /// directories and command line arguments, and it holds console messages of pages that did not come from
+    /// [`Page::open`](super::super::Page::open). With the argument `--verbose` it also holds every command and
+    /// its answer, so phone numbers and QR codes too; delete such a file once it was read.
+    pub fn log_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.log_file = Some(path.into());
+        self
+    }
+
+    /// Sets how long it may take to be ready. Default: 20 seconds.
     pub const fn start_timeout(mut self, limit: Duration) -> Self {
         self.start_timeout = limit;
         self
@@ -77,12 +121,16 @@ impl DriverProcessBuilder {
         })?;
         let (pipe, writer) = io::pipe().map_err(|error| self.not_run(&error))?;
         let stderr = writer.try_clone().map_err(|error| self.not_run(&error))?;
-        let (output, port) = Output::drain(pipe).map_err(|error| self.not_run(&error))?;
+        let file = self.open_log_file()?;
+        let (output, port) = Output::drain(pipe, file).map_err(|error| self.not_run(&error))?;
+        let recording = output.record();
         // The command is dropped at once: it holds the pipe's other end, and the output could not
         // end while it lives.
         let group = Group::spawn(
             Command::new(&self.program)
-                .arg("--port=0")
+                .args([OsStr::new("--port=0"), OsStr::new(CHROME_LOGS)])
+                .args(&self.args)
+                .envs(self.env.iter().map(|(name, value)| (name, value)))
                 .env("TMPDIR", scratch.path())
                 .stdin(Stdio::null())
                 .stdout(writer)
@@ -99,6 +147,7 @@ impl DriverProcessBuilder {
             url: String::new(),
             id: group.id(),
             browsers: Browsers::new(group.id(), scratch.path()),
+            output,
             running: Some(Running {
                 group,
                 guard,
@@ -108,11 +157,7 @@ impl DriverProcessBuilder {
 
         let ready = async {
             let Ok(port) = port.await else {
-                return Err(misconfigured(format!(
-                    "`{}` ended before it was ready; it said: {}",
-                    self.program.display(),
-                    output.text(),
-                )));
+                return Err(self.ended(&recording.text()));
             };
             driver.url = format!("http://127.0.0.1:{port}/");
             get(&driver.url, "status").await
@@ -120,13 +165,40 @@ impl DriverProcessBuilder {
         match timeout(self.start_timeout, ready).await {
             Ok(ready) => ready.map(|()| driver),
             Err(_) => Err(failure(format!(
-                "`{}` was not ready after {}; it said: {}",
+                "`{}` was not ready after {}; {}",
                 self.program.display(),
                 humantime::format_duration(self.start_timeout),
-                output.text(),
+                quoted(&recording.text()),
             ))
             .with_code("timeout")),
         }
+    }
+
+    fn open_log_file(&self) -> Result<Option<File>, ProtocolFailure> {
+        let Some(path) = &self.log_file else {
+            return Ok(None);
+        };
+        let mut options = OpenOptions::new();
+        options.create(true).write(true).truncate(true).mode(0o600);
+        let file = options.open(path).map_err(|error| {
+            let text = format!("the log file `{}` cannot be written", path.display());
+            misconfigured(text).caused_by(ProtocolFailure::from_error(Site::Unknown, &error))
+        })?;
+        Ok(Some(file))
+    }
+
+    /// The failure of a program that ended before it was ready.
+    fn ended(&self, printed: &str) -> ProtocolFailure {
+        let program = self.program.display();
+        let printed_text = quoted(printed);
+        misconfigured(match start_failure::find(printed) {
+            Some(Row { cause, remedy, .. }) => {
+                format!("`{program}` ended before it was ready: {cause}; {remedy}; {printed_text}")
+            }
+            None => format!(
+                "`{program}` ended before it was ready; check that it is ChromeDriver; {printed_text}"
+            ),
+        })
     }
 
     fn not_run(&self, error: &io::Error) -> ProtocolFailure {
@@ -161,6 +233,27 @@ fn scratch() -> io::Result<TempDir> {
     builder().tempdir_in(usual)
 }
 
+fn quoted(printed: &str) -> String {
+    match printed {
+        "" => "it printed nothing".into(),
+        printed => format!("it said: {}", printed.replace('\n', "; ")),
+    }
+}
+
 fn misconfigured(message: impl AsRef<str>) -> ProtocolFailure {
-    failure(message).with_code("misconfigured")
+    failure(message).with_code(MISCONFIGURED)
+}
+
+impl fmt::Debug for DriverProcessBuilder {
+    /// Leaves out the values of the environment, which may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
+        f.debug_struct("DriverProcessBuilder")
+            .field("program", &self.program)
+            .field("args", &self.args.len())
+            .field("env", &names)
+            .field("log_file", &self.log_file)
+            .field("start_timeout", &self.start_timeout)
+            .finish()
+    }
 }

@@ -1,0 +1,334 @@
+//! Starts that fail, provoked on real processes: each names its cause and the remedy.
+//!
+//! Needs Chromium and ChromeDriver; `tests/run.sh` installs them.
+#![cfg(all(feature = "testkit", feature = "webdriver", target_os = "linux"))]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::error::Error as _;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::chrome::Chrome;
+use support::{LIMIT, sandbox};
+use whatsapp_phone::failure::ProtocolFailure;
+use whatsapp_phone::source::webdriver::{
+    DriverProcess, DriverProcessBuilder, OpenOptions, Page, Target,
+};
+
+/// Set for a copy of this test program that plays an old browser; its value is the profile.
+const OLD_BROWSER: &str = "WHATSAPP_PHONE_TEST_OLD_BROWSER";
+
+fn builder() -> DriverProcessBuilder {
+    DriverProcess::builder().start_timeout(LIMIT)
+}
+
+fn options() -> OpenOptions {
+    // Nothing listens there: should a browser start, no page of somebody else's is opened.
+    let target = Target::at("http://127.0.0.1:9").unwrap();
+    OpenOptions::default()
+        .target(target)
+        .deadline(LIMIT)
+        .headless(true)
+}
+
+/// As root without the sandbox.
+fn with_sandbox_args(options: OpenOptions) -> OpenOptions {
+    let args = sandbox().iter();
+    args.fold(options, |options, arg| options.browser_arg(*arg))
+}
+
+/// The failure of a page that does not open, on a driver of its own.
+async fn refused(options: OpenOptions) -> ProtocolFailure {
+    let driver = builder()
+        .start()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    Page::open(&driver, options).await.unwrap_err()
+}
+
+#[track_caller]
+fn assert_says(failure: &ProtocolFailure, parts: &[&str]) {
+    assert_eq!(failure.code(), Some("misconfigured"), "{failure}");
+    for part in parts {
+        assert!(
+            failure.message().contains(part),
+            "no `{part}` in: {failure}"
+        );
+    }
+    println!("{failure}");
+}
+
+/// A program of a test. Another process writes it: while this one held it open for writing, a child forked by
+/// a neighbouring test could hold it too, and it would not start.
+fn program(shell: &str) -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("program");
+    let mut writer = Command::new("sh");
+    let written = writer.args(["-c", shell, "sh"]).arg(&path).status();
+    assert!(written.unwrap().success());
+    (directory, path)
+}
+
+fn script(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let quoted = text.replace('\'', r"'\''");
+    program(&format!(
+        r#"printf '#!/bin/sh\n%s\n' '{quoted}' > "$1" && chmod +x "$1""#
+    ))
+}
+
+#[tokio::test]
+async fn a_profile_that_another_host_has_locked() {
+    let profile = tempfile::tempdir().unwrap();
+    symlink("otherhost-123", profile.path().join("SingletonLock")).unwrap();
+    let arg = format!("--user-data-dir={}", profile.path().display());
+    let failure = refused(with_sandbox_args(options()).browser_arg(arg)).await;
+    let parts = [
+        "locked by a browser on another host",
+        "delete `SingletonLock`",
+        "(otherhost)",
+    ];
+    assert_says(&failure, &parts);
+    // The server's answer is the cause.
+    let answer = failure.source().unwrap().to_string();
+    assert!(answer.contains("Chrome instance exited"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_profile_that_a_running_browser_uses() {
+    let chrome = Chrome::start().await;
+    let arg = format!("--user-data-dir={}", chrome.profile().display());
+    let failure = refused(with_sandbox_args(options()).browser_arg(arg)).await;
+    assert_says(
+        &failure,
+        &[
+            "another running browser uses this profile",
+            "one profile per session",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_profile_that_cannot_be_written() {
+    let options = with_sandbox_args(options()).browser_arg("--user-data-dir=/proc/none");
+    let failure = refused(options).await;
+    assert_says(
+        &failure,
+        &[
+            "cannot write to its profile directory",
+            "make the directory",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn root_with_the_sandbox() {
+    let driver = builder()
+        .start()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    let outcome = Page::open(&driver, options()).await;
+    if rustix::process::geteuid().is_root() {
+        let failure = outcome.unwrap_err();
+        assert_says(
+            &failure,
+            &["does not run as root with its sandbox", "--no-sandbox"],
+        );
+    } else {
+        // It starts, and only the page is not there.
+        assert_ne!(outcome.unwrap_err().code(), Some("misconfigured"));
+    }
+}
+
+#[tokio::test]
+async fn no_display_for_a_visible_browser() {
+    let builder = builder().env("DISPLAY", "").env("WAYLAND_DISPLAY", "");
+    let driver = builder
+        .start()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    let options = with_sandbox_args(options()).headless(false);
+    let failure = Page::open(&driver, options).await.unwrap_err();
+    assert_says(
+        &failure,
+        &["no display", "headless(true)", "DriverProcessBuilder::env"],
+    );
+}
+
+#[tokio::test]
+async fn a_missing_shared_library_of_the_browser_and_of_the_driver() {
+    // A real program whose library is asked for by a name that does not exist.
+    let rename = r#"LC_ALL=C sed 's/libc\.so\.6/libc.so.9/g' /bin/sh > "$1" && chmod +x "$1""#;
+    let (_keep, path) = program(rename);
+    let failure = refused(options().browser(&path)).await;
+    let parts = [
+        "a shared library is missing",
+        "install the package",
+        "libc.so.9",
+    ];
+    assert_says(&failure, &parts);
+    let failure = builder().program(path).start().await.unwrap_err();
+    assert_says(
+        &failure,
+        &["ended before it was ready", parts[0], parts[1], parts[2]],
+    );
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_a_browser() {
+    let missing = refused(options().browser("/nowhere/chromium")).await;
+    assert_says(
+        &missing,
+        &[
+            "does not exist",
+            "OpenOptions::browser",
+            "/nowhere/chromium",
+        ],
+    );
+
+    let directory = tempfile::tempdir().unwrap();
+    let plain = directory.path().join("plain");
+    std::fs::write(&plain, "no program").unwrap();
+    let failure = refused(options().browser(&plain)).await;
+    assert_says(
+        &failure,
+        &[
+            "cannot be executed",
+            "chmod +x",
+            &plain.display().to_string(),
+        ],
+    );
+
+    let silent = refused(options().browser("/bin/true")).await;
+    assert_says(
+        &silent,
+        &[
+            "ended at once",
+            "check that it is Chrome",
+            "it printed nothing",
+        ],
+    );
+    let other = refused(options().browser("/bin/cat")).await;
+    assert_says(
+        &other,
+        &["is not Chrome or Chromium", "OpenOptions::browser"],
+    );
+
+    let failure = builder().program("/bin/true").start().await.unwrap_err();
+    assert_says(
+        &failure,
+        &["check that it is ChromeDriver", "it printed nothing"],
+    );
+}
+
+#[tokio::test]
+async fn a_snap_wrapper_as_browser_and_as_driver() {
+    let (_keep, path) = script(
+        "echo \"Command '$0' requires the chromium snap to be installed.\" >&2
+echo 'Please install it with:\n\nsnap install chromium' >&2\nexit 10",
+    );
+    let failure = refused(options().browser(&path)).await;
+    let parts = ["snap wrapper", "without snap", "requires the chromium snap"];
+    assert_says(&failure, &parts);
+    let failure = builder().program(path).start().await.unwrap_err();
+    assert_says(
+        &failure,
+        &["ended before it was ready", parts[0], parts[1], parts[2]],
+    );
+}
+
+#[tokio::test]
+async fn versions_that_do_not_match() {
+    if let Some(profile) = std::env::var_os(OLD_BROWSER) {
+        play_old_browser(Path::new(&profile));
+    }
+    let this = std::env::current_exe().unwrap();
+    let (_keep, path) = script(&format!(
+        "for arg; do case $arg in --user-data-dir=*) profile=${{arg#*=}};; esac; done
+{OLD_BROWSER}=$profile exec '{}' --exact versions_that_do_not_match --nocapture",
+        this.display()
+    ));
+    let driver = builder()
+        .start()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    let parts = [
+        "different versions",
+        "the same major version of both",
+        "114.0.5735.90",
+    ];
+    let failure = Page::open(&driver, options().browser(&path))
+        .await
+        .unwrap_err();
+    assert_says(&failure, &parts);
+    // A driver elsewhere prints nothing here, but its answer names this cause.
+    let failure = Page::open_at(driver.url(), options().browser(&path))
+        .await
+        .unwrap_err();
+    assert_says(&failure, &parts);
+}
+
+/// Answers as a Chrome of version 114 until it is ended.
+fn play_old_browser(profile: &Path) -> ! {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let body = format!(
+        r#"{{"Browser": "Chrome/114.0.5735.90", "Protocol-Version": "1.3", "WebKit-Version": "537.36 (@{:040})",
+            "User-Agent": "", "V8-Version": "", "webSocketDebuggerUrl": "ws://127.0.0.1:{port}/devtools/browser/a"}}"#,
+        7
+    );
+    let file = profile.join("DevToolsActivePort");
+    std::fs::write(file, format!("{port}\n/devtools/browser/a\n")).unwrap();
+    loop {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
+        let _ = write!(
+            stream,
+            "{head}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+    }
+}
+
+#[tokio::test]
+async fn arguments_environment_and_log_file_of_a_driver() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("driver.log");
+    let builder = builder()
+        .arg("--verbose")
+        .env("GREETING", "hello")
+        .log_file(&log);
+    assert!(!format!("{builder:?}").contains("hello"));
+    let driver = builder
+        .start()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    let (_keep, path) = script("echo \"it says $GREETING\" >&2\nexit 1");
+    let failure = Page::open(&driver, options().browser(path))
+        .await
+        .unwrap_err();
+    assert_says(&failure, &["ended at once", "it says hello"]);
+    let text = std::fs::read_to_string(&log).unwrap();
+    for part in [
+        "started successfully on port",
+        "COMMAND InitSession",
+        "it says hello",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(
+        std::fs::metadata(&log).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+
+    let failure = self::builder()
+        .log_file("/nowhere/log")
+        .start()
+        .await
+        .unwrap_err();
+    assert_says(&failure, &["the log file `/nowhere/log` cannot be written"]);
+}
