@@ -278,3 +278,72 @@ async fn postgres_survives_kills() {
 async fn mysql_survives_kills() {
     survives_kills(Kind::MySql).await;
 }
+
+/// Whether the stopped process has a transaction open, as the server sees it.
+async fn is_in_a_transaction(place: &Place) -> bool {
+    let open = match place.kind {
+        Kind::MySql => {
+            "select cast(t.trx_id as char) from information_schema.innodb_trx t
+            join information_schema.processlist p on p.id = t.trx_mysql_thread_id where p.db = database()
+                and p.command = 'Sleep' and t.trx_rows_locked > 0"
+        }
+        _ => {
+            "select l.pid::text from pg_locks l join pg_stat_activity a on a.pid = l.pid
+            where l.locktype = 'advisory' and a.state = 'idle in transaction'
+                and a.application_name = current_setting('application_name')"
+        }
+    };
+    !place.texts(open).await.is_empty()
+}
+
+/// One process is stopped in the middle of a transaction; the others go on with every session.
+async fn outlives_a_frozen_process(kind: Kind) {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let place = Place::new(kind).await;
+    let store = place.open(StoreOptions::default()).await.unwrap();
+    for session in 0..SESSIONS {
+        store.register(&key(session)).await.unwrap();
+    }
+    let mut sender = Sender::new();
+    let mut process = Process::start(&place);
+    let pid = Pid::from_raw(i32::try_from(process.child.id().unwrap()).unwrap()).unwrap();
+    let stopped = loop {
+        for session in 0..SESSIONS {
+            let event = sender.make(session);
+            process.send(&event).await;
+        }
+        tokio::time::sleep(Duration::from_micros(fastrand::u64(0..3000))).await;
+        kill_process(pid, Signal::STOP).unwrap();
+        let stopped = tokio::time::Instant::now();
+        // What was under way reaches the server first.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if is_in_a_transaction(&place).await {
+            break stopped;
+        }
+        kill_process(pid, Signal::CONT).unwrap();
+        for _ in 0..SESSIONS {
+            process.next_line().await.unwrap();
+        }
+    };
+    for session in 0..SESSIONS {
+        let gone = SessionEvent::session_disconnected(key(session), "");
+        while store.apply(&gone).await.is_err() {}
+    }
+    let back = stopped.elapsed();
+    println!("{kind}: every session applies events again after {back:.1?}");
+    assert!(back < Duration::from_secs(30), "{back:?}");
+    kill_process(pid, Signal::CONT).unwrap();
+    process.child.kill().await.unwrap();
+    place.end().await;
+}
+
+#[tokio::test]
+async fn postgres_outlives_a_frozen_process() {
+    outlives_a_frozen_process(Kind::Postgres).await;
+}
+
+#[tokio::test]
+async fn mysql_outlives_a_frozen_process() {
+    outlives_a_frozen_process(Kind::MySql).await;
+}

@@ -80,7 +80,7 @@ async fn run(config: Config) -> Outcome<bool> {
     let file = storage.join("sessions.db");
     let url = config.database.clone();
     let url = url.unwrap_or_else(|| format!("sqlite:{}", file.display()));
-    let store = SqliteStore::connect(&url, StoreOptions::default()).await?;
+    let store = SqliteStore::connect(&url, StoreOptions::default().create_tables()).await?;
     let session = SessionKey::new(1, "session-1")?;
     let row = store.register(&session).await?;
     steps.print(

@@ -1,24 +1,24 @@
-//! What an event does to a row: decided here, once for all drivers, on what they have read under
-//! their locks.
+//! Decides the effect of an event on a row, once for all drivers.
 
-use serde_json::{Map, Value};
+use super::error::StoreError;
+use super::options::{DuplicatePolicy, RebindPolicy};
+use super::session_store::Ignored;
+use super::status::{SessionRow, Status};
+use crate::event::{EventKind, Failed, SessionEvent};
 
-use super::{DuplicatePolicy, Ignored, RebindPolicy, SessionRow, Status, StoreError};
-use crate::event::{EventKind, SessionEvent};
-
-/// What is to be written.
+/// The changes that an event makes.
 #[derive(Debug)]
 pub(super) struct Write {
     /// The row after it; its version counts the change, if there is one.
     pub(super) row: SessionRow,
     /// Whether this is the moment of a connection.
     pub(super) connects: bool,
-    /// What is merged into `metadata`.
+    /// The error of a `session_error`.
     #[cfg_attr(
         not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
         allow(dead_code)
     )]
-    pub(super) metadata: Map<String, Value>,
+    pub(super) error: Option<Failed>,
 }
 
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(super) enum Verdict {
     Write(Box<Write>),
 }
 
-/// Judges an event of ours against the row of its session. `is_applied`: its id was applied before.
+/// Judges an event against the row of its session. `is_applied`: its id was applied before.
 pub(super) fn judge(
     row: &SessionRow,
     is_applied: bool,
@@ -44,14 +44,14 @@ pub(super) fn judge(
         last_seq: row.last_seq.max(event.seq()),
         ..row.clone()
     };
-    let mut metadata = Map::new();
+    let mut error = None;
     let mut connects = false;
     next.status = match event.kind() {
-        // No sign of life: a session whose code nobody scans may be swept.
+        // A session whose code nobody scans may be swept, so an expired code is not a sign of life.
         EventKind::QrCodeGenerated(qr) if qr.is_expired() => {
             return Ok(Verdict::Ignore(Ignored::Expired));
         }
-        // They come before `session_ready`, and may have waited in a queue meanwhile.
+        // They are sent before `session_ready`, and may have waited in a queue.
         EventKind::QrCodeGenerated(_) | EventKind::SessionAuthenticated
             if event.seq().is_none() && row.status == Status::Connected =>
         {
@@ -77,14 +77,13 @@ pub(super) fn judge(
             Status::Connected
         }
         EventKind::SessionError(failed) => {
-            metadata.insert("last_error".into(), failed.error().into());
-            metadata.insert("error_message".into(), failed.message().into());
+            error = Some(failed.clone());
             Status::Error
         }
         EventKind::SessionDisconnected { .. } => Status::Disconnected,
         EventKind::Foreign(_) => return Ok(Verdict::Ignore(Ignored::Foreign)),
     };
-    let is_change = next.status != row.status || next.phone != row.phone || !metadata.is_empty();
+    let is_change = next.status != row.status || next.phone != row.phone || error.is_some();
     // Without an id only the effect tells a repetition.
     if !is_change && event.id().is_none() && event.seq().is_none() {
         return Ok(Verdict::Ignore(Ignored::Repeated));
@@ -93,11 +92,11 @@ pub(super) fn judge(
     Ok(Verdict::Write(Box::new(Write {
         row: next,
         connects,
-        metadata,
+        error,
     })))
 }
 
-/// Whether the other rows of the workspace that hold the number and are not given up may all be
+/// Checks that the other rows of the workspace that hold the number and are not given up may all be
 /// retired.
 pub(super) fn retires(
     row: &SessionRow,
@@ -117,50 +116,20 @@ pub(super) fn retires(
     }
 }
 
-/// A row that is given up.
+/// Returns the row as it is when given up: without its number.
 pub(super) fn given_up(mut row: SessionRow) -> SessionRow {
     row.status = Status::Failed;
+    row.phone = None;
     row.version += 1;
     row
 }
 
-/// A row that was given up and is registered again: as new, but its numbering goes on, so that events
-/// of its former life are still too old.
+/// Returns a row that was given up and is registered again: as new, but `last_seq` and version go on, so
+/// that its earlier events stay too old.
 pub(super) fn revived(row: SessionRow) -> SessionRow {
     SessionRow {
         last_seq: row.last_seq,
         version: row.version + 1,
         ..SessionRow::new(row.session)
     }
-}
-
-/// The metadata with more in it. What is no object, and not just empty, is kept as `previous`.
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
-pub(super) fn merged(before: Option<&str>, more: Map<String, Value>) -> String {
-    let before = before.and_then(|text| serde_json::from_str(text).ok());
-    let mut merged = match before {
-        Some(Value::Object(object)) => object,
-        // An empty array is PHP's empty object.
-        None | Some(Value::Null) => Map::new(),
-        Some(Value::Array(empty)) if empty.is_empty() => Map::new(),
-        Some(other) => Map::from_iter([("previous".to_owned(), other)]),
-    };
-    merged.extend(more);
-    escaped(&Value::Object(merged).to_string())
-}
-
-/// The same JSON in ASCII, as PHP writes it: no database takes it for text in another character set.
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
-fn escaped(json: &str) -> String {
-    let mut escaped = String::with_capacity(json.len());
-    for char in json.chars() {
-        if char.is_ascii() {
-            escaped.push(char);
-        } else {
-            for unit in char.encode_utf16(&mut [0; 2]) {
-                escaped += &format!("\\u{unit:04x}");
-            }
-        }
-    }
-    escaped
 }

@@ -1,4 +1,4 @@
-//! [`StoreError`]: why a store did not do it.
+//! [`StoreError`]: why a call to a store failed.
 
 use std::error::Error;
 use std::fmt;
@@ -15,15 +15,15 @@ pub enum StoreErrorKind {
     UnknownSession,
     /// The session's id belongs to another workspace.
     SessionTaken,
-    /// The event, or an id in it, is none that can be stored.
+    /// The event, or an id in it, cannot be stored.
     InvalidEvent,
     /// Another session of the workspace holds the number, and the policy does not retire it.
     NumberAlreadyConnected,
     /// The session is bound to another number.
     RebindRefused,
-    /// The set-up cannot work: a URL that is none, a table that lacks a column.
+    /// The configuration cannot work: an invalid URL, a table that lacks a column.
     Misconfigured,
-    /// The storage did not do it, for instance since it cannot be reached.
+    /// The operation failed in the storage, for instance because the server is unreachable.
     Storage,
 }
 
@@ -43,11 +43,11 @@ impl StoreErrorKind {
     }
 }
 
-/// Why a store did not do what was asked. Nothing was written, unless the storage was lost on the way, or
+/// The error of a call to a store. Nothing was written, unless the connection was lost, or the storage was
 /// late: then the message says that it may have been. Cheap to clone; never contains a number.
 ///
-/// `Display` says what happened, to what, and what to do; what the database said is reached through
-/// [`Error::source`], cleaned.
+/// `Display` says what happened, to what, and what to do. [`Error::source`] gives the database's own
+/// message, cleaned, with its code.
 #[derive(Clone, Debug)]
 pub struct StoreError(Arc<Inner>);
 
@@ -60,7 +60,7 @@ struct Inner {
 }
 
 impl StoreError {
-    /// An error of this kind, in words that are cleaned. Permanent.
+    /// Makes a permanent error of this kind; the message is cleaned.
     #[must_use]
     pub fn new(kind: StoreErrorKind, message: impl AsRef<str>) -> Self {
         Self(Arc::new(Inner {
@@ -71,16 +71,28 @@ impl StoreError {
         }))
     }
 
-    /// Marks it as one that trying again may heal.
+    /// Marks the error as transient: a retry may help.
     #[must_use]
     pub fn transient(self) -> Self {
         self.with(|inner| inner.is_transient = true)
     }
 
-    /// Adds what caused it.
+    /// Adds the cause.
     #[must_use]
     pub fn caused_by(self, cause: ProtocolFailure) -> Self {
         self.with(|inner| inner.source = Some(cause))
+    }
+
+    /// The cause, if the database gave one.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    pub(super) fn cause(&self) -> Option<&ProtocolFailure> {
+        self.0.source.as_ref()
+    }
+
+    /// Says it in other words; kind and cause stay.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    pub(super) fn with_message(self, message: impl AsRef<str>) -> Self {
+        self.with(|inner| inner.message = clean(message.as_ref(), MAX_TEXT))
     }
 
     fn with(self, change: impl FnOnce(&mut Inner)) -> Self {

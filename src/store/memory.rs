@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::decide::{Verdict, given_up, judge, retires, revived};
-use super::watch::Hub;
-use super::{
-    APPLIED_IDS_KEPT, DuplicatePolicy, Ignored, Outcome, SessionRow, SessionStore, StatusChange,
-    StatusWatcher, StoreError, StoreOptions,
-};
+use super::error::StoreError;
+use super::options::{APPLIED_IDS_KEPT, DuplicatePolicy, StoreOptions};
+use super::session_store::{Ignored, Outcome, SessionStore};
+use super::status::{SessionRow, StatusChange};
+use super::watch::{Hub, StatusWatcher};
 use crate::event::{EventId, EventKind, SessionEvent, SessionId, SessionKey};
 
 /// A store in the memory of this process: for tests, and for services of one process that may forget.
@@ -98,7 +98,7 @@ impl MemoryStore {
             }
         }
         for change in retired.iter().chain([&change]) {
-            self.shared.hub.publish(0, change);
+            self.shared.hub.publish("", change);
         }
         Ok(Outcome::Applied { change, retired })
     }
@@ -127,7 +127,7 @@ impl SessionStore for MemoryStore {
         if found.is_deleted {
             found.row = revived(found.row.clone());
             (found.is_deleted, found.updated) = (false, now);
-            self.shared.hub.publish(0, &found.row.to_change());
+            self.shared.hub.publish("", &found.row.to_change());
         } else if found.row.status.is_waiting() {
             found.updated = now;
         }
@@ -155,7 +155,7 @@ impl SessionStore for MemoryStore {
                 found.row = given_up(found.row.clone());
                 found.is_deleted = true;
                 let change = found.row.to_change();
-                self.shared.hub.publish(0, &change);
+                self.shared.hub.publish("", &change);
                 swept.push(change);
             }
         }
@@ -167,6 +167,6 @@ impl SessionStore for MemoryStore {
         let found = rows.get(id).filter(|found| !found.is_deleted);
         let found = found.ok_or_else(|| StoreError::unknown(id))?;
         // Under the lock, so nothing comes between.
-        Ok(self.shared.hub.watch(0, found.row.to_change()))
+        Ok(self.shared.hub.watch("", found.row.to_change()))
     }
 }

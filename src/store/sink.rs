@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Ignored, Outcome, SessionStore};
+use super::session_store::{Ignored, Outcome, SessionStore};
 use crate::event::{EventSink, SessionEvent, SinkError};
 
 /// Applies every event to a store before `send` returns, so that no front end reads a null number

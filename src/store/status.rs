@@ -121,7 +121,7 @@ impl SessionRow {
     }
 
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
-    /// Corrects what another program may have written: `connected` without a number.
+    /// Corrects a row that another program wrote: `connected` without a number.
     pub(super) fn corrected(mut self) -> Self {
         if self.status == Status::Connected && self.phone.is_none() {
             self.status = Status::Authenticated;

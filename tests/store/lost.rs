@@ -68,7 +68,8 @@ async fn pass_on(
             read = client.read(&mut asked) => {
                 let Ok(1..) = read else { return };
                 let asked = &asked[..read.unwrap()];
-                let says_commit = asked.strip_suffix(b"\0").unwrap_or(asked).ends_with(b"COMMIT");
+                let ends = asked.strip_suffix(b"\0").unwrap_or(asked).ends_with(b"COMMIT");
+                let says_commit = ends || asked.windows(7).any(|part| part == b"COMMIT;");
                 commits = rule.cuts_commits && says_commit;
                 if server.write_all(asked).await.is_err() { return }
             }

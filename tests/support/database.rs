@@ -120,11 +120,25 @@ impl Place {
         Self::open_at(self.kind, &self.url, options).await
     }
 
+    /// Without creating tables.
+    pub(crate) async fn open_as_it_is(
+        &self,
+        options: StoreOptions,
+    ) -> Result<Box<dyn SessionStore>, StoreError> {
+        let url = &self.url;
+        Ok(match self.kind {
+            Kind::Sqlite => Box::new(SqliteStore::connect(url, options).await?),
+            Kind::Postgres => Box::new(PostgresStore::connect(url, options).await?),
+            Kind::MySql => Box::new(MySqlStore::connect(url, options).await?),
+        })
+    }
+
     pub(crate) async fn open_at(
         kind: Kind,
         url: &str,
         options: StoreOptions,
     ) -> Result<Box<dyn SessionStore>, StoreError> {
+        let options = options.create_tables();
         Ok(match kind {
             Kind::Sqlite => Box::new(SqliteStore::connect(url, options).await?),
             Kind::Postgres => Box::new(PostgresStore::connect(url, options).await?),

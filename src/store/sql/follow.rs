@@ -1,79 +1,140 @@
-//! Watchers hear what other programs write.
+//! [`Follower`]: a task that reads watched sessions, to notice the writes of other programs.
 
 use std::collections::HashSet;
-use std::sync::{MutexGuard, PoisonError, Weak};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::rows::Loaded;
-use super::{Database, Shared};
+use futures_util::FutureExt;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::account::Account;
+use super::database::Database;
+use super::driver::Driver;
+use super::row::Row;
 use crate::event::SessionId;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::watch::Watched;
 
-/// Reads what is watched, as often as there may be news, for as long as anything is.
-pub(super) async fn follow<D: Database>(store: Weak<Shared<D>>) {
-    let mut told = None;
-    let mut ear = D::Ear::default();
-    let mut odd = HashSet::new();
-    loop {
-        let Some(store) = store.upgrade() else { return };
-        let mut watched = store.hub.watched();
-        if watched.is_empty() {
-            let mut is_followed = store.lock_followed();
-            if store.hub.watched().is_empty() {
-                *is_followed = false;
-                return;
-            }
-        }
-        if let Some(told) = told.take() {
-            let told: Vec<SessionId> = told;
-            watched.retain(|watched| told.contains(watched.session()));
-        }
-        if !watched.is_empty()
-            && let Err(error) = store.look(watched, &mut odd).await
-        {
-            tracing::warn!(store = D::NAME, code = error.code(), %error, "watched sessions were not read");
-        }
-        let (database, every) = (store.database.clone(), store.options.poll_every);
-        // Meanwhile the store may be dropped, which ends its watchers.
-        drop(store);
-        told = database.hear(&mut ear, every).await;
-    }
-}
+/// The task, if it runs.
+#[derive(Debug, Default)]
+pub(super) struct Follower(Mutex<Option<JoinHandle<()>>>);
 
-impl<D> Shared<D> {
-    pub(super) fn lock_followed(&self) -> MutexGuard<'_, bool> {
-        self.is_followed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+impl Follower {
+    fn lock(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl<D: Database> Shared<D> {
-    /// Reads these and tells their watchers, also of those whose rows are there no more. Rows that
-    /// are none of ours are passed over; `odd` are those that were named already.
-    pub(super) async fn look(
-        &self,
-        watched: Vec<Watched>,
-        odd: &mut HashSet<i64>,
-    ) -> Result<(), StoreError> {
-        let sessions: Vec<_> = watched.iter().map(|one| one.session().clone()).collect();
-        let mut there = HashSet::new();
-        for columns in self.read(&sessions).await? {
-            let account = columns.0;
-            there.extend(columns.2.clone());
-            match Loaded::read(columns) {
-                Ok(found) => self.hub.publish(account, &found.to_change()),
-                Err(error) if odd.insert(account) => {
-                    tracing::warn!(store = D::NAME, %error, "a row was passed over");
+    /// Starts the task, unless it runs. It ends when nothing is watched.
+    pub(super) fn start<D: Driver>(self: &Arc<Self>, database: &Weak<Database<D>>) {
+        let mut task = self.lock();
+        if task.as_ref().is_none_or(JoinHandle::is_finished) {
+            let (follower, database) = (self.clone(), database.clone());
+            *task = Some(tokio::spawn(async move {
+                while AssertUnwindSafe(follower.follow(&database))
+                    .catch_unwind()
+                    .await
+                    .is_err()
+                {
+                    tracing::error!(
+                        store = D::NAME,
+                        "reading watched sessions has panicked; it starts again"
+                    );
+                    let Some(every) = database
+                        .upgrade()
+                        .map(|database| database.options.poll_every)
+                    else {
+                        return;
+                    };
+                    sleep(every).await;
                 }
-                Err(_) => {}
-            }
+            }));
         }
-        for one in watched {
-            if !there.contains(one.session().as_str()) {
-                self.hub.end(&one);
-            }
-        }
-        Ok(())
     }
+
+    /// Reads all watched sessions on a timer that no notification delays, and those that another process
+    /// tells of at once.
+    async fn follow<D: Driver>(&self, database: &Weak<Database<D>>) {
+        let mut listener = D::Listener::default();
+        let mut unrecognised = HashSet::new();
+        let mut told = Vec::new();
+        let mut next_poll = Instant::now();
+        loop {
+            let Some(database) = database.upgrade() else {
+                return;
+            };
+            let mut watched = database.hub.watched();
+            if watched.is_empty() {
+                let mut task = self.lock();
+                if database.hub.watched().is_empty() {
+                    *task = None;
+                    return;
+                }
+            }
+            if Instant::now() >= next_poll {
+                next_poll = Instant::now() + database.options.poll_every;
+            } else {
+                watched.retain(|watched| told.contains(watched.session()));
+            }
+            if let Err(error) = look(&database, &watched, &mut unrecognised).await {
+                tracing::warn!(store = D::NAME, code = error.code(), %error, "watched sessions were not read");
+            }
+            let driver = database.driver.clone();
+            // Meanwhile the store may be dropped, which ends its watchers.
+            drop(database);
+            let heard = timeout_at(next_poll, driver.listen(&mut listener)).await;
+            told = match heard {
+                Ok(Some(sessions)) => sessions,
+                Ok(None) | Err(_) => {
+                    next_poll = Instant::now();
+                    Vec::new()
+                }
+            };
+        }
+    }
+}
+
+/// Reads sessions.
+pub(super) async fn find<D: Driver>(
+    database: &Database<D>,
+    sessions: impl Iterator<Item = &SessionId>,
+) -> Result<Vec<Account>, StoreError> {
+    let sessions = sessions.map(|session| json!({"session": session.as_str()}));
+    let sessions = Value::from_iter(sessions).to_string();
+    let rows: Vec<Row> = database
+        .read(&database.statements.find, &[&sessions])
+        .await?;
+    let rows = rows.into_iter();
+    Ok(rows
+        .map(|row| Account::new(row, database.layout.lacks_error))
+        .collect())
+}
+
+/// Reads watched sessions and tells their watchers, also if a row is gone. Unrecognised rows are skipped, and
+/// logged once.
+pub(super) async fn look<D: Driver>(
+    database: &Database<D>,
+    watched: &[Watched],
+    unrecognised: &mut HashSet<String>,
+) -> Result<(), StoreError> {
+    if watched.is_empty() {
+        return Ok(());
+    }
+    let found = find(database, watched.iter().map(Watched::session)).await?;
+    for one in watched {
+        let is_it = |account: &&Account| account.session() == Some(one.session().as_str());
+        let Some(account) = found.iter().find(is_it) else {
+            database.hub.end(one);
+            continue;
+        };
+        match (account.told(), &account.row) {
+            (Some((id, change)), _) => database.hub.publish_read(one, &id, &change),
+            (None, Err(error)) if unrecognised.insert(account.id().to_owned()) => {
+                tracing::warn!(store = D::NAME, %error, "a row was skipped");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }

@@ -1,15 +1,21 @@
 //! A connection that never goes back to its pool in the middle of something.
 
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{Database, Pool};
+use sqlx::{ConnectOptions, Connection, Database, Pool};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+/// How long to wait for a pool before asking the server itself why it gives no connection. The pool does
+/// not say.
+const PROBE_AFTER: Duration = Duration::from_millis(500);
 
 /// A connection of a pool, which is closed unless it was [returned](Self::give_back).
 ///
-/// A call that is dropped, by its deadline or by its caller, may leave a statement that still runs or a
-/// transaction that has just begun. The pool would wait for the one without end, and hand the other to
-/// whoever comes next.
+/// A dropped call may leave a running statement or an open transaction. The pool would wait for the one,
+/// and hand the other to its next user.
 #[derive(Debug)]
 pub(super) struct Lease<D: Database> {
     connection: PoolConnection<D>,
@@ -17,8 +23,19 @@ pub(super) struct Lease<D: Database> {
 }
 
 impl<D: Database> Lease<D> {
-    pub(super) async fn of(pool: &Pool<D>) -> Result<Self, sqlx::Error> {
-        let connection = pool.acquire().await?;
+    /// `probe` is held while a connection is tried past the pool: one at a time.
+    pub(super) async fn of(pool: &Pool<D>, probe: &Mutex<()>) -> Result<Self, sqlx::Error> {
+        let acquire = pool.acquire();
+        tokio::pin!(acquire);
+        let connection = match timeout(PROBE_AFTER, &mut acquire).await {
+            Ok(acquired) => acquired?,
+            Err(_) => {
+                if let Ok(_probing) = probe.try_lock() {
+                    connect(pool).await?;
+                }
+                acquire.await?
+            }
+        };
         let is_over = false;
         Ok(Self {
             connection,
@@ -26,10 +43,15 @@ impl<D: Database> Lease<D> {
         })
     }
 
-    /// Nothing runs on it any more, and no transaction is open.
+    /// Returns the connection: no statement runs on it, and no transaction is open.
     pub(super) fn give_back(mut self) {
         self.is_over = true;
     }
+}
+
+/// Connects past the pool, which reports a reason at once.
+pub(super) async fn connect<D: Database>(pool: &Pool<D>) -> Result<(), sqlx::Error> {
+    pool.connect_options().connect().await?.close().await
 }
 
 impl<D: Database> Drop for Lease<D> {

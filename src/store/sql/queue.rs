@@ -1,33 +1,35 @@
-//! Events that are applied at once share one transaction, and its one write to the disk.
+//! [`Queue`]: events that are applied at the same time share one transaction, and its one write to the disk.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::meaning::{Failure, undecided};
-use super::steps::{Answer, Ask};
-use super::{Database, Shared, unexpected};
+use super::batch;
+use super::database::Database;
+use super::driver::Driver;
+use super::failure::Failure;
 use crate::event::SessionEvent;
-use crate::store::Outcome;
+use crate::store::session_store::Outcome;
 
-/// Most events that one transaction applies.
-const MOST: usize = 64;
+/// How many events one transaction applies at most.
+const MAX_BATCH: usize = 64;
 
-/// After how long others go on beside a transaction that has not ended, and beside how many at most: fewer
+/// After how long other transactions start beside one that has not ended, and beside how many at most: fewer
 /// than a pool that we make for a server has connections.
 const STUCK: Duration = Duration::from_secs(1);
-const MOST_STUCK: usize = 4;
+const MAX_STUCK: usize = 4;
 
-/// Where events are handed in. The writer behind it ends with the last of its clones.
+/// How often the ids of old events are forgotten.
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
+
+/// The sending end. The task behind it ends with the last of its clones.
 ///
-/// One is enough: with two, half as many events share a transaction, and those of one workspace would
-/// be in each other's way.
+/// One task is enough: with two, half as many events share a transaction, and each is in the other's way.
 #[derive(Clone, Debug)]
 pub(super) struct Queue(mpsc::Sender<Job>);
 
-/// An event, and who waits for what becomes of it.
 #[derive(Debug)]
 struct Job {
     event: SessionEvent,
@@ -35,15 +37,15 @@ struct Job {
 }
 
 impl Queue {
-    pub(super) fn new<D: Database>(store: &Arc<Shared<D>>) -> Self {
-        let (jobs, asked) = mpsc::channel(4 * MOST);
-        tokio::spawn(write(store.clone(), asked));
+    pub(super) fn new<D: Driver>(database: &Arc<Database<D>>) -> Self {
+        let (jobs, queued) = mpsc::channel(4 * MAX_BATCH);
+        tokio::spawn(work(database.clone(), queued));
         Self(jobs)
     }
 
-    /// Tries to apply an event together with others. `None`: the writer has ended with the runtime that the
-    /// store was made in.
-    pub(super) async fn apply<D: Database>(
+    /// Applies an event together with others. `None`: the task has ended with the runtime in which the
+    /// store was made.
+    pub(super) async fn apply<D: Driver>(
         &self,
         event: &SessionEvent,
     ) -> Option<Result<Outcome, Failure>> {
@@ -51,56 +53,67 @@ impl Queue {
         let event = event.clone();
         self.0.send(Job { event, reply }).await.ok()?;
         let applied = applied.await;
-        Some(applied.unwrap_or_else(|_| Err(undecided(D::NAME, None))))
+        Some(applied.unwrap_or_else(|_| Err(Failure::undecided(D::NAME, None))))
     }
 }
 
-/// Applies all that waits, again and again. A transaction on a connection that is dead holds up the
-/// next ones for a moment only.
-async fn write<D: Database>(store: Arc<Shared<D>>, mut asked: mpsc::Receiver<Job>) {
-    let slots = Arc::new(Semaphore::new(MOST_STUCK));
+/// Applies all queued events, again and again. A transaction on a dead connection delays the next one for a
+/// moment only.
+async fn work<D: Driver>(database: Arc<Database<D>>, mut queued: mpsc::Receiver<Job>) {
+    let slots = Arc::new(Semaphore::new(MAX_STUCK));
     let mut jobs = Vec::new();
-    while asked.recv_many(&mut jobs, MOST).await > 0 {
+    let mut pruned = None;
+    while queued.recv_many(&mut jobs, MAX_BATCH).await > 0 {
         let slot = slots.clone().acquire_owned().await;
-        let (store, jobs) = (store.clone(), std::mem::take(&mut jobs));
+        let (task, jobs) = (database.clone(), std::mem::take(&mut jobs));
         let applied = tokio::spawn(async move {
-            apply(store, jobs).await;
+            apply(task, jobs).await;
             drop(slot);
         });
         if let Ok(Err(error)) = timeout(STUCK, applied).await {
-            // Its words may be anything.
-            let has_panicked = error.is_panic();
+            let is_panic = error.is_panic();
             tracing::error!(
                 store = D::NAME,
-                has_panicked,
+                is_panic,
                 "a task that applied events has ended"
             );
         }
-        // Whoever was answered and has more to ask comes along.
+        if pruned.is_none_or(|pruned: Instant| pruned.elapsed() > PRUNE_EVERY) {
+            pruned = Some(Instant::now());
+            let database = database.clone();
+            tokio::spawn(async move {
+                if let Err(error) = database.prune().await {
+                    tracing::warn!(store = D::NAME, %error, "the ids of old events were not forgotten");
+                }
+            });
+        }
+        // Callers that were answered and ask again at once join the next batch.
         tokio::task::yield_now().await;
     }
 }
 
-/// Applies events in one transaction. Where one of them may be the reason that it failed, a value that the
-/// database does not take, each half is tried for itself, and so on.
-async fn apply<D: Database>(store: Arc<Shared<D>>, jobs: Vec<Job>) {
+/// Applies events in one transaction. If one of them may be the reason that it failed, each half is tried
+/// alone, and so on.
+async fn apply<D: Driver>(database: Arc<Database<D>>, jobs: Vec<Job>) {
     let mut parts = vec![jobs];
     while let Some(mut jobs) = parts.pop() {
-        // Whoever waits no longer was told that it is late, or has gone.
+        // Their callers have gone, or were told that it is late.
         jobs.retain(|job| !job.reply.is_closed());
         if jobs.is_empty() {
             continue;
         }
         let events: Vec<_> = jobs.iter().map(|job| &job.event).collect();
-        let done = timeout(store.options.deadline, store.transact(Ask::Apply(&events))).await;
-        // Those who asked have heard by now that it is late.
-        let Ok(done) = done else { continue };
-        let outcomes = match done.map(|done| done.answer) {
-            Ok(Answer::Applied(outcomes)) => outcomes,
-            Ok(_) => vec![Err(unexpected(D::NAME).into()); jobs.len()],
-            Err(failure) if jobs.len() > 1 && failure.meaning.may_be_of_one() => {
+        let applied = timeout(
+            database.options.deadline,
+            apply_together(&database, &events),
+        )
+        .await;
+        let Ok(applied) = applied else { continue };
+        let outcomes = match applied {
+            Ok(outcomes) => outcomes,
+            Err(failure) if jobs.len() > 1 && failure.class.may_be_of_one() => {
                 let events = jobs.len();
-                tracing::debug!(store = D::NAME, events, meaning = ?failure.meaning, "events that shared a transaction are tried in two");
+                tracing::debug!(store = D::NAME, events, class = ?failure.class, "events that shared a transaction are tried in two");
                 let rest = jobs.split_off(events / 2);
                 parts.extend([rest, jobs]);
                 continue;
@@ -111,4 +124,14 @@ async fn apply<D: Database>(store: Arc<Shared<D>>, jobs: Vec<Job>) {
             let _ = job.reply.send(outcome);
         }
     }
+}
+
+/// Applies events in one transaction.
+pub(super) async fn apply_together<D: Driver>(
+    database: &Database<D>,
+    events: &[&SessionEvent],
+) -> Result<Vec<Result<Outcome, Failure>>, Failure> {
+    let mut transaction = database.begin().await?;
+    let outcomes = batch::apply(&mut transaction, events).await;
+    transaction.end(outcomes).await
 }

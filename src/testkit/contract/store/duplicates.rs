@@ -37,6 +37,12 @@ pub async fn retires_stale_duplicates(fixture: &dyn StoreFixture) {
     let is_told =
         matches!(&*retired, [old] if old.session == key("old") && old.status == Status::Failed);
     stage.rule(is_told, "a session that is given up is told of", &retired);
+    let has_number = retired.iter().any(|old| old.phone.is_some());
+    stage.rule(
+        !has_number,
+        "a session that is given up loses its number",
+        &retired,
+    );
     stage.stands("new", Status::Connected, Some(1)).await;
     let old = stage.row("old").await;
     stage.rule(old.is_none(), "a session that is given up is none", &old);
@@ -57,6 +63,26 @@ pub async fn retires_stale_duplicates(fixture: &dyn StoreFixture) {
     stage
         .refuses(&ready("old", 1), StoreErrorKind::NumberAlreadyConnected)
         .await;
+}
+
+/// A phone that is linked and unlinked again and again, each time in a new session, ends connected each
+/// time.
+///
+/// # Panics
+///
+/// When a rule is broken.
+pub async fn relinks(fixture: &dyn StoreFixture) {
+    let stage = Stage::new(fixture, StoreOptions::default()).await;
+    for round in 0..10 {
+        let session = format!("link-{round}");
+        stage.register(&session).await;
+        let (_, retired) = stage.applies(&ready(&session, 1)).await;
+        let rule = "the session before it is given up, and no other";
+        stage.rule(retired.len() == usize::from(round > 0), rule, &retired);
+        stage.stands(&session, Status::Connected, Some(1)).await;
+        stage.applies(&disconnected(&session)).await;
+        stage.stands(&session, Status::Disconnected, Some(1)).await;
+    }
 }
 
 /// Under [`DuplicatePolicy::Refuse`] any other session that holds the number keeps it.

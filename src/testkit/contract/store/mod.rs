@@ -37,7 +37,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::duplicates::{
-    allows_companions, connects_one_of_many, refuses_duplicates, retires_stale_duplicates,
+    allows_companions, connects_one_of_many, refuses_duplicates, relinks, retires_stale_duplicates,
     settles_swaps,
 };
 pub use self::rules::{
@@ -80,6 +80,7 @@ pub async fn all(fixture: &dyn StoreFixture) {
     ignores_what_comes_late(fixture).await;
     binds_to_one_number(fixture).await;
     retires_stale_duplicates(fixture).await;
+    relinks(fixture).await;
     refuses_duplicates(fixture).await;
     allows_companions(fixture).await;
     sweeps_stuck(fixture).await;

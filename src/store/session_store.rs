@@ -1,0 +1,191 @@
+//! [`SessionStore`]: the trait, and the results of its calls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::error::StoreError;
+use super::options::RowValues;
+use super::status::{SessionRow, StatusChange};
+use super::watch::StatusWatcher;
+use crate::event::{SessionEvent, SessionId, SessionKey};
+
+/// The result of [`SessionStore::apply`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The event was applied, and is never applied again.
+    Applied {
+        /// The session's new status.
+        change: StatusChange,
+        /// The sessions that were given up for it.
+        retired: Vec<StatusChange>,
+    },
+    /// The event changed nothing, and need not be sent again.
+    Ignored(Ignored),
+}
+
+/// Why an event was ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Ignored {
+    /// It was applied before, or the row has its effect already.
+    Repeated,
+    /// A later event was applied before.
+    OutOfOrder,
+    /// It is of a kind that stores do not know.
+    Foreign,
+    /// It is a QR code that has expired. It changes nothing and is no sign of life.
+    Expired,
+}
+
+/// Keeps the status and the number of every session.
+///
+/// # Contract
+///
+/// - `apply` is one atomic step, as the [module](super) says, also beside other stores over the same
+///   storage. Of several sessions of a workspace that connect with one number at the same moment,
+///   exactly one does, unless the policy is [`DuplicatePolicy::Companions`].
+/// - `Ok` from `apply` means that the event is stored as durably as the storage stores. After an error, a
+///   dropped call or a crash the same event may be applied again: one with an id or a `seq` has effect once.
+/// - A connected session has a number, in every answer and for every watcher.
+/// - Every call ends within its deadline; `sweep_stuck` and `watch`, which take several steps, keep it
+///   in each. Conflicts between transactions (deadlocks, busy files) are
+///   retried inside, and are no errors of the caller.
+/// - A watcher sees the changes of this store in order, and the final state in any case: however slow it
+///   is, and whichever program wrote it.
+///
+/// `testkit::contract::store` holds any store to these rules (feature `testkit`).
+///
+/// ```
+/// use whatsapp_phone::PhoneNumber;
+/// use whatsapp_phone::event::{SessionEvent, SessionKey};
+/// use whatsapp_phone::store::{SessionStore, Status, memory::MemoryStore};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MemoryStore::default();
+/// let session = SessionKey::new(7, "session-1")?;
+/// store.register(&session).await?;
+///
+/// let phone: PhoneNumber = "628110000041".parse()?;
+/// store.apply(&SessionEvent::session_ready(session.clone(), phone.clone())).await?;
+/// let row = store.session(&session.session_id).await?.unwrap();
+/// assert_eq!((row.status, row.phone), (Status::Connected, Some(phone)));
+/// # Ok(())
+/// # }
+/// ```
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// A short name for logs and errors: `memory`, `postgres`, ...
+    fn name(&self) -> &str;
+
+    /// Makes the row of a session, in status `qr_scanning`, and returns it. An existing row stays
+    /// as it is; if it waits to be linked, this is a sign of life. A row that was given up begins anew,
+    /// without a number; its `last_seq` stays.
+    ///
+    /// # Errors
+    ///
+    /// If the session's id belongs to another workspace, the table needs values that only
+    /// [`register_with`](Self::register_with) gives (`misconfigured`), or the storage fails.
+    async fn register(&self, session: &SessionKey) -> Result<SessionRow, StoreError>;
+
+    /// Registers a session as [`register`](Self::register) does, with values for further columns of a new
+    /// row: those that are `NOT NULL`, have no default, and mean nothing to this crate. A store without
+    /// such columns ignores them.
+    ///
+    /// # Errors
+    ///
+    /// As `register`; `misconfigured` if the table lacks one of the columns.
+    async fn register_with(
+        &self,
+        session: &SessionKey,
+        _values: &RowValues,
+    ) -> Result<SessionRow, StoreError> {
+        self.register(session).await
+    }
+
+    /// Applies an event.
+    ///
+    /// # Errors
+    ///
+    /// If the event is refused; then nothing is written. If the storage fails, or does not answer in
+    /// time; the error says so if the event may have been written. After a transient error it may
+    /// be applied again.
+    async fn apply(&self, event: &SessionEvent) -> Result<Outcome, StoreError>;
+
+    /// Returns a session's row; `None` if there is none, or it was given up.
+    ///
+    /// # Errors
+    ///
+    /// If the storage fails.
+    async fn session(&self, id: &SessionId) -> Result<Option<SessionRow>, StoreError>;
+
+    /// Gives up the sessions that are `qr_scanning` or `authenticated` and have shown no sign of life for
+    /// this long, and returns them. Call it now and then; the usual age is an hour.
+    ///
+    /// The age counts from the moment at which this crate wrote the row, or a sweep first saw its
+    /// present `updated_at`: times that other programs write are compared for equality alone.
+    ///
+    /// # Errors
+    ///
+    /// If the storage fails. Sessions that were given up until then stay so.
+    async fn sweep_stuck(&self, older_than: Duration) -> Result<Vec<StatusChange>, StoreError>;
+
+    /// Watches a session from now on.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such session, or the storage fails.
+    async fn watch(&self, id: &SessionId) -> Result<StatusWatcher, StoreError>;
+}
+
+macro_rules! forward {
+    ($($owner:ty),*) => {$(
+        #[async_trait]
+        impl<S: SessionStore + ?Sized> SessionStore for $owner {
+            fn name(&self) -> &str {
+                (**self).name()
+            }
+
+            async fn register(&self, session: &SessionKey) -> Result<SessionRow, StoreError> {
+                (**self).register(session).await
+            }
+
+            async fn register_with(
+                &self,
+                session: &SessionKey,
+                values: &RowValues,
+            ) -> Result<SessionRow, StoreError> {
+                (**self).register_with(session, values).await
+            }
+
+            async fn apply(&self, event: &SessionEvent) -> Result<Outcome, StoreError> {
+                (**self).apply(event).await
+            }
+
+            async fn session(&self, id: &SessionId) -> Result<Option<SessionRow>, StoreError> {
+                (**self).session(id).await
+            }
+
+            async fn sweep_stuck(
+                &self,
+                older_than: Duration,
+            ) -> Result<Vec<StatusChange>, StoreError> {
+                (**self).sweep_stuck(older_than).await
+            }
+
+            async fn watch(&self, id: &SessionId) -> Result<StatusWatcher, StoreError> {
+                (**self).watch(id).await
+            }
+        }
+    )*};
+}
+
+forward!(Arc<S>, Box<S>, &S);
+
+const _: fn(&dyn SessionStore) = |store| {
+    fn is_send_and_sync<T: Send + Sync + ?Sized>(_: &T) {}
+    is_send_and_sync(store);
+};

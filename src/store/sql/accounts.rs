@@ -1,0 +1,204 @@
+//! [`Accounts`]: the rows of one transaction, and the effect of an event on them.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::Deserialize;
+
+use super::account::Account;
+use super::database::{Database, Transaction};
+use super::driver::{Driver, LOCKS};
+use super::failure::Failure;
+use super::row::Row;
+use crate::event::{EventId, SessionEvent, SessionKey};
+use crate::phone::PhoneNumber;
+use crate::store::decide::{Verdict, judge, retires};
+use crate::store::error::StoreError;
+use crate::store::options::DuplicatePolicy;
+use crate::store::session_store::Outcome;
+use crate::store::status::Status;
+
+/// What an event needs.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) session: &'a SessionKey,
+    pub(super) number: Option<&'a PhoneNumber>,
+    pub(super) event: Option<&'a EventId>,
+}
+
+impl<'a> Wanted<'a> {
+    pub(super) fn of(session: &'a SessionKey) -> Self {
+        Self {
+            session,
+            number: None,
+            event: None,
+        }
+    }
+}
+
+/// The rows of a transaction, as they will be.
+pub(super) struct Accounts {
+    pub(super) all: Vec<Account>,
+    /// The ids of locked rows, and the locks of numbers, as the driver gives them. `None`: all.
+    locked: Option<HashSet<String>>,
+    /// The events that were applied before, by the lives of the rows.
+    applied: HashMap<i64, Vec<String>>,
+}
+
+/// A row, or an event that was applied.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum Loaded {
+    Row(Box<Row>),
+    Applied { life: i64, event: String },
+}
+
+/// The lock of a number in a workspace.
+pub(super) fn lock_of<D: Driver>(
+    database: &Database<D>,
+    workspace: &str,
+    number: &PhoneNumber,
+) -> u32 {
+    let table = &database.layout.tables.accounts;
+    let text = [table.as_str(), workspace, number.reveal()].join(" ");
+    // FNV-1a: the same in every process and version.
+    let hash = text.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    hash % LOCKS
+}
+
+pub(super) fn workspace(session: &SessionKey) -> &str {
+    session.workspace_id.as_str()
+}
+
+impl Accounts {
+    pub(super) fn new(
+        loaded: Vec<Loaded>,
+        locked: Option<HashSet<String>>,
+        lacks_error: bool,
+    ) -> Self {
+        let (mut all, mut applied) = (Vec::new(), HashMap::<_, Vec<_>>::new());
+        for loaded in loaded {
+            match loaded {
+                Loaded::Row(row) => all.push(Account::new(*row, lacks_error)),
+                Loaded::Applied { life, event } => applied.entry(life).or_default().push(event),
+            }
+        }
+        Self {
+            all,
+            locked,
+            applied,
+        }
+    }
+
+    pub(super) fn is_locked(&self, account: usize) -> bool {
+        let id = self.all[account].id();
+        self.locked
+            .as_ref()
+            .is_none_or(|locked| locked.contains(id))
+    }
+
+    fn has_lock(&self, lock: u32) -> bool {
+        let lock = format!("lock {lock}");
+        self.locked
+            .as_ref()
+            .is_none_or(|locked| locked.contains(&lock))
+    }
+
+    /// The row of a session, given up or not. Compared here: some databases take ids for equal that differ.
+    pub(super) fn own(&self, session: &SessionKey) -> Option<usize> {
+        let (workspace, name) = (workspace(session), session.session_id.as_str());
+        let is_own = |account: &Account| {
+            account.session() == Some(name) && account.workspace() == Some(workspace)
+        };
+        self.all.iter().position(is_own)
+    }
+
+    /// A locked row, to change it.
+    pub(super) fn locked(&mut self, session: &SessionKey) -> Option<&mut Account> {
+        let own = self.own(session).filter(|&own| self.is_locked(own))?;
+        Some(&mut self.all[own])
+    }
+
+    pub(super) fn apply<D: Driver>(
+        &mut self,
+        transaction: &mut Transaction<'_, D>,
+        event: &SessionEvent,
+        wanted: Wanted<'_>,
+    ) -> Result<Outcome, Failure> {
+        let database = transaction.database;
+        let options = &database.options;
+        let session = wanted.session;
+        let own = self.own(session).filter(|&own| !self.all[own].is_deleted);
+        let own = own.ok_or_else(|| StoreError::unknown(session))?;
+        let row = self.all[own].row.clone()?;
+        if !self.is_locked(own) {
+            return Err(Failure::held(session));
+        }
+        let life = self.all[own].life();
+        let before = self.applied.get(&life);
+        let is_applied = event.id().is_some_and(|id| {
+            before.is_some_and(|before| before.iter().any(|event| event == id.as_str()))
+        });
+        let write = match judge(&row, is_applied, event, options.rebind)? {
+            Verdict::Ignore(why) => return Ok(Outcome::Ignored(why)),
+            Verdict::Write(write) => write,
+        };
+        let mut retired = Vec::new();
+        if let Some(number) = &write.row.phone {
+            let lock = lock_of(database, workspace(session), number);
+            let others = self.holders(own, number);
+            if !self.has_lock(lock) || !others.iter().all(|&other| self.is_locked(other)) {
+                return Err(Failure::held(session));
+            }
+            let is_given_up = |&other: &usize| self.all[other].is_given_up();
+            let (given_up, mut holders): (Vec<_>, Vec<_>) =
+                others.into_iter().partition(is_given_up);
+            if !write.connects || options.duplicates == DuplicatePolicy::Companions {
+                holders.clear();
+            }
+            let statuses = holders.iter().map(|&holder| {
+                // An unrecognised row keeps its number: nobody could be told that it lost it.
+                let status = self.all[holder].stored_status();
+                status
+                    .filter(|_| self.all[holder].row.is_ok())
+                    .unwrap_or(Status::Connected)
+            });
+            retires(&write.row, statuses, options.duplicates)?;
+            for other in given_up {
+                self.all[other].clear_number();
+            }
+            for holder in holders {
+                self.all[holder].give_up();
+                let told = self.all[holder].told();
+                retired.extend(told.iter().map(|(_, change)| change.clone()));
+                transaction.told.extend(told);
+            }
+        }
+        self.all[own].apply(*write, event.id());
+        if let Some(id) = event.id() {
+            self.applied
+                .entry(life)
+                .or_default()
+                .push(id.as_str().to_owned());
+        }
+        let told = self.all[own]
+            .told()
+            .ok_or_else(|| StoreError::unknown(session))?;
+        let change = told.1.clone();
+        transaction.told.push(told);
+        Ok(Outcome::Applied { change, retired })
+    }
+
+    /// The other rows of the workspace that hold the number, given up or not.
+    fn holders(&self, own: usize, number: &PhoneNumber) -> Vec<usize> {
+        let workspace = self.all[own].workspace();
+        let holds = |other: &usize| {
+            let account = &self.all[*other];
+            *other != own
+                && account.workspace() == workspace
+                && account.number.as_ref() == Some(number)
+        };
+        (0..self.all.len()).filter(holds).collect()
+    }
+}

@@ -1,0 +1,234 @@
+//! Several events in one transaction: their rows are locked and read, judged in memory one event after the
+//! other, and written together. A refusal writes nothing.
+//!
+//! Locks are tried, never awaited. A row or number whose lock is busy, or that changed before it was
+//! locked, fails its event alone, which is retried.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::account::Account;
+use super::accounts::{Accounts, Wanted, lock_of, workspace};
+use super::database::{Database, Transaction};
+use super::driver::{Driver, Statement};
+use super::failure::Failure;
+use super::metadata::with_error;
+use super::row::spellings;
+use crate::event::{EventId, EventKind, SessionEvent, SessionKey};
+use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::options::RowValues;
+use crate::store::session_store::{Ignored, Outcome};
+use crate::store::status::{SessionRow, Status};
+
+/// Locks and reads the rows of these sessions, and those that hold their numbers.
+pub(super) async fn load<D: Driver>(
+    transaction: &mut Transaction<'_, D>,
+    wanted: &[Wanted<'_>],
+) -> Result<Accounts, Failure> {
+    let database = transaction.database;
+    let sessions = wanted.iter().map(|one| {
+        let event = one.event.map_or("", EventId::as_str);
+        json!({"session": one.session.session_id.as_str(), "event": event})
+    });
+    let sessions = Value::from_iter(sessions).to_string();
+    let numbers = wanted
+        .iter()
+        .filter_map(|one| Some((workspace(one.session), one.number?)));
+    let texts = numbers.flat_map(|(workspace, number)| {
+        spellings(number).map(|text| json!({"workspace": workspace, "text": text}))
+    });
+    let texts = Value::from_iter(texts).to_string();
+    let load = &database.statements.load;
+    let Some(lock) = &database.statements.lock else {
+        let rows = transaction.run(load, &[&sessions, &texts]).await?;
+        return Ok(Accounts::new(rows, None, database.layout.lacks_error));
+    };
+    let before = transaction.run(load, &[&sessions, &texts]).await?;
+    let before = Accounts::new(before, None, database.layout.lacks_error);
+    let mut locks = BTreeSet::new();
+    for one in wanted {
+        let own = before
+            .own(one.session)
+            .and_then(|own| before.all[own].number.as_ref());
+        for number in one.number.into_iter().chain(own) {
+            locks.insert(lock_of(database, workspace(one.session), number));
+        }
+    }
+    let ids: BTreeSet<_> = before.all.iter().map(Account::id).collect();
+    let (locks, ids) = (json!(locks).to_string(), json!(ids).to_string());
+    let locked: Vec<String> = transaction.run(lock, &[&locks, &ids]).await?;
+    // Again, since all of it may have changed before it was locked.
+    let rows = transaction.run(load, &[&sessions, &texts]).await?;
+    let locked = Some(locked.into_iter().collect());
+    Ok(Accounts::new(rows, locked, database.layout.lacks_error))
+}
+
+/// Writes the changes. Rows that lose their numbers do so first: others may take them.
+pub(super) async fn save<D: Driver>(
+    transaction: &mut Transaction<'_, D>,
+    accounts: &Accounts,
+) -> Result<(), Failure> {
+    let statements = &transaction.database.statements;
+    for account in &accounts.all {
+        let Some(error) = account.new_error() else {
+            continue;
+        };
+        let before = transaction
+            .run(&statements.metadata, &[account.id()])
+            .await?;
+        let before: Option<String> = before.into_iter().next().flatten();
+        if let Some(metadata) = with_error(before.as_deref(), error) {
+            let set = &statements.set_metadata;
+            transaction
+                .run::<()>(set, &[account.id(), &metadata])
+                .await?;
+        }
+    }
+    let saves = accounts.all.iter().filter_map(Account::to_save);
+    let (cleared, others): (Vec<_>, Vec<_>) = saves.partition(|save| save.clears != 0);
+    for saves in [cleared, others] {
+        if saves.is_empty() {
+            continue;
+        }
+        let saves = json!(saves).to_string();
+        for statement in &statements.save {
+            transaction.run::<()>(statement, &[&saves]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Applies events, in order.
+pub(super) async fn apply<D: Driver>(
+    transaction: &mut Transaction<'_, D>,
+    events: &[&SessionEvent],
+) -> Result<Vec<Result<Outcome, Failure>>, Failure> {
+    let database = transaction.database;
+    let wanted = events.iter().map(|event| {
+        let session = event.session()?;
+        if let Err(error) = check_ids(database, session) {
+            return Some(Err(error));
+        }
+        let number = match event.kind() {
+            EventKind::SessionReady(ready) => Some(ready.phone()),
+            _ => None,
+        };
+        let event = event.id();
+        Some(Ok(Wanted {
+            session,
+            number,
+            event,
+        }))
+    });
+    let wanted: Vec<_> = wanted.collect();
+    let valid: Vec<_> = wanted.iter().flatten().flatten().copied().collect();
+    let mut accounts = match valid.is_empty() {
+        true => Accounts::new(Vec::new(), None, false),
+        false => load(transaction, &valid).await?,
+    };
+    let mut outcomes = Vec::with_capacity(events.len());
+    for (event, wanted) in events.iter().zip(wanted) {
+        outcomes.push(match wanted {
+            Some(Ok(wanted)) => accounts.apply(transaction, event, wanted),
+            Some(Err(error)) => Err(error.into()),
+            None => Ok(Outcome::Ignored(Ignored::Foreign)),
+        });
+    }
+    save(transaction, &accounts).await?;
+    Ok(outcomes)
+}
+
+/// Registers a session.
+pub(super) async fn register<D: Driver>(
+    transaction: &mut Transaction<'_, D>,
+    session: &SessionKey,
+    values: &RowValues,
+) -> Result<SessionRow, Failure> {
+    let database = transaction.database;
+    check_ids(database, session)?;
+    let wanted = [Wanted::of(session)];
+    let mut accounts = load(transaction, &wanted).await?;
+    let is_new = accounts.all.is_empty();
+    if is_new {
+        check_values(database, values)?;
+        let insert = Statement::new(D::insert(&database.layout, values), &[]);
+        let mut parameters = vec![workspace(session), session.session_id.as_str()];
+        parameters.extend(values.0.iter().map(|(_, value)| value.as_str()));
+        transaction.run::<()>(&insert, &parameters).await?;
+        accounts = load(transaction, &wanted).await?;
+    }
+    let name = session.session_id.as_str();
+    let is_it = |account: &Account| account.session() == Some(name);
+    let Some(own) = accounts.all.iter().position(is_it) else {
+        // The database takes another id for equal.
+        return Err(StoreError::taken(session).into());
+    };
+    if !accounts.is_locked(own) {
+        return Err(Failure::held(session));
+    }
+    let account = &mut accounts.all[own];
+    let row = account.row.clone()?;
+    if row.session != *session {
+        return Err(StoreError::taken(session).into());
+    }
+    if account.is_deleted || account.stored_status() == Some(Status::Failed) {
+        account.revive();
+    } else if is_new {
+        account.note();
+    } else if row.status.is_waiting() {
+        account.touch();
+    }
+    transaction.told.extend(account.told());
+    let row = account.row.clone()?;
+    save(transaction, &accounts).await?;
+    Ok(row)
+}
+
+/// Checks that the table can hold these ids, and gives them back as they are: `007` is no integer's name.
+fn check_ids<D: Driver>(database: &Database<D>, session: &SessionKey) -> Result<(), StoreError> {
+    let layout = &database.layout;
+    let invalid = |message: &str| StoreError::new(StoreErrorKind::InvalidEvent, message);
+    let text = workspace(session);
+    if layout.column("workspace_id").is_integer() {
+        let number = text.parse::<i64>().ok();
+        if number.is_none_or(|number| number.to_string() != text) {
+            return Err(invalid(
+                "the event's `workspace_id` must be an integer in this store, as in its table",
+            ));
+        }
+    }
+    for (column, text) in [
+        ("workspace_id", text),
+        ("session_id", session.session_id.as_str()),
+    ] {
+        if !layout.fits(column, text) {
+            let message = format!(
+                "the event's `{column}` is too long for the table's column; use a shorter one"
+            );
+            return Err(invalid(&message));
+        }
+    }
+    Ok(())
+}
+
+fn check_values<D: Driver>(database: &Database<D>, values: &RowValues) -> Result<(), StoreError> {
+    let layout = &database.layout;
+    let given = |column: &str| values.0.iter().any(|(name, _)| name == column);
+    let missing: Vec<_> = layout.required().filter(|column| !given(column)).collect();
+    let mut unknown = values
+        .0
+        .iter()
+        .filter(|(name, _)| layout.find(name).is_none());
+    let message = if let Some((name, _)) = unknown.next() {
+        format!("the table has no column `{name}` for the value of `register_with`")
+    } else if !missing.is_empty() {
+        format!(
+            "the table needs values for `{}` in a new row; pass them to `register_with`, or make the row yourself",
+            missing.join("`, `")
+        )
+    } else {
+        return Ok(());
+    };
+    Err(StoreError::new(StoreErrorKind::Misconfigured, message))
+}

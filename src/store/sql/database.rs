@@ -1,0 +1,226 @@
+//! [`Database`]: transactions, reads, and their retries until the deadline.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use sqlx::Pool;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::{sleep, timeout};
+
+use super::account::Told;
+use super::driver::{Connection, Driver, Statement, Statements};
+use super::failure::{Class, Failure, late, late_again};
+use super::lease::Lease;
+use super::schema::Layout;
+use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::options::StoreOptions;
+use crate::store::watch::Hub;
+
+/// How often a row that a unique index refuses is tried: another transaction may be leaving its place.
+const MAX_DUPLICATES: u32 = 5;
+
+/// The longest pause between two tries.
+const MAX_PAUSE: Duration = Duration::from_millis(100);
+
+/// One table of accounts, in one database.
+#[derive(Debug)]
+pub(super) struct Database<D: Driver> {
+    pub(super) driver: Arc<D>,
+    pub(super) pool: Pool<D::Sqlx>,
+    pub(super) layout: Layout,
+    pub(super) statements: Statements,
+    pub(super) options: StoreOptions,
+    pub(super) hub: Hub,
+    /// Held during a transaction if the database has one writer at a time.
+    turn: Option<Mutex<()>>,
+    probe: Mutex<()>,
+}
+
+/// An open transaction. Dropped before its end, it leaves nothing behind.
+pub(super) struct Transaction<'a, D: Driver> {
+    pub(super) database: &'a Database<D>,
+    lease: Lease<D::Sqlx>,
+    _turn: Option<MutexGuard<'a, ()>>,
+    /// Changes that watchers are told of after the commit.
+    pub(super) told: Vec<Told>,
+}
+
+impl<D: Driver> Database<D> {
+    pub(super) fn new(
+        driver: D,
+        pool: Pool<D::Sqlx>,
+        layout: Layout,
+        options: StoreOptions,
+    ) -> Self {
+        let statements = D::statements(&layout, &options);
+        Self {
+            driver: Arc::new(driver),
+            pool,
+            layout,
+            options,
+            hub: Hub::default(),
+            turn: statements.lock.is_none().then(Mutex::default),
+            statements,
+            probe: Mutex::default(),
+        }
+    }
+
+    /// Begins a transaction.
+    pub(super) async fn begin(&self) -> Result<Transaction<'_, D>, Failure> {
+        let turn = match &self.turn {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
+        let lease = Lease::of(&self.pool, &self.probe).await;
+        let mut lease = lease.map_err(|error| failure::<D>(&error))?;
+        let begun = run::<D, ()>(&mut lease, &self.statements.begin, &[]).await;
+        match begun {
+            Ok(_) => Ok(Transaction {
+                database: self,
+                lease,
+                _turn: turn,
+                told: Vec::new(),
+            }),
+            Err(failure) => {
+                // The file is busy. After any other error the connection is closed.
+                if failure.class == Class::Conflict {
+                    lease.give_back();
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Runs a statement without a transaction.
+    pub(super) async fn read<T: DeserializeOwned>(
+        &self,
+        statement: &Statement,
+        parameters: &[&str],
+    ) -> Result<Vec<T>, StoreError> {
+        self.until_done(|_| async {
+            let lease = Lease::of(&self.pool, &self.probe).await;
+            let mut lease = lease.map_err(|error| failure::<D>(&error))?;
+            let rows = run::<D, T>(&mut lease, statement, parameters).await;
+            let failed = rows.as_ref().err();
+            if failed.is_none_or(|failure| failure.class.leaves_the_connection()) {
+                lease.give_back();
+            }
+            rows
+        })
+        .await
+    }
+
+    /// Repeats an attempt until it succeeds, fails for good or the deadline passes. It is told the class of
+    /// the failure before.
+    pub(super) async fn until_done<T, F>(
+        &self,
+        mut attempt: impl FnMut(Option<Class>) -> F,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let deadline = self.options.deadline;
+        let (mut reason, mut is_pausing) = (None, false);
+        let tries = async {
+            let (mut tries, mut duplicates, mut before) = (0, 0, None);
+            loop {
+                let Failure { class, error } = match attempt(before).await {
+                    Ok(done) => return Ok(done),
+                    Err(failure) => failure,
+                };
+                tries += 1;
+                duplicates += u32::from(class == Class::Duplicate);
+                if duplicates >= MAX_DUPLICATES || !class.is_retried() {
+                    return Err(error);
+                }
+                tracing::debug!(store = D::NAME, tries, ?class, "retrying after a conflict");
+                before = Some(class);
+                // A duplicate says nothing yet: the other transaction may be rolled back.
+                reason = Some(error).filter(|_| class != Class::Duplicate);
+                is_pausing = true;
+                sleep(pause(tries)).await;
+                is_pausing = false;
+            }
+        };
+        if let Ok(done) = timeout(deadline, tries).await {
+            return done;
+        }
+        Err(match reason {
+            Some(reason) if is_pausing => reason,
+            Some(reason) => late_again(&reason),
+            None => late(D::NAME, deadline),
+        })
+    }
+}
+
+impl<D: Driver> Transaction<'_, D> {
+    pub(super) async fn run<T: DeserializeOwned>(
+        &mut self,
+        statement: &Statement,
+        parameters: &[&str],
+    ) -> Result<Vec<T>, Failure> {
+        run::<D, T>(&mut self.lease, statement, parameters).await
+    }
+
+    /// Commits if there is a result, and tells watchers; otherwise rolls back.
+    pub(super) async fn end<T>(mut self, result: Result<T, Failure>) -> Result<T, Failure> {
+        let database = self.database;
+        let statements = &database.statements;
+        let result = match result {
+            Ok(done) => done,
+            Err(failure) => {
+                let is_usable = failure.class.leaves_the_connection();
+                if is_usable && self.run::<()>(&statements.rollback, &[]).await.is_ok() {
+                    self.lease.give_back();
+                }
+                return Err(failure);
+            }
+        };
+        let sql = statements.commit.sql.clone();
+        let committed = D::run(&mut self.lease, sql, &[]).await;
+        committed.map_err(|error| Failure::of_commit(D::NAME, D::class(&error), &error))?;
+        self.lease.give_back();
+        let mut changes = Vec::with_capacity(self.told.len());
+        for (account, change) in &self.told {
+            database.hub.publish(account, change);
+            changes.push(change.session.session_id.as_str().to_owned());
+        }
+        if !changes.is_empty() {
+            database.driver.tell(&database.pool, changes);
+        }
+        Ok(result)
+    }
+}
+
+/// Runs a statement, and reads the JSON of its rows.
+async fn run<D: Driver, T: DeserializeOwned>(
+    connection: &mut Connection<D>,
+    statement: &Statement,
+    parameters: &[&str],
+) -> Result<Vec<T>, Failure> {
+    let parameters = match statement.order {
+        [] => parameters.to_vec(),
+        order => order.iter().map(|&at| parameters[at]).collect(),
+    };
+    let rows = D::run(connection, statement.sql.clone(), &parameters).await;
+    let rows = rows.map_err(|error| failure::<D>(&error))?;
+    let rows = rows.iter().map(|row| serde_json::from_str(row));
+    rows.collect::<Result<_, _>>().map_err(|error| {
+        let message = format!(
+            "the store `{}` cannot read a row: {error}; this is a bug",
+            D::NAME
+        );
+        StoreError::new(StoreErrorKind::Storage, message).into()
+    })
+}
+
+fn failure<D: Driver>(error: &sqlx::Error) -> Failure {
+    Failure::of(D::NAME, D::class(error), error)
+}
+
+/// How long to wait after so many tries.
+fn pause(tries: u32) -> Duration {
+    let longest = Duration::from_millis(1 << tries.min(10)).min(MAX_PAUSE);
+    Duration::from_micros(500) + longest.mul_f64(fastrand::f64())
+}

@@ -1,0 +1,142 @@
+//! `NOTIFY` and `LISTEN`: other processes hear of changes at once. A lost notification is no harm, since
+//! watched sessions are also polled.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::PgListener;
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use crate::event::SessionId;
+use crate::store::sql::failure::cause;
+use crate::store::sql::lease::Lease;
+use crate::store::sql::schema::Layout;
+
+/// How long a change waits for others that are told along with it.
+const COLLECT: Duration = Duration::from_millis(5);
+/// How long a failed listener waits before it connects again.
+const RECONNECT: Duration = Duration::from_secs(1);
+const MAX_QUEUED: usize = 10_000;
+
+#[derive(Debug)]
+pub(super) struct Notify {
+    /// One per schema and table, so that nobody hears of other tables.
+    channel: String,
+    deadline: Duration,
+    listening: PgPool,
+    queue: Arc<Mutex<Queue>>,
+}
+
+/// Changes to tell, and the task that does.
+#[derive(Debug, Default)]
+struct Queue {
+    changes: Vec<String>,
+    task: Option<JoinHandle<()>>,
+}
+
+/// The task that listens, and the sessions that it hears of; `None` if it may have missed some. The task ends with this.
+#[derive(Default)]
+pub(super) struct Listener(Option<(JoinSet<()>, mpsc::Receiver<Option<SessionId>>)>);
+
+impl Notify {
+    pub(super) fn new(layout: &Layout, listening: PgPool, deadline: Duration) -> Self {
+        let name = format!("{} {}", layout.schema, layout.tables.accounts);
+        // FNV-1a: the same in every process and version.
+        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self {
+            channel: format!("whatsapp_phone_status_{hash:016x}"),
+            deadline,
+            listening,
+            queue: Arc::default(),
+        }
+    }
+
+    /// Tells of changes apart from the transaction: a `NOTIFY` within it would make all commits of the
+    /// database wait for each other.
+    pub(super) fn tell(&self, pool: &PgPool, changes: Vec<String>) {
+        let mut queue = lock(&self.queue);
+        if queue.changes.len() < MAX_QUEUED {
+            queue.changes.extend(changes);
+        }
+        if queue.task.as_ref().is_none_or(JoinHandle::is_finished) {
+            let (queued, pool) = (self.queue.clone(), pool.clone());
+            let (channel, deadline) = (self.channel.clone(), self.deadline);
+            queue.task = Some(tokio::spawn(async move {
+                loop {
+                    sleep(COLLECT).await;
+                    let changes = {
+                        let mut queue = lock(&queued);
+                        if queue.changes.is_empty() {
+                            queue.task = None;
+                            return;
+                        }
+                        std::mem::take(&mut queue.changes)
+                    };
+                    let told = timeout(deadline, notify(&pool, &channel, &changes)).await;
+                    if let Err(error) = told.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+                        tracing::warn!(error = %cause(&error), "other processes were not told of changes; they poll");
+                    }
+                }
+            }));
+        }
+    }
+
+    pub(super) async fn listen(&self, listener: &mut Listener) -> Option<Vec<SessionId>> {
+        let (_, heard) = listener.0.get_or_insert_with(|| {
+            let (sender, heard) = mpsc::channel(1024);
+            let (pool, channel) = (self.listening.clone(), self.channel.clone());
+            let mut task = JoinSet::new();
+            task.spawn(async move {
+                loop {
+                    let Err(error) = hear(&pool, &channel, &sender).await else { return };
+                    tracing::warn!(error = %cause(&error), "listening to other processes failed; watched sessions are polled");
+                    sleep(RECONNECT).await;
+                }
+            });
+            (task, heard)
+        });
+        let mut sessions = Vec::new();
+        heard.recv_many(&mut sessions, 1024).await;
+        sessions.into_iter().collect()
+    }
+}
+
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn notify(pool: &PgPool, channel: &str, changes: &[String]) -> Result<(), sqlx::Error> {
+    // Not worth a wait for the disk, unlike what it tells of.
+    let notify = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, change)
+        FROM unnest($2::text[]) AS change";
+    let mut lease = Lease::of(pool, &tokio::sync::Mutex::default()).await?;
+    let told = sqlx::query(notify).bind(channel).bind(changes);
+    told.execute(&mut *lease).await?;
+    lease.give_back();
+    Ok(())
+}
+
+/// Listens until the connection fails, or nobody hears any more.
+async fn hear(
+    pool: &PgPool,
+    channel: &str,
+    sender: &mpsc::Sender<Option<SessionId>>,
+) -> Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(channel).await?;
+    let mut heard = None;
+    loop {
+        // A receiver that lags behind polls.
+        if let Err(mpsc::error::TrySendError::Closed(_)) = sender.try_send(heard) {
+            return Ok(());
+        }
+        // `None`: the connection was lost, and is made again.
+        let notification = listener.try_recv().await?;
+        heard = notification.and_then(|heard| SessionId::new(heard.payload()).ok());
+    }
+}

@@ -1,0 +1,151 @@
+//! Rows as they are read ([`Row`]) and written ([`Save`]), and the spellings of numbers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::SessionKey;
+use crate::jid::Jid;
+use crate::phone::PhoneNumber;
+use crate::store::status::Status;
+
+/// A row of the accounts table, with our own row beside it, if that belongs to it. Flags are 0 or 1.
+#[derive(Clone, Deserialize)]
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) workspace: Option<String>,
+    pub(super) session: Option<String>,
+    pub(super) number: Option<String>,
+    pub(super) status: Option<String>,
+    pub(super) is_deleted: u8,
+    /// `updated_at`, for comparison alone.
+    pub(super) updated: Option<String>,
+    /// The database's clock, in seconds.
+    pub(super) now: i64,
+    pub(super) life: Option<i64>,
+    pub(super) last_seq: Option<u64>,
+    pub(super) version: Option<u64>,
+    pub(super) lid: Option<String>,
+    pub(super) assurance: Option<String>,
+    pub(super) kept_number: Option<String>,
+    pub(super) spelling: Option<String>,
+    pub(super) is_given_up: Option<u8>,
+    pub(super) error: Option<String>,
+    pub(super) error_message: Option<String>,
+    pub(super) shows_error: Option<u8>,
+    pub(super) seen_updated_at: Option<String>,
+    pub(super) seen_at: Option<i64>,
+}
+
+impl Row {
+    pub(super) fn stored_status(&self) -> Option<Status> {
+        self.status
+            .as_deref()
+            .and_then(|status| status.parse().ok())
+    }
+
+    /// `None`: its ids are not recognised.
+    pub(super) fn session_key(&self) -> Option<SessionKey> {
+        SessionKey::new(self.workspace.as_deref()?, self.session.as_deref()?).ok()
+    }
+
+    /// Since when the row has this `updated_at`, as far as we know; `None`: it is news.
+    pub(super) fn seen_at(&self) -> Option<i64> {
+        self.seen_at
+            .filter(|_| self.seen_updated_at == self.updated)
+    }
+
+    /// Whether it waits for a scan, and has not changed for so many seconds.
+    pub(super) fn is_stuck(&self, seconds: i64) -> bool {
+        let is_waiting = self.stored_status().is_some_and(Status::is_waiting);
+        let age = self.now.saturating_sub(self.seen_at().unwrap_or(self.now));
+        self.is_deleted == 0 && is_waiting && age >= seconds
+    }
+
+    /// Whether a scan has something to note or to give up.
+    pub(super) fn is_due(&self, seconds: i64) -> bool {
+        let has_spelling = self
+            .number
+            .as_deref()
+            .is_some_and(|text| !is_looked_up(text));
+        let is_noted = self.spelling == self.number;
+        self.is_stuck(seconds) || self.seen_at().is_none() || has_spelling && !is_noted
+    }
+}
+
+/// The number that a text of another program names, in any usual spelling.
+pub(super) fn number(text: &str) -> Option<PhoneNumber> {
+    let text = text.trim();
+    if text.contains('@') {
+        let jid: Jid = text.trim_start_matches('+').parse().ok()?;
+        return jid.phone_number().ok();
+    }
+    let is_separator = |c: char| c.is_whitespace() || matches!(c, '-' | '.' | '(' | ')' | '/');
+    let digits = text
+        .strip_prefix('+')
+        .unwrap_or(text)
+        .replace(is_separator, "");
+    digits.parse().ok()
+}
+
+/// The forms in which a number is looked up.
+pub(super) fn spellings(number: &PhoneNumber) -> [String; 4] {
+    let digits = number.reveal();
+    [
+        digits.to_owned(),
+        format!("+{digits}"),
+        format!("{digits}@c.us"),
+        format!("{digits}@s.whatsapp.net"),
+    ]
+}
+
+pub(super) fn is_looked_up(text: &str) -> bool {
+    number(text).is_some_and(|number| spellings(&number).iter().any(|form| form == text))
+}
+
+/// The writing of a row. Flags are 0 or 1. No `Debug`: it holds numbers.
+#[derive(Serialize)]
+pub(super) struct Save<'a> {
+    pub(super) id: &'a str,
+    /// Whether status and `updated_at` are written.
+    pub(super) touched: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) status: Option<&'a str>,
+    /// The new number, if it changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) phone: Option<&'a str>,
+    /// Whether the number goes.
+    pub(super) clears: u8,
+    /// Whether it is no longer deleted.
+    pub(super) begins: u8,
+    /// Whether it is soft-deleted now.
+    pub(super) ends: u8,
+    /// Whether `last_connected_at` becomes now.
+    pub(super) connects: u8,
+    /// Which row of the accounts our row belongs to, whatever its id; events are noted under it.
+    pub(super) life: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) last_seq: Option<u64>,
+    pub(super) version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) assurance: Option<&'static str>,
+    /// The number that was taken from the column.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) kept_number: Option<&'a str>,
+    /// The number that the column holds in an unusual spelling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) spelled_number: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) spelling: Option<&'a str>,
+    pub(super) is_given_up: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error_message: Option<&'a str>,
+    /// Whether the status `disconnected` stands for `error`.
+    pub(super) shows_error: u8,
+    /// Since when `updated_at` has its value; `None`: from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) seen_at: Option<i64>,
+    pub(super) events: &'a [String],
+}

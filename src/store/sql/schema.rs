@@ -1,0 +1,380 @@
+//! Checks the tables before a store uses them: [`Layout`].
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use crate::phone::PhoneNumber;
+use crate::store::error::{StoreError, StoreErrorKind};
+use crate::store::options::{DEFAULT_TABLE, StoreOptions};
+use crate::store::status::Status;
+
+/// The columns of our own tables, beside the accounts.
+pub(super) const SESSIONS: &[&str] = &[
+    "account_id",
+    "session_id",
+    "created_at",
+    "life",
+    "last_seq",
+    "version",
+    "lid",
+    "assurance",
+    "kept_number",
+    "spelled_number",
+    "spelling",
+    "is_given_up",
+    "error",
+    "error_message",
+    "shows_error",
+    "seen_updated_at",
+    "seen_at",
+];
+const APPLIED: &[&str] = &["life", "event_id", "applied_at"];
+
+const INTEGERS: &[&str] = &[
+    "tinyint",
+    "smallint",
+    "mediumint",
+    "int",
+    "integer",
+    "bigint",
+    "int2",
+    "int4",
+    "int8",
+];
+const TEXTS: &[&str] = &[
+    "char",
+    "varchar",
+    "character",
+    "character varying",
+    "text",
+    "tinytext",
+    "mediumtext",
+    "longtext",
+];
+
+/// The names of the tables.
+#[derive(Clone, Debug)]
+pub(super) struct Tables {
+    pub(super) accounts: String,
+    pub(super) sessions: String,
+    pub(super) applied: String,
+    pub(super) locks: String,
+}
+
+impl Tables {
+    pub(super) fn of(options: &StoreOptions) -> Result<Self, StoreError> {
+        let accounts = &options.table;
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if accounts.is_empty() || accounts.len() > 40 || !accounts.chars().all(is_name) {
+            let message = "`StoreOptions::table` takes at most 40 ASCII letters, digits and `_`";
+            return Err(StoreError::new(StoreErrorKind::Misconfigured, message));
+        }
+        let prefix = match accounts.strip_suffix(DEFAULT_TABLE) {
+            Some(prefix) => prefix.to_owned(),
+            None => format!("{accounts}_"),
+        };
+        Ok(Self {
+            accounts: accounts.clone(),
+            sessions: format!("{prefix}whatsapp_phone_sessions"),
+            applied: format!("{prefix}whatsapp_phone_applied"),
+            locks: format!("{prefix}whatsapp_phone_locks"),
+        })
+    }
+
+    /// All of them, as a JSON array.
+    pub(super) fn to_json(&self) -> String {
+        serde_json::json!([self.accounts, self.sessions, self.applied, self.locks]).to_string()
+    }
+
+    /// For templates; `quote` stands around each name.
+    pub(super) fn names(&self, quote: char) -> HashMap<&'static str, String> {
+        let quoted = |name: &str| format!("{quote}{name}{quote}");
+        HashMap::from([
+            ("accounts", quoted(&self.accounts)),
+            ("sessions", quoted(&self.sessions)),
+            ("applied", quoted(&self.applied)),
+            ("locks", quoted(&self.locks)),
+            ("table", self.accounts.clone()),
+            (
+                "prefix",
+                self.sessions.trim_end_matches("sessions").to_owned(),
+            ),
+        ])
+    }
+}
+
+/// One thing that a database says about its tables: a column, a unique index, a constraint, ...
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Fact {
+    table: String,
+    pub(super) column: Option<String>,
+    /// The type's name alone, and as it is declared.
+    pub(super) kind: String,
+    pub(super) declared: String,
+    length: Option<u64>,
+    nullable: u8,
+    has_default: u8,
+    /// The values of an enumeration.
+    values: Option<Vec<String>>,
+    pub(super) charset: Option<String>,
+    pub(super) collation: Option<String>,
+    /// The columns of a unique index over all rows and whole values.
+    unique_on: Option<Vec<String>>,
+    check: Option<String>,
+    engine: Option<String>,
+    schema: Option<String>,
+    version: Option<String>,
+}
+
+impl Fact {
+    fn base(&self) -> String {
+        let kind = self.kind.to_lowercase();
+        let kind = kind.split('(').next().unwrap_or_default().trim();
+        kind.trim_end_matches(" unsigned").to_owned()
+    }
+
+    pub(super) fn is_integer(&self) -> bool {
+        INTEGERS.contains(&&*self.base())
+    }
+
+    fn is_text(&self) -> bool {
+        TEXTS.contains(&&*self.base())
+    }
+
+    fn is_time(&self) -> bool {
+        let base = self.base();
+        base.starts_with("timestamp") || base.starts_with("datetime")
+    }
+
+    pub(super) fn is_enumeration(&self) -> bool {
+        self.base() == "enum"
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        matches!(&*self.base(), "json" | "jsonb")
+    }
+}
+
+/// A table that the store can work with.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) tables: Tables,
+    columns: Vec<Fact>,
+    /// Whether `status` cannot hold `error`.
+    pub(super) lacks_error: bool,
+    /// The PostgreSQL schema.
+    pub(super) schema: String,
+    /// The server's version, as it says it.
+    pub(super) version: String,
+}
+
+impl Layout {
+    /// Checks the table of accounts. `None`: it does not exist.
+    pub(super) fn check(tables: &Tables, facts: &[Fact]) -> Result<Option<Self>, StoreError> {
+        let ours = facts.iter().filter(|fact| fact.table == tables.accounts);
+        let ours: Vec<_> = ours.cloned().collect();
+        if !ours.iter().any(|fact| fact.column.is_some()) {
+            return Ok(None);
+        }
+        let told = |text: fn(&Fact) -> Option<&String>| {
+            let mut told = facts.iter().filter_map(text);
+            told.next().cloned().unwrap_or_default()
+        };
+        let mut layout = Self {
+            tables: tables.clone(),
+            columns: ours
+                .iter()
+                .filter(|fact| fact.column.is_some())
+                .cloned()
+                .collect(),
+            lacks_error: false,
+            schema: told(|fact| fact.schema.as_ref()),
+            version: told(|fact| fact.version.as_ref()),
+        };
+        layout.check_columns()?;
+        layout.lacks_error = layout.check_status(&ours)?;
+        let is_unique = |on: &str| {
+            let mut indexes = ours.iter().filter_map(|fact| fact.unique_on.as_ref());
+            indexes.any(|columns| columns[..] == [on])
+        };
+        for column in ["id", "session_id"] {
+            let is_rowid = column == "id" && layout.column("id").base() == "integer";
+            if !is_unique(column) && !is_rowid {
+                return Err(layout.refuse(column, "has no unique index of its own", "create one"));
+            }
+        }
+        let engine = ours.iter().find_map(|fact| fact.engine.as_ref());
+        if let Some(engine) = engine.filter(|engine| !engine.eq_ignore_ascii_case("InnoDB")) {
+            let message = format!(
+                "the table `{}` has the engine {engine}, which has no transactions; run ALTER TABLE ... ENGINE = InnoDB",
+                tables.accounts
+            );
+            return Err(StoreError::new(StoreErrorKind::Misconfigured, message));
+        }
+        Ok(Some(layout))
+    }
+
+    fn check_columns(&self) -> Result<(), StoreError> {
+        let is_key =
+            |column: &Fact| column.is_integer() || column.is_text() || column.base() == "uuid";
+        let is_plain_text = |column: &Fact| column.is_text();
+        let is_json = |column: &Fact| column.is_json() || column.is_text();
+        let is_any = |_: &Fact| true;
+        type Test<'a> = &'a dyn Fn(&Fact) -> bool;
+        let needed: [(&str, Test<'_>, &str, bool); 10] = [
+            ("id", &is_key, "an integer, text or uuid", false),
+            ("workspace_id", &is_key, "an integer, text or uuid", false),
+            ("session_id", &is_plain_text, "text", false),
+            ("phone_number", &is_plain_text, "text", true),
+            ("status", &is_any, "", false),
+            ("metadata", &is_json, "json or text", false),
+            ("last_connected_at", &Fact::is_time, "a timestamp", true),
+            ("created_at", &Fact::is_time, "a timestamp", false),
+            ("updated_at", &Fact::is_time, "a timestamp", false),
+            ("deleted_at", &Fact::is_time, "a timestamp", true),
+        ];
+        for (name, is_right, what, must_be_nullable) in needed {
+            let Some(column) = self.find(name) else {
+                let fix = "add it, or name another table by `StoreOptions::table`";
+                return Err(self.refuse(name, "is missing", fix));
+            };
+            if !is_right(column) {
+                let problem = format!("is of type {}", column.declared);
+                return Err(self.refuse(name, &problem, &format!("it must be {what}")));
+            }
+            if must_be_nullable && column.nullable == 0 {
+                return Err(self.refuse(name, "is NOT NULL", "let it be NULL"));
+            }
+        }
+        let digits = PhoneNumber::MAX_DIGITS as u64;
+        if self
+            .column("phone_number")
+            .length
+            .is_some_and(|length| length < digits)
+        {
+            let problem = format!("holds fewer than {digits} characters, so numbers may not fit");
+            return Err(self.refuse("phone_number", &problem, "make it varchar(32)"));
+        }
+        Ok(())
+    }
+
+    /// Checks that the column takes every status but `error`; says whether it lacks that.
+    fn check_status(&self, facts: &[Fact]) -> Result<bool, StoreError> {
+        let status = self.column("status");
+        let checks: Vec<_> = facts
+            .iter()
+            .filter_map(|fact| fact.check.as_deref())
+            .collect();
+        let quoted = |status: Status| format!("'{status}'");
+        // A constraint that names this one enumerates them.
+        let enumerates = |check: &&&str| check.contains(&quoted(Status::Disconnected));
+        let takes = |wanted: Status| match &status.values {
+            _ if status.is_enumeration() => {
+                let declared = status.declared.contains(&quoted(wanted));
+                let mut values = status.values.iter().flatten();
+                declared || values.any(|value| value == wanted.as_str())
+            }
+            _ => {
+                let fits = status
+                    .length
+                    .is_none_or(|length| length >= wanted.as_str().len() as u64);
+                let mut checks = checks.iter().filter(enumerates);
+                fits && checks.all(|check| check.contains(&quoted(wanted)))
+            }
+        };
+        if !status.is_enumeration() && !status.is_text() {
+            let problem = format!("is of type {}", status.declared);
+            return Err(self.refuse("status", &problem, "it must be text or an enumeration"));
+        }
+        let missing = Status::ALL
+            .iter()
+            .find(|&&one| one != Status::Error && !takes(one));
+        match missing {
+            Some(missing) => {
+                let problem = format!("cannot hold `{missing}`");
+                Err(self.refuse("status", &problem, "add it, or make the column varchar(32)"))
+            }
+            None => Ok(!takes(Status::Error)),
+        }
+    }
+
+    /// Checks our own tables; names one that is missing.
+    pub(super) fn check_beside(
+        &self,
+        facts: &[Fact],
+        has_locks: bool,
+    ) -> Result<Option<String>, StoreError> {
+        let locks: &[&str] = if has_locks { &["id"] } else { &[] };
+        let tables = [
+            (&self.tables.sessions, SESSIONS),
+            (&self.tables.applied, APPLIED),
+            (&self.tables.locks, locks),
+        ];
+        for (table, needed) in tables {
+            let columns = facts.iter().filter(|fact| fact.table == *table);
+            let columns: Vec<_> = columns.filter_map(|fact| fact.column.as_deref()).collect();
+            let lacks = needed.iter().find(|needed| !columns.contains(needed));
+            match lacks {
+                Some(_) if columns.is_empty() => return Ok(Some(table.clone())),
+                Some(column) => {
+                    let message = format!(
+                        "the table `{table}` cannot be used: column `{column}` is missing; drop the table and make the store with `StoreOptions::create_tables`"
+                    );
+                    return Err(StoreError::new(StoreErrorKind::Misconfigured, message));
+                }
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// An id below all others.
+    pub(super) fn lowest_id(&self) -> &'static str {
+        match self.column("id") {
+            id if id.is_integer() => "-1",
+            id if id.is_text() => "",
+            _ => "00000000-0000-0000-0000-000000000000",
+        }
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<&Fact> {
+        let mut columns = self.columns.iter();
+        columns.find(|column| column.column.as_deref() == Some(name))
+    }
+
+    /// A column that was checked.
+    pub(super) fn column(&self, name: &str) -> &Fact {
+        self.find(name).unwrap_or(&self.columns[0])
+    }
+
+    /// The columns that a new row needs values for.
+    pub(super) fn required(&self) -> impl Iterator<Item = &str> {
+        const OURS: [&str; 5] = [
+            "workspace_id",
+            "session_id",
+            "status",
+            "created_at",
+            "updated_at",
+        ];
+        let required = self.columns.iter();
+        let required = required.filter(|column| column.nullable == 0 && column.has_default == 0);
+        let names = required.filter_map(|column| column.column.as_deref());
+        names.filter(|name| !OURS.contains(name))
+    }
+
+    /// Whether a text fits a column.
+    pub(super) fn fits(&self, column: &str, text: &str) -> bool {
+        let length = self.column(column).length;
+        length.is_none_or(|length| text.chars().count() as u64 <= length)
+    }
+
+    fn refuse(&self, column: &str, problem: &str, fix: &str) -> StoreError {
+        let message = format!(
+            "the table `{}` cannot be used: column `{column}` {problem}; {fix}",
+            self.tables.accounts
+        );
+        StoreError::new(StoreErrorKind::Misconfigured, message)
+    }
+}

@@ -1,0 +1,185 @@
+//! [`SqlStore`]: a store over one driver.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::Pool;
+use tokio::time::timeout;
+
+use super::account::Account;
+use super::batch;
+use super::database::Database;
+use super::driver::Driver;
+use super::failure::{Class, late};
+use super::follow::{Follower, find, look};
+use super::prepare::prepare;
+use super::queue::{Queue, apply_together};
+use super::schema::Layout;
+use crate::event::{EventKind, SessionEvent, SessionId, SessionKey};
+use crate::store::error::StoreError;
+use crate::store::options::{RowValues, StoreOptions};
+use crate::store::session_store::{Ignored, Outcome};
+use crate::store::status::{SessionRow, StatusChange};
+use crate::store::watch::StatusWatcher;
+
+/// A store over one driver. Clones share it.
+#[derive(Debug)]
+pub(super) struct SqlStore<D: Driver> {
+    database: Arc<Database<D>>,
+    follower: Arc<Follower>,
+    queue: Queue,
+}
+
+impl<D: Driver> Clone for SqlStore<D> {
+    fn clone(&self) -> Self {
+        Self {
+            database: self.database.clone(),
+            follower: self.follower.clone(),
+            queue: self.queue.clone(),
+        }
+    }
+}
+
+impl<D: Driver> SqlStore<D> {
+    /// Connects, checks the tables, creates missing ones if that was asked for, and scans them.
+    /// `at_first` classifies the errors of connecting.
+    pub(super) async fn open(
+        make_driver: impl FnOnce(&Layout) -> D,
+        pool: Pool<D::Sqlx>,
+        options: StoreOptions,
+        at_first: fn(&sqlx::Error) -> Class,
+    ) -> Result<Self, StoreError> {
+        let deadline = options.deadline;
+        let layout = timeout(deadline, prepare::<D>(&pool, &options, at_first)).await;
+        let layout = layout.map_err(|_| late(D::NAME, deadline))??;
+        let driver = make_driver(&layout);
+        let database = Arc::new(Database::new(driver, pool, layout, options));
+        // Rows that it did not reach count from the next sweep on.
+        if let Err(error) = database.scan(None).await {
+            tracing::warn!(store = D::NAME, %error, "the table was not scanned to its end");
+        }
+        Ok(Self {
+            queue: Queue::new(&database),
+            database,
+            follower: Arc::default(),
+        })
+    }
+
+    pub(super) async fn register(
+        &self,
+        session: &SessionKey,
+        values: &RowValues,
+    ) -> Result<SessionRow, StoreError> {
+        let register = |_| async {
+            let mut transaction = self.database.begin().await?;
+            let row = batch::register(&mut transaction, session, values).await;
+            transaction.end(row).await
+        };
+        self.database.until_done(register).await
+    }
+
+    pub(super) async fn apply(&self, event: &SessionEvent) -> Result<Outcome, StoreError> {
+        if let EventKind::Foreign(_) = event.kind() {
+            return Ok(Outcome::Ignored(Ignored::Foreign));
+        }
+        let apply = |before: Option<Class>| async move {
+            // Others need not fail with it again.
+            if before.is_none_or(|before| !before.may_be_of_one())
+                && let Some(applied) = self.queue.apply::<D>(event).await
+            {
+                return applied.map_err(|failure| failure.of_event(event));
+            }
+            let outcomes = apply_together(&self.database, &[event]).await;
+            let mut outcomes = outcomes.map_err(|failure| failure.of_event(event))?;
+            outcomes
+                .pop()
+                .unwrap_or(Ok(Outcome::Ignored(Ignored::Foreign)))
+        };
+        self.database.until_done(apply).await
+    }
+
+    pub(super) async fn session(&self, id: &SessionId) -> Result<Option<SessionRow>, StoreError> {
+        self.find(id).await?.map(|account| account.row).transpose()
+    }
+
+    async fn find(&self, id: &SessionId) -> Result<Option<Account>, StoreError> {
+        let found = find(&self.database, std::iter::once(id)).await?;
+        // Some databases take ids for equal that differ.
+        let is_it =
+            |account: &Account| account.session() == Some(id.as_str()) && !account.is_deleted;
+        Ok(found.into_iter().find(is_it))
+    }
+
+    pub(super) async fn sweep(
+        &self,
+        older_than: Duration,
+    ) -> Result<Vec<StatusChange>, StoreError> {
+        let swept = self.database.scan(Some(older_than)).await?;
+        self.database.prune().await?;
+        Ok(swept)
+    }
+
+    pub(super) async fn watch(&self, id: &SessionId) -> Result<StatusWatcher, StoreError> {
+        let found = self.find(id).await?.and_then(|account| account.told());
+        let (account, change) = found.ok_or_else(|| StoreError::unknown(id))?;
+        let hub = &self.database.hub;
+        let watcher = hub.watch(&account, change);
+        // It may have changed between reading and watching.
+        let mut watched = hub.watched();
+        watched.retain(|watched| watched.session() == id);
+        look(&self.database, &watched, &mut HashSet::new()).await?;
+        let (follower, database) = (self.follower.clone(), Arc::downgrade(&self.database));
+        follower.start(&database);
+        Ok(watcher.begin(Arc::new(move || follower.start(&database))))
+    }
+}
+
+/// The public type of a driver.
+macro_rules! store {
+    ($(#[$doc:meta])* $name:ident($driver:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name(SqlStore<$driver>);
+
+        #[async_trait]
+        impl SessionStore for $name {
+            fn name(&self) -> &str {
+                <$driver>::NAME
+            }
+
+            async fn register(&self, session: &SessionKey) -> Result<SessionRow, StoreError> {
+                self.0.register(session, &RowValues::default()).await
+            }
+
+            async fn register_with(
+                &self,
+                session: &SessionKey,
+                values: &RowValues,
+            ) -> Result<SessionRow, StoreError> {
+                self.0.register(session, values).await
+            }
+
+            async fn apply(&self, event: &SessionEvent) -> Result<Outcome, StoreError> {
+                self.0.apply(event).await
+            }
+
+            async fn session(&self, id: &SessionId) -> Result<Option<SessionRow>, StoreError> {
+                self.0.session(id).await
+            }
+
+            async fn sweep_stuck(
+                &self,
+                older_than: Duration,
+            ) -> Result<Vec<StatusChange>, StoreError> {
+                self.0.sweep(older_than).await
+            }
+
+            async fn watch(&self, id: &SessionId) -> Result<StatusWatcher, StoreError> {
+                self.0.watch(id).await
+            }
+        }
+    };
+}
+#[allow(unused_imports, reason = "without drivers there is no use")]
+pub(super) use store;

@@ -1,0 +1,85 @@
+//! Scans over the whole table: sessions that are stuck, numbers in unusual spellings; and the retention of
+//! the ids of events.
+
+use std::time::Duration;
+
+use super::accounts::Wanted;
+use super::batch::{load, save};
+use super::database::{Database, Transaction};
+use super::driver::{Driver, PRUNED};
+use super::failure::Failure;
+use super::row::Row;
+use crate::event::SessionKey;
+use crate::store::error::StoreError;
+use crate::store::status::StatusChange;
+
+/// How many rows one transaction of a scan changes at most.
+const SCANNED: usize = 250;
+
+impl<D: Driver> Database<D> {
+    /// Notes unusual spellings and new values of `updated_at`, and gives up the sessions that have been
+    /// waiting unchanged for so long. `None`: gives up none.
+    pub(super) async fn scan(
+        &self,
+        older_than: Option<Duration>,
+    ) -> Result<Vec<StatusChange>, StoreError> {
+        let seconds = older_than.map_or(i64::MAX, |age| {
+            i64::try_from(age.as_secs()).unwrap_or(i64::MAX)
+        });
+        let mut swept = Vec::new();
+        let mut after = self.layout.lowest_id().to_owned();
+        loop {
+            let limit = SCANNED.to_string();
+            let rows: Vec<Row> = self.read(&self.statements.scan, &[&after, &limit]).await?;
+            let Some(last) = rows.last() else {
+                return Ok(swept);
+            };
+            after.clone_from(&last.id);
+            let due = rows.iter().filter(|row| row.is_due(seconds));
+            let due: Vec<_> = due.filter_map(Row::session_key).collect();
+            if due.is_empty() {
+                continue;
+            }
+            let changes = self.until_done(|_| async {
+                let mut transaction = self.begin().await?;
+                let swept = sweep(&mut transaction, &due, seconds).await;
+                transaction.end(swept).await
+            });
+            swept.extend(changes.await?);
+        }
+    }
+
+    /// Forgets the ids of events that were applied long ago.
+    pub(super) async fn prune(&self) -> Result<(), StoreError> {
+        loop {
+            let pruned: Vec<u64> = self.read(&self.statements.prune, &[]).await?;
+            if pruned.first().is_none_or(|&pruned| pruned < PRUNED) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Rows that others hold are left for the next scan.
+async fn sweep<D: Driver>(
+    transaction: &mut Transaction<'_, D>,
+    sessions: &[SessionKey],
+    seconds: i64,
+) -> Result<Vec<StatusChange>, Failure> {
+    let wanted: Vec<_> = sessions.iter().map(Wanted::of).collect();
+    let mut accounts = load(transaction, &wanted).await?;
+    let mut swept = Vec::new();
+    for session in sessions {
+        if let Some(account) = accounts.locked(session) {
+            account.note();
+            if account.sweep(seconds)
+                && let Some(told) = account.told()
+            {
+                swept.push(told.1.clone());
+                transaction.told.push(told);
+            }
+        }
+    }
+    save(transaction, &accounts).await?;
+    Ok(swept)
+}
