@@ -10,10 +10,18 @@
 //! of 4 KiB and its `fdatasync`, 300 times before and 300 times after: what a commit costs at least. The
 //! settings that decide whether a commit is durable are read back from the databases.
 //!
+//! `-- rows 1000 1000000` measures one caller in a workspace of so many rows instead, and `-- crowd 600` three
+//! processes for so many seconds.
+//!
 //! Numbers are printed, not judged; it fails only if a measurement did not happen.
 
 // A bench has no caller to report to.
 #![allow(clippy::unwrap_used)]
+
+#[path = "store/crowd.rs"]
+mod crowd;
+#[path = "store/rows.rs"]
+mod rows;
 
 use std::fs::File;
 use std::io::Write;
@@ -40,6 +48,23 @@ const TIMES: usize = 200;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
+    if let Ok(role) = std::env::var(crowd::ROLE) {
+        return crowd::apply(&role).await;
+    }
+    let arguments: Vec<_> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    let number = |text: &String| text.replace('_', "").parse().unwrap();
+    match arguments.split_first() {
+        Some((mode, sizes)) if mode == "rows" => {
+            return rows::rows(&sizes.iter().map(number).collect::<Vec<u32>>()).await;
+        }
+        Some((mode, [seconds, other @ ..])) if mode == "crowd" => {
+            return crowd::crowd(number(seconds).into(), other).await;
+        }
+        _ => {}
+    }
     let directory = tempfile::tempdir().unwrap();
     let mut syncs = fdatasyncs(directory.path());
     let stores = stores(directory.path()).await;
@@ -108,7 +133,7 @@ fn server(variable: &str) -> String {
 
 /// Each with what it says of its own durability.
 async fn stores(directory: &std::path::Path) -> Vec<(String, Arc<dyn SessionStore>)> {
-    let options = || StoreOptions::default();
+    let options = || StoreOptions::default().create_tables();
     let mut stores: Vec<(String, Arc<dyn SessionStore>)> = Vec::new();
     let nothing = "nothing is durable".to_owned();
     stores.push((nothing, Arc::new(MemoryStore::new(options()))));

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::account::Account;
 use super::database::{Database, Transaction};
-use super::driver::{Driver, LOCKS};
+use super::driver::{Driver, LOCKS, hash};
 use super::failure::Failure;
 use super::row::Row;
 use crate::event::{EventId, SessionEvent, SessionKey};
@@ -57,14 +57,9 @@ pub(super) fn lock_of<D: Driver>(
     database: &Database<D>,
     workspace: &str,
     number: &PhoneNumber,
-) -> u32 {
+) -> u64 {
     let table = &database.layout.tables.accounts;
-    let text = [table.as_str(), workspace, number.reveal()].join(" ");
-    // FNV-1a: the same in every process and version.
-    let hash = text.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
-    hash % LOCKS
+    hash(&[table, workspace, number.reveal()].join(" ")) % LOCKS
 }
 
 pub(super) fn workspace(session: &SessionKey) -> &str {
@@ -98,7 +93,7 @@ impl Accounts {
             .is_none_or(|locked| locked.contains(id))
     }
 
-    fn has_lock(&self, lock: u32) -> bool {
+    fn has_lock(&self, lock: u64) -> bool {
         let lock = format!("lock {lock}");
         self.locked
             .as_ref()

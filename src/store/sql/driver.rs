@@ -15,7 +15,7 @@ use crate::store::options::APPLIED_IDS_KEPT;
 use crate::store::options::{RowValues, StoreOptions};
 
 /// The locks of numbers are numbered below this.
-pub(super) const LOCKS: u32 = 4096;
+pub(super) const LOCKS: u64 = 4096;
 
 /// How many events one transaction forgets at most.
 pub(super) const PRUNED: u64 = 5000;
@@ -148,6 +148,13 @@ CREATE INDEX IF NOT EXISTS {prefix}applied_at ON {applied} (applied_at);";
 
 /// The first characters of texts that may be numbers, for `IN`.
 pub(super) const FIRST_CHARACTERS: &str = "('+', '1', '2', '3', '4', '5', '6', '7', '8', '9')";
+
+/// FNV-1a: the same in every process and version.
+pub(super) fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
 
 /// Fills `{name}` in a template.
 pub(super) fn fill(template: &str, names: &HashMap<&str, String>) -> String {

@@ -11,6 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::event::SessionId;
+use crate::store::sql::driver::hash;
 use crate::store::sql::failure::cause;
 use crate::store::sql::lease::Lease;
 use crate::store::sql::schema::Layout;
@@ -44,12 +45,8 @@ pub(super) struct Listener(Option<(JoinSet<()>, mpsc::Receiver<Option<SessionId>
 impl Notify {
     pub(super) fn new(layout: &Layout, listening: PgPool, deadline: Duration) -> Self {
         let name = format!("{} {}", layout.schema, layout.tables.accounts);
-        // FNV-1a: the same in every process and version.
-        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
         Self {
-            channel: format!("whatsapp_phone_status_{hash:016x}"),
+            channel: format!("whatsapp_phone_status_{:016x}", hash(&name)),
             deadline,
             listening,
             queue: Arc::default(),
