@@ -46,7 +46,7 @@ pub enum Ignored {
 ///
 /// - `apply` is one atomic step, as the [module](super) says, also beside other stores over the same
 ///   storage. Of several sessions of a workspace that connect with one number at the same moment,
-///   exactly one does, unless the policy is [`DuplicatePolicy::Companions`].
+///   exactly one does, unless the policy is [`Companions`](super::DuplicatePolicy::Companions).
 /// - `Ok` from `apply` means that the event is stored as durably as the storage stores. After an error, a
 ///   dropped call or a crash the same event may be applied again: one with an id or a `seq` has effect once.
 /// - A connected session has a number, in every answer and for every watcher.

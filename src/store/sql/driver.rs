@@ -17,6 +17,9 @@ use crate::store::options::{RowValues, StoreOptions};
 /// The locks of numbers are numbered below this.
 pub(super) const LOCKS: u64 = 4096;
 
+/// How many rows one transaction of a scan changes at most.
+pub(super) const SCANNED: u64 = 250;
+
 /// How many events one transaction forgets at most.
 pub(super) const PRUNED: u64 = 5000;
 
@@ -59,7 +62,7 @@ pub(super) struct Statements {
     pub(super) metadata: Statement,
     /// `id`, metadata: writes it.
     pub(super) set_metadata: Statement,
-    /// `id`, limit: rows after this one that wait for a scan, or hold a number in an unusual spelling.
+    /// `id`: the first [`SCANNED`] rows after this one that wait for a scan, or hold a number in an unusual spelling.
     pub(super) scan: Statement,
     /// Forgets at most [`PRUNED`] events that were applied more than [`APPLIED_IDS_KEPT`] ago; gives their count.
     pub(super) prune: Statement,
@@ -142,6 +145,7 @@ CREATE TABLE IF NOT EXISTS {applied} (
 ) {beside_options} {applied_options};";
 
 /// The indexes of those, if they are statements of their own.
+#[cfg_attr(not(any(feature = "postgres", feature = "sqlite")), allow(dead_code))]
 pub(super) const BESIDE_INDEXES: &str = "
 CREATE INDEX IF NOT EXISTS {prefix}spelled ON {sessions} (spelled_number) WHERE spelled_number IS NOT NULL;
 CREATE INDEX IF NOT EXISTS {prefix}applied_at ON {applied} (applied_at);";

@@ -165,8 +165,10 @@ pub(super) struct Layout {
     /// Whether `status` cannot hold `error`.
     pub(super) lacks_error: bool,
     /// The PostgreSQL schema.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code))]
     pub(super) schema: String,
     /// The server's version, as it says it.
+    #[cfg_attr(not(feature = "mysql"), allow(dead_code))]
     pub(super) version: String,
 }
 

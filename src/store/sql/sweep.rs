@@ -13,9 +13,6 @@ use crate::event::SessionKey;
 use crate::store::error::StoreError;
 use crate::store::status::StatusChange;
 
-/// How many rows one transaction of a scan changes at most.
-const SCANNED: usize = 250;
-
 impl<D: Driver> Database<D> {
     /// Notes unusual spellings and new values of `updated_at`, and gives up the sessions that have been
     /// waiting unchanged for so long. `None`: gives up none.
@@ -29,8 +26,7 @@ impl<D: Driver> Database<D> {
         let mut swept = Vec::new();
         let mut after = self.layout.lowest_id().to_owned();
         loop {
-            let limit = SCANNED.to_string();
-            let rows: Vec<Row> = self.read(&self.statements.scan, &[&after, &limit]).await?;
+            let rows: Vec<Row> = self.read(&self.statements.scan, &[&after]).await?;
             let Some(last) = rows.last() else {
                 return Ok(swept);
             };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::store::options::{APPLIED_IDS_KEPT, RowValues, StoreOptions};
 use crate::store::sql::driver::{
-    BESIDE, Dialect, FIRST_CHARACTERS, LOCKS, PRUNED, Statement, Statements, fill,
+    BESIDE, Dialect, FIRST_CHARACTERS, LOCKS, PRUNED, SCANNED, Statement, Statements, fill,
 };
 use crate::store::sql::schema::{Layout, SESSIONS, Tables};
 use crate::store::sql::server::idle_timeout;
@@ -96,7 +96,7 @@ const SCAN: &str = "SELECT {row} FROM {accounts} a LEFT JOIN {sessions} s ON {is
     WHERE (a.status IN ('qr_scanning', 'authenticated') AND a.deleted_at IS NULL
         OR a.phone_number NOT REGEXP '^[+]?[0-9]+(@c[.]us|@s[.]whatsapp[.]net)?$'
             AND NOT s.spelling <=> CONVERT(a.phone_number USING utf8mb4) COLLATE utf8mb4_bin)
-        AND a.id > CAST(? AS {id_cast}) ORDER BY a.id LIMIT ?";
+        AND a.id > CAST(? AS {id_cast}) ORDER BY a.id LIMIT {scanned}";
 
 const PRUNE: &str = "DELETE FROM {applied} WHERE applied_at < UNIX_TIMESTAMP() - {kept}
     ORDER BY applied_at LIMIT {pruned}; SELECT CAST(ROW_COUNT() AS CHAR)";
@@ -190,6 +190,7 @@ fn names(layout: &Layout) -> HashMap<&'static str, String> {
         ("first", FIRST_CHARACTERS.to_owned()),
         ("kept", APPLIED_IDS_KEPT.as_secs().to_string()),
         ("pruned", PRUNED.to_string()),
+        ("scanned", SCANNED.to_string()),
         ("applied_key", "life, event_id".to_owned()),
         ("index_spelled", ", INDEX {prefix}spelled (spelled_number)".to_owned()),
         ("index_applied", ", INDEX {prefix}applied_at (applied_at)".to_owned()),
@@ -253,7 +254,7 @@ impl Dialect for super::MySql {
                 &[],
             ),
             set_metadata: statement("UPDATE {accounts} SET metadata = ? WHERE id = ?", &[1, 0]),
-            scan: statement(&SCAN.replace("LIMIT ?", "LIMIT 250"), &[0]),
+            scan: statement(SCAN, &[]),
             prune: statement(PRUNE, &[]),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::store::options::{APPLIED_IDS_KEPT, DuplicatePolicy, RowValues, StoreOptions};
 use crate::store::sql::driver::{
-    BESIDE, BESIDE_INDEXES, Dialect, FIRST_CHARACTERS, PRUNED, Statement, Statements, fill,
+    BESIDE, BESIDE_INDEXES, Dialect, FIRST_CHARACTERS, PRUNED, SCANNED, Statement, Statements, fill,
 };
 use crate::store::sql::schema::{Layout, SESSIONS, Tables};
 use crate::store::sql::server::idle_timeout;
@@ -85,7 +85,7 @@ const SCAN: &str = "SELECT {row} FROM {accounts} a LEFT JOIN {sessions} s ON {is
     WHERE (a.status IN ('qr_scanning', 'authenticated') AND a.deleted_at IS NULL
         OR a.phone_number !~ '^[+]?[0-9]+(@c[.]us|@s[.]whatsapp[.]net)?$'
             AND s.spelling IS DISTINCT FROM a.phone_number)
-        AND a.id > $1::{id_type} ORDER BY a.id LIMIT $2::int";
+        AND a.id > $1::{id_type} ORDER BY a.id LIMIT {scanned}";
 
 const PRUNE: &str = "WITH pruned AS (DELETE FROM {applied} WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM {applied} WHERE applied_at < {epoch} - {kept} LIMIT {pruned} FOR UPDATE SKIP LOCKED))
@@ -162,6 +162,7 @@ fn names(layout: &Layout) -> HashMap<&'static str, String> {
         ("lock_class", LOCKS.to_string()),
         ("kept", APPLIED_IDS_KEPT.as_secs().to_string()),
         ("pruned", PRUNED.to_string()),
+        ("scanned", SCANNED.to_string()),
         ("applied_key", "life, event_id".to_owned()),
         ("index_spelled", String::new()),
         ("index_applied", String::new()),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::store::options::{APPLIED_IDS_KEPT, DuplicatePolicy, RowValues, StoreOptions};
 use crate::store::sql::driver::{
-    BESIDE, BESIDE_INDEXES, Dialect, FIRST_CHARACTERS, PRUNED, Statement, Statements, fill,
+    BESIDE, BESIDE_INDEXES, Dialect, FIRST_CHARACTERS, PRUNED, SCANNED, Statement, Statements, fill,
 };
 use crate::store::sql::schema::{Layout, SESSIONS, Tables};
 
@@ -64,7 +64,7 @@ const SCAN: &str = "SELECT {row} FROM {accounts} a LEFT JOIN {sessions} s ON {is
     WHERE (a.status IN ('qr_scanning', 'authenticated') AND a.deleted_at IS NULL
         OR replace(replace(ltrim(a.phone_number, '+'), '@c.us', ''), '@s.whatsapp.net', '') GLOB '*[^0-9]*'
             AND s.spelling IS NOT a.phone_number)
-        AND a.id > ?1 ORDER BY a.id LIMIT CAST(?2 AS INTEGER)";
+        AND a.id > ?1 ORDER BY a.id LIMIT {scanned}";
 
 const PRUNE: &str =
     "DELETE FROM {applied} WHERE (event_id, life) IN (SELECT event_id, life FROM {applied}
@@ -113,6 +113,7 @@ fn names(layout: &Layout) -> HashMap<&'static str, String> {
         ("first", FIRST_CHARACTERS.to_owned()),
         ("kept", APPLIED_IDS_KEPT.as_secs().to_string()),
         ("pruned", PRUNED.to_string()),
+        ("scanned", SCANNED.to_string()),
         ("id_declared", layout.column("id").declared.clone()),
         // SQLite logs whole pages, and our ids grow with time: events that are noted together stand together.
         ("applied_key", "event_id, life".to_owned()),
