@@ -1,5 +1,6 @@
 //! The extractor under paused time, over mocks.
 
+mod advice;
 mod timing;
 mod types;
 
@@ -12,7 +13,7 @@ use super::*;
 use crate::failure::{ProtocolFailure, Site};
 use crate::retry::Watch;
 use crate::source::mock::{Act, MockSource};
-use crate::source::{Look, PageState, from_fn};
+use crate::source::{Look, from_fn};
 
 const NUMBER: &str = "628110000041@c.us";
 const OTHER: &str = "628990000099@c.us";
@@ -338,55 +339,6 @@ async fn only_what_is_sure_enough_is_accepted() {
             .contains("the only number seen was provisional"),
         "{error}"
     );
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_error_carries_the_first_known_state_of_its_pages_and_that_states_advice() {
-    let blank = MockSource::new("page").showing(PageState::Unknown);
-    let page = MockSource::new("page").showing(PageState::Conflict);
-    let policy = policy(Watch::Poll, 2);
-    let error = extract(&[&blank, &page], &policy).await.unwrap_err();
-    assert_eq!(error.page_state(), Some(PageState::Conflict));
-    let advice = PageState::Conflict.advice();
-    assert!(error.to_string().contains(advice), "{error}");
-
-    // The same if there was a number: more time would not make it acceptable.
-    let refused = page.at(ms(0), look(NUMBER, Assurance::Provisional));
-    let error = extract(&[&refused], &policy).await.unwrap_err();
-    let text = error.to_string();
-    assert!(
-        text.contains(advice) && !text.contains("more time"),
-        "{text}"
-    );
-
-    let error = extract(&[&MockSource::new("page")], &policy).await;
-    let error = error.unwrap_err();
-    assert_eq!(error.page_state(), None);
-    assert!(!error.to_string().contains("more time"), "{error}");
-
-    let old = MockSource::new("page").at(ms(0), look(NUMBER, Assurance::Unverified));
-    let extractor = Extractor::builder()
-        .source(old)
-        .accept(Assurance::Confirmed);
-    let error = extractor.build().unwrap().extract().await.unwrap_err();
-    let text = error.to_string();
-    assert!(
-        text.contains("accept unverified") && !text.contains("more time"),
-        "{text}"
-    );
-}
-
-#[test]
-fn a_timeout_before_the_first_look_is_blocked_with_its_cause() {
-    let failure = ProtocolFailure::new(Site::WebDriverCommand, "the page was not there after 60s");
-    let error = ExtractError::from(failure.with_code("timeout"));
-    assert_eq!(error.kind(), ErrorKind::Blocked);
-    let text = error.to_string();
-    assert!(
-        text.contains("not there after 60s") && text.contains("try again"),
-        "{text}"
-    );
-    assert!(std::error::Error::source(&error).is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -134,6 +134,7 @@ async fn an_expired_code_changes_nothing_and_is_no_sign_of_life() {
 async fn the_longest_deadline_is_valid() {
     let longest = Duration::MAX;
     let options = StoreOptions::default()
+        .create_tables()
         .deadline(longest)
         .poll_every(longest);
     let directory = tempfile::tempdir().unwrap();

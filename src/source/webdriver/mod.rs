@@ -9,12 +9,14 @@
 //! content is bounded in size.
 
 mod attach;
+mod close;
 mod command;
 mod driver;
 mod error;
 mod evaluate;
 mod finder;
 mod open;
+mod overrides;
 mod page;
 mod server;
 mod session;

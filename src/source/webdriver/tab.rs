@@ -1,18 +1,16 @@
 //! [`Tab`]: a session with one tab, and the round trips on it.
 
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use fantoccini::Client;
 use fantoccini::error::CmdError;
 use serde_json::{Value, json};
-use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::command::{Answer, Command};
 use super::driver::OwnedBrowser;
-use super::error::{LookError, LookErrorKind, command, misconfigured};
+use super::error::{LookError, LookErrorKind, command};
 use super::evaluate::evaluate;
 use super::finder::TabFinder;
 use super::session::{Connection, SCRIPT_TIMEOUT, Session};
@@ -22,18 +20,8 @@ use crate::source::page::decision::{Evidence, Observation};
 use crate::source::page::envelope::Envelope;
 use crate::source::page::history::History;
 use crate::source::page::lock::lock;
-use crate::source::page::overrides::Overrides;
 use crate::source::page::scripts::{Kind, Scripts};
 use crate::source::page::target::Target;
-
-/// Longest time for cleaning up a page, which may be stuck.
-const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Longest time that a browser of ours may take to close by itself.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Longest time that the end of a session may take in the background, for instance if its page is stuck.
-const BACKGROUND_CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Time between two looks within a slice, which find what no event reports.
 const PACE: Duration = Duration::from_millis(50);
@@ -64,23 +52,23 @@ pub(super) struct Tab {
 }
 
 pub(super) struct State {
-    connection: Connection,
+    pub(super) connection: Connection,
     /// A browser of ours on a driver of ours.
-    browser: Option<OwnedBrowser>,
+    pub(super) browser: Option<OwnedBrowser>,
     /// How often the connection was replaced because a command blocked it.
-    reconnects: u32,
+    pub(super) reconnects: u32,
     /// The caller has closed the page, so failures are not the browser's.
-    is_closed: bool,
+    pub(super) is_closed: bool,
     /// Until then no slices are used, and on attached pages no script goes through ChromeDriver's wrapper.
-    no_slices_until: Option<Instant>,
-    scripts: Scripts,
-    history: History,
+    pub(super) no_slices_until: Option<Instant>,
+    pub(super) scripts: Scripts,
+    pub(super) history: History,
     /// The last observation, unless the last look failed.
-    last: Option<Arc<Observation>>,
+    pub(super) last: Option<Arc<Observation>>,
     /// What the last look showed in place of an account, even if that look failed.
-    page_state: Option<PageState>,
+    pub(super) page_state: Option<PageState>,
     /// The missing evidence that was logged last.
-    warned: Option<Evidence>,
+    pub(super) warned: Option<Evidence>,
     /// The commands that run, or ran last.
     pub(super) look: Option<Command>,
     pub(super) slice: Option<Command>,
@@ -131,14 +119,14 @@ impl Tab {
         }
     }
 
-    const fn finder(&self) -> Option<&TabFinder> {
+    pub(super) const fn finder(&self) -> Option<&TabFinder> {
         match &self.owner {
             Owner::Attached { finder, .. } => Some(finder),
             Owner::Caller | Owner::Opened { .. } => None,
         }
     }
 
-    const fn kind(&self) -> Kind {
+    pub(super) const fn kind(&self) -> Kind {
         match self.finder() {
             Some(_) => Kind::Tidy,
             None => Kind::Plain,
@@ -288,7 +276,7 @@ impl Tab {
     /// Runs a script of one turn. A page that has replaced the built-ins of ChromeDriver's wrapper is read
     /// past it: on attached pages, where the driver's own copies are removed, and if a page's `toJSON`
     /// spoils its answers.
-    async fn run(&self, client: &Client, script: &str) -> Result<Value, CmdError> {
+    pub(super) async fn run(&self, client: &Client, script: &str) -> Result<Value, CmdError> {
         if self.finder().is_some() && self.avoids_slices() {
             return evaluate(client, script).await;
         }
@@ -362,86 +350,10 @@ impl Tab {
         Ok(())
     }
 
-    /// Reads the page with these overrides from the next look on.
-    pub(super) async fn set_overrides(&self, overrides: &Overrides) -> Result<(), ProtocolFailure> {
-        overrides.check()?;
-        for (name, row) in overrides.rows() {
-            let script = Scripts::compile(self.kind(), &row);
-            self.run(&self.client(), &script).await.map_err(|error| {
-                let cause = command(&error);
-                if cause.site() != Site::Script {
-                    return cause;
-                }
-                let text = format!("the reader `{name}` is not a JavaScript expression");
-                misconfigured(text).caused_by(cause)
-            })?;
-        }
-        let mut state = self.state();
-        state.scripts = Scripts::new(overrides);
-        // Other evidence may count now.
-        state.history = History::default();
-        state.last = None;
-        Ok(())
-    }
-
     /// Removes the traces of ChromeDriver from a page that somebody else drives.
     pub(super) async fn clean_up(&self) -> Result<(), ProtocolFailure> {
         let done = evaluate(&self.client(), &Scripts::clean_up(self.kind())).await;
         done.map(drop).map_err(|error| command(&error))
-    }
-
-    /// Ends a session of ours, and its browser with it. Waits as long as a healthy one needs; the rest goes on
-    /// in the background.
-    pub(super) async fn close(&self) {
-        let browser = {
-            let mut state = self.state();
-            state.is_closed = true;
-            state.browser.take()
-        };
-        if let Some(ending) = self.ending(browser) {
-            let _ = timeout(CLEAN_UP_TIMEOUT + CLOSE_TIMEOUT, tokio::spawn(ending)).await;
-        }
-    }
-
-    /// The same for a destructor: at once, and in the background.
-    pub(super) fn end(&self) {
-        let (browser, connection) = {
-            let mut state = self.state();
-            state.is_closed = true;
-            (state.browser.take(), state.connection.clone())
-        };
-        // The browser first: otherwise a session with a stuck page would not end.
-        drop(browser);
-        match (Handle::try_current(), self.ending(None)) {
-            (Ok(runtime), Some(ending)) => drop(runtime.spawn(ending)),
-            _ => connection.close(),
-        }
-    }
-
-    /// Ends the session, if it is ours, then this browser, then the commands that still run.
-    fn ending(
-        &self,
-        browser: Option<OwnedBrowser>,
-    ) -> Option<impl Future<Output = ()> + Send + use<>> {
-        let session = self.session()?.clone();
-        let connection = self.state().connection.clone();
-        let clean_up = self.finder().map(|_| Scripts::clean_up(self.kind()));
-        Some(async move {
-            if let Some(script) = clean_up {
-                let _ = timeout(CLEAN_UP_TIMEOUT, evaluate(&connection.client(), &script)).await;
-            }
-            // On the same connection a command that is stuck would block this one.
-            if let Ok(last) = session.reconnect().await {
-                let client = last.client();
-                let mut closing = pin!(client.close());
-                let is_over = timeout(CLOSE_TIMEOUT, closing.as_mut()).await.is_ok();
-                drop(browser);
-                if !is_over {
-                    let _ = timeout(BACKGROUND_CLOSE_TIMEOUT, closing).await;
-                }
-            }
-            connection.close();
-        })
     }
 }
 

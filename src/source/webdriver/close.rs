@@ -1,0 +1,77 @@
+//! The end of a session with a tab.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use super::driver::OwnedBrowser;
+use super::evaluate::evaluate;
+use super::tab::Tab;
+use crate::source::page::scripts::Scripts;
+
+/// Longest time for cleaning up a page, which may be stuck.
+const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Longest time that a browser of ours may take to close by itself.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Longest time that the end of a session may take in the background, for instance if its page is stuck.
+const BACKGROUND_CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
+
+impl Tab {
+    /// Ends a session of ours, and its browser with it. Waits as long as a healthy one needs; the rest goes on
+    /// in the background.
+    pub(super) async fn close(&self) {
+        let browser = {
+            let mut state = self.state();
+            state.is_closed = true;
+            state.browser.take()
+        };
+        if let Some(ending) = self.ending(browser) {
+            let _ = timeout(CLEAN_UP_TIMEOUT + CLOSE_TIMEOUT, tokio::spawn(ending)).await;
+        }
+    }
+
+    /// The same for a destructor: at once, and in the background.
+    pub(super) fn end(&self) {
+        let (browser, connection) = {
+            let mut state = self.state();
+            state.is_closed = true;
+            (state.browser.take(), state.connection.clone())
+        };
+        // The browser first: otherwise a session with a stuck page would not end.
+        drop(browser);
+        match (Handle::try_current(), self.ending(None)) {
+            (Ok(runtime), Some(ending)) => drop(runtime.spawn(ending)),
+            _ => connection.close(),
+        }
+    }
+
+    /// Ends the session, if it is ours, then this browser, then the commands that still run.
+    fn ending(
+        &self,
+        browser: Option<OwnedBrowser>,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let session = self.session()?.clone();
+        let connection = self.state().connection.clone();
+        let clean_up = self.finder().map(|_| Scripts::clean_up(self.kind()));
+        Some(async move {
+            if let Some(script) = clean_up {
+                let _ = timeout(CLEAN_UP_TIMEOUT, evaluate(&connection.client(), &script)).await;
+            }
+            // On the same connection a command that is stuck would block this one.
+            if let Ok(last) = session.reconnect().await {
+                let client = last.client();
+                let mut closing = pin!(client.close());
+                let is_over = timeout(CLOSE_TIMEOUT, closing.as_mut()).await.is_ok();
+                drop(browser);
+                if !is_over {
+                    let _ = timeout(BACKGROUND_CLOSE_TIMEOUT, closing).await;
+                }
+            }
+            connection.close();
+        })
+    }
+}
