@@ -51,7 +51,7 @@ pub struct Watch<S> {
     classifier: ProtocolErrorClassifier,
 }
 
-/// Why a [`Watch`] ended by itself.
+/// The reason for which a [`Watch`] ended by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Ended {

@@ -11,7 +11,7 @@ use crate::failure::read_text;
 use crate::jid::Jid;
 use crate::phone::PhoneNumber;
 
-/// How sure a page is of the number it shows. Ordered: more is better.
+/// The evidence that a page offers for its number. Ordered: more is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Assurance {
     /// The link is not verified: the phone has only just accepted the QR code, the server has not accepted
@@ -89,22 +89,22 @@ pub struct Identity {
     pub push_name: Option<String>,
     /// The phone's platform, as WhatsApp names it: `android`, `iphone`, `smba`, ...
     pub platform: Option<String>,
-    /// How sure the page is.
+    /// The evidence that the page offers.
     pub assurance: Assurance,
     /// Set if time alone will raise the assurance: the page lacks some evidence, and is believed without
     /// it after it has stayed unchanged for long enough.
     pub pending: Option<Pending>,
-    /// Which expression gave the answer, for instance `Store.Conn.me`.
+    /// The expression that gave the answer, for instance `Store.Conn.me`.
     pub reader: Cow<'static, str>,
 }
 
-/// Why the assurance of an [`Identity`] will rise with time alone, and when.
+/// The reason for which the assurance of an [`Identity`] will rise with time alone, and the time left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pending {
     /// The evidence that is missing.
     pub reason: Cow<'static, str>,
-    /// How much longer the page has to stay unchanged.
+    /// The time for which the page still has to stay unchanged.
     pub left: Duration,
     /// The assurance that follows.
     pub assurance: Assurance,

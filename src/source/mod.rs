@@ -1,4 +1,4 @@
-//! Where a number is looked for: [`InfoSource`], and what one look can give: [`Look`].
+//! Sources of a number: [`InfoSource`], and the result of one look: [`Look`].
 //!
 //! | driver | reads | feature |
 //! |---|---|---|
@@ -27,7 +27,7 @@ pub use self::identity::{Assurance, Identity, Pending, UnknownAssurance};
 pub use self::state::PageState;
 use crate::failure::ProtocolFailure;
 
-/// What one look gave.
+/// The result of one look.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Look {
@@ -116,7 +116,7 @@ pub trait InfoSource: Send + Sync {
     ///
     /// # Errors
     ///
-    /// When the look itself did not work.
+    /// If the look itself did not work.
     async fn probe(&self) -> Result<Look, ProtocolFailure>;
 
     /// Looks for up to `max`, for a number of at least `min`. The default sleeps `max`, then
@@ -124,7 +124,7 @@ pub trait InfoSource: Send + Sync {
     ///
     /// # Errors
     ///
-    /// When a look did not work.
+    /// If a look did not work.
     async fn wait(&self, min: Assurance, max: Duration) -> Result<Look, ProtocolFailure> {
         let _ = min;
         tokio::time::sleep(max).await;

@@ -12,10 +12,10 @@ use crate::failure::clean;
 use crate::link::{Bar, LinkState};
 use crate::source::{Assurance, Identity, Look, PageState, Pending};
 
-/// How long a page must stay unchanged if it does not say that it has synced, or in which state it is.
+/// The time for which a page must stay unchanged if it does not say that it has synced, or its state.
 const UNCONFIRMED_TIME: Duration = Duration::from_secs(20);
 
-/// How long it must stay unchanged if other evidence is missing.
+/// The same if other evidence is missing.
 const MISSING_TIME: Duration = Duration::from_secs(5);
 
 /// Longest push name or platform kept, in bytes.
@@ -29,7 +29,7 @@ pub(crate) struct Observation {
     at: Instant,
 }
 
-/// How far a page is believed: the matching row of the table in the design.
+/// The degree to which a page is believed: the matching row of the table in the design.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// Neither number nor LID is believed, from any reader.
@@ -65,7 +65,7 @@ pub(crate) enum Evidence {
 }
 
 impl Evidence {
-    /// What is missing, for logs and errors.
+    /// Describes the missing evidence, for logs and errors.
     pub(crate) const fn missing(self) -> &'static str {
         match self {
             Self::Registration => {
@@ -123,7 +123,7 @@ impl Observation {
         }
     }
 
-    /// When time alone changes the outcome, if it does.
+    /// Returns the moment at which time alone changes the outcome, if it does.
     pub(crate) fn due(&self) -> Option<Instant> {
         match self.standing() {
             Standing::Counting { left, .. } => Some(self.at + left),
@@ -200,7 +200,7 @@ impl Observation {
         }
     }
 
-    /// What the page shows in place of an account that is believed; `None` if it shows one.
+    /// Returns the state that the page shows in place of a believed account; `None` if it shows one.
     pub(crate) fn page_state(&self) -> Option<PageState> {
         let page = &self.envelope;
         let has_account = !matches!(account(page, None), Account::Nobody);
@@ -304,8 +304,8 @@ impl Observation {
         matches!(account(&self.envelope, None), Account::Known(known) if known.reader.is_live && known.number.is_some())
     }
 
-    /// How much longer a page without a boot marker has to be complete to count as booted; `None` if time
-    /// alone changes nothing.
+    /// The time that a page without a boot marker still has to be complete to count as booted; `None` if
+    /// time alone changes nothing.
     fn boot_left(&self) -> Option<Duration> {
         let left = BOOT_TIME.checked_sub(self.past.complete_for?)?;
         (self.envelope.is_current && !left.is_zero()).then_some(left)

@@ -222,7 +222,7 @@ impl DebuggerAddress {
     }
 }
 
-/// Why a request to a Chrome failed.
+/// The reason for which a request to a Chrome failed.
 struct GetError {
     /// Something listens there.
     is_answered: bool,

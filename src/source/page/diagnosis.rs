@@ -31,13 +31,13 @@ const GETTERS: [&str; 6] = [
 pub struct Diagnosis {
     /// Whether the page gives its number with all the assurance that its generation can have.
     pub is_healthy: bool,
-    /// What follows, in words.
+    /// The conclusion, in words.
     pub verdict: String,
     /// The assurance of the number, if there is one.
     pub assurance: Option<Assurance>,
     /// The reader of the number, if there is one.
     pub reader: Option<String>,
-    /// What the page shows in place of an account that can be trusted.
+    /// The state that the page shows in place of an account that can be trusted.
     pub page_state: Option<PageState>,
     /// Every reader, in the order in which they are believed.
     pub readers: Vec<Finding>,
@@ -68,7 +68,7 @@ pub struct Finding {
     pub name: String,
     /// Whether the page has it. A reader is present if it answered, even "nobody".
     pub is_present: bool,
-    /// What it gave, masked.
+    /// Its answer, masked.
     pub gave: Option<String>,
 }
 
@@ -159,7 +159,7 @@ fn outcome(look: &Look, standing: Standing, state: Option<PageState>) -> String 
     }
 }
 
-/// What a page of this generation should have, and does not; one sentence each.
+/// Lists the parts that a page of this generation should have and does not; one sentence each.
 fn losses(seen: &Observation, details: &Details) -> Vec<String> {
     let page = seen.envelope();
     let mut losses = Vec::new();

@@ -58,7 +58,7 @@ pub(crate) struct Envelope {
     pub(super) details: Option<Details>,
 }
 
-/// What only a diagnosis needs to know. The modules and getters are unknown until the page has booted.
+/// Details that only a diagnosis needs. The modules and getters are unknown until the page has booted.
 #[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Details {
@@ -133,7 +133,7 @@ pub(super) struct Socket {
     pub(super) synced: Option<bool>,
 }
 
-/// Which keys `localStorage` has.
+/// The presence of keys in `localStorage`.
 #[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Storage {

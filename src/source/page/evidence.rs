@@ -1,4 +1,4 @@
-//! What one envelope says: whether the device is registered, and whose account the page shows.
+//! The evidence of one envelope: whether the device is registered, and the account of the page.
 
 use super::envelope::{Envelope, RowAnswer, Text, Wid};
 use super::readers::{Reader, ReaderId};

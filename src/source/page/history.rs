@@ -17,7 +17,7 @@ pub(super) const BOOT_TIME: Duration = Duration::from_secs(20);
 #[derive(Debug, Default)]
 pub(crate) struct History {
     document: Option<String>,
-    /// When a look first found the document complete.
+    /// The moment at which a look first found the document complete.
     complete_at: Option<Instant>,
     was_booted: bool,
     was_registered: bool,
@@ -61,7 +61,7 @@ struct Evidence {
 /// The history at the moment of one look, that look included.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Past {
-    /// How long the document has been complete.
+    /// The time since a look first found the document complete.
     pub(super) complete_for: Option<Duration>,
     /// An earlier look, or this one, found the device registered.
     pub(super) was_registered: bool,
@@ -71,7 +71,7 @@ pub(super) struct Past {
 }
 
 impl Past {
-    /// How much longer the evidence has to stay unchanged to be unchanged for `time`; `None` if it
+    /// The time that the evidence still has to stay unchanged to be unchanged for `time`; `None` if it
     /// already is.
     pub(super) fn left_of(&self, time: Duration) -> Option<Duration> {
         let is_over = self.unchanged_for >= time && self.looks >= MIN_LOOKS;

@@ -1,11 +1,11 @@
-//! What all browser drivers share.
+//! The parts that all browser drivers share.
 //!
 //! ```text
 //! scripts -> envelope -> history, evidence -> decision -> Look, LinkState
 //! ```
 //!
-//! The scripts evaluate every row of `readers` in one round trip; `overrides` adds rows and renames guards. Whose number it is, and how far it is
-//! believed, is decided in Rust. `target` and `devtools` find the tab.
+//! The scripts evaluate every row of `readers` in one round trip; `overrides` adds rows and renames guards. The account, and its
+//! assurance, are decided in Rust. `target` and `devtools` find the tab.
 
 pub(crate) mod connector;
 pub(crate) mod decision;

@@ -94,7 +94,7 @@ const LIVE: Reader = Reader {
     is_bare_user_a_number: false,
 };
 
-/// What is known of a reader of the caller's.
+/// The description of a caller's reader.
 const CUSTOM: Reader = Reader {
     generation: "as the caller says",
     origin: "the caller",

@@ -6,7 +6,7 @@ use url::{Host, Url};
 
 use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
 
-/// Which tab to read: the one at exactly this origin. A text of the URL can narrow it further.
+/// Names the tab to read: the one at exactly this origin. A text of the URL can narrow it further.
 ///
 /// The default is `https://web.whatsapp.com`. A URL that merely contains those words, in its path
 /// or query, is at another origin and never matches.
@@ -104,7 +104,7 @@ impl Target {
         }
     }
 
-    /// Why no tab was chosen, as the caller is told.
+    /// Returns the failure for the caller.
     pub(crate) fn failure(&self, reason: NoTab) -> ProtocolFailure {
         let (text, code) = match reason {
             NoTab::None { tabs } => (
@@ -122,7 +122,7 @@ impl Target {
     }
 }
 
-/// Why there is not exactly one tab.
+/// The reason for not having exactly one tab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoTab {
     None { tabs: usize },

@@ -11,7 +11,7 @@ use super::error::LookError;
 use crate::failure::ProtocolFailure;
 use crate::source::page::decision::Observation;
 
-/// How much later than expected a command may end and still be joined by later callers.
+/// Longest delay of a command that later callers still join.
 const MAX_DELAY: Duration = Duration::from_secs(2);
 
 pub(super) type Answer = Result<Arc<Observation>, ProtocolFailure>;

@@ -22,7 +22,7 @@ use self::process::Group;
 pub use self::start::DriverProcessBuilder;
 use crate::failure::{ProtocolFailure, Site};
 
-/// How long [`DriverProcess::stop`] lets browsers close by themselves.
+/// Longest time that [`DriverProcess::stop`] lets browsers close by themselves.
 const POLITE: Duration = Duration::from_secs(5);
 
 /// How often, and how many times, the end of what was killed is looked for: half a second in all.
@@ -84,7 +84,7 @@ impl DriverProcess {
         DriverProcessBuilder::default()
     }
 
-    /// Where it listens, for instance `http://127.0.0.1:32929/`.
+    /// Returns the URL at which it listens, for instance `http://127.0.0.1:32929/`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -178,7 +178,7 @@ impl Drop for DriverProcess {
     }
 }
 
-/// What has to end.
+/// Everything that has to end.
 #[derive(Debug)]
 struct Running {
     group: Group,

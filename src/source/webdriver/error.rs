@@ -9,7 +9,7 @@ pub(super) use crate::failure::webdriver::command;
 use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
 use crate::source::PageState;
 
-/// Why a look failed.
+/// The reason for which a look failed.
 #[derive(Clone, Debug)]
 pub(super) struct LookError {
     pub(super) kind: LookErrorKind,
@@ -51,7 +51,7 @@ impl LookError {
         Self::new(LookErrorKind::ErrorPage, &text, "wrong origin")
     }
 
-    /// What the page shows, as far as the error says.
+    /// Returns the state of the page, as far as the error says.
     pub(super) const fn page_state(&self) -> Option<PageState> {
         match self.kind {
             LookErrorKind::WrongOrigin => Some(PageState::NotLoaded),

@@ -14,7 +14,7 @@ use crate::source::page::target::{NoTab, Target};
 /// Time between two lists of tabs while none matches.
 const LIST_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Which tab of a Chrome is read.
+/// Finds the tab of a Chrome that is read.
 #[derive(Clone, Debug)]
 pub(super) struct TabFinder {
     target: Target,
@@ -26,7 +26,7 @@ pub(super) struct TabFinder {
     others: Vec<String>,
 }
 
-/// Why no tab was selected.
+/// The reason for which no tab was selected.
 enum SelectError {
     NoTab(NoTab),
     Failed(ProtocolFailure),

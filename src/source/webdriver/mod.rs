@@ -11,6 +11,7 @@
 mod attach;
 mod close;
 mod command;
+mod connection;
 mod driver;
 mod error;
 mod evaluate;

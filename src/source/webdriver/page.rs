@@ -8,9 +8,9 @@ use fantoccini::Client;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::command::{Answer, Command};
+use super::connection::Connection;
 use super::driver::OwnedBrowser;
 use super::error::LookError;
-use super::session::Connection;
 use super::tab::{Owner, Tab};
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::failure::ProtocolFailure;
@@ -25,13 +25,13 @@ use crate::source::page::target::Target;
 /// [`RetryPolicy::eager`](crate::retry::RetryPolicy::eager).
 const MAX_SLICE: Duration = Duration::from_millis(400);
 
-/// How much longer than asked a wait goes on for the result of its own slice.
+/// The time that a wait goes on after its end for the result of its own slice.
 const SLICE_GRACE: Duration = Duration::from_millis(50);
 
 /// Longest time that a diagnosis waits for the page to settle.
 const MAX_DIAGNOSIS: Duration = Duration::from_secs(60 * 60);
 
-/// How much longer a diagnosis waits for the answer of a page or driver.
+/// The time that a diagnosis waits longer for the answer of a page or driver.
 const DIAGNOSIS_GRACE: Duration = Duration::from_secs(5);
 
 /// Time between two looks if slices are not used.

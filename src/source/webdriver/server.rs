@@ -1,4 +1,4 @@
-//! Why a WebDriver server gave no session, in the words of its answers.
+//! The reason for which a WebDriver server gave no session, in the words of its answers.
 
 use std::error::Error;
 
@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use super::connection::connector;
 use super::driver::Recording;
 use super::error::misconfigured;
-use super::session::connector;
 use super::start_failure;
 use crate::failure::webdriver::session_cause;
 use crate::failure::{ProtocolFailure, clean};
@@ -38,7 +38,7 @@ pub(super) async fn new_session(
         }
         _ if is_webdriver_error(error) => format!(
             "the WebDriver server at {url} could not start a browser session: {}",
-            start_failure::describe(cause.message(), recording)
+            start_failure::describe(cause.message(), recording.map(Recording::text).as_deref())
         ),
         _ => match wrong_server(webdriver).await {
             Some(is) => format!("{url} is not a WebDriver server: {is}"),

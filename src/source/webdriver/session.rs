@@ -9,47 +9,15 @@ use fantoccini::{Client, ClientBuilder};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::connection::{Connection, connector};
 use super::driver::Recording;
-use super::error::{command, misconfigured};
+use super::error::command;
 use super::server::new_session;
 use crate::failure::{ProtocolFailure, Site};
-use crate::source::page::connector::{ConnectionGuard, Connector};
 
 /// The script timeout of a session of ours: a slice of a wait ends by then, even if the page's own timers do
 /// not run.
 pub(super) const SCRIPT_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// A client with its connections. Dropping the last clone of one of ours ends its commands, but not the
-/// session.
-#[derive(Clone, Debug)]
-pub(super) struct Connection {
-    client: Client,
-    /// `None` for a caller's client.
-    guard: Option<Arc<ConnectionGuard>>,
-}
-
-impl Connection {
-    pub(super) fn client(&self) -> Client {
-        self.client.clone()
-    }
-
-    /// Ends the commands that run on a connection of ours, for all its clones.
-    pub(super) fn close(&self) {
-        if let Some(guard) = &self.guard {
-            guard.close();
-        }
-    }
-}
-
-impl From<Client> for Connection {
-    /// A caller's client.
-    fn from(client: Client) -> Self {
-        Self {
-            client,
-            guard: None,
-        }
-    }
-}
 
 /// A session of ours on a WebDriver server. The URL may hold a key, so there is no `Debug`.
 #[derive(Clone)]
@@ -140,35 +108,6 @@ pub(super) async fn in_background<T: Send + 'static>(
             Err(failure(text).with_code("timeout"))
         }
     }
-}
-
-#[cfg(not(feature = "webdriver-rustls"))]
-pub(super) fn connector(webdriver: &str) -> Result<(Connector, ConnectionGuard), ProtocolFailure> {
-    if is_https(webdriver) {
-        let text = "a WebDriver server at an https URL needs the feature `webdriver-rustls`";
-        return Err(misconfigured(text));
-    }
-    Ok(Connector::new())
-}
-
-#[cfg(feature = "webdriver-rustls")]
-pub(super) fn connector(
-    webdriver: &str,
-) -> Result<(hyper_rustls::HttpsConnector<Connector>, ConnectionGuard), ProtocolFailure> {
-    let tls = super::tls::config(is_https(webdriver)).map_err(|error| {
-        misconfigured(format!("the system's certificates cannot be used: {error}"))
-    })?;
-    let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
-    let (connector, guard) = Connector::new();
-    let connector = builder
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(connector);
-    Ok((connector, guard))
-}
-
-fn is_https(url: &str) -> bool {
-    url::Url::parse(url).is_ok_and(|url| url.scheme() == "https")
 }
 
 fn failure(text: impl AsRef<str>) -> ProtocolFailure {

@@ -1,6 +1,5 @@
-//! Why a driver or a browser did not start, read from what it printed or answered.
+//! Causes for which a driver or a browser did not start, read from its output or answer.
 
-use super::driver::Recording;
 use crate::failure::clean;
 
 /// Longest quotation of a foreign text, in bytes.
@@ -90,24 +89,25 @@ pub(super) fn find(text: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| text.contains(row.mark))
 }
 
-/// Describes why no session was created: by the server's answer, and by the text that driver and browser printed
-/// if they are ours.
-pub(super) fn describe(answer: &str, recording: Option<&Recording>) -> String {
-    let printed = recording.map(Recording::text).unwrap_or_default();
+/// Describes why no session was created: by the server's answer, and by the text that driver and browser
+/// `printed` if they are ours.
+pub(super) fn describe(answer: &str, printed: Option<&str>) -> String {
+    let is_ours = printed.is_some();
+    let printed = printed.unwrap_or_default();
     let text = format!("{answer}\n{printed}");
     let Some(row) = find(&text) else {
         return clean(answer, MAX_QUOTED);
     };
-    let quoted = match (row.mark, recording) {
-        (ENDED, Some(_)) if printed.is_empty() => "it printed nothing".into(),
-        (ENDED, Some(_)) => {
+    let quoted = match (row.mark, is_ours) {
+        (ENDED, true) if printed.is_empty() => "it printed nothing".into(),
+        (ENDED, true) => {
             let end = printed.ceil_char_boundary(printed.len().saturating_sub(MAX_QUOTED));
             format!("it said: {}", clean(&printed[end..], MAX_QUOTED))
         }
         _ if answer.contains(row.mark) => format!("it said: {}", clean(answer, MAX_QUOTED)),
         _ => format!(
             "it said: {}",
-            clean(&line_of(&printed, row.mark), MAX_QUOTED)
+            clean(&line_of(printed, row.mark), MAX_QUOTED)
         ),
     };
     format!("{}; {} ({quoted})", row.cause, row.remedy)

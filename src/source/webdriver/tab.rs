@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::command::{Answer, Command};
+use super::connection::Connection;
 use super::driver::OwnedBrowser;
 use super::error::{LookError, LookErrorKind, command};
 use super::evaluate::evaluate;
 use super::finder::TabFinder;
-use super::session::{Connection, SCRIPT_TIMEOUT, Session};
+use super::session::{SCRIPT_TIMEOUT, Session};
 use crate::failure::{ProtocolFailure, Site};
 use crate::source::PageState;
 use crate::source::page::decision::{Evidence, Observation};
@@ -29,10 +30,10 @@ const PACE: Duration = Duration::from_millis(50);
 /// The same if the events of the page's storage and socket are both hooked.
 const HOOKED_PACE: Duration = Duration::from_millis(100);
 
-/// How long a page that did not end a script by itself is read without slices.
+/// The time for which a page that did not end a script by itself is read without slices.
 const NO_SLICES_TIME: Duration = Duration::from_secs(5);
 
-/// Who owns the session and its browser.
+/// The owner of the session and its browser.
 pub(super) enum Owner {
     /// The caller, both: only reading is allowed.
     Caller,
@@ -55,7 +56,7 @@ pub(super) struct State {
     pub(super) connection: Connection,
     /// A browser of ours on a driver of ours.
     pub(super) browser: Option<OwnedBrowser>,
-    /// How often the connection was replaced because a command blocked it.
+    /// The number of times that the connection was replaced because a command blocked it.
     pub(super) reconnects: u32,
     /// The caller has closed the page, so failures are not the browser's.
     pub(super) is_closed: bool,
@@ -65,7 +66,7 @@ pub(super) struct State {
     pub(super) history: History,
     /// The last observation, unless the last look failed.
     pub(super) last: Option<Arc<Observation>>,
-    /// What the last look showed in place of an account, even if that look failed.
+    /// The state that the last look showed in place of an account, even if that look failed.
     pub(super) page_state: Option<PageState>,
     /// The missing evidence that was logged last.
     pub(super) warned: Option<Evidence>,
@@ -251,7 +252,7 @@ impl Tab {
         arguments.extend([length, PACE, HOOKED_PACE].map(millis));
         let script = scripts.wait(self.kind(), booted.as_deref());
         let answer = client.execute_async(&script, arguments).await;
-        // Whatever else ended it, a look says more about the present page.
+        // If something else ended it, a look says more about the present page.
         match answer {
             Ok(answer) if !answer.is_null() => self.envelope(answer, &scripts),
             Ok(_) => self.read(false).await,
@@ -319,7 +320,7 @@ impl Tab {
         }
     }
 
-    /// Why a command failed; if its connection was closed on purpose, the reason for that.
+    /// Returns the cause of a failed command; if its connection was closed on purpose, the reason for that.
     fn cause(&self, error: &CmdError, reconnects: u32) -> LookError {
         let error = LookError::from(error);
         let state = self.state();

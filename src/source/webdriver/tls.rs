@@ -1,4 +1,4 @@
-//! What is trusted at https URLs.
+//! The certificates that are trusted at https URLs.
 
 use std::io;
 use std::sync::{Arc, OnceLock};

@@ -1,4 +1,4 @@
-//! Whose account a page shows: the readers' answers, compared.
+//! The account of a page: the readers' answers, compared.
 
 use super::*;
 

@@ -1,10 +1,10 @@
-//! What earlier looks change.
+//! The influence of earlier looks.
 
 use tokio::time::advance;
 
 use super::*;
 
-/// What counts, for how long, and what is missing then.
+/// Each count, its time, and its missing evidence.
 #[tokio::test(start_paused = true)]
 async fn missing_evidence_is_made_up_for_by_time() {
     let unknown = set(
