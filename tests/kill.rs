@@ -308,9 +308,11 @@ async fn outlives_a_frozen_process(kind: Kind) {
     let mut sender = Sender::new();
     let mut process = Process::start(&place);
     let pid = Pid::from_raw(i32::try_from(process.child.id().unwrap()).unwrap()).unwrap();
+    // Enough events at once to keep the process in transactions for most of the time.
+    const EVENTS: usize = 16 * SESSIONS;
     let stopped = loop {
-        for session in 0..SESSIONS {
-            let event = sender.make(session);
+        for event in 0..EVENTS {
+            let event = sender.make(event % SESSIONS);
             process.send(&event).await;
         }
         tokio::time::sleep(Duration::from_micros(fastrand::u64(0..3000))).await;
@@ -322,7 +324,7 @@ async fn outlives_a_frozen_process(kind: Kind) {
             break stopped;
         }
         kill_process(pid, Signal::CONT).unwrap();
-        for _ in 0..SESSIONS {
+        for _ in 0..EVENTS {
             process.next_line().await.unwrap();
         }
     };
