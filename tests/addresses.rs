@@ -9,7 +9,7 @@ mod support;
 use std::net::{IpAddr, SocketAddr};
 
 use support::chrome::Chrome;
-use support::{LIMIT, options, policy};
+use support::{LIMIT, assert_says, options, policy};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use whatsapp_phone::failure::ProtocolFailure;
@@ -45,18 +45,6 @@ fn http(status: &str, kind: &str, body: &str) -> String {
     format!(
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     )
-}
-
-#[track_caller]
-fn assert_says(failure: &ProtocolFailure, parts: &[&str]) {
-    assert_eq!(failure.code(), Some("misconfigured"), "{failure}");
-    for part in parts {
-        assert!(
-            failure.message().contains(part),
-            "no `{part}` in: {failure}"
-        );
-    }
-    println!("{failure}");
 }
 
 async fn open_at(webdriver: &str) -> ProtocolFailure {

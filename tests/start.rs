@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use support::chrome::Chrome;
-use support::{LIMIT, sandbox};
+use support::{LIMIT, assert_says, sandbox};
 use whatsapp_phone::failure::ProtocolFailure;
 use whatsapp_phone::source::webdriver::{
     DriverProcess, DriverProcessBuilder, OpenOptions, Page, Target,
@@ -48,18 +48,6 @@ async fn refused(options: OpenOptions) -> ProtocolFailure {
         .await
         .unwrap_or_else(|error| panic!("{error}"));
     Page::open(&driver, options).await.unwrap_err()
-}
-
-#[track_caller]
-fn assert_says(failure: &ProtocolFailure, parts: &[&str]) {
-    assert_eq!(failure.code(), Some("misconfigured"), "{failure}");
-    for part in parts {
-        assert!(
-            failure.message().contains(part),
-            "no `{part}` in: {failure}"
-        );
-    }
-    println!("{failure}");
 }
 
 /// A program of a test. Another process writes it: while this one held it open for writing, a child forked by

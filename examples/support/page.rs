@@ -1,4 +1,4 @@
-//! What `extract` and `doctor` share: the page that the command line names.
+//! The page that the command line of `extract` and `doctor` names.
 
 use std::path::PathBuf;
 

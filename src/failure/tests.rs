@@ -200,7 +200,7 @@ fn a_secret_at_the_cut_is_masked() {
             }
         }
     }
-    // What stands before a long secret is kept.
+    // The text before a long secret is kept.
     let text = format!("the grid refused: token={}", "x".repeat(50_000));
     assert_eq!(clean(&text, MAX_TEXT), "the grid refused: token=***…");
 }

@@ -80,7 +80,7 @@ pub struct Onboarding {
     sent: Arc<Mutex<Sent>>,
 }
 
-/// What the sink has accepted. Locked during a delivery, so that events keep their order.
+/// The events that the sink has accepted. Locked during a delivery, so that events keep their order.
 #[derive(Debug, Default)]
 struct Sent {
     last: LastEvent,

@@ -1,4 +1,4 @@
-//! Session rows, kept by events, and told to watchers: [`SessionStore`].
+//! Session rows, changed by events and reported to watchers: [`SessionStore`].
 //!
 //! | driver | keeps sessions in | notices other processes | feature |
 //! |---|---|---|---|
@@ -20,7 +20,7 @@
 //! 3. [`RebindPolicy`] decides about a `session_ready` with another number than the row is bound to,
 //!    [`DuplicatePolicy`] about a number that another row of the workspace holds.
 //! 4. Row, retired rows, `last_seq` and the event's id are written, together or not at all. Then
-//!    watchers are told.
+//!    watchers are notified.
 //!
 //! Events that are applied at the same time share a transaction, and its one write to the disk. Each
 //! is judged for itself, after those before it, and a refusal stops no other. An event

@@ -231,3 +231,16 @@ pub(crate) async fn callers_client(webdriver: &str) -> fantoccini::Client {
         .await
         .unwrap()
 }
+
+/// The set-up is wrong, and the message names all of this.
+#[track_caller]
+pub(crate) fn assert_says(failure: &ProtocolFailure, parts: &[&str]) {
+    assert_eq!(failure.code(), Some("misconfigured"), "{failure}");
+    for part in parts {
+        assert!(
+            failure.message().contains(part),
+            "no `{part}` in: {failure}"
+        );
+    }
+    println!("{failure}");
+}

@@ -1,4 +1,4 @@
-//! What an error advises.
+//! The advice of errors.
 
 use super::*;
 use crate::source::PageState;

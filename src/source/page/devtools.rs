@@ -250,7 +250,7 @@ pub(crate) struct Tab {
 impl FromStr for DebuggerAddress {
     type Err = ProtocolFailure;
 
-    /// Reads `HOST:PORT`; an IPv6 host stands in brackets.
+    /// Reads `HOST:PORT`; an IPv6 host is written in brackets.
     fn from_str(text: &str) -> Result<Self, ProtocolFailure> {
         let is_address = text.rsplit_once(':').is_some_and(|(host, port)| {
             let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');

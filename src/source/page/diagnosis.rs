@@ -177,11 +177,11 @@ fn losses(seen: &Observation, details: &Details) -> Vec<String> {
         &guard(Guard::BootMarker),
         "so a page counts as booted only 20 s after it has loaded",
     );
-    let stand_in = "so the storage keys stand in for WhatsApp's registration test";
+    let stand_in = "so the storage keys replace WhatsApp's registration test";
     let no_test = if page.storage.noise && page.storage.me {
         stand_in
     } else {
-        "and its storage keys cannot stand in, so answers are `unverified` at best"
+        "and its storage keys cannot replace it, so answers are `unverified` at best"
     };
     lose(
         !details.has_registration_module,
@@ -232,19 +232,19 @@ fn losses(seen: &Observation, details: &Details) -> Vec<String> {
             lose(
                 !details.has_getter(name),
                 &format!("`{name}`"),
-                "so other getters or the storage stand in",
+                "so other getters or the storage replace it",
             );
         }
     }
     if registration(page) == Registration::Yes {
-        let keys = "so the storage cannot stand in for a getter or the registration test";
+        let keys = "so the storage cannot replace a getter or the registration test";
         lose(!page.storage.noise, &guard(Guard::NoiseKey), keys);
         lose(!page.storage.me, &guard(Guard::NumberKey), keys);
         let knows_lid = matches!(account(page, None), Account::Known(known) if known.lid.is_some());
         lose(
             knows_lid && !details.has_lid_key,
             &guard(Guard::LidKey),
-            "so the storage cannot stand in for a getter of the LID",
+            "so the storage cannot replace a getter of the LID",
         );
     }
     losses

@@ -14,7 +14,7 @@ use crate::failure::ProtocolFailure;
 use crate::source::page::devtools::DebuggerAddress;
 use crate::source::page::target::Target;
 
-/// Longest deadline that is told from none: an [`Instant`] cannot be any time ahead.
+/// Longest deadline; a longer one is cut to it, because an [`Instant`] cannot be any time ahead.
 const MAX_DEADLINE: Duration = Duration::from_hours(24 * 365);
 
 /// How [`Page::attach`] attaches to a running Chrome. `Default` looks for the one tab at

@@ -86,7 +86,7 @@ impl TabFinder {
     /// If there are several.
     pub(super) async fn follow(&self, client: &Client) -> Result<bool, ProtocolFailure> {
         if self.address.is_none() {
-            // A new tab cannot be told from another session's, and looking at each raises it.
+            // A new tab may be another session's, and looking at each raises it.
             return Ok(false);
         }
         match self.try_select(client).await {

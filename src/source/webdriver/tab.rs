@@ -47,7 +47,7 @@ pub(super) enum Owner {
 pub(super) struct Tab {
     pub(super) target: Target,
     owner: Owner,
-    /// The versions of the WebDriver server and the browser, as the session was told.
+    /// The versions of the WebDriver server and the browser, as the new session reported them.
     pub(super) versions: (Option<String>, Option<String>),
     state: Mutex<State>,
 }

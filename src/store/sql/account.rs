@@ -12,7 +12,7 @@ use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::status::{SessionRow, Status, StatusChange, UnknownStatus};
 
 /// A change, and the id of its row.
-pub(super) type Told = (String, StatusChange);
+pub(super) type Notice = (String, StatusChange);
 
 /// A row in memory, with the changes that are to be written. No `Debug`: it holds numbers.
 pub(super) struct Account {
@@ -90,7 +90,7 @@ impl Account {
         }
     }
 
-    pub(super) fn told(&self) -> Option<Told> {
+    pub(super) fn notice(&self) -> Option<Notice> {
         let mut change = self.row.as_ref().ok()?.to_change();
         if self.is_deleted {
             change.status = Status::Failed;
@@ -154,7 +154,7 @@ impl Account {
         self.error.as_ref()
     }
 
-    /// What to write, if anything.
+    /// The change to write, if there is one.
     pub(super) fn to_save(&self) -> Option<Save<'_>> {
         let row = self.row.as_ref().ok();
         if !self.is_dirty {

@@ -17,7 +17,7 @@ use crate::store::options::DuplicatePolicy;
 use crate::store::session_store::Outcome;
 use crate::store::status::Status;
 
-/// What an event needs.
+/// The rows and locks that an event needs.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub(super) session: &'a SessionKey,
@@ -153,7 +153,7 @@ impl Accounts {
                 holders.clear();
             }
             let statuses = holders.iter().map(|&holder| {
-                // An unrecognised row keeps its number: nobody could be told that it lost it.
+                // An unrecognised row keeps its number: nobody could be notice that it lost it.
                 let status = self.all[holder].stored_status();
                 status
                     .filter(|_| self.all[holder].row.is_ok())
@@ -165,9 +165,9 @@ impl Accounts {
             }
             for holder in holders {
                 self.all[holder].give_up();
-                let told = self.all[holder].told();
-                retired.extend(told.iter().map(|(_, change)| change.clone()));
-                transaction.told.extend(told);
+                let notice = self.all[holder].notice();
+                retired.extend(notice.iter().map(|(_, change)| change.clone()));
+                transaction.notices.extend(notice);
             }
         }
         self.all[own].apply(*write, event.id());
@@ -177,11 +177,11 @@ impl Accounts {
                 .or_default()
                 .push(id.as_str().to_owned());
         }
-        let told = self.all[own]
-            .told()
+        let notice = self.all[own]
+            .notice()
             .ok_or_else(|| StoreError::unknown(session))?;
-        let change = told.1.clone();
-        transaction.told.push(told);
+        let change = notice.1.clone();
+        transaction.notices.push(notice);
         Ok(Outcome::Applied { change, retired })
     }
 

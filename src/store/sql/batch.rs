@@ -179,7 +179,7 @@ pub(super) async fn register<D: Driver>(
     } else if row.status.is_waiting() {
         account.touch();
     }
-    transaction.told.extend(account.told());
+    transaction.notices.extend(account.notice());
     let row = account.row.clone()?;
     save(transaction, &accounts).await?;
     Ok(row)

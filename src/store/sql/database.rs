@@ -8,7 +8,7 @@ use sqlx::Pool;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{sleep, timeout};
 
-use super::account::Told;
+use super::account::Notice;
 use super::driver::{Connection, Driver, Statement, Statements};
 use super::failure::{Class, Failure, late, late_again};
 use super::lease::Lease;
@@ -42,8 +42,8 @@ pub(super) struct Transaction<'a, D: Driver> {
     pub(super) database: &'a Database<D>,
     lease: Lease<D::Sqlx>,
     _turn: Option<MutexGuard<'a, ()>>,
-    /// Changes that watchers are told of after the commit.
-    pub(super) told: Vec<Told>,
+    /// Changes that are reported to watchers after the commit.
+    pub(super) notices: Vec<Notice>,
 }
 
 impl<D: Driver> Database<D> {
@@ -80,7 +80,7 @@ impl<D: Driver> Database<D> {
                 database: self,
                 lease,
                 _turn: turn,
-                told: Vec::new(),
+                notices: Vec::new(),
             }),
             Err(failure) => {
                 // The file is busy. After any other error the connection is closed.
@@ -111,7 +111,7 @@ impl<D: Driver> Database<D> {
         .await
     }
 
-    /// Repeats an attempt until it succeeds, fails for good or the deadline passes. It is told the class of
+    /// Repeats an attempt until it succeeds, fails for good or the deadline passes. It is given the class of
     /// the failure before.
     pub(super) async fn until_done<T, F>(
         &self,
@@ -181,8 +181,8 @@ impl<D: Driver> Transaction<'_, D> {
         let committed = D::run(&mut self.lease, sql, &[]).await;
         committed.map_err(|error| Failure::of_commit(D::NAME, D::class(&error), &error))?;
         self.lease.give_back();
-        let mut changes = Vec::with_capacity(self.told.len());
-        for (account, change) in &self.told {
+        let mut changes = Vec::with_capacity(self.notices.len());
+        for (account, change) in &self.notices {
             database.hub.publish(account, change);
             changes.push(change.session.session_id.as_str().to_owned());
         }

@@ -8,7 +8,7 @@ use crate::event::{EventKind, SessionEvent, SessionKey};
 use crate::failure::{ProtocolFailure, Site};
 use crate::store::error::{StoreError, StoreErrorKind};
 
-/// What a failure means for the transaction and its events.
+/// The consequence of a failure for the transaction and its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     /// The store refused the call; final.

@@ -58,7 +58,7 @@ impl Follower {
     async fn follow<D: Driver>(&self, database: &Weak<Database<D>>) {
         let mut listener = D::Listener::default();
         let mut unrecognised = HashSet::new();
-        let mut told = Vec::new();
+        let mut noticed = Vec::new();
         let mut next_poll = Instant::now();
         loop {
             let Some(database) = database.upgrade() else {
@@ -75,7 +75,7 @@ impl Follower {
             if Instant::now() >= next_poll {
                 next_poll = Instant::now() + database.options.poll_every;
             } else {
-                watched.retain(|watched| told.contains(watched.session()));
+                watched.retain(|watched| noticed.contains(watched.session()));
             }
             if let Err(error) = look(&database, &watched, &mut unrecognised).await {
                 tracing::warn!(store = D::NAME, code = error.code(), %error, "watched sessions were not read");
@@ -84,7 +84,7 @@ impl Follower {
             // Meanwhile the store may be dropped, which ends its watchers.
             drop(database);
             let heard = timeout_at(next_poll, driver.listen(&mut listener)).await;
-            told = match heard {
+            noticed = match heard {
                 Ok(Some(sessions)) => sessions,
                 Ok(None) | Err(_) => {
                     next_poll = Instant::now();
@@ -128,7 +128,7 @@ pub(super) async fn look<D: Driver>(
             database.hub.end(one);
             continue;
         };
-        match (account.told(), &account.row) {
+        match (account.notice(), &account.row) {
             (Some((id, change)), _) => database.hub.publish_read(one, &id, &change),
             (None, Err(error)) if unrecognised.insert(account.id().to_owned()) => {
                 tracing::warn!(store = D::NAME, %error, "a row was skipped");

@@ -1,4 +1,4 @@
-//! What the drivers share whose database is a server.
+//! The parts that the drivers of database servers share.
 
 use std::io::ErrorKind;
 use std::time::Duration;

@@ -121,7 +121,7 @@ impl<D: Driver> SqlStore<D> {
     }
 
     pub(super) async fn watch(&self, id: &SessionId) -> Result<StatusWatcher, StoreError> {
-        let found = self.find(id).await?.and_then(|account| account.told());
+        let found = self.find(id).await?.and_then(|account| account.notice());
         let (account, change) = found.ok_or_else(|| StoreError::unknown(id))?;
         let hub = &self.database.hub;
         let watcher = hub.watch(&account, change);

@@ -69,10 +69,10 @@ async fn sweep<D: Driver>(
         if let Some(account) = accounts.locked(session) {
             account.note();
             if account.sweep(seconds)
-                && let Some(told) = account.told()
+                && let Some(notice) = account.notice()
             {
-                swept.push(told.1.clone());
-                transaction.told.push(told);
+                swept.push(notice.1.clone());
+                transaction.notices.push(notice);
             }
         }
     }

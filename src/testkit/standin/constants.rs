@@ -12,7 +12,7 @@ pub const FORMER_LID: &str = "987654321098765@lid";
 pub const PUSH_NAME: &str = "Stand-in";
 /// `Conn.platform`, once the number is known.
 pub const PLATFORM: &str = "android";
-/// What every text of the stand-in's QR codes begins with; the rest differs with each renewal.
+/// The beginning of every text of the stand-in's QR codes; the rest differs with each renewal.
 pub const QR_PREFIX: &str = "2@stand-in.";
 /// `require` of this gives how many modules were run before the page booted, and runs none: a test asks
 /// it after a look that should start nothing. The real page has no such module.

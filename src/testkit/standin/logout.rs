@@ -62,7 +62,7 @@ pub struct Logout {
     pub network: Duration,
     /// How long after all else the page reloads, which begins the next load; `None` is never.
     pub navigation: Option<Duration>,
-    /// Where it stops, if it does.
+    /// The step at which it stops, if it does.
     pub hold: Option<Hold>,
 }
 

@@ -85,7 +85,7 @@ pub struct Scenario {
     pub generation: Generation,
     /// One timeline a load, each step with its time after the script's start; the last one repeats.
     pub loads: Vec<Vec<(Duration, Step)>>,
-    /// What happens on the newest load after [`StandIn::signal`](super::StandIn::signal), each step with
+    /// The steps of the newest load after [`StandIn::signal`](super::StandIn::signal), each step with
     /// its time after that.
     pub after_signal: Vec<(Duration, Step)>,
     /// Storage that a former account left behind.

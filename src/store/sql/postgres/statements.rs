@@ -26,7 +26,7 @@ const ROW: &str = "json_build_object('id', a.id::text, 'workspace', a.workspace_
 const IS_BESIDE: &str = "s.account_id = a.id AND s.session_id = a.session_id::text
     AND s.created_at IS NOT DISTINCT FROM {created}";
 
-/// Whatever the server's defaults are, statements see what was committed before them, times are UTC, and
+/// Independent of the server's defaults, statements see what was committed before them, times are UTC, and
 /// plans use indexes: a plan may be older than the table's size.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {lock_wait};
     SET LOCAL statement_timeout = {deadline}; SET LOCAL idle_in_transaction_session_timeout = {idle};
