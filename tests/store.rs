@@ -12,6 +12,8 @@
 mod beside;
 #[path = "support/database.rs"]
 mod database;
+#[path = "store/foreign.rs"]
+mod foreign;
 #[path = "store/lost.rs"]
 mod lost;
 #[path = "store/others.rs"]

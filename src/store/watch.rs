@@ -109,7 +109,7 @@ struct Entries {
 
 #[derive(Debug)]
 struct Entry {
-    /// The id of the row. `None`: the row is gone, so any row that comes is another one.
+    /// Identifies the row. `None`: the row is gone, so any row that comes is another one.
     account: Option<String>,
     /// The last change that this store made itself.
     changed: u64,

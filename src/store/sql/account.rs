@@ -11,7 +11,7 @@ use crate::store::decide::{Write, given_up, revived};
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::status::{SessionRow, Status, StatusChange, UnknownStatus};
 
-/// A change, and the id of its row.
+/// A change, and the life of its row: another row may get the same id.
 pub(super) type Notice = (String, StatusChange);
 
 /// A row in memory, with the changes that are to be written. No `Debug`: it holds numbers.
@@ -95,7 +95,7 @@ impl Account {
         if self.is_deleted {
             change.status = Status::Failed;
         }
-        Some((self.read.id.clone(), change))
+        Some((self.life.to_string(), change))
     }
 
     /// Counts this as a sign of life.

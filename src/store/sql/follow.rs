@@ -129,7 +129,7 @@ pub(super) async fn look<D: Driver>(
             continue;
         };
         match (account.notice(), &account.row) {
-            (Some((id, change)), _) => database.hub.publish_read(one, &id, &change),
+            (Some((life, change)), _) => database.hub.publish_read(one, &life, &change),
             (None, Err(error)) if unrecognised.insert(account.id().to_owned()) => {
                 tracing::warn!(store = D::NAME, %error, "a row was skipped");
             }
