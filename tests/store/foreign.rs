@@ -6,7 +6,7 @@ use whatsapp_phone::event::SessionEvent;
 use whatsapp_phone::store::{Status, StoreOptions};
 
 use super::rows::until;
-use super::{key, on_each, ready};
+use super::{cell, key, on_each, ready};
 
 /// The row's id stays the same, its life does not.
 #[tokio::test]
@@ -38,6 +38,35 @@ async fn a_watcher_sees_another_row_with_the_same_id() {
             )
             .await;
         until(&mut watcher, Status::Authenticated).await;
+        place.end().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_retired_row_that_another_program_connects_holds_its_number() {
+    on_each(async |place| {
+        let store = place.open(StoreOptions::default()).await.unwrap();
+        for session in ["old", "new"] {
+            store.register(&key(session)).await.unwrap();
+            store.apply(&ready(session, "628110000041")).await.unwrap();
+            let gone = SessionEvent::session_disconnected(key(session), "");
+            store.apply(&gone).await.unwrap();
+        }
+        place
+            .run(
+                "update whatsapp_accounts set phone_number = null where session_id = 'new';
+                update whatsapp_accounts set deleted_at = null, status = 'connected',
+                    phone_number = '628110000041' where session_id = 'old'",
+            )
+            .await;
+        let error = store
+            .apply(&ready("new", "628110000041"))
+            .await
+            .unwrap_err();
+        assert_eq!(error.code(), "number_already_connected", "{:?}", place.kind);
+        let number = cell(&place, "old", "phone_number").await;
+        assert_eq!(number.as_deref(), Some("628110000041"));
         place.end().await;
     })
     .await;

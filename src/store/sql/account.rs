@@ -73,10 +73,9 @@ impl Account {
         self.read.session.as_deref()
     }
 
-    /// Whether it was given up, also if another program has undone the deletion since.
+    /// Whether it is given up. Its columns decide, since another program may have restored it.
     pub(super) fn is_given_up(&self) -> bool {
-        let is_failed = self.stored_status() == Some(Status::Failed);
-        self.is_deleted || is_failed || self.read.is_given_up == Some(1) && !self.is_touched
+        self.is_deleted || self.stored_status() == Some(Status::Failed)
     }
 
     /// The status that the column has, or will have: without `error` if that does not fit.
