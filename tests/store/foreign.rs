@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use whatsapp_phone::event::SessionEvent;
-use whatsapp_phone::store::{Status, StoreOptions};
+use whatsapp_phone::event::{Failed, SessionEvent};
+use whatsapp_phone::store::{RowValues, Status, StoreOptions};
 
+use super::database::{Kind, Place};
 use super::rows::until;
 use super::{cell, key, on_each, ready};
 
@@ -70,4 +71,53 @@ async fn a_retired_row_that_another_program_connects_holds_its_number() {
         place.end().await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn no_value_is_cut_to_the_length_of_its_column() {
+    for kind in [Kind::Postgres, Kind::MySql] {
+        let place = Place::new(kind).await;
+        place.open(StoreOptions::default()).await.unwrap();
+        let alter = match kind {
+            Kind::MySql => "modify metadata",
+            _ => "alter metadata type",
+        };
+        place
+            .run(&format!(
+                "alter table whatsapp_accounts {alter} varchar(255);
+                alter table whatsapp_accounts add column label varchar(4);
+                alter table whatsapp_accounts add column code char(4)"
+            ))
+            .await;
+        let store = place.open(StoreOptions::default()).await.unwrap();
+        for column in ["label", "code"] {
+            let long = RowValues::default().set(column, "long one");
+            let error = store.register_with(&key(column), &long).await.unwrap_err();
+            assert_eq!((error.code(), error.is_transient()), ("storage", false));
+            let short = RowValues::default().set(column, "four");
+            store.register_with(&key(column), &short).await.unwrap();
+        }
+        let theirs = format!(r#"{{"a":"{}"}}"#, "x".repeat(240));
+        place
+            .run(&format!(
+                "update whatsapp_accounts set metadata = '{theirs}'"
+            ))
+            .await;
+        let failed = Failed::new("not_ready", "no number");
+        let event = SessionEvent::session_error(key("label"), failed);
+        store.apply(&event).await.unwrap();
+        assert_eq!(
+            cell(&place, "label", "status").await.as_deref(),
+            Some("error")
+        );
+        assert_eq!(
+            cell(&place, "label", "metadata").await,
+            Some(theirs),
+            "{kind}"
+        );
+        let kept = place
+            .texts("select error_message from whatsapp_phone_sessions where error is not null");
+        assert_eq!(kept.await, [Some("no number".to_owned())]);
+        place.end().await;
+    }
 }

@@ -69,7 +69,10 @@ pub(super) async fn save<D: Driver>(
     transaction: &mut Transaction<'_, D>,
     accounts: &Accounts,
 ) -> Result<(), Failure> {
-    let statements = &transaction.database.statements;
+    let (statements, layout) = (
+        &transaction.database.statements,
+        &transaction.database.layout,
+    );
     for account in &accounts.all {
         let Some(error) = account.new_error() else {
             continue;
@@ -78,7 +81,8 @@ pub(super) async fn save<D: Driver>(
             .run(&statements.metadata, &[account.id()])
             .await?;
         let before: Option<String> = before.into_iter().next().flatten();
-        if let Some(metadata) = with_error(before.as_deref(), error) {
+        let metadata = with_error(before.as_deref(), error);
+        if let Some(metadata) = metadata.filter(|metadata| layout.fits("metadata", metadata)) {
             let set = &statements.set_metadata;
             transaction
                 .run::<()>(set, &[account.id(), &metadata])

@@ -139,7 +139,7 @@ impl Fact {
         INTEGERS.contains(&&*self.base())
     }
 
-    fn is_text(&self) -> bool {
+    pub(super) fn is_text(&self) -> bool {
         TEXTS.contains(&&*self.base())
     }
 

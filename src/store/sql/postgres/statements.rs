@@ -226,7 +226,14 @@ impl Dialect for super::Postgres {
         let (mut columns, mut parameters) = (String::new(), String::new());
         for (n, (column, _)) in (3..).zip(&values.0) {
             columns += &format!(", \"{column}\"");
-            parameters += &format!(", ${n}::{}", layout.column(column).declared);
+            // A cast to a type with a length would cut the value.
+            let column = layout.column(column);
+            let to = if column.is_text() {
+                "text"
+            } else {
+                &column.declared
+            };
+            parameters += &format!(", ${n}::{to}");
         }
         let insert = format!(
             "INSERT INTO {{accounts}} (workspace_id, session_id, status, created_at, updated_at{columns})
