@@ -111,7 +111,7 @@ impl StoreOptions {
     ///
     /// The store's own tables get the same prefix: beside `app_whatsapp_accounts` it uses
     /// `app_whatsapp_phone_sessions`, and beside `accounts` `accounts_whatsapp_phone_sessions`. PostgreSQL
-    /// finds tables by the connection's search path.
+    /// finds the table of accounts by the connection's search path; the others are in the same schema.
     #[must_use]
     pub fn table(mut self, name: impl Into<String>) -> Self {
         self.table = name.into();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use whatsapp_phone::event::{Failed, SessionEvent};
-use whatsapp_phone::store::{RowValues, Status, StoreOptions};
+use whatsapp_phone::store::{Ignored, Outcome, RowValues, Status, StoreOptions};
 
 use super::database::{Kind, Place};
 use super::rows::until;
@@ -120,4 +120,39 @@ async fn no_value_is_cut_to_the_length_of_its_column() {
         assert_eq!(kept.await, [Some("no number".to_owned())]);
         place.end().await;
     }
+}
+
+/// Each program has a schema of its own before that of the accounts.
+#[tokio::test]
+async fn search_paths_that_differ_share_the_tables_beside_the_accounts() {
+    let place = Place::new(Kind::Postgres).await;
+    place.open(StoreOptions::default()).await.unwrap();
+    let name = place.name().to_owned();
+    place
+        .run(&format!(
+            "drop table whatsapp_phone_sessions, whatsapp_phone_applied;
+            create schema {name}_a; create schema {name}_b"
+        ))
+        .await;
+    let store = async |own: &str| {
+        let path = format!("search_path%3D{name}_{own}%2C{name}");
+        let url = place.url.replace(&format!("search_path%3D{name}"), &path);
+        Place::open_at(Kind::Postgres, &url, StoreOptions::default())
+            .await
+            .unwrap()
+    };
+    let (a, b) = (store("a").await, store("b").await);
+    a.register(&key("s")).await.unwrap();
+    let event = ready("s", "628110000041");
+    a.apply(&event).await.unwrap();
+    let gone = SessionEvent::session_disconnected(key("s"), "");
+    a.apply(&gone).await.unwrap();
+    let again = b.apply(&event).await.unwrap();
+    assert_eq!(again, Outcome::Ignored(Ignored::Repeated));
+    place
+        .run(&format!(
+            "drop schema {name}_a cascade; drop schema {name}_b cascade"
+        ))
+        .await;
+    place.end().await;
 }

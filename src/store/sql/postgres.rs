@@ -27,8 +27,9 @@ store! {
     ///
     /// [`create_tables`](StoreOptions::create_tables) makes `whatsapp_accounts` with a unique index on
     /// workspace and number of rows that are not soft-deleted, unless the policy is
-    /// [`Companions`](crate::store::DuplicatePolicy::Companions). Tables are found by the search path. Times are
-    /// written in UTC. Clones share its pool.
+    /// [`Companions`](crate::store::DuplicatePolicy::Companions). The table of accounts is found by the
+    /// search path, and the store's own tables are in its schema. Times are written in UTC. Clones share its
+    /// pool.
     ///
     /// Other processes tell of their changes by `NOTIFY`. While a session is watched, one connection beside
     /// the pool listens; watched sessions are also read every [`poll_every`](StoreOptions::poll_every).

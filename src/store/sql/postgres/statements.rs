@@ -92,9 +92,9 @@ const PRUNE: &str = "WITH pruned AS (DELETE FROM {applied} WHERE ctid = ANY (ARR
         RETURNING 1)
     SELECT count(*)::text FROM pruned";
 
-const INSPECT: &str = "WITH t AS (SELECT c.oid, c.relname, c.relnamespace
-        FROM json_array_elements_text($1::json) AS n (name)
-        JOIN pg_class c ON c.oid = to_regclass(quote_ident(n.name)))
+const INSPECT: &str = "WITH accounts AS (SELECT relnamespace FROM pg_class WHERE oid = to_regclass(quote_ident($1::json ->> 0))),
+    t AS (SELECT c.oid, c.relname, c.relnamespace FROM json_array_elements_text($1::json) AS n (name)
+        JOIN pg_class c ON c.relname = n.name JOIN accounts ON accounts.relnamespace = c.relnamespace)
     SELECT json_build_object('table', t.relname, 'column', a.attname,
         'kind', CASE WHEN y.typtype = 'e' THEN 'enum' ELSE format_type(a.atttypid, NULL) END,
         'declared', format_type(a.atttypid, a.atttypmod),
@@ -138,6 +138,12 @@ CREATE UNIQUE INDEX IF NOT EXISTS {table}_one_number ON {accounts} (workspace_id
 
 fn names(layout: &Layout) -> HashMap<&'static str, String> {
     let mut names = layout.tables.names('"');
+    // In one schema: the connections of another program may have another search path.
+    for table in ["accounts", "sessions", "applied"] {
+        names
+            .entry(table)
+            .and_modify(|name| *name = format!("{}.{name}", layout.schema));
+    }
     let type_of = |column: &str| match layout.column(column) {
         column if column.is_integer() => "bigint".to_owned(),
         column if column.is_enumeration() || column.kind == "uuid" => column.declared.clone(),
