@@ -156,3 +156,21 @@ async fn search_paths_that_differ_share_the_tables_beside_the_accounts() {
         .await;
     place.end().await;
 }
+
+#[tokio::test]
+async fn a_unique_index_on_an_expression_is_no_obstacle() {
+    for kind in [Kind::Sqlite, Kind::Postgres] {
+        let place = Place::new(kind).await;
+        place.open(StoreOptions::default()).await.unwrap();
+        place
+            .run(
+                "create unique index one on whatsapp_accounts (lower(session_id));
+                create unique index two on whatsapp_accounts (workspace_id, lower(phone_number))",
+            )
+            .await;
+        let store = place.open(StoreOptions::default()).await.unwrap();
+        store.register(&key("s")).await.unwrap();
+        store.apply(&ready("s", "628110000041")).await.unwrap();
+        place.end().await;
+    }
+}

@@ -146,6 +146,58 @@ const MYSQL_VARIANTS: &[Variant] = &[
     ("a binary collation", &[], ") COLLATE utf8mb4_bin", Works),
     ("latin1", &[], ") CHARACTER SET latin1", Works),
     (
+        "Laravel's collation",
+        &[],
+        ") CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci",
+        Works,
+    ),
+    (
+        "the reference's own, in its collation",
+        REFERENCE,
+        ", UNIQUE KEY k (phone_number, workspace_id, status)) COLLATE utf8mb4_unicode_ci",
+        WorksWith("uuid"),
+    ),
+    (
+        "another collation",
+        &[],
+        ") CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci",
+        Works,
+    ),
+    ("utf8mb3", &[], ") CHARACTER SET utf8mb3", Works),
+    (
+        "a check without error",
+        &[(
+            "status",
+            "varchar(191) NOT NULL CHECK (status IN ('qr_scanning','authenticated','connected','disconnected','failed'))",
+        )],
+        "",
+        Works,
+    ),
+    (
+        "a check without failed",
+        &[(
+            "status",
+            "varchar(191) NOT NULL CHECK (status IN ('qr_scanning','authenticated','connected','disconnected','error'))",
+        )],
+        "",
+        Refused("`status`"),
+    ),
+    (
+        "an id that is not the primary key",
+        &[("id", "bigint unsigned NOT NULL AUTO_INCREMENT UNIQUE")],
+        "",
+        Refused("`id`"),
+    ),
+    (
+        "a creation time that changes",
+        &[(
+            "created_at",
+            "timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP",
+        )],
+        "",
+        Refused("`created_at`"),
+    ),
+    (
         "a short number",
         &[("phone_number", "varchar(12) NULL")],
         "",
@@ -341,6 +393,33 @@ const POSTGRES_VARIANTS: &[Variant] = &[
     ),
     ("a unique number", &[], ", UNIQUE (phone_number)", Works),
     (
+        "an id without a key",
+        &[("id", "integer NOT NULL DEFAULT 1")],
+        "",
+        Refused("`id`"),
+    ),
+    (
+        "a session key that includes more",
+        &[("session_id", "varchar(255) NOT NULL")],
+        ", UNIQUE (session_id) INCLUDE (workspace_id)",
+        Works,
+    ),
+    (
+        "a check about one status",
+        &[(
+            "status",
+            "varchar(255) NOT NULL CHECK (status <> 'disconnected' OR phone_number IS NOT NULL)",
+        )],
+        "",
+        Works,
+    ),
+    (
+        "a key of fixed length",
+        &[("id", "char(36) PRIMARY KEY")],
+        "",
+        WorksWith("id"),
+    ),
+    (
         "a unique number per workspace",
         &[],
         ", UNIQUE (workspace_id, phone_number)",
@@ -412,6 +491,36 @@ const SQLITE_VARIANTS: &[Variant] = &[
         Works,
     ),
     (
+        "an id without a key",
+        &[("id", "integer NOT NULL DEFAULT 1")],
+        "",
+        Refused("`id`"),
+    ),
+    (
+        "a status that is disconnected at first",
+        &[("status", "varchar NOT NULL DEFAULT 'disconnected'")],
+        "",
+        Works,
+    ),
+    (
+        "times that are integers",
+        &[("deleted_at", "integer")],
+        "",
+        Refused("`deleted_at`"),
+    ),
+    (
+        "times that are text",
+        &[("created_at", "text"), ("updated_at", "text")],
+        "",
+        Works,
+    ),
+    (
+        "a session in any case",
+        &[("session_id", "varchar COLLATE NOCASE NOT NULL UNIQUE")],
+        "",
+        Works,
+    ),
+    (
         "a unique number and deletion",
         &[],
         ", UNIQUE (workspace_id, phone_number, deleted_at)",
@@ -447,7 +556,11 @@ fn table(name: &str, usual: &[(&str, &str)], (_, changes, keys, _): &Variant) ->
         .map(|(column, definition)| format!("{column} {definition}"))
         .collect();
     // Options of the table close it themselves.
-    let end = if keys.starts_with(')') { "" } else { ")" };
+    let end = if keys.contains(") C") || keys.starts_with(')') {
+        ""
+    } else {
+        ")"
+    };
     format!("CREATE TABLE {name} ({}{keys}{end}", columns.join(", "))
 }
 

@@ -120,8 +120,10 @@ pub(super) struct Fact {
     values: Option<Vec<String>>,
     pub(super) charset: Option<String>,
     pub(super) collation: Option<String>,
-    /// The columns of a unique index over all rows and whole values.
-    unique_on: Option<Vec<String>>,
+    /// Whether each update of a row sets it to the present time.
+    changes: u8,
+    /// The columns of a unique index over all rows and whole values; `None` for an expression.
+    unique_on: Option<Vec<Option<String>>>,
     check: Option<String>,
     engine: Option<String>,
     schema: Option<String>,
@@ -199,12 +201,14 @@ impl Layout {
         layout.lacks_error = layout.check_status(&ours)?;
         let is_unique = |on: &str| {
             let mut indexes = ours.iter().filter_map(|fact| fact.unique_on.as_ref());
-            indexes.any(|columns| columns[..] == [on])
+            indexes.any(|columns| matches!(&columns[..], [Some(column)] if column == on))
         };
-        for column in ["id", "session_id"] {
-            let is_rowid = column == "id" && layout.column("id").base() == "integer";
-            if !is_unique(column) && !is_rowid {
-                return Err(layout.refuse(column, "has no unique index of its own", "create one"));
+        for (column, fix) in [
+            ("id", "make it the primary key"),
+            ("session_id", "create one"),
+        ] {
+            if !is_unique(column) {
+                return Err(layout.refuse(column, "has no unique index of its own", fix));
             }
         }
         let engine = ours.iter().find_map(|fact| fact.engine.as_ref());
@@ -250,6 +254,10 @@ impl Layout {
                 return Err(self.refuse(name, "is NOT NULL", "let it be NULL"));
             }
         }
+        if self.column("created_at").changes != 0 {
+            let fix = "remove its ON UPDATE: a row is known by its time of creation";
+            return Err(self.refuse("created_at", "changes with each update of a row", fix));
+        }
         let digits = PhoneNumber::MAX_DIGITS as u64;
         if self
             .column("phone_number")
@@ -270,8 +278,11 @@ impl Layout {
             .filter_map(|fact| fact.check.as_deref())
             .collect();
         let quoted = |status: Status| format!("'{status}'");
-        // A constraint that names this one enumerates them.
-        let enumerates = |check: &&&str| check.contains(&quoted(Status::Disconnected));
+        // A constraint that names several enumerates them; that of our own table names `connected` alone.
+        let enumerates = |check: &&&str| {
+            let others = Status::ALL.iter().filter(|&&one| one != Status::Connected);
+            others.filter(|&&one| check.contains(&quoted(one))).count() > 1
+        };
         let takes = |wanted: Status| match &status.values {
             _ if status.is_enumeration() => {
                 let declared = status.declared.contains(&quoted(wanted));

@@ -101,10 +101,12 @@ const SCAN: &str = "SELECT {row} FROM {accounts} a LEFT JOIN {sessions} s ON {is
 const PRUNE: &str = "DELETE FROM {applied} WHERE applied_at < UNIX_TIMESTAMP() - {kept}
     ORDER BY applied_at LIMIT {pruned}; SELECT CAST(ROW_COUNT() AS CHAR)";
 
+/// Rows are locked by the primary key, so another unique index on `id` does not count.
 const INSPECT: &str = "SELECT CAST(JSON_OBJECT('table', c.table_name, 'column', c.column_name,
         'kind', c.data_type, 'declared', c.column_type, 'length', c.character_maximum_length,
         'nullable', IF(c.is_nullable = 'YES', 1, 0),
         'has_default', IF(c.column_default IS NOT NULL OR c.extra <> '', 1, 0),
+        'changes', IF(c.extra LIKE '%on update%', 1, 0),
         'charset', c.character_set_name, 'collation', c.collation_name) AS CHAR)
     FROM information_schema.columns c
     WHERE c.table_schema = DATABASE() AND JSON_CONTAINS(?, JSON_QUOTE(c.table_name))
@@ -112,7 +114,10 @@ const INSPECT: &str = "SELECT CAST(JSON_OBJECT('table', c.table_name, 'column', 
     FROM information_schema.statistics i
     WHERE i.table_schema = DATABASE() AND JSON_CONTAINS(?, JSON_QUOTE(i.table_name)) AND i.non_unique = 0
     GROUP BY i.table_name, i.index_name HAVING MAX(i.sub_part) IS NULL
-    UNION ALL SELECT CAST(JSON_OBJECT('table', t.table_name, 'engine', t.engine) AS CHAR)
+        AND (i.index_name = 'PRIMARY' OR MAX(i.column_name) <> 'id' OR COUNT(*) > 1)
+    UNION ALL SELECT CAST(JSON_OBJECT('table', t.table_name, 'engine', t.engine
+        /*M! , 'check', (SELECT GROUP_CONCAT(k.check_clause) FROM information_schema.check_constraints k
+            WHERE k.constraint_schema = t.table_schema AND k.table_name = t.table_name) */) AS CHAR)
     FROM information_schema.tables t
     WHERE t.table_schema = DATABASE() AND JSON_CONTAINS(?, JSON_QUOTE(t.table_name))
     UNION ALL SELECT CAST(JSON_OBJECT('version', VERSION()) AS CHAR)";

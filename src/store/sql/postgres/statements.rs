@@ -106,8 +106,9 @@ const INSPECT: &str = "WITH accounts AS (SELECT relnamespace FROM pg_class WHERE
     JOIN pg_type y ON y.oid = a.atttypid
     UNION ALL SELECT json_build_object('table', t.relname, 'unique_on', (SELECT json_agg(a.attname ORDER BY k.nth)
         FROM unnest(i.indkey) WITH ORDINALITY AS k (number, nth)
-        JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.number))::text
-    FROM t JOIN pg_index i ON i.indrelid = t.oid AND i.indisunique AND i.indpred IS NULL
+        JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.number
+        WHERE k.nth <= i.indnkeyatts))::text
+    FROM t JOIN pg_index i ON i.indrelid = t.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
         AND i.indexprs IS NULL
     UNION ALL SELECT json_build_object('table', t.relname, 'check', pg_get_constraintdef(k.oid))::text
     FROM t JOIN pg_constraint k ON k.conrelid = t.oid AND k.contype = 'c'

@@ -72,13 +72,17 @@ const PRUNE: &str =
     SELECT CAST(changes() AS TEXT)";
 
 const INSPECT: &str = "SELECT json_object('table', n.value, 'column', c.name,
-        'kind', CASE WHEN c.name LIKE '%\\_at' ESCAPE '\\' THEN 'timestamp' ELSE lower(c.type) END,
+        'kind', CASE WHEN c.name LIKE '%\\_at' ESCAPE '\\' AND c.type NOT LIKE '%int%' THEN 'timestamp'
+            ELSE lower(c.type) END,
         'declared', c.type, 'nullable', NOT c.\"notnull\",
         'has_default', c.dflt_value IS NOT NULL OR (c.pk AND lower(c.type) = 'integer'))
     FROM json_each(?1) n JOIN pragma_table_info(n.value) c
     UNION ALL SELECT json_object('table', n.value, 'unique_on',
         json((SELECT json_group_array(i.name) FROM pragma_index_info(l.name) i)))
     FROM json_each(?1) n JOIN pragma_index_list(n.value) l WHERE l.\"unique\" AND NOT l.partial
+    UNION ALL SELECT json_object('table', n.value, 'unique_on', json_array(c.name))
+    FROM json_each(?1) n JOIN pragma_table_info(n.value) c WHERE c.pk = 1 AND lower(c.type) = 'integer'
+        AND NOT EXISTS (SELECT 1 FROM pragma_table_info(n.value) WHERE pk = 2)
     UNION ALL SELECT json_object('table', m.name, 'check', m.sql) FROM sqlite_master m
     WHERE m.type = 'table' AND m.name IN (SELECT value FROM json_each(?1))";
 
