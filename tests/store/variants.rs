@@ -165,6 +165,12 @@ const MYSQL_VARIANTS: &[Variant] = &[
     ),
     ("utf8mb3", &[], ") CHARACTER SET utf8mb3", Works),
     (
+        "a native UUID key",
+        &[("id", "uuid NOT NULL PRIMARY KEY")],
+        "",
+        WorksWith("id"),
+    ),
+    (
         "a check without error",
         &[(
             "status",

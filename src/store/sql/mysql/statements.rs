@@ -160,7 +160,13 @@ fn names(layout: &Layout) -> HashMap<&'static str, String> {
                 id.declared
             )
         }
+        // `JSON_TABLE` has no columns of type `uuid`.
+        _ if id.kind == "uuid" => "char(36)".to_owned(),
         _ => id.declared.clone(),
+    };
+    let id_declared = match id.kind.as_str() {
+        "uuid" => id.declared.clone(),
+        _ => id_column.clone(),
     };
     // The same in every time zone.
     let stamp = |column: &str| match layout.column(column).kind.as_str() {
@@ -188,8 +194,8 @@ fn names(layout: &Layout) -> HashMap<&'static str, String> {
         ("v_session", like("session_id", "v.session")),
         ("v_workspace", like("workspace_id", "v.workspace")),
         ("v_text", like("phone_number", "v.text")),
-        ("id_column", id_column.clone()),
-        ("id_declared", id_column),
+        ("id_column", id_column),
+        ("id_declared", id_declared),
         ("id_cast", if id.is_integer() { "SIGNED" } else { "CHAR" }.to_owned()),
         ("columns", SESSIONS.join(", ")),
         ("first", FIRST_CHARACTERS.to_owned()),
