@@ -174,3 +174,25 @@ async fn a_unique_index_on_an_expression_is_no_obstacle() {
         place.end().await;
     }
 }
+
+#[tokio::test]
+async fn a_user_without_rights_to_our_tables_is_refused_at_once() {
+    let place = Place::new(Kind::Postgres).await;
+    place.open(StoreOptions::default()).await.unwrap();
+    let name = place.name().to_owned();
+    place
+        .run(&format!(
+            "create role {name} login; grant usage on schema {name} to {name};
+            grant select, insert, update on whatsapp_accounts to {name}"
+        ))
+        .await;
+    let at = place.url.find('@').unwrap();
+    let url = format!("postgres://{name}{}", &place.url[at..]);
+    let opened = Place::open_at(Kind::Postgres, &url, StoreOptions::default()).await;
+    let code = opened.err().map(|error| error.code());
+    place
+        .run(&format!("drop owned by {name}; drop role {name}"))
+        .await;
+    place.end().await;
+    assert_eq!(code, Some("misconfigured"));
+}

@@ -17,7 +17,7 @@ use super::prepare::prepare;
 use super::queue::{Queue, apply_together};
 use super::schema::Layout;
 use crate::event::{EventKind, SessionEvent, SessionId, SessionKey};
-use crate::store::error::StoreError;
+use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::options::{RowValues, StoreOptions};
 use crate::store::session_store::{Ignored, Outcome};
 use crate::store::status::{SessionRow, StatusChange};
@@ -57,6 +57,9 @@ impl<D: Driver> SqlStore<D> {
         let database = Arc::new(Database::new(driver, pool, layout, options));
         // Rows that it did not reach count from the next sweep on.
         if let Err(error) = database.scan(None).await {
+            if error.kind() == StoreErrorKind::Misconfigured {
+                return Err(error);
+            }
             tracing::warn!(store = D::NAME, %error, "the table was not scanned to its end");
         }
         Ok(Self {
