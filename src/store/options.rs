@@ -98,11 +98,11 @@ impl StoreOptions {
         self
     }
 
-    /// Sets how often watched sessions are read, to notice changes by other processes. At least 10 ms.
+    /// Sets how often watched sessions are read, to notice changes by other processes. From 10 ms to 24 h.
     /// Default: 1 s.
     #[must_use]
     pub fn poll_every(mut self, every: Duration) -> Self {
-        self.poll_every = every.max(Duration::from_millis(10));
+        self.poll_every = every.clamp(Duration::from_millis(10), Duration::from_hours(24));
         self
     }
 

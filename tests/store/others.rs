@@ -274,7 +274,9 @@ async fn a_pool_of_one_serves_watchers_and_events() {
         .connect(&place.url)
         .await
         .unwrap();
-    let options = StoreOptions::default().poll_every(HOUR).create_tables();
+    let options = StoreOptions::default()
+        .poll_every(Duration::MAX)
+        .create_tables();
     let store = PostgresStore::from_pool(pool, options.clone())
         .await
         .unwrap();
