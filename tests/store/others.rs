@@ -29,7 +29,8 @@ async fn a_number_counts_in_every_spelling() {
             store.register(&key(session)).await.unwrap();
         }
         let theirs = async |number: &str, status: &str| {
-            let sql = format!("update whatsapp_accounts set phone_number = '{number}', status = '{status}', deleted_at = null where session_id = 'theirs'");
+            let sql = format!("delete from whatsapp_phone_sessions where session_id = 'theirs';
+                update whatsapp_accounts set phone_number = '{number}', status = '{status}', deleted_at = null where session_id = 'theirs'");
             place.run(&sql).await;
         };
         // These are found by the index at once ...
@@ -39,7 +40,7 @@ async fn a_number_counts_in_every_spelling() {
             assert_eq!(error.code(), "number_already_connected", "{number}");
         }
         // ... and these from the next scan on.
-        for number in ["+62 811-000-0041", "628110000041:12@s.whatsapp.net"] {
+        for number in ["+62 811-000-0041", "+628110000041@c.us", "628110000041\n", "628110000041:12@s.whatsapp.net"] {
             theirs(number, "connected").await;
             store.sweep_stuck(HOUR).await.unwrap();
             let error = store.apply(&ready("ours", "628110000041")).await.unwrap_err();

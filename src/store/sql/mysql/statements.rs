@@ -92,9 +92,10 @@ const APPLIED: &str = "INSERT INTO {applied} (life, event_id, applied_at)
         life bigint PATH '$.life', NESTED PATH '$.events[*]' COLUMNS (event varchar(128) PATH '$'))) v
     WHERE v.event IS NOT NULL";
 
+/// `$` also matches before a line break at the end.
 const SCAN: &str = "SELECT {row} FROM {accounts} a LEFT JOIN {sessions} s ON {is_beside}
     WHERE (a.status IN ('qr_scanning', 'authenticated') AND a.deleted_at IS NULL
-        OR a.phone_number NOT REGEXP '^[+]?[0-9]+(@c[.]us|@s[.]whatsapp[.]net)?$'
+        OR a.phone_number NOT REGEXP '^([+]?[0-9]+|[0-9]+@c[.]us|[0-9]+@s[.]whatsapp[.]net)(?![[:space:]])$'
             AND NOT s.spelling <=> CONVERT(a.phone_number USING utf8mb4) COLLATE utf8mb4_bin)
         AND a.id > CAST(? AS {id_cast}) ORDER BY a.id LIMIT {scanned}";
 

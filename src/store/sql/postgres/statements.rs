@@ -83,7 +83,7 @@ const SAVE: &str = "WITH t AS (SELECT date_trunc('second', now()) AS now),
 
 const SCAN: &str = "SELECT {row} FROM {accounts} a LEFT JOIN {sessions} s ON {is_beside}
     WHERE (a.status IN ('qr_scanning', 'authenticated') AND a.deleted_at IS NULL
-        OR a.phone_number !~ '^[+]?[0-9]+(@c[.]us|@s[.]whatsapp[.]net)?$'
+        OR a.phone_number !~ '^([+]?[0-9]+|[0-9]+@c[.]us|[0-9]+@s[.]whatsapp[.]net)$'
             AND s.spelling IS DISTINCT FROM a.phone_number)
         AND a.id > $1::{id_type} ORDER BY a.id LIMIT {scanned}";
 

@@ -62,8 +62,8 @@ const APPLIED: &str = "INSERT INTO {applied} (life, event_id, applied_at)
 /// Without `+` and the usual servers, numbers in the usual spellings are digits.
 const SCAN: &str = "SELECT {row} FROM {accounts} a LEFT JOIN {sessions} s ON {is_beside}
     WHERE (a.status IN ('qr_scanning', 'authenticated') AND a.deleted_at IS NULL
-        OR replace(replace(ltrim(a.phone_number, '+'), '@c.us', ''), '@s.whatsapp.net', '') GLOB '*[^0-9]*'
-            AND s.spelling IS NOT a.phone_number)
+        OR (replace(replace(ltrim(a.phone_number, '+'), '@c.us', ''), '@s.whatsapp.net', '') GLOB '*[^0-9]*'
+            OR a.phone_number GLOB '+*@*') AND s.spelling IS NOT a.phone_number)
         AND a.id > ?1 ORDER BY a.id LIMIT {scanned}";
 
 const PRUNE: &str =
