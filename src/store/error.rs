@@ -110,7 +110,7 @@ impl StoreError {
 
     pub(super) fn taken(session: &SessionKey) -> Self {
         let message = format!(
-            "the session id {} belongs to another workspace; choose another id",
+            "the session id {} belongs to another workspace, or the database takes it for the id of another session; choose another id",
             session.session_id
         );
         Self::new(StoreErrorKind::SessionTaken, message)

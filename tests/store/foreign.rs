@@ -196,3 +196,24 @@ async fn a_user_without_rights_to_our_tables_is_refused_at_once() {
     place.end().await;
     assert_eq!(code, Some("misconfigured"));
 }
+
+#[tokio::test]
+async fn an_id_that_the_collation_takes_for_another_is_refused() {
+    let place = Place::new(Kind::MySql).await;
+    place
+        .run(include_str!("../fixtures/laravel_mysql.sql"))
+        .await;
+    let store = place.open(StoreOptions::default()).await.unwrap();
+    store.register(&key("Abc")).await.unwrap();
+    for other in ["abc", "Abc ", "\u{e1}bc"] {
+        let error = store.register(&key(other)).await.unwrap_err();
+        assert_eq!(error.code(), "session_taken", "{other}");
+        assert!(error.to_string().contains("another session"), "{error}");
+        let error = store
+            .apply(&ready(other, "628110000041"))
+            .await
+            .unwrap_err();
+        assert_eq!(error.code(), "unknown_session", "{other}");
+    }
+    place.end().await;
+}
