@@ -57,7 +57,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     };
     let short = policy
         .to_builder()
-        .deadline(policy.initial_delay() + PATIENCE)
+        .deadline(policy.backoff().initial_delay() + PATIENCE)
         .build()?;
 
     let page = || MockSource::new("page");

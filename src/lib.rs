@@ -46,7 +46,7 @@
 //! | [`phone`] | [`PhoneNumber`]: digits, masked when printed |
 //! | [`jid`] | [`Jid`] and [`Server`](jid::Server): whether a user is a number, only the server tells |
 //! | [`failure`] | [`ProtocolFailure`]: what a driver reports, its foreign text cleaned and cut |
-//! | [`retry`] | [`RetryPolicy`]: when to look, how often, when to give up |
+//! | [`retry`] | [`Backoff`]: when to try again; [`RetryPolicy`]: when to look, how often, when to give up |
 //! | [`classify`] | [`ProtocolErrorClassifier`]: what a failure means and what to do about it |
 //! | [`link`] | [`LinkSource`](link::LinkSource): whether a session is linked at all |
 //! | [`source`] | [`InfoSource`] and its drivers |
@@ -119,7 +119,7 @@ pub use extract::{
 pub use failure::ProtocolFailure;
 pub use jid::Jid;
 pub use phone::PhoneNumber;
-pub use retry::RetryPolicy;
+pub use retry::{Backoff, RetryPolicy};
 pub use source::{Assurance, Identity, InfoSource, Look};
 pub use supervisor::{Session, Supervisor};
 

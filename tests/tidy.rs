@@ -285,12 +285,12 @@ fn every_policy_setting_has_its_numbers() {
     let readme = read("README.md");
     for row in [
         row("initial_delay", &|p| {
-            format_duration(p.initial_delay()).to_string()
+            format_duration(p.backoff().initial_delay()).to_string()
         }),
         row("attempts", &looks),
         row("interval", &|p| format_duration(p.interval()).to_string()),
-        row("growth", &|p| p.growth().to_string()),
-        row("jitter", &|p| p.jitter().to_string()),
+        row("growth", &|p| p.backoff().growth().to_string()),
+        row("jitter", &|p| p.backoff().jitter().to_string()),
         row("look_timeout", &|p| {
             format_duration(p.look_timeout()).to_string()
         }),

@@ -5,79 +5,63 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::RetryPolicy;
-use super::builder::MAX_DURATION;
+use super::Backoff;
+use super::backoff::MAX_DURATION;
 
-/// The delays before each look, from [`RetryPolicy::delays`]. Item n is the wait before look n.
+/// The delays before each attempt, from [`Backoff::delays`]. Item n is the delay before attempt n.
 ///
-/// It knows neither a clock nor the deadline; it may be cloned at any point and goes on from there.
+/// It has no clock. A clone continues from the same item.
 #[derive(Clone, Debug)]
 pub struct Delays {
-    plan: Plan,
+    plan: Backoff,
     /// The next item before jitter.
     next: Duration,
-    left: Left,
+    /// The attempts that are left; `None` if they are unlimited.
+    left: Option<u32>,
     at_start: bool,
     rng: Rng,
 }
 
-/// The numbers of a policy that a schedule needs, to be able to start over without it.
-#[derive(Clone, Copy, Debug)]
-struct Plan {
-    initial: Duration,
-    interval: Duration,
-    growth: f64,
-    cap: Duration,
-    jitter: f64,
-    looks: Left,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Left {
-    Looks(u32),
-    Unlimited,
-}
-
 impl Delays {
-    pub(super) fn new(policy: &RetryPolicy, rng: Rng) -> Self {
-        let plan = Plan {
-            initial: policy.initial_delay,
-            interval: policy.interval,
-            growth: policy.growth,
-            cap: policy.max_interval.unwrap_or(MAX_DURATION),
-            jitter: policy.jitter,
-            looks: policy.attempts.map_or(Left::Unlimited, Left::Looks),
-        };
+    pub(super) fn new(plan: &Backoff, rng: Rng) -> Self {
         Self {
-            plan,
-            next: plan.initial,
-            left: plan.looks,
+            plan: plan.clone(),
+            next: plan.initial_delay,
+            left: plan.attempts,
             at_start: true,
             rng,
         }
     }
 
-    /// Whether no item was taken yet.
+    /// Returns the next delay; `None` after the last attempt, or if the next one would start after the
+    /// [deadline](Backoff::deadline). `elapsed`: the time since the start.
+    pub fn next_within(&mut self, elapsed: Duration) -> Option<Duration> {
+        let delay = self.next()?;
+        let is_in_time = |deadline| elapsed.saturating_add(delay) <= deadline;
+        self.plan.deadline.is_none_or(is_in_time).then_some(delay)
+    }
+
+    /// Returns whether no item was taken yet.
     #[cfg(feature = "backoff")]
     pub(super) const fn at_start(&self) -> bool {
         self.at_start
     }
 
-    /// Starts over. The generator goes on, so a second run does not repeat the jitter of the first.
+    /// Starts again. The generator goes on, so a second run does not repeat the jitter of the first.
     #[cfg(feature = "backoff")]
     pub(super) const fn restart(&mut self) {
-        self.next = self.plan.initial;
-        self.left = self.plan.looks;
+        self.next = self.plan.initial_delay;
+        self.left = self.plan.attempts;
         self.at_start = true;
     }
 
     fn after(&self) -> Duration {
+        let longest = self.plan.max_interval.unwrap_or(MAX_DURATION);
         if self.at_start {
             self.plan.interval
-        } else if self.plan.growth > 1.0 && self.next < self.plan.cap {
-            // Both are bounded, a day and a hundredfold, so the product is far from overflow; and a
-            // steady interval takes no part in this arithmetic, it stays exact.
-            self.next.mul_f64(self.plan.growth).min(self.plan.cap)
+        } else if self.plan.growth > 1.0 && self.next < longest {
+            // A day times a hundred is far from overflow. A steady interval stays exact.
+            self.next.mul_f64(self.plan.growth).min(longest)
         } else {
             self.next
         }
@@ -88,7 +72,7 @@ impl Iterator for Delays {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        if let Left::Looks(left) = &mut self.left {
+        if let Some(left) = &mut self.left {
             *left = left.checked_sub(1)?;
         }
         let delay = self.next;
@@ -102,10 +86,10 @@ impl Iterator for Delays {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         match self.left {
-            Left::Looks(left) => {
+            Some(left) => {
                 usize::try_from(left).map_or((usize::MAX, None), |left| (left, Some(left)))
             }
-            Left::Unlimited => (usize::MAX, None),
+            None => (usize::MAX, None),
         }
     }
 }
@@ -115,6 +99,7 @@ impl FusedIterator for Delays {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::retry::RetryPolicy;
     use proptest::prelude::*;
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -163,7 +148,7 @@ mod tests {
             .jitter(1.0)
             .build()
             .unwrap();
-        let last = policy.delays_with_seed(1).nth(10_000).unwrap();
+        let last = policy.backoff().delays_with_seed(1).nth(10_000).unwrap();
         assert!(last >= MAX_DURATION && last <= MAX_DURATION * 2);
     }
 
@@ -183,8 +168,18 @@ mod tests {
             .jitter(1.0)
             .build()
             .unwrap();
-        assert!(policy.delays_with_seed(1).eq(policy.delays_with_seed(1)));
-        assert!(policy.delays_with_seed(1).ne(policy.delays_with_seed(2)));
+        assert!(
+            policy
+                .backoff()
+                .delays_with_seed(1)
+                .eq(policy.backoff().delays_with_seed(1))
+        );
+        assert!(
+            policy
+                .backoff()
+                .delays_with_seed(1)
+                .ne(policy.backoff().delays_with_seed(2))
+        );
     }
 
     proptest! {
@@ -210,9 +205,9 @@ mod tests {
                 .unwrap();
             let steady = policy.to_builder().jitter(0.0).build().unwrap();
             let schedule: Vec<Duration> = steady.delays().collect();
-            let delays: Vec<Duration> = policy.delays_with_seed(seed).collect();
+            let delays: Vec<Duration> = policy.backoff().delays_with_seed(seed).collect();
             prop_assert_eq!(delays.len(), attempts as usize);
-            prop_assert_eq!(schedule[0], policy.initial_delay());
+            prop_assert_eq!(schedule[0], policy.backoff().initial_delay());
             // One nanosecond for rounding.
             let most = |base: Duration| base.mul_f64(1.0 + jitter) + Duration::from_nanos(1);
             for (n, (delay, base)) in delays.iter().zip(&schedule).enumerate() {

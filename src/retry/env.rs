@@ -21,7 +21,7 @@ const VARIABLES: [(&str, &str); 5] = [
 ];
 
 impl RetryPolicy {
-    /// [`RetryPolicy::eager`] with what the environment says otherwise.
+    /// Reads the policy from the environment. Unset variables are those of [`RetryPolicy::eager`].
     ///
     /// | variable | value |
     /// |---|---|
@@ -31,12 +31,12 @@ impl RetryPolicy {
     /// | `WHATSAPP_PHONE_LOOK_TIMEOUT` | a duration |
     /// | `WHATSAPP_PHONE_DEADLINE` | a duration |
     ///
-    /// A variable that is empty counts as not set, since compose files pass on empty ones.
+    /// An empty variable counts as not set, since compose files pass on empty ones.
     ///
     /// # Errors
     ///
-    /// A value that is not Unicode, cannot be read, or breaks a rule of the builder; the error names
-    /// the variable.
+    /// If a value is not Unicode, cannot be read, or breaks a rule of the builder. The error names the
+    /// variable.
     ///
     /// ```
     /// use whatsapp_phone::retry::RetryPolicy;
@@ -49,7 +49,7 @@ impl RetryPolicy {
         Self::from_vars(|name| std::env::var_os(name))
     }
 
-    /// As [`from_env`](Self::from_env), with variables from anywhere: `lookup` is asked for each name.
+    /// Reads the policy as [`from_env`](Self::from_env) does, from any map: `lookup` is called for each name.
     ///
     /// # Errors
     ///
@@ -85,7 +85,7 @@ impl RetryPolicy {
         if let Some(value) = read(DEADLINE)? {
             builder = builder.deadline(duration(DEADLINE, &value)?);
         }
-        builder.build().map_err(in_the_words_of_the_environment)
+        builder.build().map_err(name_variable)
     }
 }
 
@@ -119,9 +119,9 @@ fn looks(value: &str) -> Result<Option<u32>, PolicyError> {
         .map_err(|_| PolicyError::new(ATTEMPTS, value, advice))
 }
 
-/// The builder complains about `interval`; the user never wrote that, but a variable. Since the
-/// eager policy is valid, a broken rule is always about one that was set.
-fn in_the_words_of_the_environment(error: PolicyError) -> PolicyError {
+/// Names the variable instead of the builder's setting. The eager policy is valid, so the invalid
+/// setting came from a variable.
+fn name_variable(error: PolicyError) -> PolicyError {
     let variable = VARIABLES
         .iter()
         .find(|(setting, _)| *setting == error.setting());
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_set_is_the_default() {
+    fn without_variables_it_is_the_default() {
         assert_eq!(with(&[]), Ok(RetryPolicy::eager()));
         assert_eq!(
             with(&VARIABLES.map(|(_, name)| (name, " "))),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn every_variable_counts() {
+    fn every_variable_is_read() {
         let policy = with(&[
             (INITIAL_DELAY, "2s 500ms"),
             (ATTEMPTS, " 15 "),
@@ -173,13 +173,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_laid_at_its_variable() {
+    fn an_error_names_its_variable() {
         for (name, value, says) in [
             (INITIAL_DELAY, "2500", "a duration with its unit"),
             (INITIAL_DELAY, "10s", "the deadline is 10s"),
             (ATTEMPTS, "many", "a whole number of looks"),
             (ATTEMPTS, "-1", "a whole number of looks"),
-            (ATTEMPTS, "0", "at least one look"),
+            (ATTEMPTS, "0", "at least one attempt"),
             (INTERVAL, "0s", "at least 10ms"),
             (INTERVAL, "fast", "a duration with its unit"),
             (LOOK_TIMEOUT, "0ms", "longer than zero"),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_value_is_repeated_masked_and_short() {
+    fn an_invalid_value_is_repeated_masked_and_short() {
         let error = with(&[(DEADLINE, &format!("628110000041 {}", "x".repeat(500)))]).unwrap_err();
         assert!(
             error.value().starts_with("62********41 x") && error.value().len() <= 64,
@@ -202,7 +202,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_is_not_unicode_is_said() {
+    fn a_value_that_is_not_unicode_is_an_error() {
         use std::os::unix::ffi::OsStringExt;
 
         let lookup =

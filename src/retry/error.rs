@@ -1,12 +1,13 @@
-//! What is wrong with a policy: [`PolicyError`].
+//! Why a policy is invalid: [`PolicyError`].
 
 use crate::failure::clean;
 
-/// Longest part of a refused value that is repeated, in bytes. It may come from an environment
+/// Longest part of an invalid value that is repeated, in bytes. It may come from an environment
 /// variable that was meant for something else.
 const MAX_VALUE: usize = 64;
 
-/// A policy that cannot be: which setting, which value, and what to write instead.
+/// An invalid [`Backoff`](super::Backoff) or [`RetryPolicy`](super::RetryPolicy). The message names the
+/// setting, its value and the fix.
 ///
 /// ```
 /// use whatsapp_phone::retry::RetryPolicy;
@@ -15,7 +16,7 @@ const MAX_VALUE: usize = 64;
 /// assert_eq!(error.setting(), "attempts");
 /// assert_eq!(
 ///     error.to_string(),
-///     "attempts is 0, but at least one look is needed: write 1 or more, or leave it unlimited",
+///     "attempts is 0, but at least one attempt is needed: write 1 or more, or leave it unlimited",
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,20 +40,20 @@ impl PolicyError {
         }
     }
 
-    /// The same complaint about the name under which the user wrote the value.
+    /// Replaces the name of the setting by the one that the user wrote.
     pub(super) fn renamed(mut self, setting: &'static str) -> Self {
         self.setting = setting;
         self
     }
 
-    /// The setting that is wrong: a name as in the builder (`interval`), or the environment
+    /// Returns the invalid setting: a name as in the builder (`interval`), or the environment
     /// variable if the value came from one.
     #[must_use]
     pub const fn setting(&self) -> &'static str {
         self.setting
     }
 
-    /// The value that was refused, with long runs of digits masked and cut at 64 bytes.
+    /// Returns the invalid value, with long runs of digits masked and cut at 64 bytes.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.value

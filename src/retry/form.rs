@@ -1,6 +1,4 @@
-//! The policy as it stands in a configuration file.
-//!
-//! Reading goes through the builder, so a file cannot hold a policy that code could not make.
+//! The policy in a configuration file. It is read through the builder, which validates it.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +6,7 @@ use std::time::Duration;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 
-use super::{PolicyError, RetryPolicy, Watch};
+use super::{Backoff, PolicyError, RetryPolicy, Watch};
 use crate::failure::{clean, clean_error, read_text};
 
 /// The fields of a [`RetryPolicy`], not validated. Absent ones are those of the eager policy.
@@ -16,7 +14,7 @@ use crate::failure::{clean, clean_error, read_text};
 #[serde(default, deny_unknown_fields, rename = "RetryPolicy")]
 pub(super) struct Form {
     initial_delay: Human,
-    // What is not set is left out on writing, since TOML has no null.
+    // An unset value is left out in writing, since TOML has no null.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<u32>,
     interval: Human,
@@ -38,15 +36,17 @@ impl Default for Form {
 
 impl From<RetryPolicy> for Form {
     fn from(policy: RetryPolicy) -> Self {
+        let deadline = Human(policy.deadline());
+        let backoff = policy.backoff;
         Self {
-            initial_delay: Human(policy.initial_delay),
-            attempts: policy.attempts,
-            interval: Human(policy.interval),
-            growth: policy.growth,
-            max_interval: policy.max_interval.map(Human),
-            jitter: policy.jitter,
+            initial_delay: Human(backoff.initial_delay),
+            attempts: backoff.attempts,
+            interval: Human(backoff.interval),
+            growth: backoff.growth,
+            max_interval: backoff.max_interval.map(Human),
+            jitter: backoff.jitter,
             look_timeout: Human(policy.look_timeout),
-            deadline: Human(policy.deadline),
+            deadline,
             watch: policy.watch,
             fallback_after_exhaustion: policy.fallback_after_exhaustion,
         }
@@ -58,14 +58,16 @@ impl TryFrom<Form> for RetryPolicy {
 
     fn try_from(form: Form) -> Result<Self, PolicyError> {
         Self {
-            initial_delay: form.initial_delay.0,
-            attempts: form.attempts,
-            interval: form.interval.0,
-            growth: form.growth,
-            max_interval: form.max_interval.map(|cap| cap.0),
-            jitter: form.jitter,
+            backoff: Backoff {
+                initial_delay: form.initial_delay.0,
+                attempts: form.attempts,
+                interval: form.interval.0,
+                growth: form.growth,
+                max_interval: form.max_interval.map(|longest| longest.0),
+                jitter: form.jitter,
+                deadline: Some(form.deadline.0),
+            },
             look_timeout: form.look_timeout.0,
-            deadline: form.deadline.0,
             watch: form.watch,
             fallback_after_exhaustion: form.fallback_after_exhaustion,
         }
@@ -75,8 +77,8 @@ impl TryFrom<Form> for RetryPolicy {
 }
 
 impl<'de> Deserialize<'de> for RetryPolicy {
-    /// What is refused is repeated, since it helps; but masked and cut, since a file may hold
-    /// anything in the wrong place.
+    /// An error repeats the invalid value, masked and cut, since a file may hold anything in the wrong
+    /// place.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let form = Form::deserialize(deserializer).map_err(clean_error)?;
         Self::try_from(form).map_err(de::Error::custom)
@@ -91,11 +93,11 @@ impl Serialize for Watch {
 
 impl<'de> Deserialize<'de> for Watch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wanted = "the way to watch is a string, expected `poll` or `wait`";
+        let wanted = "`watch` is a string, expected `poll` or `wait`";
         read_text(deserializer, wanted, |text| match text {
             "poll" => Ok(Self::Poll),
             "wait" => Ok(Self::Wait),
-            _ => Err("no such way to watch, expected `poll` or `wait`"),
+            _ => Err("invalid `watch`, expected `poll` or `wait`"),
         })
     }
 }
@@ -116,8 +118,7 @@ impl<'de> Deserialize<'de> for Human {
         impl Visitor<'_> for Text {
             type Value = Human;
 
-            // A bare number is refused with these words: milliseconds to one reader are seconds to
-            // the next.
+            // The message for a bare number: one reader takes it for milliseconds, another for seconds.
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a duration with its unit, for example \"500ms\" or \"2s 500ms\"")
             }
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn classic_in_words() {
+    fn classic_as_json() {
         let json = r#"{"initial_delay":"2s 500ms","attempts":15,"interval":"500ms","growth":1.0,"jitter":0.0,"look_timeout":"2s","deadline":"11s","watch":"poll","fallback_after_exhaustion":true}"#;
         assert_eq!(
             serde_json::to_string(&RetryPolicy::classic()).unwrap(),
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn errors_name_the_problem() {
         for (json, says) in [
             (
                 r#"{"interval": 500}"#,
@@ -183,7 +184,7 @@ mod tests {
             (r#"{"attempts": -1}"#, "expected u32"),
             (
                 r#"{"attempts": 0}"#,
-                "attempts is 0, but at least one look is needed",
+                "attempts is 0, but at least one attempt is needed",
             ),
             (
                 r#"{"deadline": "2days"}"#,
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_repeated_masked_and_cut() {
+    fn errors_repeat_invalid_values_masked_and_cut() {
         let long = "secret ".repeat(100);
         for json in [
             r#"{"interval": 628110000041}"#.to_owned(),
@@ -217,7 +218,7 @@ mod tests {
     }
 
     prop_compose! {
-        /// Factors have two decimals: the last bit of any other is up to the JSON parser, not to us.
+        /// Factors have two decimals: the JSON parser may change the last bit of any other.
         fn any_policy()(
             deadline in 1_u64..=86_400_000_000_000,
             initial in 0.0_f64..1.0,
@@ -249,7 +250,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_policy_survives_the_file(policy in any_policy()) {
+        fn any_policy_is_read_back_as_it_was_written(policy in any_policy()) {
             let json = serde_json::to_string(&policy).unwrap();
             prop_assert_eq!(read(&json), Ok(policy), "{}", json);
         }

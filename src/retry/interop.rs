@@ -1,6 +1,6 @@
-//! `backoff` 0.4 in both directions: our schedule where a [`Backoff`] is expected, and theirs here.
+//! Schedules of the crate `backoff` 0.4, in both directions.
 //!
-//! That crate is no longer maintained (RUSTSEC-2025-0012), so nothing else here rests on it.
+//! That crate is no longer maintained (RUSTSEC-2025-0012), so nothing else here uses it.
 
 use std::iter;
 use std::time::Duration;
@@ -9,10 +9,11 @@ use backoff::backoff::Backoff;
 
 use super::Delays;
 
-/// A schedule as a backoff. A backoff loop makes its first try at once and by itself, so the delay
-/// before look 1 is left out; each call gives the next one, and `None` after the last attempt.
+/// A schedule for the loops of the crate `backoff`. They make the first attempt at once and on their
+/// own, so the delay before attempt 1 is left out; each call gives the next one, and `None` after the last
+/// attempt.
 ///
-/// The deadline of the policy is not part of it: the loop that sleeps must mind it.
+/// The deadline is not part of it: the loop that sleeps must mind it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,7 +31,7 @@ use super::Delays;
 /// ```
 #[cfg_attr(docsrs, doc(cfg(feature = "backoff")))]
 impl Backoff for Delays {
-    /// Starts over. The jitter goes on, so a second run does not repeat that of the first.
+    /// Starts again. The jitter goes on, so a second run does not repeat that of the first.
     fn reset(&mut self) {
         self.restart();
     }
@@ -43,11 +44,11 @@ impl Backoff for Delays {
     }
 }
 
-/// A backoff as a schedule in our form: one look at once, then one after each of its delays, until
+/// Returns the delays before each attempt from a backoff of the crate `backoff`: zero, then its delays, until
 /// it has none left.
 ///
-/// The backoff is reset before its first delay, as `backoff`'s own loops do: it measures its time
-/// from the first look, not from its making.
+/// The backoff is reset before its first delay, as that crate's own loops do: it measures its time
+/// from the first attempt, not from when it was made.
 ///
 /// ```
 /// use std::time::Duration;
@@ -68,7 +69,7 @@ pub fn from_backoff(mut backoff: impl Backoff) -> impl Iterator<Item = Duration>
         backoff.reset();
         Some(Duration::ZERO)
     })
-    // A backoff may have more to say after its `None`; a schedule that ended has ended.
+    // A backoff may return more after its `None`; a schedule that ended has ended.
     .fuse()
 }
 
@@ -80,7 +81,7 @@ mod tests {
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
-    /// Says what it was told, then `None` once, then goes on: the worst a backoff may do.
+    /// Returns its script, then `None` once, then goes on: the worst that a backoff may do.
     struct Scripted {
         left: Vec<u64>,
         resets: u32,
@@ -116,9 +117,10 @@ mod tests {
             .jitter(0.5)
             .build()
             .unwrap();
-        let mut delays = policy.delays_with_seed(3);
+        let mut delays = policy.backoff().delays_with_seed(3);
         assert!(
             policy
+                .backoff()
                 .delays_with_seed(3)
                 .skip(1)
                 .eq(iter::from_fn(|| delays.next_backoff()))
@@ -159,10 +161,10 @@ mod tests {
 
     #[test]
     fn a_real_loop_runs_on_our_schedule() {
-        // Lets the loop hear our delays without spending them.
-        struct Heard<'a>(Delays, &'a mut Vec<Duration>);
+        // Records the delays and returns zero, so that the loop does not sleep.
+        struct Recorded<'a>(Delays, &'a mut Vec<Duration>);
 
-        impl Backoff for Heard<'_> {
+        impl Backoff for Recorded<'_> {
             fn reset(&mut self) {
                 self.0.reset();
             }
@@ -173,9 +175,9 @@ mod tests {
             }
         }
 
-        let (mut heard, mut tries, mut notes) = (Vec::new(), 0, 0);
+        let (mut recorded, mut tries, mut notes) = (Vec::new(), 0, 0);
         let answer = backoff::retry_notify(
-            Heard(RetryPolicy::classic().delays(), &mut heard),
+            Recorded(RetryPolicy::classic().delays(), &mut recorded),
             || {
                 tries += 1;
                 Err::<(), _>(backoff::Error::transient("not yet"))
@@ -187,7 +189,7 @@ mod tests {
             Err(backoff::Error::Transient { err: "not yet", .. })
         ));
         assert_eq!((tries, notes), (15, 14));
-        assert_eq!(heard, vec![MS(500); 14]);
+        assert_eq!(recorded, vec![MS(500); 14]);
     }
 
     #[test]
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn both_directions_close_to_a_circle() {
+    fn converting_there_and_back_changes_nothing() {
         let policy = RetryPolicy::builder()
             .attempts(9)
             .growth(1.5)
@@ -225,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_can_be_handed_to_another_thread() {
+    fn a_schedule_can_be_sent_to_another_thread() {
         fn sendable(_: impl Iterator<Item = Duration> + Send + 'static) {}
         sendable(from_backoff(Zero {}));
         sendable(RetryPolicy::eager().delays());

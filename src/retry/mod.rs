@@ -1,9 +1,10 @@
-//! When to look, how often, and when to give up: [`RetryPolicy`].
+//! When to try, how often, and when to give up: [`Backoff`], and [`RetryPolicy`] for extractions.
 //!
-//! A policy is a plan and nothing else: [`RetryPolicy::delays`] is an iterator of durations, without
-//! a clock and without sleeping. Whoever runs the plan sleeps and minds the deadline. So the plan
-//! can be tested, compared and plotted without waiting for it, and a test under paused time sees
-//! exactly what production sees.
+//! A backoff is a schedule and nothing else: [`Backoff::delays`] is an iterator of durations, without
+//! a clock and without sleeping; the caller sleeps. So a schedule can be tested, compared and plotted
+//! without waiting for it.
+//!
+//! A [`RetryPolicy`] is a backoff plus how an extraction looks:
 //!
 //! | policy | first look | looks | between them | watches | gives up |
 //! |---|---|---|---|---|---|
@@ -11,9 +12,10 @@
 //! | [`classic`](RetryPolicy::classic) | at 2.5 s | 15 | 500 ms | asks again and again | after 11 s |
 //!
 //! A policy comes from code ([`RetryPolicy::builder`]), from a configuration file (serde, durations
-//! as `"500ms"`) or from the environment ([`RetryPolicy::from_env`]). All three end in the same
-//! validation, so a policy that exists is one that ends: it cannot spin, overflow or wait for days.
+//! as `"500ms"`) or from the environment ([`RetryPolicy::from_env`]). All three use the same
+//! validation, so no policy can spin, overflow or wait for days.
 
+mod backoff;
 mod builder;
 mod delays;
 mod env;
@@ -25,7 +27,8 @@ mod interop;
 use std::fmt;
 use std::time::Duration;
 
-pub(crate) use builder::MIN_INTERVAL;
+pub(crate) use self::backoff::MIN_INTERVAL;
+pub use self::backoff::{Backoff, BackoffBuilder};
 pub use builder::RetryPolicyBuilder;
 pub use delays::Delays;
 pub use error::PolicyError;
@@ -62,11 +65,11 @@ impl fmt::Display for Watch {
     }
 }
 
-/// When to look, how often, and when to give up.
+/// How an extraction looks: a [`Backoff`] with a deadline, the look timeout, how a source is watched, and
+/// when the fallback is asked.
 ///
-/// Valid by construction. Two limits hold at once: the schedule (delays and attempts) and the
-/// deadline. Whichever is reached first ends the extraction; a deadline shorter than the schedule is
-/// allowed and simply cuts it.
+/// Always valid. The first limit that is reached ends the extraction: the last attempt or the deadline.
+/// A deadline that is shorter than the schedule cuts it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -101,14 +104,8 @@ impl fmt::Display for Watch {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(into = "form::Form")]
 pub struct RetryPolicy {
-    initial_delay: Duration,
-    attempts: Option<u32>,
-    interval: Duration,
-    growth: f64,
-    max_interval: Option<Duration>,
-    jitter: f64,
+    backoff: Backoff,
     look_timeout: Duration,
-    deadline: Duration,
     watch: Watch,
     fallback_after_exhaustion: bool,
 }
@@ -128,20 +125,20 @@ impl RetryPolicy {
     #[must_use]
     pub const fn eager() -> Self {
         Self {
-            initial_delay: Duration::ZERO,
-            attempts: None,
-            interval: Duration::from_millis(400),
-            growth: 1.0,
-            max_interval: None,
-            jitter: 0.0,
+            backoff: Backoff {
+                interval: Duration::from_millis(400),
+                growth: 1.0,
+                max_interval: None,
+                deadline: Some(Duration::from_secs(10)),
+                ..Backoff::DEFAULT
+            },
             look_timeout: Duration::from_secs(2),
-            deadline: Duration::from_secs(10),
             watch: Watch::Wait,
             fallback_after_exhaustion: false,
         }
     }
 
-    /// The usual whatsapp-web.js recipe: 2.5 s of patience, 15 looks 500 ms apart at the first
+    /// The usual whatsapp-web.js recipe: 2.5 s of delay, 15 looks 500 ms apart at the first
     /// source, then one look at the others at 10.0 s.
     ///
     /// Look timeout 2 s, deadline 11 s, [`Watch::Poll`].
@@ -158,41 +155,45 @@ impl RetryPolicy {
     #[must_use]
     pub const fn classic() -> Self {
         Self {
-            initial_delay: Duration::from_millis(2_500),
-            interval: Duration::from_millis(500),
-            attempts: Some(15),
-            deadline: Duration::from_secs(11),
+            backoff: Backoff {
+                initial_delay: Duration::from_millis(2_500),
+                interval: Duration::from_millis(500),
+                attempts: Some(15),
+                deadline: Some(Duration::from_secs(11)),
+                ..Self::eager().backoff
+            },
             watch: Watch::Poll,
             fallback_after_exhaustion: true,
             ..Self::eager()
         }
     }
 
-    /// A builder that starts from [`RetryPolicy::eager`].
+    /// Returns a builder that starts from [`RetryPolicy::eager`].
     pub const fn builder() -> RetryPolicyBuilder {
         RetryPolicyBuilder::from_policy(Self::eager())
     }
 
-    /// A builder that starts from this policy.
+    /// Returns a builder that starts from this policy.
     ///
     /// ```
     /// use std::time::Duration;
     /// use whatsapp_phone::retry::RetryPolicy;
     ///
-    /// let patient = RetryPolicy::classic().to_builder().deadline(Duration::from_secs(20)).build()?;
-    /// assert_eq!(patient.attempts(), Some(15));
+    /// let longer = RetryPolicy::classic().to_builder().deadline(Duration::from_secs(20)).build()?;
+    /// assert_eq!(longer.attempts(), Some(15));
     /// # Ok::<(), whatsapp_phone::retry::PolicyError>(())
     /// ```
     pub fn to_builder(&self) -> RetryPolicyBuilder {
         RetryPolicyBuilder::from_policy(self.clone())
     }
 
-    /// The delays before each look: item n is the wait before look n.
-    ///
-    /// The first is the initial delay; then the interval, times the growth each time, up to the cap.
-    /// There are as many items as attempts, without end if those are not limited: the deadline ends
-    /// the loop then, and that is the business of whoever sleeps. With jitter each delay is
-    /// lengthened by a random share of itself, never shortened.
+    /// Returns the schedule of the looks. Its deadline is always set.
+    #[must_use]
+    pub const fn backoff(&self) -> &Backoff {
+        &self.backoff
+    }
+
+    /// Returns the delays before each look: [`Backoff::delays`], where an attempt is a look.
     ///
     /// ```
     /// use whatsapp_phone::retry::RetryPolicy;
@@ -202,84 +203,44 @@ impl RetryPolicy {
     /// ```
     #[must_use]
     pub fn delays(&self) -> Delays {
-        // Without jitter no random number is ever drawn, so none is asked of the thread's generator.
-        let rng = if self.jitter > 0.0 {
-            fastrand::Rng::new()
-        } else {
-            fastrand::Rng::with_seed(0)
-        };
-        Delays::new(self, rng)
+        self.backoff.delays()
     }
 
-    /// As [`delays`](Self::delays), with the jitter that belongs to this seed: the same each time.
-    ///
-    /// ```
-    /// use whatsapp_phone::retry::RetryPolicy;
-    ///
-    /// let policy = RetryPolicy::classic().to_builder().jitter(0.5).build()?;
-    /// assert!(policy.delays_with_seed(7).eq(policy.delays_with_seed(7)));
-    /// # Ok::<(), whatsapp_phone::retry::PolicyError>(())
-    /// ```
-    #[must_use]
-    pub fn delays_with_seed(&self, seed: u64) -> Delays {
-        Delays::new(self, fastrand::Rng::with_seed(seed))
-    }
-
-    /// The wait before the first look. Neither growth nor the cap touches it.
-    #[must_use]
-    pub const fn initial_delay(&self) -> Duration {
-        self.initial_delay
-    }
-
-    /// The number of looks; `None` for as many as the deadline allows.
+    /// Returns the number of looks; `None` for as many as the deadline allows.
     #[must_use]
     pub const fn attempts(&self) -> Option<u32> {
-        self.attempts
+        self.backoff.attempts
     }
 
-    /// The wait between the first look and the second.
+    /// Returns the delay between the first look and the second.
     #[must_use]
     pub const fn interval(&self) -> Duration {
-        self.interval
+        self.backoff.interval
     }
 
-    /// The factor by which the interval grows from look to look; 1 for a steady one.
-    #[must_use]
-    pub const fn growth(&self) -> f64 {
-        self.growth
-    }
-
-    /// What the growing interval never exceeds, before jitter. Without one the growth ends at 24 h.
-    #[must_use]
-    pub const fn max_interval(&self) -> Option<Duration> {
-        self.max_interval
-    }
-
-    /// The largest share of itself by which a delay is lengthened at random, 0 to 1.
-    #[must_use]
-    pub const fn jitter(&self) -> f64 {
-        self.jitter
-    }
-
-    /// How long one look may take before it counts as failed.
+    /// Returns the time after which a look counts as failed.
     #[must_use]
     pub const fn look_timeout(&self) -> Duration {
         self.look_timeout
     }
 
-    /// The end of everything, measured from the start.
+    /// Returns the time at which the extraction ends, measured from its start.
     #[must_use]
     pub const fn deadline(&self) -> Duration {
-        self.deadline
+        match self.backoff.deadline {
+            Some(deadline) => deadline,
+            // No constructor leaves it out.
+            None => backoff::MAX_DURATION,
+        }
     }
 
-    /// How a source is watched between two looks.
+    /// Returns how a source is watched between two looks.
     #[must_use]
     pub const fn watch(&self) -> Watch {
         self.watch
     }
 
-    /// `false`: every source is asked each round. `true`: the first source alone is asked on the
+    /// Returns when sources after the first are asked. `false`: every source is asked each round. `true`: the first source alone is asked on the
     /// schedule; after its last look and one more interval the others are asked, once. With unlimited
     /// attempts there is no last look, so the others are never asked.
     #[must_use]
