@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 mod clean;
+mod decoded;
 mod secrets;
 #[cfg(feature = "webdriver")]
 pub(crate) mod webdriver;

@@ -6,10 +6,11 @@ mod support;
 
 use std::time::Duration;
 
-use support::{LIMIT, Stage, ms};
+use support::{LIMIT, Stage, ms, within_limit};
+use whatsapp_phone::ExtractError;
 use whatsapp_phone::source::PageState;
-use whatsapp_phone::source::webdriver::{Diagnosis, Guard, Overrides};
-use whatsapp_phone::testkit::standin::{Generation, Name, Scenario, Situation, Step};
+use whatsapp_phone::source::webdriver::{AttachOptions, Diagnosis, Guard, Overrides, Page, Target};
+use whatsapp_phone::testkit::standin::{Generation, Name, Scenario, Situation, Stale, Step};
 
 const ME_USER: &str = "the number comes from WAWebUserPrefsMeUser and is `confirmed`";
 const UNVERIFIED: &str = "the number comes from WAWebUserPrefsMeUser and is `unverified`";
@@ -30,7 +31,7 @@ fn assert_verdict(what: &str, found: &Diagnosis, is_healthy: bool, words: &[&str
         .iter()
         .filter(|word| word.contains("` (guard") || word.starts_with('`'));
     assert_eq!(
-        verdict.matches("is gone or renamed").count(),
+        verdict.matches("was renamed or removed").count(),
         lost.count(),
         "{what}: {verdict}"
     );
@@ -49,10 +50,10 @@ fn renamed(name: Name) -> (bool, Vec<&'static str>) {
     match name {
         // The getters are not asked on a page with newer ones. A page without a mark lacks that key too.
         Name::GetMaybeMeUser | Name::GetMeUser | Name::PostLogout => (true, vec![ME_USER]),
-        Name::GetMaybeMePnUser => (true, vec![ME_USER, "`getMaybeMePnUser` is gone"]),
-        Name::GetMaybeMeLidUser => (true, vec![ME_USER, "`getMaybeMeLidUser` is gone"]),
-        Name::GetMaybeMeDevicePn => (true, vec![ME_USER, "`getMaybeMeDevicePn` is gone"]),
-        Name::GetMaybeMeDeviceLid => (true, vec![ME_USER, "`getMaybeMeDeviceLid` is gone"]),
+        Name::GetMaybeMePnUser => (true, vec![ME_USER, "`getMaybeMePnUser` was renamed"]),
+        Name::GetMaybeMeLidUser => (true, vec![ME_USER, "`getMaybeMeLidUser` was renamed"]),
+        Name::GetMaybeMeDevicePn => (true, vec![ME_USER, "`getMaybeMeDevicePn` was renamed"]),
+        Name::GetMaybeMeDeviceLid => (true, vec![ME_USER, "`getMaybeMeDeviceLid` was renamed"]),
         Name::LastWidMd => (true, vec![ME_USER, "`last-wid-md` (guard number_key)"]),
         Name::WaLid => (true, vec![ME_USER, "`WALid` (guard lid_key)"]),
         Name::WaNoiseInfo => (true, vec![ME_USER, "`WANoiseInfo` (guard noise_key)"]),
@@ -60,7 +61,7 @@ fn renamed(name: Name) -> (bool, Vec<&'static str>) {
             true,
             vec![
                 "comes from localStorage.last-wid-md and is `confirmed`",
-                "`WAWebUserPrefsMeUser` is gone",
+                "`WAWebUserPrefsMeUser` was renamed",
             ],
         ),
         Name::MultiDeviceModule => (
@@ -72,9 +73,13 @@ fn renamed(name: Name) -> (bool, Vec<&'static str>) {
         ),
         Name::IsRegistered => (
             true,
-            vec![ME_USER, "`isRegistered` (guard registration_test)"],
+            vec![
+                ME_USER,
+                "the registration test `isRegistered` (guard registration_test) was renamed or removed, \
+                 so the storage keys replace",
+            ],
         ),
-        Name::ConnModel => (true, vec![ME_USER, "`WAWebConnModel` is gone"]),
+        Name::ConnModel => (true, vec![ME_USER, "`WAWebConnModel` was renamed"]),
         Name::DebugVersion => (true, vec![ME_USER, "`Debug.VERSION` (guard boot_marker)"]),
         Name::SocketModel => (
             false,
@@ -110,6 +115,20 @@ async fn the_verdict_names_each_single_rename() {
         }
     };
     tokio::join!(check(first), check(second));
+}
+
+#[tokio::test]
+async fn a_registration_test_that_nothing_replaces_makes_answers_unverified() {
+    let renamed = Situation::Renamed(Name::IsRegistered).scenario();
+    let stage = Stage::open(renamed.renamed(Name::WaNoiseInfo)).await;
+    let found = diagnose(&stage, LIMIT).await;
+    let words = [
+        UNVERIFIED,
+        "WhatsApp's registration test and its storage keys cannot be read",
+        "the registration test `isRegistered` (guard registration_test) was renamed or removed, \
+         and the storage keys cannot replace",
+    ];
+    assert_verdict("no registration", &found, false, &words);
 }
 
 #[tokio::test]
@@ -154,10 +173,10 @@ async fn the_verdict_names_the_reader_of_each_generation() {
                 true,
                 &[
                     "comes from localStorage.last-wid-md and is `confirmed`",
-                    "`getMaybeMePnUser` is gone",
-                    "`getMaybeMeLidUser` is gone",
-                    "`getMaybeMeDevicePn` is gone",
-                    "`getMaybeMeDeviceLid` is gone",
+                    "`getMaybeMePnUser` was renamed",
+                    "`getMaybeMeLidUser` was renamed",
+                    "`getMaybeMeDevicePn` was renamed",
+                    "`getMaybeMeDeviceLid` was renamed",
                 ],
                 "unknown getters",
                 false,
@@ -220,6 +239,11 @@ async fn the_verdict_says_why_there_is_no_number() {
             "two live readers name different accounts",
         ),
         (
+            "a QR code over a former account",
+            Scenario::stale_storage(Stale::PostLogout),
+            state(PageState::QrShown),
+        ),
+        (
             "not booted",
             Situation::NotBooted.scenario(),
             state(PageState::NotBooted),
@@ -269,6 +293,59 @@ async fn getters_that_throw_or_lie_are_seen_and_the_storage_is_named() {
         Some("no account"),
         "{proxy}"
     );
+}
+
+#[tokio::test]
+async fn a_page_with_replaced_built_ins_is_diagnosed_by_its_opener_and_an_attached_session() {
+    let scenario = Scenario::ready(Generation::Current);
+    let stage = Stage::open(scenario.clone().with_replaced_builtins()).await;
+    let assert_healthy = |what: &str, found: &Diagnosis| {
+        assert_verdict(what, found, true, &[ME_USER]);
+        assert_eq!(found.versions_match, Some(true), "{what}: {found}");
+        // A version is no number.
+        let version = Some("2.3000.1000000000");
+        assert_eq!(found.whatsapp_version.as_deref(), version, "{what}");
+    };
+    assert_healthy("replaced", &diagnose(&stage, LIMIT).await);
+
+    let options = AttachOptions::default().deadline(LIMIT);
+    let options = options.target(Target::at(stage.stand_in.origin()).unwrap());
+    let chrome = stage.page.client();
+    let chrome = &chrome.capabilities().unwrap()["goog:chromeOptions"]["debuggerAddress"];
+    let chrome = chrome.as_str().unwrap().parse().unwrap();
+    let attached = Page::attach(&stage.driver, chrome, options).await.unwrap();
+    let found = attached.diagnose(LIMIT).await.unwrap();
+    assert_healthy("attached, replaced", &found);
+    stage.reload(scenario).await;
+    let found = attached.diagnose(LIMIT).await.unwrap();
+    assert_healthy("attached", &found);
+    attached.close().await;
+}
+
+#[tokio::test]
+async fn a_crashed_page_is_closed_and_a_hanging_one_times_out() {
+    let crashed = Stage::open(Scenario::ready(Generation::Current)).await;
+    drop(crashed.page.client().goto("chrome://crash").await);
+    let error = crashed.page.diagnose(LIMIT).await.unwrap_err();
+    assert_eq!(ExtractError::from(error.clone()).code(), "page_closed");
+    assert!(error.message().contains("crashed"), "{error}");
+
+    let hanging = Stage::open(Scenario::ready(Generation::Current)).await;
+    let client = hanging.page.client();
+    let endless = "setTimeout(() => { for (;;) {} }, 0)";
+    // The loop may begin before the answer is sent.
+    tokio::spawn(async move { client.execute(endless, vec![]).await });
+    let diagnosed = async {
+        // Until the loop has begun, the page can still be read.
+        loop {
+            if let Err(error) = hanging.page.diagnose(ms(500)).await {
+                return error;
+            }
+        }
+    };
+    let error = within_limit("a hanging page is an error", diagnosed).await;
+    assert_eq!(error.code(), Some("timeout"), "{error}");
+    assert_eq!(ExtractError::from(error).code(), "blocked");
 }
 
 #[tokio::test]

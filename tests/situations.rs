@@ -17,7 +17,7 @@ use whatsapp_phone::source::Assurance::{self, Confirmed, Provisional, Unverified
 use whatsapp_phone::source::webdriver::{Guard, Overrides, Page, ReaderId, WebDriverSource};
 use whatsapp_phone::source::{InfoSource, Look, PageState};
 use whatsapp_phone::testkit::standin::{
-    EARLY_MODULES, Generation, Logout, LogoutStep, Name, Scenario, Situation, StandIn, Step,
+    EARLY_MODULES, Generation, Logout, LogoutStep, Name, Scenario, Situation, Stale, StandIn, Step,
 };
 
 const DIGITS: &str = "628110000041";
@@ -301,6 +301,18 @@ async fn an_error_says_what_the_page_shows_and_advises_more_time_only_if_that_ca
         stage.reload(situation.scenario()).await;
         within_limit("the page settles", stage.stand_in.wait_settled()).await;
         assert_error(fail().await, expected_state(situation).unwrap());
+    }
+    // The code is shown over the storage of a former account, which still looks registered.
+    for (state, shown) in [
+        ("UNPAIRED", PageState::QrShown),
+        ("UNPAIRED_IDLE", PageState::QrExpired),
+    ] {
+        let stale = Scenario::stale_storage(Stale::PostLogout);
+        stage
+            .reload(stale.at(Duration::ZERO, Step::socket(state)))
+            .await;
+        within_limit("the page settles", stage.stand_in.wait_settled()).await;
+        assert_error(fail().await, shown);
     }
 
     let client = stage.page.client();

@@ -4,9 +4,18 @@
 //! |---|---|---|
 //! | user and password of a URL | `https://me:pw@grid.example/` | `https://***@grid.example/` |
 //! | a parameter, field or header with the name of a secret | `?api_key=x`, `"token": "x"`, `Cookie: x` | `?api_key=*` and so on |
+//! | a list of them | `"keys": ["x", "y"]` | `"keys": [***]` |
 //! | a bearer token | `Bearer eyJhbGci` | `Bearer ***` |
+//!
+//! Each of them also in percent-encoding and in JSON that is a string of JSON.
 
 use std::borrow::Cow;
+use std::ops::Range;
+
+use super::decoded::Decoded;
+
+/// Most levels of encoding that are looked into: a URL in a query in a JSON text has three.
+const MAX_LEVELS: usize = 4;
 
 /// Longest name of a secret, in bytes.
 const MAX_NAME: usize = 48;
@@ -34,7 +43,6 @@ const NAMES: &[&str] = &[
     "authorization",
     "cookie",
     "credential",
-    "credentials",
     "signature",
 ];
 
@@ -69,8 +77,46 @@ const AFTER_BEARER: &[&str] = &[
 /// Masks every secret. A text that was cut may end within one: that is masked too, and the second value says
 /// so. Masking never lengthens.
 pub(super) fn hide(text: &str, is_cut: bool) -> (Cow<'_, str>, bool) {
+    let mut secrets = find(text, is_cut);
+    // A value ends at the delimiters of its own level: `%26` is part of `?key=a%26b`, and ends `key%3Da%26b`.
+    let mut decoded = Decoded::new(text);
+    for _ in 0..MAX_LEVELS {
+        if !decoded.decode() {
+            break;
+        }
+        let found = find(decoded.text(), is_cut);
+        secrets.extend(found.into_iter().map(|range| {
+            let Range { start, end } = decoded.original(range);
+            // Only the name was encoded: the value is of this level.
+            match text[..start].ends_with('=') {
+                true => start..end.max(value_at(text, start).1),
+                false => start..end,
+            }
+        }));
+    }
+    secrets.sort_unstable_by_key(|range| range.start);
+    let (mut out, mut done) = (String::new(), 0);
+    for Range { start, end } in secrets {
+        if end <= done {
+            continue;
+        }
+        if start >= done {
+            out.push_str(&text[done..start]);
+            out.push_str(&"***"[..(end - start).min(3)]);
+        }
+        done = end;
+    }
+    if done == 0 {
+        return (Cow::Borrowed(text), false);
+    }
+    out.push_str(&text[done..]);
+    (Cow::Owned(out), is_cut && done == text.len())
+}
+
+/// Returns where the secrets are that no encoding hides.
+fn find(text: &str, is_cut: bool) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
-    let (mut out, mut done, mut at) = (String::new(), 0, 0);
+    let (mut found, mut at) = (Vec::new(), 0);
     while at < bytes.len() {
         let secret = match bytes[at] {
             b':' if text[at..].starts_with("://") => user_info(text, at + 3, is_cut),
@@ -80,18 +126,13 @@ pub(super) fn hide(text: &str, is_cut: bool) -> (Cow<'_, str>, bool) {
         };
         match secret {
             Some((start, end)) if start < end => {
-                out.push_str(&text[done..start]);
-                out.push_str(&"***"[..(end - start).min(3)]);
-                (done, at) = (end, end);
+                found.push(start..end);
+                at = end;
             }
             _ => at += 1,
         }
     }
-    if done == 0 {
-        return (Cow::Borrowed(text), false);
-    }
-    out.push_str(&text[done..]);
-    (Cow::Owned(out), is_cut && done == text.len())
+    found
 }
 
 /// User and password of the URL whose authority starts here.
@@ -115,7 +156,7 @@ fn field(text: &str, at: usize) -> Option<(usize, usize)> {
         return None;
     }
     let head = text[..at].trim_end_matches(' ');
-    let unquoted = head.trim_end_matches(['"', '\'', '\\', ']']);
+    let unquoted = head.trim_end_matches(['"', '\'', ']']);
     let is_field = head.ends_with(['"', '\'']);
     let name = name_at_end(unquoted);
     let is_name = is_secret_name(name);
@@ -128,10 +169,15 @@ fn field(text: &str, at: usize) -> Option<(usize, usize)> {
     if name.eq_ignore_ascii_case("cookie") || name.eq_ignore_ascii_case("set-cookie") {
         return Some((start, cookies_end(text, start)));
     }
-    let (start, end) = value_at(text, start);
+    let is_prose = is_colon && !is_field && !is_name;
+    let (start, end) = match value.as_bytes().first() {
+        Some(b'[') => (start + 1, list_end(text, start)),
+        Some(b'{') if !is_prose => (start + 1, list_end(text, start)),
+        _ => value_at(text, start),
+    };
     let value = &text[start..end];
-    let is_prose = is_colon && !is_field && !is_name && !looks_random(value);
-    if is_prose || PLAIN.iter().any(|plain| value.eq_ignore_ascii_case(plain)) {
+    let is_word = is_prose && !value.split(',').any(|part| looks_random(part.trim()));
+    if is_word || PLAIN.iter().any(|plain| value.eq_ignore_ascii_case(plain)) {
         return None;
     }
     // `Authorization: Bearer xyz`
@@ -168,30 +214,41 @@ fn value_at(text: &str, start: usize) -> (usize, usize) {
     let is_end = |c: char| c.is_whitespace() || is_quote(c) || matches!(c, '&' | '<' | '>' | '\\');
     let len = value.find(is_end).unwrap_or(value.len());
     let (before, rest) = value.split_at(len);
-    // `"..."`, `\"...\"`, `b'...'`, `Some("...")`
+    // `"..."`, `b'...'`, `Some("...")`
     let opens = before.len() <= 2 && before.chars().all(|c| c.is_ascii_alphabetic())
-        || before.ends_with(['(', '[', '{']);
-    let unescaped = rest.trim_start_matches('\\');
-    if opens && let Some(quote) = unescaped.chars().next().filter(|c| is_quote(*c)) {
-        let is_escaped = unescaped.len() < rest.len();
-        let inner = &unescaped[1..];
-        let start = text.len() - inner.len();
-        return (start, start + quoted_len(inner, quote, is_escaped));
+        || before.ends_with('(');
+    if opens && let Some(quote) = rest.chars().next().filter(|c| is_quote(*c)) {
+        let start = start + len + 1;
+        return (start, start + quoted_len(&text[start..], quote));
     }
     let kept = before.trim_end_matches([')', ']', '}', ',', '.', ';']);
     (start, start + kept.len())
 }
 
 /// The length of a quoted text up to its closing quote.
-fn quoted_len(text: &str, quote: char, is_escaped: bool) -> usize {
-    let mut backslashes = 0;
+fn quoted_len(text: &str, quote: char) -> usize {
+    let mut is_escaped = false;
     for (i, c) in text.char_indices() {
         match c {
-            '\\' => backslashes += 1,
-            c if c == quote && is_escaped => return i - backslashes,
-            c if c == quote && backslashes % 2 == 0 => return i,
-            _ => backslashes = 0,
+            c if c == quote && !is_escaped => return i,
+            c => is_escaped = c == '\\' && !is_escaped,
         }
+    }
+    text.len()
+}
+
+/// The place of the bracket that closes the one at `start`.
+fn list_end(text: &str, start: usize) -> usize {
+    let (mut at, mut depth) = (start, 0);
+    while let Some(c) = text[at..].chars().next() {
+        match c {
+            '"' => at += 1 + quoted_len(&text[at + 1..], c),
+            '[' | '{' => depth += 1,
+            ']' | '}' if depth == 1 => return at,
+            ']' | '}' => depth -= 1,
+            _ => {}
+        }
+        at = text.len().min(at + c.len_utf8());
     }
     text.len()
 }
@@ -231,24 +288,32 @@ fn is_secret_name(name: &str) -> bool {
             .rev()
     };
     let letters = || letters().skip_while(u8::is_ascii_digit);
-    NAMES.iter().any(|known| {
-        let mut letters = letters();
+    let ends_with = |known: &str, plural: usize| {
+        let mut letters = letters().skip(plural);
         known.bytes().rev().all(|byte| letters.next() == Some(byte))
-    })
+    };
+    let is_plural = letters().next() == Some(b's');
+    NAMES
+        .iter()
+        .any(|known| ends_with(known, 0) || is_plural && ends_with(known, 1))
 }
 
-/// Whether a name's last word is in [`WORDS`]: `key`, `hub_key`, `hubKey`, not `monkey`.
+/// Whether a name's last word is in [`WORDS`], or its plural is: `key`, `hub_keys`, `hubKey`, not `monkey`.
 fn ends_with_word(name: &str) -> bool {
-    WORDS.iter().any(|word| {
-        let Some(start) = name.len().checked_sub(word.len()) else {
-            return false;
-        };
-        let (before, last) = name.split_at(start);
-        let is_word = before.is_empty()
-            || before.ends_with(['_', '-', '.'])
-            || last.starts_with(|c: char| c.is_ascii_uppercase());
-        is_word && last.eq_ignore_ascii_case(word)
-    })
+    let singular = name.strip_suffix(['s', 'S']).unwrap_or(name);
+    WORDS
+        .iter()
+        .flat_map(|word| [(name, word), (singular, word)])
+        .any(|(name, word)| {
+            let Some(start) = name.len().checked_sub(word.len()) else {
+                return false;
+            };
+            let (before, last) = name.split_at(start);
+            let is_word = before.is_empty()
+                || before.ends_with(['_', '-', '.'])
+                || last.starts_with(|c: char| c.is_ascii_uppercase());
+            is_word && last.eq_ignore_ascii_case(word)
+        })
 }
 
 /// Whether a value is more likely a key than a word of prose.

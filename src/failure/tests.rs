@@ -148,6 +148,49 @@ fn secrets_are_masked_wherever_they_stand() {
         ("sent BEARER xyz", "sent BEARER ***"),
         ("Cookie: sid=hunter2; theme=x next", "Cookie: *** next"),
         ("token=628110000041", "token=***"),
+        (
+            "/login?next=%2Fhub%3Ftoken%3Dhunter2%26port%3D9515&n=1",
+            "/login?next=%2Fhub%3Ftoken%3D***%26port%3D9515&n=1",
+        ),
+        (
+            "?url=https%3A%2F%2Fme%3Ahunter2%40grid.example%3A4444%2Fwd",
+            "?url=https%3A%2F%2F***%40grid.example%3A4444%2Fwd",
+        ),
+        ("?u=%253Fapi_key%253dhunter2", "?u=%253Fapi_key%253d***"),
+        (
+            "?q=%7B%22token%22%3A%22hunter2%22%2C%22port%22%3A5432%7D",
+            "?q=%7B%22token%22%3A%22***%22%2C%22port%22%3A5432%7D",
+        ),
+        (
+            "user%5Bpassword%5D=hun%26ter2&a=1",
+            "user%5Bpassword%5D=***&a=1",
+        ),
+        ("access%5Ftoken=hunter2&a=1", "access%5Ftoken=***&a=1"),
+        (
+            r#"{"keys":["hunter2","b]c"],"port":5432}"#,
+            r#"{"keys":[***],"port":5432}"#,
+        ),
+        (
+            r#"{"apiKeys": [["hunter2"], {"b": "c"}], "n": 1}"#,
+            r#"{"apiKeys": [***], "n": 1}"#,
+        ),
+        (
+            r#"{"credentials":{"user":"me","id":"hunter2"},"n":1}"#,
+            r#"{"credentials":{***},"n":1}"#,
+        ),
+        ("tokens=[hunter2, b] n=1", "tokens=[***] n=1"),
+        (
+            r#""{\"keys\":[\"hunter2\"],\"n\":1}""#,
+            r#""{\"keys\":[***],\"n\":1}""#,
+        ),
+        (
+            r#""{\"body\":\"{\\\"token\\\":\\\"hunter2\\\",\\\"port\\\":5432}\"}""#,
+            r#""{\"body\":\"{\\\"token\\\":\\\"***\\\",\\\"port\\\":5432}\"}""#,
+        ),
+        (
+            r#"{\u0022password\u0022:\u0022hunter2\u0022}"#,
+            r#"{\u0022password\u0022:\u0022***\u0022}"#,
+        ),
     ] {
         assert_eq!(clean(raw, MAX_TEXT), masked, "{raw}");
         assert_eq!(clean(masked, MAX_TEXT), masked, "cleaned twice");
@@ -169,6 +212,9 @@ fn texts_without_secrets_are_unchanged() {
         "http://127.0.0.1:9515/session answered 404; https://web.whatsapp.com/@me",
         "monkey=1 vault::secret::Token::new() std::sync: ok",
         "mail to admin@example.com: see https://example.com/a?b=c",
+        "?next=%2Fhub%3Fport%3D9515%26n%3D1 answered 404 at 100% of 5432",
+        r#"{\"port\":5432,\"code\":\"23505\",\"errno\":1062}"#,
+        "unique keys: [account_id, workspace_id]; {\"monkeys\":[1,2],\"ports\":[5432,9515]}",
     ] {
         assert_eq!(clean(text, MAX_TEXT), text);
     }
@@ -224,13 +270,14 @@ proptest! {
     #[test]
     fn no_secret_survives(
         before in "[a-z0-9 ,.:;=&?/\\[{(\"']{0,60}",
-        form in 0_usize..10,
+        form in 0_usize..14,
         secret in "[A-Za-z0-9+/_.~!-]{4,40}[A-Z][0-9]",
         after in "[a-z0-9 ,.:;=&?/\\]})\"']{0,60}",
     ) {
         let form = [
             "https://me:§@host/", "?api_key=§&", "&access_token=§ ", "\"password\":\"§\"", "\\\"token\\\":\\\"§\\\"",
             "Authorization: Bearer § ", "Bearer § ", "password: § ", "secret: Some(\"§\")", "Set-Cookie: a=§; b=1 ",
+            "%3Ftoken%3D§%26", "%22password%22%3A%22§%22", "\"keys\": [\"a\",\"§\"]", "\\\\\\\"token\\\\\\\":\\\\\\\"§\\\\\\\"",
         ][form];
         // A slash ends the authority of a URL.
         let secret = if form.starts_with("https") { secret.replace(['/', '.'], "x") } else { secret };

@@ -209,14 +209,17 @@ impl Observation {
             (LinkState::Linked, _) | (LinkState::Linking, Some("SCREEN_LOCKED")) => {
                 PageState::Unknown
             }
-            (LinkState::QrExpired, _) => PageState::QrExpired,
+            (LinkState::QrExpired, _) | (LinkState::Linking, Some("UNPAIRED_IDLE")) => {
+                PageState::QrExpired
+            }
             (LinkState::Barred(Bar::Conflict), _) => PageState::Conflict,
             (LinkState::Barred(Bar::ProxyBlock), _) => PageState::ProxyBlock,
             (LinkState::Barred(Bar::TosBlock), _) => PageState::TosBlock,
+            // Whatever account its storage still has.
+            _ if page.has_qr_code => PageState::QrShown,
             (LinkState::Linking, Some("OPENING" | "PAIRING")) => PageState::Linking,
             (LinkState::Linking, _) => PageState::Provisional,
             (LinkState::Unlinked, Some("UNPAIRED")) => PageState::QrShown,
-            _ if page.has_qr_code && !has_account => PageState::QrShown,
             _ if !page.is_loaded => PageState::NotLoaded,
             (LinkState::Unlinked, _) => PageState::Unknown,
             (_, Some("UNLAUNCHED")) => PageState::NotBooted,

@@ -165,23 +165,25 @@ fn losses(seen: &Observation, details: &Details) -> Vec<String> {
     let mut losses = Vec::new();
     let mut lose = |is_lost: bool, name: &str, effect: &str| {
         if is_lost {
-            losses.push(format!("{name} is gone or renamed, {effect}"));
+            losses.push(format!("{name} was renamed or removed, {effect}"));
         }
     };
     if !details.has_require || !page.is_booted {
         return losses;
     }
-    let guard = |guard: Guard| format!("`{}` (guard {guard})", guard.default_name());
+    let guard = |guard: Guard| {
+        let words = guard.as_str().replace('_', " ");
+        format!("the {words} `{}` (guard {guard})", guard.default_name())
+    };
     lose(
         !details.has_boot_marker,
         &guard(Guard::BootMarker),
         "so a page counts as booted only 20 s after it has loaded",
     );
-    let stand_in = "so the storage keys replace WhatsApp's registration test";
     let no_test = if page.storage.noise && page.storage.me {
-        stand_in
+        "so the storage keys replace WhatsApp's registration test"
     } else {
-        "and its storage keys cannot replace it, so answers are `unverified` at best"
+        "and the storage keys cannot replace WhatsApp's registration test, so answers are `unverified` at best"
     };
     lose(
         !details.has_registration_module,
@@ -338,7 +340,25 @@ fn library(details: &Details) -> Option<String> {
 }
 
 fn version(text: Option<&Text>) -> Option<String> {
-    text?.as_str().map(|text| clean(text, MAX_VERSION))
+    let text = text?.as_str()?;
+    match is_version(text) {
+        true => Some(text.to_owned()),
+        false => Some(clean(text, MAX_VERSION)),
+    }
+}
+
+/// Whether a text has the form of a version, whose digits are no number: `2.3000.1030000000-alpha`.
+fn is_version(text: &str) -> bool {
+    let (numbers, name) = text.split_once('-').unwrap_or((text, ""));
+    let mut lengths = Vec::new();
+    for number in numbers.split('.') {
+        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return false;
+        }
+        lengths.push(number.len());
+    }
+    let is_name = name.len() <= 16 && name.bytes().all(|byte| byte.is_ascii_alphabetic());
+    is_name && matches!(lengths[..], [1..=2, 1..=4, 1..=10])
 }
 
 fn major(version: &str) -> &str {

@@ -1,6 +1,7 @@
 //! [`Page::open`] and its [`OpenOptions`]: a page in a browser of our own.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fantoccini::Client;
@@ -11,6 +12,7 @@ use super::error::{command, misconfigured};
 use super::finder::select_by_driver;
 use super::page::Page;
 use super::session::{Session, in_background};
+use super::start_failure::describe_output;
 use super::tab::Owner;
 use crate::failure::ProtocolFailure;
 use crate::source::page::target::Target;
@@ -58,15 +60,32 @@ impl Page {
     ///
     /// Code `misconfigured` if the options contradict each other, the browser cannot start (the message names the
     /// cause and the remedy), or the page ends up at another origin; `ambiguous_tab` if several tabs are at that origin; `timeout` if the
-    /// deadline is over; else the driver's own code.
+    /// deadline is over (the message names the cause if the browser's output does); else the driver's own code.
+    ///
+    /// Output that is printed while several pages are being opened on one driver is in none of their errors,
+    /// because it does not tell whose it is; it is in the driver's
+    /// [log file](super::driver::DriverProcessBuilder::log_file).
     pub async fn open(
         driver: &DriverProcess,
         options: OpenOptions,
     ) -> Result<Self, ProtocolFailure> {
         let deadline = options.deadline;
-        let own = (driver.browsers().clone(), driver.record());
+        let recording = Arc::new(driver.record());
+        // It ends as soon as there is a session.
+        let started = Arc::downgrade(&recording);
+        let own = (driver.browsers().clone(), recording);
         let opening = options.run(driver.url().to_owned(), Some(own));
-        in_background(deadline, opening).await
+        let outcome = in_background(deadline, opening).await;
+        outcome.map_err(|failure| {
+            let output = started.upgrade().map(|recording| recording.text());
+            match output.as_deref().and_then(describe_output) {
+                Some(cause) if failure.code() == Some("timeout") => {
+                    let text = format!("{failure}; {cause}");
+                    ProtocolFailure::new(failure.site(), text).with_code("timeout")
+                }
+                _ => failure,
+            }
+        })
     }
 
     /// Opens a browser on a WebDriver server that runs elsewhere, such as a Selenium Grid, and the page in
@@ -125,7 +144,7 @@ impl OpenOptions {
     async fn run(
         self,
         webdriver: String,
-        own: Option<(Browsers, Recording)>,
+        own: Option<(Browsers, Arc<Recording>)>,
     ) -> Result<Page, ProtocolFailure> {
         let url = self.url.as_deref().unwrap_or(self.target.origin());
         if Target::at(url)?.origin() != self.target.origin() {

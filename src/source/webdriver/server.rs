@@ -10,7 +10,7 @@ use url::Url;
 use super::connection::connector;
 use super::driver::Recording;
 use super::error::misconfigured;
-use super::start_failure;
+use super::start_failure::{self, Printed};
 use crate::failure::webdriver::session_cause;
 use crate::failure::{ProtocolFailure, clean};
 use crate::source::page::http::{self, Answer};
@@ -36,10 +36,19 @@ pub(super) async fn new_session(
                 clean(&root(error), MAX_QUOTED)
             )
         }
-        _ if is_webdriver_error(error) => format!(
-            "the WebDriver server at {url} could not start a browser session: {}",
-            start_failure::describe(cause.message(), recording.map(Recording::text).as_deref())
-        ),
+        _ if is_webdriver_error(error) => {
+            let output = recording.map(Recording::text);
+            let printed = recording
+                .zip(output.as_deref())
+                .map(|(recording, text)| Printed {
+                    text,
+                    has_overlapped: recording.has_overlapped(),
+                });
+            format!(
+                "the WebDriver server at {url} could not start a browser session: {}",
+                start_failure::describe(cause.message(), printed)
+            )
+        }
         _ => match wrong_server(webdriver).await {
             Some(is) => format!("{url} is not a WebDriver server: {is}"),
             None => format!(

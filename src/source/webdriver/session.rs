@@ -31,7 +31,7 @@ impl Session {
     pub(super) async fn create(
         webdriver: String,
         chrome_options: Value,
-        recording: Option<Recording>,
+        recording: Option<Arc<Recording>>,
     ) -> Result<(Self, Connection), ProtocolFailure> {
         // Dialogs are left to the page's user. An eager load does not wait for images.
         let asked = Capabilities::from_iter([
@@ -50,7 +50,7 @@ impl Session {
             .await;
         let client = match client {
             Ok(client) => client,
-            Err(error) => return Err(new_session(&error, &webdriver, recording.as_ref()).await),
+            Err(error) => return Err(new_session(&error, &webdriver, recording.as_deref()).await),
         };
         let connection = Connection {
             client,

@@ -89,28 +89,44 @@ pub(super) fn find(text: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| text.contains(row.mark))
 }
 
-/// Describes why no session was created: by the server's answer, and by the text that driver and browser
-/// `printed` if they are ours.
-pub(super) fn describe(answer: &str, printed: Option<&str>) -> String {
-    let is_ours = printed.is_some();
-    let printed = printed.unwrap_or_default();
-    let text = format!("{answer}\n{printed}");
+/// The output of a driver of ours and of its browser during a start.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Printed<'t> {
+    pub(super) text: &'t str,
+    /// Other browsers started meanwhile, so the text is not complete.
+    pub(super) has_overlapped: bool,
+}
+
+/// Describes why no session was created: by the server's answer, and by the output if driver and browser are ours.
+pub(super) fn describe(answer: &str, printed: Option<Printed<'_>>) -> String {
+    let output = printed.map_or("", |printed| printed.text);
+    let text = format!("{answer}\n{output}");
     let Some(row) = find(&text) else {
         return clean(answer, MAX_QUOTED);
     };
-    let quoted = match (row.mark, is_ours) {
-        (ENDED, true) if printed.is_empty() => "it printed nothing".into(),
-        (ENDED, true) => {
-            let end = printed.ceil_char_boundary(printed.len().saturating_sub(MAX_QUOTED));
-            format!("it said: {}", clean(&printed[end..], MAX_QUOTED))
+    let quoted = match printed {
+        Some(printed) if row.mark == ENDED && output.is_empty() => match printed.has_overlapped {
+            false => "it printed nothing".into(),
+            true => "other browsers started at the same time, so their output cannot be told apart: open one page at a time to see it".into(),
+        },
+        Some(_) if row.mark == ENDED => {
+            let end = output.ceil_char_boundary(output.len().saturating_sub(MAX_QUOTED));
+            format!("it said: {}", clean(&output[end..], MAX_QUOTED))
         }
         _ if answer.contains(row.mark) => format!("it said: {}", clean(answer, MAX_QUOTED)),
-        _ => format!(
-            "it said: {}",
-            clean(&line_of(printed, row.mark), MAX_QUOTED)
-        ),
+        _ => return in_output(output, row),
     };
     format!("{}; {} ({quoted})", row.cause, row.remedy)
+}
+
+/// Describes the cause that the output names, if it names one.
+pub(super) fn describe_output(output: &str) -> Option<String> {
+    find(output).map(|row| in_output(output, row))
+}
+
+fn in_output(output: &str, row: &Row) -> String {
+    let line = clean(&line_of(output, row.mark), MAX_QUOTED);
+    format!("{}; {} (it said: {line})", row.cause, row.remedy)
 }
 
 /// The line that has this mark, without the head of Chrome's log, and the one after it if that belongs to it.

@@ -19,8 +19,8 @@ const MAX_READS: usize = 64;
 /// The text that ChromeDriver prints once it listens; the port follows.
 const ANNOUNCEMENT: &str = "started successfully on port ";
 
-/// The output of a driver and of its browsers. Text is kept only while a [`Recording`] lives, because at other
-/// times it may come from pages.
+/// The output of a driver and of its browsers. Text is kept only while exactly one [`Recording`] lives: without
+/// one it may come from pages, and with several nobody can tell whose it is.
 #[derive(Clone)]
 pub(crate) struct Output(Arc<Shared>);
 
@@ -34,6 +34,8 @@ struct State {
     /// The bytes of this recording that are no longer kept.
     dropped: usize,
     recordings: usize,
+    /// The number of recordings that began while another one lived.
+    overlaps: usize,
     announce: Option<oneshot::Sender<u16>>,
     /// The caller's log file.
     file: Option<File>,
@@ -52,6 +54,7 @@ impl Output {
             kept: String::new(),
             dropped: 0,
             recordings: 0,
+            overlaps: 0,
             announce: Some(announce),
             file,
         };
@@ -70,9 +73,12 @@ impl Output {
     pub(crate) fn record(&self) -> Recording {
         self.read();
         let mut state = lock(&self.0.state);
+        let overlaps = state.overlaps;
+        state.overlaps += usize::from(state.recordings > 0);
         state.recordings += 1;
         Recording {
             start: state.dropped + state.kept.len(),
+            overlaps,
             output: self.clone(),
         }
     }
@@ -120,7 +126,7 @@ impl State {
             tracing::warn!(%error, "cannot write ChromeDriver's log file; it ends here");
             self.file = None;
         }
-        if self.recordings == 0 {
+        if self.recordings != 1 {
             return;
         }
         self.kept.push_str(&String::from_utf8_lossy(piece));
@@ -147,9 +153,16 @@ impl fmt::Debug for Output {
 pub(crate) struct Recording {
     output: Output,
     start: usize,
+    /// Those of the output when this one began.
+    overlaps: usize,
 }
 
 impl Recording {
+    /// Whether another recording lived at the same time, so that text is missing here.
+    pub(crate) fn has_overlapped(&self) -> bool {
+        lock(&self.output.0.state).overlaps != self.overlaps
+    }
+
     /// Returns what was printed before this call, as lines: the end of it if it is long. The lines that every
     /// start prints, console messages of pages and ChromeDriver's record of commands are left out.
     pub(crate) fn text(&self) -> String {
@@ -207,6 +220,8 @@ impl Entry {
 
 impl Drop for Recording {
     fn drop(&mut self) {
+        // What is in the pipe now is not another recording's.
+        self.output.read();
         let mut state = lock(&self.output.0.state);
         state.recordings -= 1;
         if state.recordings == 0 {
@@ -267,26 +282,33 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_has_what_was_printed_meanwhile_without_messages_of_pages() {
+    fn a_recording_has_what_was_printed_for_it_alone_without_messages_of_pages() {
         let (reader, mut writer) = io::pipe().unwrap();
         let (output, _port) = Output::drain(reader, None).unwrap();
         writer.write_all(b"before\n").unwrap();
         output.read();
-        let outer = output.record();
+        let first = output.record();
         let mut print = |text: &str| writer.write_all(text.as_bytes()).unwrap();
         print("[1:1:1128/145126.3:INFO:CONSOLE:1] \"a page's secret\n[and] more of it\"\n");
         print(
             "[1795877232.171][INFO]: [5ae1] RESPONSE ExecuteScript {\n  \"a\": 1\n}\nfrom a program\n",
         );
         print("[1:1:1128/145126.4:ERROR:x.cc:9] Missing X server or $DISPLAY\nnext line\n");
-        let inner = output.record();
-        print("late\n");
-        assert_eq!(inner.text(), "late");
         assert_eq!(
-            outer.text(),
-            "from a program\n[1:1:1128/145126.4:ERROR:x.cc:9] Missing X server or $DISPLAY\nnext line\nlate"
+            first.text(),
+            "from a program\n[1:1:1128/145126.4:ERROR:x.cc:9] Missing X server or $DISPLAY\nnext line"
         );
-        drop((inner, outer));
+        assert!(!first.has_overlapped());
+        let second = output.record();
+        print("of either\n");
+        for recording in [&first, &second] {
+            assert!(recording.has_overlapped());
+            assert!(!recording.text().contains("of either"));
+        }
+        drop(first);
+        print("of the second\n");
+        assert_eq!(second.text(), "of the second");
+        drop(second);
         assert!(lock(&output.0.state).kept.is_empty());
         print("nobody records\n");
         assert_eq!(output.record().text(), "");

@@ -1,4 +1,5 @@
-// The QR code of an unpaired page: its text is an attribute of the element around the canvas.
+// The QR code of an unpaired page: its text is an attribute of the element around the canvas. A former account
+// in the storage does not matter, only one that this document has paired.
 let qr = null;
 let qrCount = 0;
 
@@ -10,7 +11,7 @@ const renewQr = (element) => {
 };
 
 const updateQr = () => {
-  const isDue = hasRequire && boot.done && shown().state === "UNPAIRED" && number() === null;
+  const isDue = hasRequire && boot.done && shown().state === "UNPAIRED" && own.me === null;
   if (isDue && !qr) {
     qr = document.createElement("div");
     qr.setAttribute("data-testid", "link-device-qr-code");
