@@ -41,8 +41,8 @@ pub use self::duplicates::{
     settles_swaps,
 };
 pub use self::rules::{
-    applies_once, binds_to_one_number, follows_a_session, ignores_what_comes_late,
-    refuses_strangers, registers, survives_drops, sweeps_stuck,
+    applies_once, binds_to_one_number, follows_a_session, ignores_expired_codes,
+    ignores_what_comes_late, refuses_strangers, registers, survives_drops, sweeps_stuck,
 };
 pub use self::watching::{tells_other_stores, tells_watchers};
 use crate::store::{DuplicatePolicy, SessionStore, StoreOptions};
@@ -78,6 +78,7 @@ pub async fn all(fixture: &dyn StoreFixture) {
     refuses_strangers(fixture).await;
     applies_once(fixture).await;
     ignores_what_comes_late(fixture).await;
+    ignores_expired_codes(fixture).await;
     binds_to_one_number(fixture).await;
     retires_stale_duplicates(fixture).await;
     relinks(fixture).await;

@@ -263,6 +263,36 @@ pub async fn ignores_what_comes_late(fixture: &dyn StoreFixture) {
     stage.stands("s", Status::Connected, Some(1)).await;
 }
 
+/// A QR code that has expired changes nothing, whatever the session's status.
+///
+/// # Panics
+///
+/// When a rule is broken.
+pub async fn ignores_expired_codes(fixture: &dyn StoreFixture) {
+    let stage = Stage::new(fixture, StoreOptions::default()).await;
+    stage.register("s").await;
+    let expired = SessionEvent::qr_code_generated(key("s"), QrCode::expired());
+    for event in [qr("s"), disconnected("s"), ready("s", 1)] {
+        stage.applies(&event).await;
+        let before = stage.row("s").await;
+        for expired in [expired.clone(), expired.clone().with_seq(9)] {
+            let ignored = stage.apply(&expired).await;
+            let rule = "an expired QR code is ignored";
+            stage.rule(
+                ignored == Outcome::Ignored(Ignored::Expired),
+                rule,
+                &ignored,
+            );
+        }
+        let after = stage.row("s").await;
+        stage.rule(
+            after == before,
+            "an expired QR code changes nothing",
+            &after,
+        );
+    }
+}
+
 /// A session keeps its number, unless it may be bound to another.
 ///
 /// # Panics

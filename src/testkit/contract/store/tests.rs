@@ -1,7 +1,7 @@
 //! The suite on the store of the core, and on stores of which each breaks one rule.
 
 use super::*;
-use crate::event::{EventKind, SessionEvent, SessionId, SessionKey};
+use crate::event::{EventKind, QrCode, SessionEvent, SessionId, SessionKey};
 use crate::store::memory::MemoryStore;
 use crate::store::{Outcome, SessionRow, StatusChange, StatusWatcher, StoreError};
 
@@ -26,6 +26,7 @@ enum Fault {
     ForgetsIds,
     ForgetsSeq,
     IgnoresPolicies,
+    TakesExpiredCodes,
     HidesNumbers,
     Hangs,
 }
@@ -51,6 +52,11 @@ impl SessionStore for Faulty {
             }
             (EventKind::SessionReady(ready), Some(session), Fault::ForgetsSeq) => {
                 SessionEvent::session_ready(session, ready.clone())
+            }
+            (EventKind::QrCodeGenerated(qr), Some(session), Fault::TakesExpiredCodes)
+                if qr.is_expired() =>
+            {
+                SessionEvent::qr_code_generated(session, QrCode::unknown())
             }
             (_, _, Fault::Hangs) => std::future::pending().await,
             _ => event.clone(),
@@ -103,6 +109,7 @@ async fn each_broken_rule_is_named() {
     .await;
     breaks(Fault::ForgetsSeq, "a row keeps the LID and the last `seq`").await;
     breaks(Fault::IgnoresPolicies, "number_already_connected").await;
+    breaks(Fault::TakesExpiredCodes, "an expired QR code is ignored").await;
     breaks(Fault::HidesNumbers, "a connected session has a number").await;
     breaks(Fault::Hangs, "every call ends").await;
 }
