@@ -1,7 +1,7 @@
 # Throwaway database servers for the tests, in a directory of their own and on free ports; they end with
 # whoever sources this and calls `start_servers`, by the trap that it sets on EXIT. Their URLs are
-# exported as WHATSAPP_PHONE_TEST_POSTGRES and WHATSAPP_PHONE_TEST_MYSQL; where those are set already,
-# those servers are used. WHATSAPP_PHONE_TEST_CERTIFICATE names the file of their certificate, for TLS.
+# exported as WHATSAPP_PHONE_TEST_POSTGRES, WHATSAPP_PHONE_TEST_MYSQL and WHATSAPP_PHONE_TEST_MYSQL_ZONED (a
+# MariaDB at +07:00 that says it is MySQL 8.0); where those are set already, those servers are used. WHATSAPP_PHONE_TEST_CERTIFICATE names the file of their certificate, for TLS.
 # Neither server runs as root, so root gives them to `nobody`.
 # shellcheck shell=bash
 
@@ -87,14 +87,22 @@ start_postgres() {
 is_postgres_ready() { grep -q '^ready' "$servers_directory/postgres/postmaster.pid"; }
 
 start_mariadb() {
-    as_no_root "$mariadbd" --no-defaults --datadir="$servers_directory/mariadb" --port="$1" \
-        --bind-address=127.0.0.1 --socket="$servers_directory/mariadb.sock" --skip-name-resolve \
-        --pid-file="$servers_directory/mariadb.pid" --init-file="$servers_directory/users.sql" \
+    as_no_root "$mariadbd" --no-defaults --datadir="$mariadb" --port="$1" \
+        --bind-address=127.0.0.1 --socket="$mariadb.sock" --skip-name-resolve \
+        --pid-file="$mariadb.pid" --init-file="$servers_directory/users.sql" \
         --max-connections=500 --ssl-cert="$servers_directory/certificate.pem" \
-        --ssl-key="$servers_directory/key.pem"
+        --ssl-key="$servers_directory/key.pem" "${mariadb_options[@]}"
 }
 
-is_mariadb_ready() { grep -q 'ready for connections' "$servers_directory/mariadb.log"; }
+is_mariadb_ready() { grep -q 'ready for connections' "$mariadb.log"; }
+
+# Makes and starts a server: its name, its options. Sets `port`.
+make_mariadb() {
+    local mariadb=$servers_directory/$1 mariadb_options=("${@:2}")
+    make_database MariaDB "$mariadb.install.log" mariadb-install-db --no-defaults \
+        --datadir="$mariadb" --skip-test-db --auth-root-authentication-method=normal
+    start_on_a_free_port MariaDB "$mariadb.log" start_mariadb is_mariadb_ready
+}
 
 stop_servers() {
     local pid
@@ -125,13 +133,15 @@ start_servers() {
         start_on_a_free_port PostgreSQL "$servers_directory/postgres.log" start_postgres is_postgres_ready
         export WHATSAPP_PHONE_TEST_POSTGRES=postgres://tests@127.0.0.1:$port/postgres
     fi
+    mariadbd=$(mariadb_server)
+    printf '%s\n' "CREATE USER IF NOT EXISTS tests@'%', tests@localhost;" \
+        "GRANT ALL ON *.* TO tests@'%', tests@localhost WITH GRANT OPTION;" >"$servers_directory/users.sql"
     if [ -z "${WHATSAPP_PHONE_TEST_MYSQL:-}" ]; then
-        mariadbd=$(mariadb_server)
-        printf '%s\n' "CREATE USER IF NOT EXISTS tests@'%', tests@localhost;" \
-            "GRANT ALL ON *.* TO tests@'%', tests@localhost WITH GRANT OPTION;" >"$servers_directory/users.sql"
-        make_database MariaDB "$servers_directory/install.log" mariadb-install-db --no-defaults \
-            --datadir="$servers_directory/mariadb" --skip-test-db --auth-root-authentication-method=normal
-        start_on_a_free_port MariaDB "$servers_directory/mariadb.log" start_mariadb is_mariadb_ready
+        make_mariadb mariadb
         export WHATSAPP_PHONE_TEST_MYSQL=mysql://tests@127.0.0.1:$port
+    fi
+    if [ -z "${WHATSAPP_PHONE_TEST_MYSQL_ZONED:-}" ]; then
+        make_mariadb zoned --version=8.0.36 --default-time-zone=+07:00
+        export WHATSAPP_PHONE_TEST_MYSQL_ZONED=mysql://tests@127.0.0.1:$port
     fi
 }

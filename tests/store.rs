@@ -12,6 +12,8 @@
 mod beside;
 #[path = "support/database.rs"]
 mod database;
+#[path = "store/failures.rs"]
+mod failures;
 #[path = "store/foreign.rs"]
 mod foreign;
 #[path = "store/lost.rs"]
@@ -20,6 +22,8 @@ mod lost;
 mod others;
 #[path = "store/rows.rs"]
 mod rows;
+#[path = "support/time.rs"]
+mod time;
 #[cfg(feature = "sql-rustls")]
 #[path = "store/tls.rs"]
 mod tls;
@@ -301,10 +305,10 @@ async fn no_qr_code_is_ever_written() {
         }
         if let Some(file) = place.url.strip_prefix("sqlite:") {
             let file = file.split('?').next().unwrap();
-            for file in [file.to_owned(), format!("{file}-wal")] {
-                let bytes = std::fs::read(file).unwrap_or_default();
-                assert!(!String::from_utf8_lossy(&bytes).contains("secret-payload"));
-            }
+            let files = [file.to_owned(), format!("{file}-wal")];
+            let bytes = files.map(|file| std::fs::read(file).unwrap()).concat();
+            let text = String::from_utf8_lossy(&bytes);
+            assert!(text.contains("qr_scanning") && !text.contains("secret-payload"));
         }
         place.end().await;
     })
@@ -354,17 +358,12 @@ async fn postgres_is_told_of_what_other_processes_write() {
                 "select pg_terminate_backend(pid) from pg_stat_activity where query like 'LISTEN%'
                 and datname = current_database() and application_name = '{}'
                 and pid <> pg_backend_pid()",
-                place.name()
+                place.name
             );
             place.run(&ends).await;
         }
         writer.apply(&event).await.unwrap();
-        let seen = tokio::time::timeout(Duration::from_secs(60), async {
-            while watcher.current().status != status {
-                watcher.changed().await.unwrap();
-            }
-        });
-        seen.await.expect("the change is seen");
+        rows::until(&mut watcher, status).await;
     }
     place.end().await;
 }

@@ -456,16 +456,8 @@ fn files_can_be_read_in_one_sitting() {
     }
 }
 
-/// The files under `tests/` to which the rules below do not apply: these rules, the helpers themselves, what
-/// runs under paused time only, and the stores' tests.
-const OWN_RULES: &[&str] = &[
-    "tidy",
-    "support/time",
-    "support/crowd",
-    "support/database",
-    "store",
-    "kill",
-];
+/// The files under `tests/` to which the rules below do not apply: these rules, and the helpers themselves.
+const OWN_RULES: &[&str] = &["tidy", "support/time"];
 
 /// The code of the tests, cut before each `#[test]` or `#[tokio::test]`: where it is, and its text.
 fn tests() -> Vec<(String, String)> {
@@ -493,8 +485,13 @@ fn tests() -> Vec<(String, String)> {
 fn tests_in_real_time_wait_for_conditions() {
     let in_real_time = |code: &str| !code.starts_with("(start_paused = true");
     for (place, code) in tests().iter().filter(|(_, code)| in_real_time(code)) {
-        // The crate's own options are no waiting of a test's.
-        let own = ["start_timeout(", "look_timeout(", "elapsed() < LIMIT"];
+        // Options of the crate and of a database are no waiting of a test's.
+        let own = [
+            "start_timeout(",
+            "look_timeout(",
+            "busy_timeout(",
+            "elapsed() < LIMIT",
+        ];
         let code = own
             .iter()
             .fold(code.clone(), |code, own| code.replace(own, ""));

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 use whatsapp_phone::PhoneNumber;
 use whatsapp_phone::event::{SessionEvent, SessionKey};
 use whatsapp_phone::sqlx::mysql::MySqlPoolOptions;
@@ -18,6 +17,7 @@ use whatsapp_phone::store::sqlite::SqliteStore;
 use whatsapp_phone::store::{SessionStore, StoreOptions};
 
 use super::database::{Kind, Place};
+use super::time::{cancel_after, within_limit};
 use super::{key, ready};
 
 /// Somebody's open transaction, with these statements in it. It ends when this is dropped.
@@ -65,9 +65,7 @@ impl Open {
 async fn over_one(place: &Place, options: StoreOptions) -> Arc<dyn SessionStore> {
     match place.kind {
         Kind::MySql => {
-            let pool = MySqlPoolOptions::new()
-                .max_connections(1)
-                .acquire_timeout(Duration::from_secs(10));
+            let pool = MySqlPoolOptions::new().max_connections(1);
             let pool = pool.connect(&place.url).await.unwrap();
             Arc::new(
                 MySqlStore::from_pool(pool, options.create_tables())
@@ -76,9 +74,7 @@ async fn over_one(place: &Place, options: StoreOptions) -> Arc<dyn SessionStore>
             )
         }
         _ => {
-            let pool = PgPoolOptions::new()
-                .max_connections(1)
-                .acquire_timeout(Duration::from_secs(10));
+            let pool = PgPoolOptions::new().max_connections(1);
             let pool = pool.connect(&place.url).await.unwrap();
             Arc::new(
                 PostgresStore::from_pool(pool, options.create_tables())
@@ -108,7 +104,7 @@ async fn a_row_that_somebody_holds_stops_no_other_session() {
         for round in 0..3 {
             let held = ready("held", "628110000041");
             let both = async { tokio::join!(store.apply(&held), store.apply(&held)) };
-            let (one, two) = timeout(2 * deadline, both).await.expect("they end in time");
+            let (one, two) = within_limit("they end", both).await;
             for error in [one.unwrap_err(), two.unwrap_err()] {
                 let said = (error.code(), error.is_transient());
                 assert_eq!(said, ("storage", true), "{error:?}");
@@ -181,8 +177,7 @@ async fn a_number_that_another_transaction_is_about_to_give_is_waited_for() {
         let open = Open::at(&place, given).await;
         let event = ready("mine", "628110000041");
         let mut apply = store.apply(&event);
-        let early = timeout(Duration::from_millis(500), &mut apply).await;
-        assert!(early.is_err(), "{kind}: {early:?}");
+        cancel_after(Duration::from_millis(500), &mut apply).await;
         open.commit().await;
         match (given == connected, apply.await) {
             (true, Err(error)) => assert_eq!(error.code(), "number_already_connected", "{kind}"),
@@ -244,8 +239,7 @@ async fn a_file_that_another_program_writes_to_is_waited_for() {
     let open = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
     let event = ready("s", "628110000041");
     let mut apply = store.apply(&event);
-    let early = timeout(Duration::from_millis(300), &mut apply).await;
-    assert!(early.is_err(), "{early:?}");
+    cancel_after(Duration::from_millis(300), &mut apply).await;
     open.rollback().await.unwrap();
     apply.await.unwrap();
     // Its connection is the same.
@@ -333,7 +327,7 @@ async fn tables_that_are_there_are_used_without_the_right_to_make_them() {
     for kind in [Kind::Postgres, Kind::MySql] {
         let place = Place::new(kind).await;
         place.open(StoreOptions::default()).await.unwrap();
-        let name = place.name().to_owned();
+        let name = place.name.clone();
         let (make, user) = match kind {
             Kind::MySql => (
                 format!(

@@ -127,7 +127,7 @@ async fn no_value_is_cut_to_the_length_of_its_column() {
 async fn search_paths_that_differ_share_the_tables_beside_the_accounts() {
     let place = Place::new(Kind::Postgres).await;
     place.open(StoreOptions::default()).await.unwrap();
-    let name = place.name().to_owned();
+    let name = place.name.clone();
     place
         .run(&format!(
             "drop table whatsapp_phone_sessions, whatsapp_phone_applied;
@@ -179,7 +179,7 @@ async fn a_unique_index_on_an_expression_is_no_obstacle() {
 async fn a_user_without_rights_to_our_tables_is_refused_at_once() {
     let place = Place::new(Kind::Postgres).await;
     place.open(StoreOptions::default()).await.unwrap();
-    let name = place.name().to_owned();
+    let name = place.name.clone();
     place
         .run(&format!(
             "create role {name} login; grant usage on schema {name} to {name};

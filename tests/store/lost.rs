@@ -10,11 +10,12 @@ use whatsapp_phone::store::{SessionStore, Status, StoreOptions};
 
 use super::database::{Kind, Place};
 use super::ready;
+use super::time::until;
 
 /// What a proxy does with its connections.
 #[derive(Clone, Copy, Debug, Default)]
 struct Rule {
-    /// Connections before this one pass on nothing any more, and stay open.
+    /// Connections before this one take what the store says, pass on nothing, and stay open.
     alive_from: usize,
     /// A connection that commits is closed when the server has answered, without the answer.
     cuts_commits: bool,
@@ -26,6 +27,8 @@ struct Proxy {
     rule: watch::Sender<Rule>,
     /// How many connections there were.
     count: watch::Receiver<usize>,
+    /// What the store said on dead connections, in bytes.
+    unheard: watch::Receiver<usize>,
 }
 
 impl Proxy {
@@ -38,16 +41,22 @@ impl Proxy {
         let url = place.url.replacen(&server, &address.to_string(), 1);
         let (rule, rules) = watch::channel(Rule::default());
         let (counted, count) = watch::channel(0);
+        let (lost, unheard) = watch::channel(0);
         tokio::spawn(async move {
             // Ends with the test's runtime.
             while let Ok((client, _)) = listener.accept().await {
                 let number = *counted.borrow();
                 counted.send_replace(number + 1);
                 let server = TcpStream::connect(&server).await.unwrap();
-                tokio::spawn(pass_on(client, server, number, rules.clone()));
+                tokio::spawn(pass_on(client, server, number, rules.clone(), lost.clone()));
             }
         });
-        Self { url, rule, count }
+        Self {
+            url,
+            rule,
+            count,
+            unheard,
+        }
     }
 }
 
@@ -56,12 +65,16 @@ async fn pass_on(
     mut server: TcpStream,
     number: usize,
     mut rules: watch::Receiver<Rule>,
+    lost: watch::Sender<usize>,
 ) {
     let (mut asked, mut said) = ([0; 4096], [0; 4096]);
     let mut commits = false;
     loop {
         let rule = *rules.borrow_and_update();
         if number < rule.alive_from {
+            while let Ok(bytes @ 1..) = client.read(&mut asked).await {
+                lost.send_modify(|lost| *lost += bytes);
+            }
             std::future::pending::<()>().await;
         }
         tokio::select! {
@@ -105,13 +118,14 @@ async fn dead_connections_hold_up_the_next_events_for_a_moment_only() {
         let gone = SessionEvent::session_disconnected(one, "");
         let (stuck, others) = (store.clone(), store.clone());
         let stuck = tokio::spawn(async move { stuck.apply(&gone).await });
-        for _ in 0..20 {
-            // Its transaction is under way before the next event is handed in.
-            tokio::task::yield_now().await;
-        }
+        until("its transaction is under way", || {
+            *proxy.unheard.borrow() > 0
+        })
+        .await;
         let gone = SessionEvent::session_disconnected(two, "");
         let applied = others.apply(&gone).await;
         applied.unwrap_or_else(|error| panic!("{kind}: {error:?}"));
+        assert!(!stuck.is_finished(), "{kind}: its connection is dead");
         stuck.abort();
         place.end().await;
     }

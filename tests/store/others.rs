@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::interval;
 use whatsapp_phone::event::{Failed, SessionEvent};
 use whatsapp_phone::sqlx::Executor;
 use whatsapp_phone::sqlx::mysql::MySqlPoolOptions;
@@ -17,6 +17,7 @@ use whatsapp_phone::store::{Outcome, SessionStore, Status, StoreOptions};
 
 use super::database::{Kind, Place};
 use super::rows::until;
+use super::time::{until_async, within_limit};
 use super::{cell, key, on_each, ready};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -212,11 +213,12 @@ async fn watchers_see_the_last_state_whatever_is_notified() {
     let over = is_over.clone();
     let noise = tokio::spawn(async move {
         // 1,000 a second, of other schemas.
+        let mut turns = interval(Duration::from_millis(100));
         while !over.load(Ordering::Relaxed) {
             let notify = "select pg_notify('whatsapp_phone_status', n || ' s'), pg_notify('whatsapp_phone_status_0', 's')
                 from generate_series(1, 50) n";
             noise.execute(notify).await.unwrap();
-            sleep(Duration::from_millis(100)).await;
+            turns.tick().await;
         }
     });
     for round in 0..10 {
@@ -298,9 +300,10 @@ async fn a_pool_of_one_serves_watchers_and_events() {
             0 | 1 => drop(store.apply(&event).await.unwrap()),
             _ => {
                 let listening = "select query from pg_stat_activity where query like 'LISTEN%'";
-                while place.texts(listening).await.is_empty() {
-                    sleep(Duration::from_millis(20)).await;
-                }
+                until_async("it listens", async || {
+                    !place.texts(listening).await.is_empty()
+                })
+                .await;
                 writer.apply(&event).await.unwrap();
             }
         }
@@ -313,7 +316,6 @@ async fn a_pool_of_one_serves_watchers_and_events() {
 async fn errors_name_their_reasons() {
     // Nobody listens there: reported long before the deadline.
     let options = StoreOptions::default().deadline(Duration::from_secs(300));
-    let start = Instant::now();
     for url in [
         "postgres://nobody@127.0.0.1:1/none",
         "mysql://nobody@127.0.0.1:1/none",
@@ -323,17 +325,14 @@ async fn errors_name_their_reasons() {
         } else {
             Kind::Postgres
         };
-        let error = Place::open_at(kind, url, options.clone())
-            .await
-            .err()
-            .unwrap();
+        let opened = Place::open_at(kind, url, options.clone());
+        let error = within_limit("it is refused", opened).await.err().unwrap();
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert!(
             error.is_transient() && source.contains("refused"),
             "{error} {source}"
         );
     }
-    assert!(start.elapsed() < Duration::from_secs(60));
     let error = Place::open_at(Kind::Sqlite, "sqlite:/nowhere/at/all.db", options)
         .await
         .err()
@@ -360,22 +359,4 @@ async fn errors_name_their_reasons() {
         "{error:?}"
     );
     place.end().await;
-
-    // A trigger that forbids it.
-    for (kind, trigger) in [
-        (Kind::MySql, "create trigger forbids before update on whatsapp_accounts for each row
-            signal sqlstate '45000' set message_text = 'forbidden'"),
-        (Kind::Postgres, "create function forbids() returns trigger language plpgsql as
-            $$ begin raise exception 'forbidden'; end $$;
-            create trigger forbids before update on whatsapp_accounts for each row execute function forbids()"),
-    ] {
-        let place = Place::new(kind).await;
-        let store = place.open(StoreOptions::default()).await.unwrap();
-        store.register(&key("s")).await.unwrap();
-        place.run(trigger).await;
-        let error = store.apply(&ready("s", "628110000041")).await.unwrap_err();
-        let source = std::error::Error::source(&error).unwrap().to_string();
-        assert!(!error.is_transient() && source.contains("forbidden"), "{error:?}");
-        place.end().await;
-    }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use whatsapp_phone::sqlx::mysql::MySqlConnectOptions;
 use whatsapp_phone::sqlx::{self, AssertSqlSafe, MySqlPool, PgPool, SqlitePool};
 use whatsapp_phone::store::mysql::MySqlStore;
 use whatsapp_phone::store::postgres::PostgresStore;
@@ -43,6 +44,8 @@ impl FromStr for Kind {
 pub(crate) struct Place {
     pub(crate) kind: Kind,
     pub(crate) url: String,
+    /// The schema's or database's name, which no other place has.
+    pub(crate) name: String,
     pool: Pool,
     _directory: Option<tempfile::TempDir>,
 }
@@ -63,22 +66,26 @@ fn server(variable: &str) -> String {
 
 impl Place {
     pub(crate) async fn new(kind: Kind) -> Self {
+        Self::at(kind, false).await
+    }
+
+    /// On a MariaDB whose time zone is +07:00, and which says that it is MySQL 8.0.
+    pub(crate) async fn zoned_mysql() -> Self {
+        Self::at(Kind::MySql, true).await
+    }
+
+    async fn at(kind: Kind, is_zoned: bool) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("place_{}_{count}", std::process::id());
-        match kind {
+        let mut directory = None;
+        let (url, pool) = match kind {
             Kind::Sqlite => {
-                let directory = tempfile::tempdir().unwrap();
+                let directory = directory.insert(tempfile::tempdir().unwrap());
                 let file = directory.path().join("sessions.db");
                 let url = format!("sqlite:{}?mode=rwc", file.display());
                 let pool = Pool::Sqlite(SqlitePool::connect_lazy(&url).unwrap());
-                let _directory = Some(directory);
-                Self {
-                    kind,
-                    url,
-                    pool,
-                    _directory,
-                }
+                (url, pool)
             }
             Kind::Postgres => {
                 let server = server("WHATSAPP_PHONE_TEST_POSTGRES");
@@ -89,27 +96,31 @@ impl Place {
                     "{server}?sslmode=disable&application_name={name}&options=-csearch_path%3D{name}"
                 );
                 let pool = Pool::Postgres(PgPool::connect_lazy(&url).unwrap());
-                Self {
-                    kind,
-                    url,
-                    pool,
-                    _directory: None,
-                }
+                (url, pool)
             }
             Kind::MySql => {
-                let server = server("WHATSAPP_PHONE_TEST_MYSQL");
+                let zone = if is_zoned { "_ZONED" } else { "" };
+                let server = server(&format!("WHATSAPP_PHONE_TEST_MYSQL{zone}"));
                 let admin = MySqlPool::connect(&server).await.unwrap();
                 let make = AssertSqlSafe(format!("CREATE DATABASE {name}"));
                 sqlx::raw_sql(make).execute(&admin).await.unwrap();
                 let url = format!("{server}/{name}?ssl-mode=DISABLED");
-                let pool = Pool::MySql(MySqlPool::connect_lazy(&url).unwrap());
-                Self {
-                    kind,
-                    url,
-                    pool,
-                    _directory: None,
-                }
+                let options: MySqlConnectOptions = url.parse().unwrap();
+                // In UTC as a store, or in the server's zone.
+                let options = match is_zoned {
+                    true => options.timezone(None),
+                    false => options,
+                };
+                let pool = Pool::MySql(MySqlPool::connect_lazy_with(options));
+                (url, pool)
             }
+        };
+        Self {
+            kind,
+            url,
+            name,
+            pool,
+            _directory: directory,
         }
     }
 
@@ -173,15 +184,9 @@ impl Place {
         texts.remove(0)
     }
 
-    /// The schema's or database's name, which no other place has.
-    pub(crate) fn name(&self) -> &str {
-        let url = self.url.trim_end_matches("?ssl-mode=DISABLED");
-        url.rsplit(['/', 'D']).next().unwrap()
-    }
-
     /// Ends it. SQLite's file goes by itself.
     pub(crate) async fn end(self) {
-        let name = self.name().to_owned();
+        let name = &self.name;
         match self.kind {
             Kind::Sqlite => {}
             Kind::Postgres => self.run(&format!("DROP SCHEMA {name} CASCADE")).await,

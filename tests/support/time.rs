@@ -32,6 +32,11 @@ pub(crate) async fn until_async(what: &str, mut holds: impl AsyncFnMut() -> bool
     .await;
 }
 
+/// Lets a random time pass, at most this: then something is done to a program at any moment of its work.
+pub(crate) async fn random_moment(most: Duration) {
+    sleep(most.mul_f64(fastrand::f64())).await;
+}
+
 /// Drops a future after this time, which may be short: the future must not end before.
 #[track_caller]
 pub(crate) fn cancel_after<T>(
