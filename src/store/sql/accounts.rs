@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use super::account::Account;
 use super::database::{Database, Transaction};
-use super::driver::{Driver, LOCKS, hash};
+use super::dialect::LOCKS;
+use super::driver::{Driver, hash};
 use super::failure::Failure;
 use super::row::Row;
 use crate::event::{EventId, SessionEvent, SessionKey};

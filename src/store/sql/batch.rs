@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::account::Account;
 use super::accounts::{Accounts, Wanted, lock_of, workspace};
 use super::database::{Database, Transaction};
-use super::driver::{Driver, Statement};
+use super::driver::Driver;
 use super::failure::Failure;
 use super::metadata::with_error;
-use super::row::spellings;
+use super::row::{number, spellings};
 use crate::event::{EventId, EventKind, SessionEvent, SessionKey};
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::options::RowValues;
@@ -39,29 +39,31 @@ pub(super) async fn load<D: Driver>(
         spellings(number).map(|text| json!({"workspace": workspace, "text": text}))
     });
     let texts = Value::from_iter(texts).to_string();
-    let load = &database.statements.load;
-    let Some(lock) = &database.statements.lock else {
-        let rows = transaction.run(load, &[&sessions, &texts]).await?;
-        return Ok(Accounts::new(rows, None, database.layout.lacks_error));
-    };
-    let before = transaction.run(load, &[&sessions, &texts]).await?;
-    let before = Accounts::new(before, None, database.layout.lacks_error);
-    let mut locks = BTreeSet::new();
-    for one in wanted {
-        let own = before
-            .own(one.session)
-            .and_then(|own| before.all[own].number.as_ref());
-        for number in one.number.into_iter().chain(own) {
-            locks.insert(lock_of(database, workspace(one.session), number));
-        }
+    let parameters = [&*sessions, &*texts];
+    let mut locked = None;
+    if let Some(locking) = &database.statements.locking {
+        let found: Vec<(String, Option<String>, Option<String>)> =
+            transaction.run(&locking.look_up, &parameters).await?;
+        let held = found.iter().filter_map(|(_, workspace, text)| {
+            let number = number(text.as_deref()?)?;
+            Some(lock_of(database, workspace.as_deref()?, &number))
+        });
+        let taken = wanted
+            .iter()
+            .filter_map(|one| Some(lock_of(database, workspace(one.session), one.number?)));
+        let locks: BTreeSet<_> = held.chain(taken).collect();
+        let ids: BTreeSet<_> = found.iter().map(|(id, ..)| id).collect();
+        let (locks, ids) = (json!(locks).to_string(), json!(ids).to_string());
+        let free: Vec<String> = transaction.run(&locking.lock, &[&locks, &ids]).await?;
+        locked = Some(free.into_iter().collect());
     }
-    let ids: BTreeSet<_> = before.all.iter().map(Account::id).collect();
-    let (locks, ids) = (json!(locks).to_string(), json!(ids).to_string());
-    let locked: Vec<String> = transaction.run(lock, &[&locks, &ids]).await?;
-    // Again, since all of it may have changed before it was locked.
-    let rows = transaction.run(load, &[&sessions, &texts]).await?;
-    let locked = Some(locked.into_iter().collect());
-    Ok(Accounts::new(rows, locked, database.layout.lacks_error))
+    // All of it may have changed before it was locked.
+    let rows = transaction.run(&database.statements.load, &parameters);
+    Ok(Accounts::new(
+        rows.await?,
+        locked,
+        database.layout.lacks_error,
+    ))
 }
 
 /// Writes the changes. Rows that lose their numbers do so first: others may take them.
@@ -156,7 +158,7 @@ pub(super) async fn register<D: Driver>(
     let is_new = accounts.all.is_empty();
     if is_new {
         check_values(database, values)?;
-        let insert = Statement::new(D::insert(&database.layout, values), &[]);
+        let insert = database.templates.insert::<D>(&database.layout, values);
         let mut parameters = vec![workspace(session), session.session_id.as_str()];
         parameters.extend(values.0.iter().map(|(_, value)| value.as_str()));
         transaction.run::<()>(&insert, &parameters).await?;

@@ -9,7 +9,8 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{sleep, timeout};
 
 use super::account::Notice;
-use super::driver::{Connection, Driver, Statement, Statements};
+use super::dialect::{Statement, Statements, Templates};
+use super::driver::{Connection, Driver};
 use super::failure::{Class, Failure, late, late_again};
 use super::lease::Lease;
 use super::schema::Layout;
@@ -30,6 +31,7 @@ pub(super) struct Database<D: Driver> {
     pub(super) pool: Pool<D::Sqlx>,
     pub(super) layout: Layout,
     pub(super) statements: Statements,
+    pub(super) templates: Templates,
     pub(super) options: StoreOptions,
     pub(super) hub: Hub,
     /// Held during a transaction if the database has one writer at a time.
@@ -53,15 +55,17 @@ impl<D: Driver> Database<D> {
         layout: Layout,
         options: StoreOptions,
     ) -> Self {
-        let statements = D::statements(&layout, &options);
+        let templates = Templates::new::<D>(&layout.tables, Some(&layout), &options);
+        let statements = templates.statements::<D>();
         Self {
             driver: Arc::new(driver),
             pool,
             layout,
             options,
             hub: Hub::default(),
-            turn: statements.lock.is_none().then(Mutex::default),
+            turn: statements.locking.is_none().then(Mutex::default),
             statements,
+            templates,
             probe: Mutex::default(),
         }
     }
@@ -199,7 +203,7 @@ async fn run<D: Driver, T: DeserializeOwned>(
     statement: &Statement,
     parameters: &[&str],
 ) -> Result<Vec<T>, Failure> {
-    let parameters = match statement.order {
+    let parameters = match &statement.order[..] {
         [] => parameters.to_vec(),
         order => order.iter().map(|&at| parameters[at]).collect(),
     };

@@ -1,13 +1,14 @@
 //! Stores over SQL databases.
 //!
 //! Each file uses only files named before it: [`failure`], [`lease`], [`schema`], [`metadata`], [`row`] and
-//! [`account`]; [`driver`] (the SQL and errors of one database) and [`database`] (transactions and retries);
+//! [`account`]; [`dialect`] (the SQL of one database) and [`driver`] (its connections and errors) and [`database`] (transactions and retries);
 //! [`accounts`], [`batch`], [`sweep`], [`queue`], [`follow`] and [`prepare`]; [`sql_store`]; the drivers.
 
 mod account;
 mod accounts;
 mod batch;
 mod database;
+mod dialect;
 mod driver;
 mod failure;
 mod follow;

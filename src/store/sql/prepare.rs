@@ -6,7 +6,8 @@ use sqlx::{AssertSqlSafe, Pool, SqlSafeStr, SqlStr};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
-use super::driver::{Driver, LOCKS};
+use super::dialect::{LOCKS, Templates};
+use super::driver::Driver;
 use super::failure::{Class, Failure};
 use super::lease::{Lease, connect};
 use super::schema::{Fact, Layout, Tables};
@@ -33,9 +34,10 @@ pub(super) async fn prepare<D: Driver>(
         }
     }
     loop {
-        let inspect = D::inspect();
+        let templates = Templates::new::<D>(&tables, None, options);
+        let inspect = templates.statement("{inspect}");
         let names = tables.to_json();
-        let parameters = vec![names.as_str(); inspect.order.len()];
+        let parameters = vec![names.as_str(); inspect.order.len().max(1)];
         let facts = run::<D>(pool, inspect.sql, &parameters)
             .await
             .map_err(failed)?;
@@ -48,12 +50,13 @@ pub(super) async fn prepare<D: Driver>(
             if !options.create_tables {
                 return Err(missing(&tables.accounts));
             }
-            create(D::create_accounts(&tables, options)).await?;
+            create(templates.create_accounts(options)).await?;
             continue;
         };
-        let mut lacking = layout.check_beside(&facts, D::count_locks(&layout).is_some())?;
-        if let (None, Some(count)) = (&lacking, D::count_locks(&layout)) {
-            let count = create(count).await?;
+        let templates = Templates::new::<D>(&tables, Some(&layout), options);
+        let mut lacking = layout.check_beside(&facts, D::COUNT_LOCKS.is_some())?;
+        if let (None, Some(count)) = (&lacking, D::COUNT_LOCKS) {
+            let count = create(templates.fill(count)).await?;
             if count.first() != Some(&LOCKS.to_string()) {
                 lacking = Some(format!("{} with the ids 0 to {}", tables.locks, LOCKS - 1));
             }
@@ -61,7 +64,7 @@ pub(super) async fn prepare<D: Driver>(
         match lacking {
             None => return Ok(layout),
             Some(table) if !options.create_tables => return Err(missing(&table)),
-            Some(_) => create(D::create_beside(&layout)).await?,
+            Some(_) => create(templates.create_beside()).await?,
         };
     }
 }

@@ -21,8 +21,8 @@ const MAX_BATCH: usize = 64;
 const STUCK: Duration = Duration::from_secs(1);
 const MAX_STUCK: usize = 4;
 
-/// How often the ids of old events are forgotten.
-const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// How often the ids of old events, and our rows of accounts that are gone, are forgotten.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
 /// The sending end. The task behind it ends with the last of its clones.
 ///
@@ -83,7 +83,7 @@ async fn work<D: Driver>(database: Arc<Database<D>>, mut queued: mpsc::Receiver<
             let database = database.clone();
             tokio::spawn(async move {
                 if let Err(error) = database.prune().await {
-                    tracing::warn!(store = D::NAME, %error, "the ids of old events were not forgotten");
+                    tracing::warn!(store = D::NAME, %error, "the ids of old events and our rows of accounts that are gone were not forgotten");
                 }
             });
         }

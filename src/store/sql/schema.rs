@@ -10,48 +10,17 @@ use crate::store::options::{DEFAULT_TABLE, StoreOptions};
 use crate::store::status::Status;
 
 /// The columns of our own tables, beside the accounts.
-pub(super) const SESSIONS: &[&str] = &[
-    "account_id",
-    "session_id",
-    "created_at",
-    "life",
-    "last_seq",
-    "version",
-    "lid",
-    "assurance",
-    "kept_number",
-    "spelled_number",
-    "spelling",
-    "is_given_up",
-    "error",
-    "error_message",
-    "shows_error",
-    "seen_updated_at",
-    "seen_at",
-];
-const APPLIED: &[&str] = &["life", "event_id", "applied_at"];
+pub(super) const SESSIONS: &str = "account_id, session_id, created_at, life, last_seq, version, lid, assurance, \
+    kept_number, spelled_number, spelling, is_given_up, error, error_message, shows_error, seen_updated_at, seen_at";
+const APPLIED: &str = "life, event_id, applied_at";
 
-const INTEGERS: &[&str] = &[
-    "tinyint",
-    "smallint",
-    "mediumint",
-    "int",
-    "integer",
-    "bigint",
-    "int2",
-    "int4",
-    "int8",
-];
-const TEXTS: &[&str] = &[
-    "char",
-    "varchar",
-    "character",
-    "character varying",
-    "text",
-    "tinytext",
-    "mediumtext",
-    "longtext",
-];
+const INTEGERS: &str = "tinyint, smallint, mediumint, int, integer, bigint, int2, int4, int8";
+const TEXTS: &str =
+    "char, varchar, character, character varying, text, tinytext, mediumtext, longtext";
+
+fn is_in(list: &str, name: &str) -> bool {
+    list.split(", ").any(|one| one == name)
+}
 
 /// The names of the tables.
 #[derive(Clone, Debug)]
@@ -138,11 +107,11 @@ impl Fact {
     }
 
     pub(super) fn is_integer(&self) -> bool {
-        INTEGERS.contains(&&*self.base())
+        is_in(INTEGERS, &self.base())
     }
 
     pub(super) fn is_text(&self) -> bool {
-        TEXTS.contains(&&*self.base())
+        is_in(TEXTS, &self.base())
     }
 
     fn is_time(&self) -> bool {
@@ -319,7 +288,7 @@ impl Layout {
         facts: &[Fact],
         has_locks: bool,
     ) -> Result<Option<String>, StoreError> {
-        let locks: &[&str] = if has_locks { &["id"] } else { &[] };
+        let locks = if has_locks { "id" } else { "" };
         let tables = [
             (&self.tables.sessions, SESSIONS),
             (&self.tables.applied, APPLIED),
@@ -328,7 +297,8 @@ impl Layout {
         for (table, needed) in tables {
             let columns = facts.iter().filter(|fact| fact.table == *table);
             let columns: Vec<_> = columns.filter_map(|fact| fact.column.as_deref()).collect();
-            let lacks = needed.iter().find(|needed| !columns.contains(needed));
+            let mut needed = needed.split(", ").filter(|name| !name.is_empty());
+            let lacks = needed.find(|needed| !columns.contains(needed));
             match lacks {
                 Some(_) if columns.is_empty() => return Ok(Some(table.clone())),
                 Some(column) => {
@@ -364,17 +334,11 @@ impl Layout {
 
     /// The columns that a new row needs values for.
     pub(super) fn required(&self) -> impl Iterator<Item = &str> {
-        const OURS: [&str; 5] = [
-            "workspace_id",
-            "session_id",
-            "status",
-            "created_at",
-            "updated_at",
-        ];
+        const OURS: &str = "workspace_id, session_id, status, created_at, updated_at";
         let required = self.columns.iter();
         let required = required.filter(|column| column.nullable == 0 && column.has_default == 0);
         let names = required.filter_map(|column| column.column.as_deref());
-        names.filter(|name| !OURS.contains(name))
+        names.filter(|name| !is_in(OURS, name))
     }
 
     /// Whether a text fits a column.

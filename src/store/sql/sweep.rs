@@ -1,12 +1,15 @@
 //! Scans over the whole table: sessions that are stuck, numbers in unusual spellings; and the retention of
-//! the ids of events.
+//! the ids of events and of our own rows.
 
 use std::time::Duration;
+
+use serde_json::json;
 
 use super::accounts::Wanted;
 use super::batch::{load, save};
 use super::database::{Database, Transaction};
-use super::driver::{Driver, PRUNED};
+use super::dialect::PRUNED;
+use super::driver::Driver;
 use super::failure::Failure;
 use super::row::Row;
 use crate::event::SessionKey;
@@ -45,13 +48,29 @@ impl<D: Driver> Database<D> {
         }
     }
 
-    /// Forgets the ids of events that were applied long ago.
+    /// Forgets the ids of events that were applied long ago, and our rows whose accounts are gone.
     pub(super) async fn prune(&self) -> Result<(), StoreError> {
         loop {
             let pruned: Vec<u64> = self.read(&self.statements.prune, &[]).await?;
             if pruned.first().is_none_or(|&pruned| pruned < PRUNED) {
-                return Ok(());
+                break;
             }
+        }
+        let mut after = self.layout.lowest_id().to_owned();
+        loop {
+            let orphans: Vec<String> = self.read(&self.statements.orphans, &[&after]).await?;
+            let Some(last) = orphans.last() else {
+                return Ok(());
+            };
+            after.clone_from(last);
+            let orphans = json!(orphans).to_string();
+            self.until_done(|_| async {
+                let mut transaction = self.begin().await?;
+                let delete = &self.statements.delete_orphans;
+                let deleted = transaction.run::<()>(delete, &[&orphans]).await;
+                transaction.end(deleted).await
+            })
+            .await?;
         }
     }
 }

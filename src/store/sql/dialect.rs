@@ -1,0 +1,235 @@
+//! [`Dialect`]: the SQL of one database, as texts for templates that all databases share.
+//!
+//! A template has `{names}`, whose texts may have names too, and parameters `?1`, `?2`, ... which a dialect
+//! writes its own way. The texts are in `shared.sql` and in each dialect's `statements.sql`.
+
+use std::collections::HashMap;
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+use super::schema::{Fact, Layout, SESSIONS, Tables};
+use crate::store::options::{APPLIED_IDS_KEPT, DuplicatePolicy, RowValues, StoreOptions};
+
+/// The locks of numbers are numbered below this.
+pub(super) const LOCKS: u64 = 4096;
+
+/// How many rows one transaction of a scan changes at most.
+pub(super) const SCANNED: u64 = 250;
+
+/// How many events one transaction forgets at most.
+pub(super) const PRUNED: u64 = 5000;
+
+/// Statements exchange JSON texts: any number of rows is one statement, each parameter is a JSON array, and
+/// each row of the answer is a JSON object.
+#[derive(Debug)]
+pub(super) struct Statement {
+    pub(super) sql: SqlStr,
+    /// The number of the parameter at each placeholder, if those have none. Empty: each in its place.
+    pub(super) order: Vec<usize>,
+}
+
+/// The statements over one table of accounts.
+#[derive(Debug)]
+pub(super) struct Statements {
+    /// Begins and ends a transaction, in one round trip each.
+    pub(super) begin: Statement,
+    pub(super) commit: Statement,
+    pub(super) rollback: Statement,
+    /// `[{session}]`: the rows of these sessions, deleted or not.
+    pub(super) find: Statement,
+    /// `[{session, event}]`, `[{workspace, text}]`: the rows of these sessions, the rows that hold one of
+    /// these texts or the same text as one of those, and the events that were applied, as `{life, event}`.
+    pub(super) load: Statement,
+    /// `None`: a transaction has the database to itself.
+    pub(super) locking: Option<Locking>,
+    /// Write rows; see [`Save`](super::row::Save).
+    pub(super) save: Vec<Statement>,
+    /// `id`: the metadata of a row, as a text or null.
+    pub(super) metadata: Statement,
+    /// `id`, metadata: writes it.
+    pub(super) set_metadata: Statement,
+    /// `id`: the first [`SCANNED`] rows after this one that wait for a scan, or hold a number in an unusual spelling.
+    pub(super) scan: Statement,
+    /// `id`: the first [`SCANNED`] of our rows after this one whose account is gone or is another one.
+    pub(super) orphans: Statement,
+    /// `[id]`: deletes our rows with these ids whose account is gone or is another one.
+    pub(super) delete_orphans: Statement,
+    /// Forgets at most [`PRUNED`] events that were applied more than [`APPLIED_IDS_KEPT`] ago; gives their count.
+    pub(super) prune: Statement,
+}
+
+/// The statements that lock rows and numbers.
+#[derive(Debug)]
+pub(super) struct Locking {
+    /// As `load`: the id, workspace and `phone_number` of the same rows, as an array.
+    pub(super) look_up: Statement,
+    /// `[lock]`, `[id]`: locks those that are free until the transaction ends; gives `lock` and the number of each
+    /// lock, and the id of each row.
+    pub(super) lock: Statement,
+}
+
+/// The SQL of a database.
+pub(super) trait Dialect {
+    /// Stands around the names of tables and columns.
+    const QUOTE: char;
+    /// Stands before the number of a parameter. `None`: parameters are `?`, without numbers.
+    const PARAMETER: Option<char>;
+    /// The texts of names: each after a line `-- name: NAME`. Other comments are lines of their own, too.
+    const SQL: &str;
+    /// Whether transactions run beside each other, and so lock rows and numbers.
+    const LOCKS: bool = true;
+    /// Counts the locks of numbers, if they are rows of a table; there must be [`LOCKS`].
+    const COUNT_LOCKS: Option<&str> = None;
+
+    /// The texts of names that depend on the table or the options.
+    fn names(_: &Layout, _: &StoreOptions) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// Follows a parameter that is written to this column.
+    fn cast(_: &Fact) -> String {
+        String::new()
+    }
+}
+
+/// Fills templates for one database.
+#[derive(Debug)]
+pub(super) struct Templates {
+    names: HashMap<&'static str, String>,
+    parameter: Option<char>,
+}
+
+impl Templates {
+    /// Without a layout, only the table of accounts can be created.
+    pub(super) fn new<D: Dialect>(
+        tables: &Tables,
+        layout: Option<&Layout>,
+        options: &StoreOptions,
+    ) -> Self {
+        let mut names = tables.names(D::QUOTE);
+        for sql in [include_str!("shared.sql"), D::SQL] {
+            let texts = sql.split("-- name: ").skip(1);
+            let texts = texts.filter_map(|text| text.split_once('\n'));
+            names.extend(texts.map(|(name, text)| {
+                let lines = text.lines().filter(|line| !line.starts_with("--"));
+                let text: Vec<_> = lines.collect();
+                (name, text.join("\n").trim().to_owned())
+            }));
+        }
+        let excluded = SESSIONS
+            .split(", ")
+            .map(|column| format!("excluded.{column}"));
+        names.extend([
+            ("columns", SESSIONS.to_owned()),
+            ("excluded", excluded.collect::<Vec<_>>().join(", ")),
+            ("kept", APPLIED_IDS_KEPT.as_secs().to_string()),
+            ("pruned", PRUNED.to_string()),
+            ("scanned", SCANNED.to_string()),
+        ]);
+        if let Some(layout) = layout {
+            names.insert("id_declared", layout.column("id").declared.clone());
+            names.extend(D::names(layout, options));
+        }
+        Self {
+            names,
+            parameter: D::PARAMETER,
+        }
+    }
+
+    pub(super) fn fill(&self, template: &str) -> String {
+        let mut filled = template.to_owned();
+        loop {
+            let before = filled.clone();
+            for (name, text) in &self.names {
+                filled = filled.replace(&format!("{{{name}}}"), text);
+            }
+            if filled == before {
+                return filled;
+            }
+        }
+    }
+
+    pub(super) fn statement(&self, template: &str) -> Statement {
+        let filled = self.fill(template);
+        let mut parts = filled.split('?');
+        let mut sql = parts.next().unwrap_or_default().to_owned();
+        let mut order = Vec::new();
+        for part in parts {
+            let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+            match (
+                part[..part.len() - rest.len()].parse::<usize>(),
+                self.parameter,
+            ) {
+                (Ok(n), None) => {
+                    order.push(n - 1);
+                    sql += &format!("?{rest}");
+                }
+                (Ok(_), Some(parameter)) => sql += &format!("{parameter}{part}"),
+                (Err(_), _) => sql += &format!("?{part}"),
+            }
+        }
+        let sql = AssertSqlSafe(sql).into_sql_str();
+        Statement { sql, order }
+    }
+
+    /// The statements over one table of accounts.
+    pub(super) fn statements<D: Dialect>(&self) -> Statements {
+        let statement = |template| self.statement(template);
+        let save = ["{save}", "{save_beside}", "{save_applied}"].map(statement);
+        Statements {
+            begin: statement("{begin}"),
+            commit: statement("{commit}"),
+            rollback: statement("{rollback}"),
+            find: statement("{find}"),
+            load: statement("{load}"),
+            locking: D::LOCKS.then(|| Locking {
+                look_up: statement("{look_up}"),
+                lock: statement("{lock}"),
+            }),
+            save: save
+                .into_iter()
+                .filter(|one| !one.sql.as_str().is_empty())
+                .collect(),
+            metadata: statement("{metadata}"),
+            set_metadata: statement("{set_metadata}"),
+            scan: statement("{scan}"),
+            orphans: statement("{orphans}"),
+            delete_orphans: statement("{delete_orphans}"),
+            prune: statement("{prune}"),
+        }
+    }
+
+    /// Creates the table of accounts, unless it exists.
+    pub(super) fn create_accounts(&self, options: &StoreOptions) -> String {
+        let unique = match options.duplicates {
+            DuplicatePolicy::Companions => "",
+            _ => "{index_one_number}",
+        };
+        self.fill(&format!(
+            "{{begin_creating}} {{create_accounts}} {{indexes_of_accounts}} {unique} {{end_creating}}"
+        ))
+    }
+
+    /// Creates the tables beside it, unless they exist.
+    pub(super) fn create_beside(&self) -> String {
+        self.fill(&format!(
+            "{{begin_creating}} {{create_beside}} {{indexes_beside}} {{end_creating}}"
+        ))
+    }
+
+    /// Inserts a row: parameters are workspace, session and the values.
+    pub(super) fn insert<D: Dialect>(&self, layout: &Layout, values: &RowValues) -> Statement {
+        let names = values.0.iter().map(|(column, _)| column.as_str());
+        let names = ["workspace_id", "session_id"].into_iter().chain(names);
+        let (mut columns, mut parameters) = (String::new(), String::new());
+        for (n, name) in (1..).zip(names) {
+            let quote = D::QUOTE;
+            columns += &format!(", {quote}{name}{quote}");
+            parameters += &format!(", ?{n}{}", D::cast(layout.column(name)));
+        }
+        self.statement(&format!(
+            "INSERT INTO {{accounts}} (status, created_at, updated_at{columns})
+            VALUES ('qr_scanning', {{present}}, {{present}}{parameters})"
+        ))
+    }
+}

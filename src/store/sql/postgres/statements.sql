@@ -1,0 +1,181 @@
+-- The SQL of PostgreSQL: texts for the templates of `shared.sql`. `{name}` stands for another text, `?1` for
+-- the first parameter.
+
+-- name: inspect
+WITH accounts AS (SELECT relnamespace FROM pg_class WHERE oid = to_regclass(quote_ident(?1::json ->> 0))),
+    t AS (SELECT c.oid, c.relname, c.relnamespace FROM json_array_elements_text(?1::json) AS n (name)
+        JOIN pg_class c ON c.relname = n.name JOIN accounts ON accounts.relnamespace = c.relnamespace)
+    SELECT json_build_object('table', t.relname, 'column', a.attname,
+        'kind', CASE WHEN y.typtype = 'e' THEN 'enum' ELSE format_type(a.atttypid, NULL) END,
+        'declared', format_type(a.atttypid, a.atttypmod),
+        'length', CASE WHEN a.atttypid IN ('varchar'::regtype, 'bpchar'::regtype) AND a.atttypmod > 4
+            THEN a.atttypmod - 4 END,
+        'nullable', (NOT a.attnotnull)::int, 'has_default', (a.atthasdef OR a.attidentity <> '')::int,
+        'values', (SELECT json_agg(e.enumlabel) FROM pg_enum e WHERE e.enumtypid = a.atttypid))::text
+    FROM t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN pg_type y ON y.oid = a.atttypid
+    UNION ALL SELECT json_build_object('table', t.relname, 'unique_on', (SELECT json_agg(a.attname ORDER BY k.nth)
+        FROM unnest(i.indkey) WITH ORDINALITY AS k (number, nth)
+        JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.number
+        WHERE k.nth <= i.indnkeyatts))::text
+    FROM t JOIN pg_index i ON i.indrelid = t.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+        AND i.indexprs IS NULL
+    UNION ALL SELECT json_build_object('table', t.relname, 'check', pg_get_constraintdef(k.oid))::text
+    FROM t JOIN pg_constraint k ON k.conrelid = t.oid AND k.contype = 'c'
+    UNION ALL SELECT json_build_object('schema', t.relnamespace::regnamespace::text)::text FROM t
+
+-- name: load
+WITH {ids}
+    SELECT {row} FROM ids JOIN {accounts} a ON a.id = ids.id LEFT JOIN {sessions} s ON {is_beside}
+    UNION ALL SELECT json_build_object('life', p.life, 'event', p.event_id)::text
+    FROM own o JOIN {applied} p ON p.life = o.life AND p.event_id = o.event
+
+-- name: delete_orphans
+DELETE FROM {sessions} s USING json_array_elements_text(?1::json) AS v (id)
+    WHERE s.account_id = v.id::{id_type} AND NOT EXISTS (SELECT 1 FROM {accounts} a WHERE {is_beside})
+
+-- name: prune
+WITH pruned AS (DELETE FROM {applied} WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM {applied} WHERE applied_at < {epoch} - {kept} LIMIT {pruned} FOR UPDATE SKIP LOCKED))
+        RETURNING 1)
+    SELECT count(*)::text FROM pruned
+
+-- Independent of the server's defaults, statements see what was committed before them, times are UTC, and
+-- plans use indexes: a plan may be older than the table's size.
+-- name: begin
+BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {lock_wait};
+    SET LOCAL statement_timeout = {deadline}; SET LOCAL idle_in_transaction_session_timeout = {idle};
+    SET LOCAL timezone = 'UTC'; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off;
+    SET LOCAL enable_mergejoin = off; SET LOCAL jit = off
+
+-- name: look_up
+WITH {ids}
+    SELECT json_build_array(a.id::text, a.workspace_id::text, a.phone_number)::text
+    FROM ids JOIN {accounts} a ON a.id = ids.id
+
+-- A lock is free, or skipped, as a row is.
+-- name: lock
+SELECT to_json('lock ' || v.lock)::text FROM json_array_elements_text(?1::json) AS v (lock)
+    WHERE pg_try_advisory_xact_lock({lock_class}, v.lock::int)
+    UNION ALL SELECT to_json(id)::text FROM (
+        SELECT a.id::text AS id FROM json_array_elements_text(?2::json) AS v (id)
+        JOIN {accounts} a ON a.id = v.id::{id_type} FOR NO KEY UPDATE OF a SKIP LOCKED) AS locked
+
+-- name: save
+WITH t AS (SELECT {present} AS now),
+    v AS MATERIALIZED (SELECT * FROM json_to_recordset(?1::json) AS v (id {id_type}, touched int,
+        status {status_type}, phone text, clears int, begins int, ends int, connects int, life bigint,
+        last_seq bigint, version bigint, lid text, assurance text, kept_number text, spelled_number text,
+        spelling text, is_given_up int, error text, error_message text, shows_error int, seen_at bigint,
+        events json)),
+    account AS (UPDATE {accounts} a SET status = COALESCE(v.status, a.status),
+        phone_number = CASE WHEN v.clears = 1 THEN NULL ELSE COALESCE(v.phone, a.phone_number) END,
+        deleted_at = CASE WHEN v.ends = 1 THEN t.now WHEN v.begins = 1 THEN NULL ELSE a.deleted_at END,
+        updated_at = CASE WHEN v.touched = 1 THEN t.now ELSE a.updated_at END,
+        last_connected_at = CASE WHEN v.connects = 1 THEN t.now ELSE a.last_connected_at END
+        FROM v, t WHERE a.id = v.id AND v.touched + v.clears > 0 RETURNING a.id, {updated} AS updated),
+    session AS (INSERT INTO {sessions} ({columns})
+        SELECT v.id, a.session_id, {created}, v.life, v.last_seq, v.version, v.lid, v.assurance,
+            v.kept_number, v.spelled_number, v.spelling, v.is_given_up, v.error, v.error_message,
+            v.shows_error, COALESCE(account.updated, {updated}), COALESCE(v.seen_at, {epoch})
+        FROM v JOIN {accounts} a ON a.id = v.id LEFT JOIN account ON account.id = v.id
+        ON CONFLICT (account_id) DO UPDATE SET ({columns}) = ROW ({excluded}))
+    INSERT INTO {applied} (life, event_id, applied_at)
+    SELECT v.life, event, {epoch} FROM v, json_array_elements_text(v.events) AS event
+
+-- name: metadata
+SELECT coalesce(to_json(metadata::text)::text, 'null') FROM {accounts} WHERE id = {after}
+
+-- name: new_text
+?2::{metadata_type}
+
+-- name: object
+json_build_object(
+
+-- name: end_object
+)::text
+
+-- name: id_text
+a.id::text
+
+-- name: workspace_text
+a.workspace_id::text
+
+-- name: session_text
+a.session_id::text
+
+-- name: number_text
+a.phone_number::text
+
+-- name: status_text
+a.status::text
+
+-- name: orphan
+to_json(s.account_id::text)::text
+
+-- name: is_beside
+s.account_id = a.id AND s.session_id = a.session_id::text
+    AND s.created_at IS NOT DISTINCT FROM {created}
+
+-- name: is_unusual
+a.phone_number !~ '^([+]?[0-9]+|[0-9]+@c[.]us|[0-9]+@s[.]whatsapp[.]net)$'
+    AND s.spelling IS DISTINCT FROM a.phone_number
+
+-- Each session is looked up, not joined: a plan may be older than the table's size.
+-- name: ids
+own AS MATERIALIZED (SELECT a.*, v.event
+        FROM {wanted} CROSS JOIN LATERAL (
+            SELECT a.id, a.workspace_id, a.phone_number, s.life FROM {accounts} a
+            LEFT JOIN {sessions} s ON {is_beside} WHERE a.session_id = v.session OFFSET 0) a),
+    texts AS MATERIALIZED (SELECT * FROM json_to_recordset(?2::json) AS n (workspace {workspace_type}, text text)),
+    ids AS (SELECT id FROM own
+        UNION SELECT a.id FROM own o JOIN {accounts} a ON a.workspace_id = o.workspace_id
+            AND a.phone_number = o.phone_number WHERE left(o.phone_number, 1) IN {first}
+        UNION SELECT a.id FROM texts n JOIN {accounts} a ON a.workspace_id = n.workspace
+            AND a.phone_number = n.text
+        UNION SELECT s.account_id FROM texts n JOIN {sessions} s ON s.spelled_number = n.text)
+
+-- name: wanted
+json_to_recordset(?1::json) AS v (session text, event text)
+
+-- name: v_session
+v.session
+
+-- name: after
+?1::{id_type}
+
+-- name: created
+(extract(epoch FROM a.created_at) * 1000000)::bigint::text
+
+-- name: updated
+(extract(epoch FROM a.updated_at) * 1000000)::bigint::text
+
+-- name: epoch
+extract(epoch FROM now())::bigint
+
+-- In whole seconds, downwards: the columns would round up, into the future.
+-- name: present
+date_trunc('second', now())
+
+-- The first half of our advisory locks.
+-- name: lock_class
+2002874472
+
+-- Under a lock: two processes that create the same table at once would fail.
+-- name: begin_creating
+BEGIN; SELECT pg_advisory_xact_lock({lock_class}, 0)::text;
+
+-- name: new_id
+bigserial
+
+-- name: new_workspace
+bigint
+
+-- name: new_session
+varchar(255)
+
+-- name: new_metadata
+json
+
+-- name: new_time
+timestamp(0) without time zone
