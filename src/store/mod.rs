@@ -54,7 +54,8 @@
 //! The store's own state is in two or three tables beside it: `whatsapp_phone_sessions`,
 //! `whatsapp_phone_applied`, and on MySQL `whatsapp_phone_locks`. [`StoreOptions::create_tables`] creates
 //! missing ones. Their rows belong to one row of the accounts table, by its id, `session_id` and
-//! `created_at`; a new row with an old id starts fresh.
+//! `created_at`; a new row with an old id starts fresh. Once an hour, while events are applied, and in each
+//! sweep a store deletes those whose account is gone, and event ids that are older than 30 days.
 
 mod decide;
 mod error;

@@ -10,7 +10,7 @@ use whatsapp_phone::store::{
 };
 
 use super::database::{Kind, Place};
-use super::time::within_limit;
+use super::time::{until_async, within_limit};
 use super::{cell, key, on_each, ready};
 
 pub(crate) async fn until(watcher: &mut StatusWatcher, status: Status) {
@@ -162,6 +162,31 @@ async fn rows_of_deleted_accounts_are_removed_from_the_side_table() {
         store.sweep_stuck(Duration::from_secs(3600)).await.unwrap();
         let left = place.texts("select session_id from whatsapp_phone_sessions");
         assert_eq!(left.await, [Some("kept".to_owned())], "{:?}", place.kind);
+        place.end().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn retention_runs_by_itself() {
+    on_each(async |place| {
+        let store = place.open(StoreOptions::default()).await.unwrap();
+        store.register(&key("s")).await.unwrap();
+        place
+            .run(
+                "insert into whatsapp_phone_applied values (1, 'old', 1577836800);
+                insert into whatsapp_phone_sessions
+                (account_id, session_id, life, version, is_given_up, shows_error, seen_at)
+                values (1000, 'gone', 1, 0, 0, 0, 1)",
+            )
+            .await;
+        store.apply(&ready("s", "628110000041")).await.unwrap();
+        until_async("old rows are deleted", async || {
+            let old = "select event_id from whatsapp_phone_applied where event_id = 'old'
+                union all select session_id from whatsapp_phone_sessions where session_id = 'gone'";
+            place.texts(old).await.is_empty()
+        })
+        .await;
         place.end().await;
     })
     .await;

@@ -27,7 +27,7 @@ SELECT {orphan} FROM {sessions} s
 -- The table of accounts.
 -- name: create_accounts
 CREATE TABLE IF NOT EXISTS {accounts} (
-    id {new_id} PRIMARY KEY,
+    id {new_id},
     workspace_id {new_workspace} NOT NULL,
     session_id {new_session} NOT NULL UNIQUE,
     phone_number varchar(32),

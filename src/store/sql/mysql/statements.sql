@@ -180,7 +180,7 @@ CURRENT_TIMESTAMP
 -- name: end_creating
 
 -- name: new_id
-bigint unsigned NOT NULL AUTO_INCREMENT
+bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY
 
 -- name: new_workspace
 bigint unsigned

@@ -166,7 +166,7 @@ date_trunc('second', now())
 BEGIN; SELECT pg_advisory_xact_lock({lock_class}, 0)::text;
 
 -- name: new_id
-bigserial
+bigserial PRIMARY KEY
 
 -- name: new_workspace
 bigint

@@ -132,7 +132,7 @@ datetime('now')
 BEGIN IMMEDIATE;
 
 -- name: new_id
-integer
+integer PRIMARY KEY AUTOINCREMENT
 
 -- name: new_workspace
 integer
