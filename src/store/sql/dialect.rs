@@ -78,6 +78,8 @@ pub(super) trait Dialect {
     const SQL: &str;
     /// Whether transactions run beside each other, and so lock rows and numbers.
     const LOCKS: bool = true;
+    /// The templates of the statements that write rows.
+    const SAVES: &[&str] = &["{save}"];
     /// Counts the locks of numbers, if they are rows of a table; there must be [`LOCKS`].
     const COUNT_LOCKS: Option<&str> = None;
 
@@ -175,7 +177,6 @@ impl Templates {
     /// The statements over one table of accounts.
     pub(super) fn statements<D: Dialect>(&self) -> Statements {
         let statement = |template| self.statement(template);
-        let save = ["{save}", "{save_beside}", "{save_applied}"].map(statement);
         Statements {
             begin: statement("{begin}"),
             commit: statement("{commit}"),
@@ -186,10 +187,7 @@ impl Templates {
                 look_up: statement("{look_up}"),
                 lock: statement("{lock}"),
             }),
-            save: save
-                .into_iter()
-                .filter(|one| !one.sql.as_str().is_empty())
-                .collect(),
+            save: D::SAVES.iter().map(|save| statement(save)).collect(),
             metadata: statement("{metadata}"),
             set_metadata: statement("{set_metadata}"),
             scan: statement("{scan}"),

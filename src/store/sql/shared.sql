@@ -115,5 +115,3 @@ COMMIT
 -- name: index_applied
 -- name: beside_options
 -- name: applied_options
--- name: save_beside
--- name: save_applied

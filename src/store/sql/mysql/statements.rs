@@ -12,6 +12,8 @@ impl Dialect for super::MySql {
 
     const SQL: &str = include_str!("statements.sql");
 
+    const SAVES: &[&str] = &["{save}", "{save_beside}", "{save_applied}"];
+
     const COUNT_LOCKS: Option<&str> = Some("SELECT CAST(COUNT(*) AS CHAR) FROM {locks}");
 
     fn names(layout: &Layout, options: &StoreOptions) -> Vec<(&'static str, String)> {

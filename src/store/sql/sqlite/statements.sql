@@ -43,6 +43,7 @@ DELETE FROM {applied} WHERE (event_id, life) IN (SELECT event_id, life FROM {app
         WHERE applied_at < {epoch} - {kept} LIMIT {pruned});
     SELECT CAST(changes() AS TEXT)
 
+-- One statement for the caller: each would be a way to the thread of the connection, and back.
 -- name: save
 UPDATE {accounts} AS a SET status = COALESCE(v.value ->> 'status', status),
         phone_number = CASE WHEN v.value ->> 'clears' THEN NULL
@@ -53,18 +54,14 @@ UPDATE {accounts} AS a SET status = COALESCE(v.value ->> 'status', status),
         last_connected_at = CASE WHEN v.value ->> 'connects' THEN datetime('now')
             ELSE last_connected_at END
     FROM json_each(?1) v WHERE a.id = v.value ->> 'id'
-        AND (v.value ->> 'touched' OR v.value ->> 'clears')
-
--- name: save_beside
+        AND (v.value ->> 'touched' OR v.value ->> 'clears');
 INSERT OR REPLACE INTO {sessions} ({columns})
     SELECT a.id, a.session_id, {created}, v.value ->> 'life', v.value ->> 'last_seq',
         v.value ->> 'version', v.value ->> 'lid', v.value ->> 'assurance', v.value ->> 'kept_number',
         v.value ->> 'spelled_number', v.value ->> 'spelling', v.value ->> 'is_given_up',
         v.value ->> 'error', v.value ->> 'error_message', v.value ->> 'shows_error', {updated},
         COALESCE(v.value ->> 'seen_at', {epoch})
-    FROM json_each(?1) v CROSS JOIN {accounts} a ON a.id = v.value ->> 'id'
-
--- name: save_applied
+    FROM json_each(?1) v CROSS JOIN {accounts} a ON a.id = v.value ->> 'id';
 INSERT INTO {applied} (life, event_id, applied_at)
     SELECT v.value ->> 'life', e.value, {epoch} FROM json_each(?1) v, json_each(v.value, '$.events') e
 
