@@ -1,14 +1,19 @@
-//! How far a session is linked to a phone, read from its page: [`LinkSource`].
+//! How far a session is linked to a phone, and its QR code, read from its page: [`LinkSource`].
 //!
 //! | driver | looks at | feature |
 //! |---|---|---|
+//! | [`mock::MockLink`] | a script, for tests; records its calls | |
 //! | `source::webdriver::WebDriverSource` | a WhatsApp Web page in a browser, through all its readers | `webdriver` |
+
+pub mod mock;
+mod qr;
 
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use self::qr::{QrCode, QrCodeError};
 use crate::failure::ProtocolFailure;
 
 /// How far a session is linked to a phone.
@@ -66,17 +71,18 @@ impl fmt::Display for LinkState {
     }
 }
 
-/// Reads whether a session is linked.
+/// Reads whether a session is linked, and the QR code by which it can be.
 ///
 /// # Contract
 ///
-/// Each call is one look, as [`InfoSource::probe`](crate::source::InfoSource::probe):
+/// Each call of either function is one look, as [`InfoSource::probe`](crate::source::InfoSource::probe):
 ///
 /// - It is **cancel-safe**: the future may be dropped at any point, and the source is then ready for
 ///   the next look.
 /// - It neither blocks the thread nor retries on its own, and it ends.
 /// - It reports the present state of the session, not that of an earlier look.
-/// - A page without evidence is [`LinkState::Unknown`], never an error. An error means that the look
+/// - A page without evidence is [`LinkState::Unknown`], never an error; a page without a QR code has
+///   none, which is no error either. An error means that the look
 ///   itself failed; it is never reported as a state. If the page or browser is gone for good, the
 ///   error's text or code is one that
 ///   [`ProtocolErrorClassifier`](crate::classify::ProtocolErrorClassifier) classifies as `page_closed`
@@ -92,6 +98,20 @@ pub trait LinkSource: Send + Sync {
     ///
     /// If the look itself failed.
     async fn link(&self) -> Result<LinkState, ProtocolFailure>;
+
+    /// Looks once for the page's QR code. `None`: the page shows none, since it is linked or blocked, or
+    /// has not got that far. An [expired](QrCode::is_expired) code has no payload, and an
+    /// [unknown](QrCode::unknown) one is shown but cannot be read. Until the page renews its code, each
+    /// look returns the [same](QrCode::is_same_code) one, for at most 60 seconds.
+    ///
+    /// Default: `None`, for a source that cannot read QR codes.
+    ///
+    /// # Errors
+    ///
+    /// If the look itself failed.
+    async fn qr(&self) -> Result<Option<QrCode>, ProtocolFailure> {
+        Ok(None)
+    }
 }
 
 macro_rules! forward {
@@ -100,6 +120,10 @@ macro_rules! forward {
         impl<S: LinkSource + ?Sized> LinkSource for $owner {
             async fn link(&self) -> Result<LinkState, ProtocolFailure> {
                 (**self).link().await
+            }
+
+            async fn qr(&self) -> Result<Option<QrCode>, ProtocolFailure> {
+                (**self).qr().await
             }
         }
     )*};

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use support::chrome::Chrome;
 use support::{LIMIT, Stage, callers_client, ms};
+use whatsapp_phone::failure::{ProtocolFailure, Site};
+use whatsapp_phone::link::mock::MockLink;
 use whatsapp_phone::link::{Bar, LinkSource, LinkState};
 use whatsapp_phone::source::webdriver::{AttachOptions, Page, ReaderId, Target, WebDriverSource};
 use whatsapp_phone::source::{Assurance, InfoSource};
@@ -141,6 +143,48 @@ impl LinkFixture for Browser<'_> {
     fn pace(&self) -> Duration {
         PACE
     }
+
+    fn reads_qr(&self) -> bool {
+        true
+    }
+}
+
+/// Follows a world by its script.
+struct Scripted;
+
+#[async_trait::async_trait]
+impl LinkFixture for Scripted {
+    async fn source(&self, world: LinkWorld) -> Option<Arc<dyn LinkSource>> {
+        let shows = |page: MockLink, at, state| match state {
+            LinkState::Unlinked => page.qr_at(at, "2@contract"),
+            state => page.at(at, state),
+        };
+        let fails = |code| {
+            let failure = ProtocolFailure::new(Site::WebDriverCommand, "as scripted");
+            MockLink::new().failing_at(ms(0), failure.with_code(code))
+        };
+        Some(Arc::new(match world {
+            LinkWorld::Stays(state) => shows(MockLink::new(), ms(0), state),
+            LinkWorld::Turns { from, to, after } => {
+                shows(shows(MockLink::new(), ms(0), from), after, to)
+            }
+            LinkWorld::Broken => fails("unexpected alert open"),
+            LinkWorld::Gone => fails("no such window"),
+            _ => return None,
+        }))
+    }
+
+    fn reads_qr(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scripted_page() {
+    link::all(&Scripted).await; // MockLink
+    let hangs = MockLink::new().hanging_at(ms(0));
+    assert!(tokio::time::timeout(PACE, hangs.qr()).await.is_err());
+    assert!(hangs.calls()[0].is_qr);
 }
 
 async fn hold_link(stand_in: &StandIn, page: Page) {

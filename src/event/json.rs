@@ -124,7 +124,7 @@ impl SessionEvent {
         });
         let version = take_if(&mut beside, "version", Value::as_u64);
         let data = beside.remove("data");
-        let (session, kind, within) = read_data(name, data)?;
+        let (session, kind, within, is_in_qr_code) = read_data(name, data)?;
         Ok(Self {
             id,
             occurred_at,
@@ -134,6 +134,7 @@ impl SessionEvent {
             kind,
             beside,
             within,
+            is_in_qr_code,
         })
     }
 
@@ -165,11 +166,13 @@ impl SessionEvent {
         if let EventKind::Foreign(foreign) = &self.kind {
             return foreign.data.clone();
         }
-        // Beside a QR code stands, with some senders, its picture: it goes when the code goes.
-        let mut data = match &self.kind {
-            EventKind::QrCodeGenerated(qr) if qr.reveal().is_none() => Map::new(),
-            _ => self.within.clone(),
-        };
+        let mut data = self.within.clone();
+        if let EventKind::QrCodeGenerated(qr) = &self.kind
+            && qr.reveal().is_none()
+        {
+            // Anything longer than a number may be a copy of the code.
+            data.retain(|_, value| value.is_number() || value.is_boolean() || value.is_null());
+        }
         if let Some(session) = &self.session {
             data.insert("workspace_id".into(), session.workspace_id.write());
             data.insert("session_id".into(), session.session_id.write());
@@ -177,7 +180,7 @@ impl SessionEvent {
         let mut put = |key: &str, value: Value| data.insert(key.into(), value);
         match &self.kind {
             EventKind::QrCodeGenerated(qr) => {
-                put("qr", json!(qr.reveal()));
+                put(qr_field(self.is_in_qr_code), json!(qr.reveal()));
                 if qr.is_expired() {
                     put("expired", true.into());
                 }
@@ -202,36 +205,44 @@ impl SessionEvent {
             EventKind::SessionDisconnected { reason } => {
                 put("reason", reason.as_str().into());
             }
-            EventKind::SessionAuthenticated | EventKind::Foreign(_) => {}
+            EventKind::SessionAuthenticated
+            | EventKind::SessionReconnected
+            | EventKind::Foreign(_) => {}
         }
         Some(Value::Object(data))
     }
 }
 
 /// The events that are ours to read.
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 6] = [
     "qr_code_generated",
     "session_authenticated",
     "session_ready",
     "session_error",
+    "session_reconnected",
     "session_disconnected",
 ];
 
-type Read = (Option<SessionKey>, EventKind, Object);
+/// The session, the kind, the fields of others, and whether a QR code was in `qr_code`.
+type Read = (Option<SessionKey>, EventKind, Object, bool);
 
 fn read_data(name: String, data: Option<Value>) -> Result<Read, EventError> {
     if !NAMES.contains(&&*name) {
         let session = data.as_ref().and_then(Value::as_object).and_then(session);
         let kind = EventKind::Foreign(Foreign { name, data });
-        return Ok((session, kind, Object::new()));
+        return Ok((session, kind, Object::new(), false));
     }
     let Some(Value::Object(mut data)) = data else {
         return Err(field("data", "an object"));
     };
     let session = SessionKey::read(&mut data)?;
+    let is_in_qr_code = name == "qr_code_generated"
+        && data.get("qr").is_none_or(Value::is_null)
+        && data.contains_key("qr_code");
     let kind = match &*name {
-        "qr_code_generated" => EventKind::QrCodeGenerated(qr_code(&mut data)?),
+        "qr_code_generated" => EventKind::QrCodeGenerated(qr_code(&mut data, is_in_qr_code)?),
         "session_authenticated" => EventKind::SessionAuthenticated,
+        "session_reconnected" => EventKind::SessionReconnected,
         "session_ready" => EventKind::SessionReady(ready(&mut data)?),
         "session_error" => {
             let error = take_text(&mut data, "error")?;
@@ -246,7 +257,7 @@ fn read_data(name: String, data: Option<Value>) -> Result<Read, EventError> {
             EventKind::SessionDisconnected { reason }
         }
     };
-    Ok((Some(session), kind, data))
+    Ok((Some(session), kind, data, is_in_qr_code))
 }
 
 /// The session that an event of others names, if it does.
@@ -268,12 +279,23 @@ impl SessionKey {
     }
 }
 
-fn qr_code(data: &mut Object) -> Result<QrCode, EventError> {
+const fn qr_field(is_in_qr_code: bool) -> &'static str {
+    if is_in_qr_code { "qr_code" } else { "qr" }
+}
+
+fn qr_code(data: &mut Object, is_in_qr_code: bool) -> Result<QrCode, EventError> {
+    let name = qr_field(is_in_qr_code);
+    let invalid = || {
+        field(
+            name,
+            "a string of 1 to 49152 bytes, or null without a payload",
+        )
+    };
     let is_expired = take_if(data, "expired", |value| value.as_bool().filter(|it| *it));
-    let qr = match data.remove("qr") {
+    let qr = match data.remove(name) {
         None | Some(Value::Null) => QrCode::unknown(),
-        Some(Value::String(qr)) => QrCode::new(qr)?,
-        Some(_) => QrCode::new("")?,
+        Some(Value::String(qr)) => QrCode::new(qr).map_err(|_| invalid())?,
+        Some(_) => return Err(invalid()),
     };
     Ok(match is_expired {
         Some(_) => QrCode::expired(),

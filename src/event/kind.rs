@@ -24,6 +24,9 @@ pub enum EventKind {
     SessionReady(Ready),
     /// No number was found, or it was refused.
     SessionError(Failed),
+    /// The session is connected again after a disconnect; the event names no number. A session of the
+    /// reference sends it.
+    SessionReconnected,
     /// The session is no longer linked.
     SessionDisconnected {
         /// Why, in the words of whoever noticed, cleaned. May be empty.
@@ -42,6 +45,7 @@ impl EventKind {
             Self::SessionAuthenticated => "session_authenticated",
             Self::SessionReady(_) => "session_ready",
             Self::SessionError(_) => "session_error",
+            Self::SessionReconnected => "session_reconnected",
             Self::SessionDisconnected { .. } => "session_disconnected",
             Self::Foreign(foreign) => &foreign.name,
         }

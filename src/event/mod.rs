@@ -4,14 +4,17 @@
 //!
 //! | event | in `data`, beside `workspace_id` and `session_id` |
 //! |---|---|
-//! | `qr_code_generated` | `qr`; `expired` (`true`) if the page says that its code has expired |
+//! | `qr_code_generated` | `qr`, or `qr_code` for a PNG as a data URL, as in the reference; `expired` (`true`) if the page says that its code has expired |
 //! | `session_authenticated` | |
 //! | `session_ready` | `phone_number`, `status` (`connected`), `lid`, `assurance` |
 //! | `session_error` | `error` (`phone_extraction_failed`), `message`, `code` |
+//! | `session_reconnected` | `status` (`reconnected`) |
 //! | `session_disconnected` | `reason` |
 //!
 //! Beside `event` stand `id`, `occurred_at` (RFC 3339), `seq` (rising per session) and `version` (1).
-//! Events of others lack them. What others add, fields and whole events, is kept and passed on.
+//! Events of others lack them. What others add, fields and whole events, is kept and passed on. If the
+//! QR code of an event is forgotten, texts, lists and objects beside it in `data` are forgotten too, since
+//! they may hold a copy of it; numbers such as `expires_in` stay.
 //!
 //! | sink | carries to | feature |
 //! |---|---|---|
@@ -24,7 +27,6 @@ pub mod fan_out;
 mod ids;
 mod json;
 mod kind;
-mod qr;
 mod sink;
 #[cfg(test)]
 mod tests;
@@ -39,13 +41,13 @@ use serde_json::{Map, Value};
 pub use self::ids::{EventId, MAX_ID, SessionId, SessionKey, WorkspaceId};
 pub use self::json::{EventError, MAX_EVENT};
 pub use self::kind::{EventKind, Failed, Foreign, Ready};
-pub use self::qr::QrCode;
 pub use self::sink::{EventSink, SinkError};
 use crate::failure::{MAX_TEXT, clean};
+pub use crate::link::QrCode;
 
 /// One thing that happened to one session.
 ///
-/// Made by one of five constructors, or read from JSON by [`from_json`](Self::from_json). A
+/// Made by one of six constructors, or read from JSON by [`from_json`](Self::from_json). A
 /// `session_ready` always carries a valid number. `Debug` masks numbers and JIDs and never shows a
 /// QR code.
 ///
@@ -71,10 +73,11 @@ pub struct SessionEvent {
     version: Option<u64>,
     session: Option<SessionKey>,
     kind: EventKind,
-    /// Fields of others, beside `event` and in `data`. Those in the `data` of a QR code, which may be a
-    /// picture of it, are passed on for as long as the code itself.
+    /// Fields of others, beside `event` and in `data`.
     beside: Map<String, Value>,
     within: Map<String, Value>,
+    /// Whether the payload of a QR code is in `qr_code`, and not in `qr`.
+    is_in_qr_code: bool,
 }
 
 impl SessionEvent {
@@ -93,6 +96,7 @@ impl SessionEvent {
             kind,
             beside: Map::new(),
             within: Map::new(),
+            is_in_qr_code: false,
         }
     }
 
@@ -100,7 +104,11 @@ impl SessionEvent {
     /// has [expired](QrCode::expired).
     #[must_use]
     pub fn qr_code_generated(session: SessionKey, qr: QrCode) -> Self {
-        Self::new(session, EventKind::QrCodeGenerated(qr))
+        let is_in_qr_code = qr.is_picture();
+        Self {
+            is_in_qr_code,
+            ..Self::new(session, EventKind::QrCodeGenerated(qr))
+        }
     }
 
     /// `session_authenticated`: the phone has accepted the code; the number is not known yet.
@@ -123,6 +131,16 @@ impl SessionEvent {
     #[must_use]
     pub fn session_error(session: SessionKey, failed: impl Into<Failed>) -> Self {
         Self::new(session, EventKind::SessionError(failed.into()))
+    }
+
+    /// Makes a `session_reconnected`: the session is connected again after a disconnect. A store
+    /// connects a disconnected session with the number of its row; any other session only counts as
+    /// authenticated, since the number of its row may be a former account's.
+    #[must_use]
+    pub fn session_reconnected(session: SessionKey) -> Self {
+        let mut event = Self::new(session, EventKind::SessionReconnected);
+        event.within.insert("status".into(), "reconnected".into());
+        event
     }
 
     /// `session_disconnected`: the session is no longer linked, for this reason. The reason is

@@ -80,6 +80,15 @@ pub(super) fn judge(
             error = Some(failed.clone());
             Status::Error
         }
+        EventKind::SessionReconnected if row.status == Status::Connected => Status::Connected,
+        EventKind::SessionReconnected
+            if row.status == Status::Disconnected && row.phone.is_some() =>
+        {
+            connects = true;
+            Status::Connected
+        }
+        // The row's number may be a former account's.
+        EventKind::SessionReconnected => Status::Authenticated,
         EventKind::SessionDisconnected { .. } => Status::Disconnected,
         EventKind::Foreign(_) => return Ok(Verdict::Ignore(Ignored::Foreign)),
     };

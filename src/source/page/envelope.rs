@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::qr::QrAnswer;
 use super::readers::Reader;
 use super::scripts::Scripts;
 
@@ -56,6 +57,9 @@ pub(crate) struct Envelope {
     /// Only if they were asked for.
     #[serde(default)]
     pub(super) details: Option<Details>,
+    /// The same. Taken out before an observation is kept.
+    #[serde(default)]
+    pub(crate) qr: Option<QrAnswer>,
 }
 
 /// Details that only a diagnosis needs. The modules and getters are unknown until the page has booted.

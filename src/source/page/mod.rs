@@ -17,6 +17,7 @@ pub(crate) mod history;
 pub(crate) mod http;
 pub(crate) mod lock;
 pub(crate) mod overrides;
+pub(crate) mod qr;
 pub(crate) mod readers;
 pub(crate) mod scripts;
 pub(crate) mod target;

@@ -25,6 +25,16 @@ pub(crate) enum Kind {
     Tidy,
 }
 
+/// The additional parts of the answer of a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extra {
+    None,
+    /// Those that a diagnosis needs.
+    Details,
+    /// The QR code.
+    Qr,
+}
+
 /// The scripts of one page. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Scripts {
@@ -65,17 +75,18 @@ impl Scripts {
     }
 
     /// Body of a script without arguments that returns one envelope. `booted` is the document that
-    /// counts as booted even without a boot marker. A diagnosis needs the details.
-    pub(crate) fn look(&self, kind: Kind, booted: Option<&str>, wants_details: bool) -> String {
+    /// counts as booted even without a boot marker.
+    pub(crate) fn look(&self, kind: Kind, booted: Option<&str>, extra: Extra) -> String {
         let clean_up = match kind {
             Kind::Plain => "unhook();",
             Kind::Tidy => "cleanUp();",
         };
         let head = head(kind);
         format!(
-            "{}{}const wantsDetails = {wants_details};\n{head}{clean_up}\n{}",
+            "{}{}{}{head}{clean_up}\n{}",
             self.names,
             booted_document(booted),
+            wanted(extra),
             self.look
         )
     }
@@ -86,9 +97,10 @@ impl Scripts {
     pub(crate) fn wait(&self, kind: Kind, booted: Option<&str>) -> String {
         let head = head(kind);
         format!(
-            "{}{}const wantsDetails = false;\n{head}{}",
+            "{}{}{}{head}{}",
             self.names,
             booted_document(booted),
+            wanted(Extra::None),
             self.wait
         )
     }
@@ -117,6 +129,11 @@ fn booted_document(booted: Option<&str>) -> String {
     format!("const bootedDocument = {booted};\n")
 }
 
+fn wanted(extra: Extra) -> String {
+    let (details, qr) = (extra == Extra::Details, extra == Extra::Qr);
+    format!("const wantsDetails = {details};\nconst wantsQr = {qr};\n")
+}
+
 /// Without comment lines and indentation: a script goes over the connection for every command.
 fn bare(script: &str) -> String {
     let lines = script
@@ -139,7 +156,7 @@ mod tests {
         let scripts = Scripts::new(&overrides);
         for kind in [Kind::Plain, Kind::Tidy] {
             let scripts = [
-                scripts.look(kind, None, true),
+                scripts.look(kind, None, Extra::Details),
                 scripts.wait(kind, Some("1764000000123.4")),
             ];
             for script in &scripts {
@@ -154,6 +171,8 @@ mod tests {
                 assert!(script.contains("require('X').y() // newest\n"));
                 assert!(!script.contains("__ROWS__") && !script.contains("__LOOK__"));
             }
+            assert!(scripts[0].contains("wantsDetails = true;\nconst wantsQr = false;"));
+            assert!(scripts[1].contains("wantsDetails = false;\nconst wantsQr = false;"));
             assert!(scripts[0].contains("bootedDocument = null;"));
             assert!(scripts[1].contains("bootedDocument = \"1764000000123.4\";"));
         }

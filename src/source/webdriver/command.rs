@@ -14,21 +14,21 @@ use crate::source::page::decision::Observation;
 /// Longest delay of a command that later callers still join.
 const MAX_DELAY: Duration = Duration::from_secs(2);
 
-pub(super) type Answer = Result<Arc<Observation>, ProtocolFailure>;
+pub(super) type Answer<T = Arc<Observation>> = Result<T, ProtocolFailure>;
 
 /// A command in a task of its own. Nothing can cancel it at the driver, so it keeps running after its callers
 /// are dropped, and later callers share its result.
 #[derive(Clone)]
-pub(super) struct Command {
-    answer: watch::Receiver<Option<Answer>>,
+pub(super) struct Command<T = Arc<Observation>> {
+    answer: watch::Receiver<Option<Answer<T>>>,
     due: Instant,
 }
 
-impl Command {
+impl<T: Clone + Send + Sync + 'static> Command<T> {
     /// Starts a command that takes `length` if all is well.
     pub(super) fn start(
         length: Duration,
-        work: impl Future<Output = Answer> + Send + 'static,
+        work: impl Future<Output = Answer<T>> + Send + 'static,
     ) -> Self {
         let (sender, answer) = watch::channel(None);
         tokio::spawn(async move { sender.send_replace(Some(work.await)) });
@@ -39,7 +39,7 @@ impl Command {
     }
 
     /// Waits for the result.
-    pub(super) async fn answer(mut self) -> Answer {
+    pub(super) async fn answer(mut self) -> Answer<T> {
         let answer = self.answer.wait_for(Option::is_some).await;
         // The task ends without an answer only if its runtime ends or it panics.
         let answer = answer.ok().and_then(|answer| answer.clone());

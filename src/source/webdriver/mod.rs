@@ -19,6 +19,7 @@ mod finder;
 mod open;
 mod overrides;
 mod page;
+mod qr;
 mod server;
 mod session;
 mod source;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::error::misconfigured;
 use super::page::Page;
 use crate::failure::ProtocolFailure;
-use crate::link::{LinkSource, LinkState};
+use crate::link::{LinkSource, LinkState, QrCode};
 use crate::source::page::decision::Observation;
 use crate::source::page::readers::ReaderId;
 use crate::source::{Assurance, InfoSource, Look, PageState};
@@ -122,5 +122,9 @@ impl LinkSource for WebDriverSource {
     /// Asks all readers, even if the source has only one.
     async fn link(&self) -> Result<LinkState, ProtocolFailure> {
         Ok(self.page.look().await?.link())
+    }
+
+    async fn qr(&self) -> Result<Option<QrCode>, ProtocolFailure> {
+        self.page.qr().await
     }
 }

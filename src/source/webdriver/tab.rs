@@ -16,12 +16,13 @@ use super::evaluate::evaluate;
 use super::finder::TabFinder;
 use super::session::{SCRIPT_TIMEOUT, Session};
 use crate::failure::{ProtocolFailure, Site};
+use crate::link::QrCode;
 use crate::source::PageState;
 use crate::source::page::decision::{Evidence, Observation};
 use crate::source::page::envelope::Envelope;
 use crate::source::page::history::History;
 use crate::source::page::lock::lock;
-use crate::source::page::scripts::{Kind, Scripts};
+use crate::source::page::scripts::{Extra, Kind, Scripts};
 use crate::source::page::target::Target;
 
 /// Time between two looks within a slice, which find what no event reports.
@@ -68,6 +69,8 @@ pub(super) struct State {
     pub(super) last: Option<Arc<Observation>>,
     /// The state that the last look showed in place of an account, even if that look failed.
     pub(super) page_state: Option<PageState>,
+    /// The QR code of the last look for one.
+    pub(super) qr: Option<QrCode>,
     /// The missing evidence that was logged last.
     pub(super) warned: Option<Evidence>,
     /// The commands that run, or ran last.
@@ -93,6 +96,7 @@ impl Tab {
             history: History::default(),
             last: None,
             page_state: None,
+            qr: None,
             warned: None,
             look: None,
             slice: None,
@@ -125,6 +129,11 @@ impl Tab {
             Owner::Attached { finder, .. } => Some(finder),
             Owner::Caller | Owner::Opened { .. } => None,
         }
+    }
+
+    /// Whether session and browser are ours.
+    pub(super) const fn is_opened(&self) -> bool {
+        matches!(self.owner, Owner::Opened { .. })
     }
 
     pub(super) const fn kind(&self) -> Kind {
@@ -162,13 +171,13 @@ impl Tab {
 
     /// One look: every reader in one round trip.
     pub(super) async fn look(&self) -> Answer {
-        let outcome = self.read(false).await;
+        let outcome = self.read(Extra::None).await;
         self.observe(outcome)
     }
 
     /// The same with the details of a diagnosis.
     pub(super) async fn look_in_detail(&self) -> Answer {
-        let outcome = self.read(true).await;
+        let outcome = self.read(Extra::Details).await;
         self.observe(outcome)
     }
 
@@ -179,7 +188,7 @@ impl Tab {
     }
 
     /// Adds a look to the page's history.
-    fn observe(&self, outcome: Result<Envelope, LookError>) -> Answer {
+    pub(super) fn observe(&self, outcome: Result<Envelope, LookError>) -> Answer {
         let mut state = self.state();
         let envelope = match outcome {
             Ok(envelope) => envelope,
@@ -210,8 +219,8 @@ impl Tab {
         Ok(observation)
     }
 
-    async fn read(&self, wants_details: bool) -> Result<Envelope, LookError> {
-        let outcome = self.read_current(wants_details).await;
+    pub(super) async fn read(&self, extra: Extra) -> Result<Envelope, LookError> {
+        let outcome = self.read_current(extra).await;
         let (Err(error), Some(finder)) = (&outcome, self.finder()) else {
             return outcome;
         };
@@ -224,15 +233,15 @@ impl Tab {
         }
         // The tab is gone; another one may have replaced it.
         if finder.follow(&self.client()).await? {
-            return self.read_current(wants_details).await;
+            return self.read_current(extra).await;
         }
         outcome
     }
 
     /// One round trip on the session's current tab.
-    async fn read_current(&self, wants_details: bool) -> Result<Envelope, LookError> {
+    async fn read_current(&self, extra: Extra) -> Result<Envelope, LookError> {
         let (client, reconnects, scripts, booted) = self.start_command();
-        let script = scripts.look(self.kind(), booted.as_deref(), wants_details);
+        let script = scripts.look(self.kind(), booted.as_deref(), extra);
         let mut answer = self.run(&client, &script).await;
         if matches!(answer, Ok(Value::Null)) {
             // The first command after a tab has closed answers null; the next one says why.
@@ -255,7 +264,7 @@ impl Tab {
         // If something else ended it, a look says more about the present page.
         match answer {
             Ok(answer) if !answer.is_null() => self.envelope(answer, &scripts),
-            Ok(_) => self.read(false).await,
+            Ok(_) => self.read(Extra::None).await,
             Err(error) => {
                 // The page's timers do not run: it is busy, or has replaced them. Hidden tabs delay
                 // timers too, but their events are heard until then. Before the timeout the page was
@@ -263,7 +272,7 @@ impl Tab {
                 if is_full_timeout(&error, start) && !known.is_hidden {
                     self.avoid_slices();
                 }
-                match self.read(false).await {
+                match self.read(Extra::None).await {
                     // Only the first command after a browser's end names the reason.
                     Err(later) if later.kind == LookErrorKind::SessionGone => {
                         Err(self.cause(&error, reconnects))

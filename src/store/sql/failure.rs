@@ -130,9 +130,11 @@ impl Failure {
 
     /// The failure of this event alone: a unique index that refuses a number says that it is taken.
     pub(super) fn of_event(mut self, event: &SessionEvent) -> Self {
-        if let (Class::Duplicate, Some(session), EventKind::SessionReady(_)) =
-            (self.class, event.session(), event.kind())
-        {
+        let connects = matches!(
+            event.kind(),
+            EventKind::SessionReady(_) | EventKind::SessionReconnected
+        );
+        if let (Class::Duplicate, Some(session), true) = (self.class, event.session(), connects) {
             let held = StoreError::held(session);
             self.error = match self.error.cause() {
                 Some(cause) => held.caused_by(cause.clone()),

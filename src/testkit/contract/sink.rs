@@ -91,16 +91,23 @@ fn every_kind() -> Vec<SessionEvent> {
     let Ok(phone) = "628110000041".parse::<PhoneNumber>() else {
         panic!("a literal number");
     };
-    let foreign = r#"{"event":"contract","data":{"of":"others"},"beside":[1,2]}"#;
-    let Ok(foreign) = SessionEvent::from_json(foreign.as_bytes()) else {
-        panic!("a literal event");
+    let read = |json: &str| match SessionEvent::from_json(json.as_bytes()) {
+        Ok(event) => event,
+        Err(error) => panic!("a literal event: {error}"),
     };
+    let foreign = read(r#"{"event":"contract","data":{"of":"others"},"beside":[1,2]}"#);
+    let reference = read(
+        r#"{"event":"qr_code_generated","data":{"workspace_id":1,"session_id":"contract-0",
+        "qr_code":"2@contract","expires_in":60,"is_regeneration":true}}"#,
+    );
     vec![
         SessionEvent::qr_code_generated(session(0), qr),
+        reference,
         SessionEvent::session_authenticated(session(0)),
         SessionEvent::session_ready(session(0), phone),
         foreign,
         SessionEvent::session_disconnected(session(0), "LOGOUT"),
+        SessionEvent::session_reconnected(session(0)),
         SessionEvent::session_error(session(0), Failed::new("not_ready", "no number")),
     ]
 }

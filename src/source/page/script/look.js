@@ -1,7 +1,7 @@
 // Body of one look: evaluates every reader row and returns one envelope. scripts.rs fills in `__ROWS__`,
 // and declares before it `NAMES`, WhatsApp's present names for the guards, and `bootedDocument`: the document
 // that counts as booted because it has been complete for long enough, by its `performance.timeOrigin`, or null,
-// and `wantsDetails`: whether it is for a diagnosis.
+// and `wantsDetails`: whether it is for a diagnosis, and `wantsQr`: whether it is for the QR code.
 //
 // The page is hostile input: it may have replaced any built-in, its getters may throw, its objects may be
 // Proxies. So nothing here calls a method of a built-in, every access to the page has its own try, and the
@@ -157,6 +157,30 @@ const details = () => ({
     getMeUser: holds(() => has(me, 'getMeUser')),
   },
 });
+// The QR code: its text, or else the data of its canvas, or neither if they are too long or cannot be read. Older
+// pages put a button into its element once the code has expired.
+const QR_TEXT = 4096;
+const QR_PICTURE = 49152;
+const QR_SIDE = 1024;
+const bounded = (read, max) => {
+  const { value } = guarded(read);
+  return typeof value === 'string' && value !== '' && value.length <= max ? value : null;
+};
+const qrCode = () => {
+  const find = (parent, selector) => guarded(() => parent.querySelector(selector)).value ?? null;
+  const element = find(document, '[data-ref]') ?? find(document, '[data-testid="link-device-qr-code"]');
+  const canvas = find(element ?? document, 'canvas');
+  const { value: side } = guarded(() => (canvas.width === canvas.height ? canvas.width : 0));
+  const isDrawn = typeof side === 'number' && side > 0 && side <= QR_SIDE;
+  const qrText = bounded(() => element.getAttribute('data-ref'), QR_TEXT);
+  return {
+    __proto__: null,
+    isShown: element !== null || isDrawn,
+    hasButton: element !== null && find(element, 'button') !== null,
+    text: qrText,
+    picture: qrText === null && isDrawn ? bounded(() => canvas.toDataURL('image/png'), QR_PICTURE) : null,
+  };
+};
 note(origin);
 note(thisDocument);
 note(isLoaded);
@@ -188,4 +212,5 @@ return {
   pushName: text(guarded(() => conn.pushname).value),
   platform: text(guarded(() => conn.platform).value),
   details: wantsDetails ? details() : null,
+  qr: wantsQr ? qrCode() : null,
 };

@@ -58,7 +58,7 @@ use async_trait::async_trait;
 
 pub use self::rules::{
     follows_a_turn, leaves_the_thread, reports_failures, reports_the_end, reports_the_state,
-    serves_several, survives_drops,
+    serves_several, shows_its_code, survives_drops,
 };
 use crate::link::{Bar, LinkSource, LinkState};
 
@@ -101,6 +101,12 @@ pub trait LinkFixture: Send + Sync {
     fn pace(&self) -> Duration {
         Duration::from_millis(500)
     }
+
+    /// Returns whether the sources read QR codes, and the worlds that stay [`LinkState::Unlinked`] show
+    /// one. Default: false.
+    fn reads_qr(&self) -> bool {
+        false
+    }
 }
 
 /// Every state, and the usual changes.
@@ -136,6 +142,8 @@ pub async fn all(fixture: &dyn LinkFixture) {
     for state in STATES {
         if let Some(source) = fixture.source(LinkWorld::Stays(state)).await {
             reports_the_state(&*source, pace, state).await;
+            shows_its_code(&*source, pace, state, fixture.reads_qr()).await;
+            shows_its_code(&Box::new(source), pace, state, fixture.reads_qr()).await;
         }
     }
     let linked = LinkState::Linked;

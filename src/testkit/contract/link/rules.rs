@@ -13,7 +13,7 @@ use super::super::hang_timeout;
 use super::super::rules::Cut;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::failure::ProtocolFailure;
-use crate::link::{LinkSource, LinkState};
+use crate::link::{LinkSource, LinkState, QrCode};
 
 type Answer = Result<LinkState, ProtocolFailure>;
 
@@ -51,6 +51,40 @@ fn is(answer: &Answer, state: LinkState) {
 pub async fn reports_the_state(source: &dyn LinkSource, pace: Duration, state: LinkState) {
     for _ in 0..LOOKS {
         is(&ends(pace, source.link()).await, state);
+    }
+}
+
+/// A page that can be linked shows a valid code, one whose code has expired an expired one without a
+/// payload, and a linked or barred page shows none; a source that does not read codes (`reads_qr`) has
+/// none in any state. In a [`LinkWorld`](super::LinkWorld) that stays in this state.
+///
+/// # Panics
+///
+/// If a rule is broken.
+pub async fn shows_its_code(
+    source: &dyn LinkSource,
+    pace: Duration,
+    state: LinkState,
+    reads_qr: bool,
+) {
+    for _ in 0..LOOKS {
+        let answer = ends(pace, source.qr()).await;
+        let Ok(code) = &answer else {
+            return rule(false, "a page without a code is no error", &(state, answer));
+        };
+        let is_valid = |code: &QrCode| !code.is_expired() && code.reveal().is_some();
+        let is_right = match state {
+            LinkState::Unlinked if reads_qr => code.as_ref().is_some_and(is_valid),
+            LinkState::QrExpired if reads_qr => code
+                .as_ref()
+                .is_some_and(|code| code.is_expired() && code.reveal().is_none()),
+            // It may show a code already.
+            LinkState::Unknown if reads_qr => true,
+            _ => code.is_none(),
+        };
+        let text =
+            "a page shows a valid code while it can be linked, and no code once it is linked";
+        rule(is_right, text, &(state, &answer));
     }
 }
 

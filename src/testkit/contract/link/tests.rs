@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::failure::{ProtocolFailure, Site};
+use crate::link::QrCode;
 
 fn failure(code: &'static str) -> ProtocolFailure {
     ProtocolFailure::new(Site::WebDriverCommand, "it is broken").with_code(code)
@@ -39,6 +40,14 @@ impl LinkSource for Scripted {
             LinkWorld::Gone => Err(failure("no such window")),
         }
     }
+
+    async fn qr(&self) -> Result<Option<QrCode>, ProtocolFailure> {
+        Ok(match self.link().await? {
+            LinkState::Unlinked => QrCode::new("2@contract").ok(),
+            LinkState::QrExpired => Some(QrCode::expired()),
+            _ => None,
+        })
+    }
 }
 
 /// A fixture from a function.
@@ -48,6 +57,10 @@ struct Made<F>(F);
 impl<F: Fn(LinkWorld) -> Option<Arc<dyn LinkSource>> + Send + Sync> LinkFixture for Made<F> {
     async fn source(&self, world: LinkWorld) -> Option<Arc<dyn LinkSource>> {
         (self.0)(world)
+    }
+
+    fn reads_qr(&self) -> bool {
+        true
     }
 }
 
@@ -103,6 +116,10 @@ enum Fault {
     OneAtATime,
     LeaderTakesAll,
     Blocks,
+    ReadsNoCode,
+    ShowsCodeWhenLinked,
+    TakesExpiredCodeForValid,
+    NoCodeIsAnError,
 }
 
 use Fault::*;
@@ -179,6 +196,17 @@ impl LinkSource for Faulty {
             (_, state) => state,
         }
     }
+
+    async fn qr(&self) -> Result<Option<QrCode>, ProtocolFailure> {
+        let valid = || QrCode::new("2@contract").ok();
+        Ok(match (self.fault, self.inner.link().await?) {
+            (ReadsNoCode, _) => None,
+            (NoCodeIsAnError, LinkState::Linking) => return Err(failure("no such element")),
+            (ShowsCodeWhenLinked, LinkState::Linked)
+            | (TakesExpiredCodeForValid, LinkState::QrExpired) => valid(),
+            _ => self.inner.qr().await?,
+        })
+    }
 }
 
 macro_rules! caught {
@@ -202,6 +230,10 @@ caught! {
     a_look_without_end_is_caught: NeverEnds, "every look ends";
     damage_by_a_dropped_look_is_caught: DroppedLookBreaks, "may be dropped at any point";
     refusing_a_second_look_is_caught: OneAtATime, "several looks at once all work";
+    a_code_that_is_not_read_is_caught: ReadsNoCode, "a valid code while it can be linked";
+    a_code_of_a_linked_page_is_caught: ShowsCodeWhenLinked, "no code once it is linked";
+    an_expired_code_given_as_valid_is_caught: TakesExpiredCodeForValid, "a valid code while";
+    an_error_without_a_code_is_caught: NoCodeIsAnError, "a page without a code is no error";
     hanging_on_a_dropped_look_is_caught: LeaderTakesAll, "every look ends";
 }
 

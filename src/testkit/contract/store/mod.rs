@@ -25,6 +25,7 @@
 //! ```
 
 mod duplicates;
+mod returning;
 mod rules;
 mod stage;
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub use self::duplicates::{
     allows_companions, connects_one_of_many, refuses_duplicates, relinks, retires_stale_duplicates,
     settles_swaps,
 };
+pub use self::returning::brings_back;
 pub use self::rules::{
     applies_once, binds_to_one_number, follows_a_session, ignores_expired_codes,
     ignores_what_comes_late, refuses_strangers, registers, survives_drops, sweeps_stuck,
@@ -75,6 +77,7 @@ pub trait StoreFixture: Send + Sync {
 pub async fn all(fixture: &dyn StoreFixture) {
     registers(fixture).await;
     follows_a_session(fixture).await;
+    brings_back(fixture).await;
     refuses_strangers(fixture).await;
     applies_once(fixture).await;
     ignores_what_comes_late(fixture).await;

@@ -47,6 +47,10 @@ pub(super) fn disconnected(session: &str) -> SessionEvent {
     SessionEvent::session_disconnected(key(session), "LOGOUT")
 }
 
+pub(super) fn reconnected(session: &str) -> SessionEvent {
+    SessionEvent::session_reconnected(key(session))
+}
+
 pub(super) struct Stage {
     pub(super) stores: [Arc<dyn SessionStore>; 2],
     patience: Duration,

@@ -1,0 +1,144 @@
+//! Events as the reference really sends them.
+
+use serde_json::json;
+
+use super::*;
+
+/// The beginning of a PNG as a data URL.
+const PICTURE: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUg==";
+
+/// A `qr_code_generated` with these fields in its data.
+fn qr_event(fields: &Value) -> Value {
+    let mut event = json!({
+        "event": "qr_code_generated", "data": {"workspace_id": 7, "session_id": "s"},
+    });
+    for (name, value) in fields.as_object().unwrap() {
+        event["data"][name] = value.clone();
+    }
+    event
+}
+
+fn payload(event: &SessionEvent) -> Option<String> {
+    let EventKind::QrCodeGenerated(qr) = event.kind() else {
+        panic!("{event:?}");
+    };
+    qr.reveal()
+}
+
+#[tokio::test]
+async fn its_events_are_read_and_written_as_they_came() {
+    for (event, data) in [
+        (
+            "qr_code_generated",
+            json!({"qr_code": PICTURE, "expires_in": 60, "qr_count": 2, "is_regeneration": true}),
+        ),
+        (
+            "session_ready",
+            json!({"phone_number": PHONE, "status": "connected", "platform": null, "extraction_method": null}),
+        ),
+        (
+            "session_error",
+            json!({"error": "webhook_send_failed", "message": "", "phone_number": PHONE}),
+        ),
+        ("session_disconnected", json!({"reason": "LOGOUT"})),
+        (
+            "session_reconnected",
+            json!({"status": "reconnected", "timestamp": "2026-01-01T00:00:00.000Z"}),
+        ),
+        (
+            "session_reconnected",
+            json!({"phone_number": null, "deep": [{"x": [1.5, null]}]}),
+        ),
+    ] {
+        let mut json = json!({"event": event, "data": data});
+        json["data"]["workspace_id"] = json!(7);
+        json["data"]["session_id"] = json!("s");
+        let read = read(&json.to_string()).unwrap();
+        assert_eq!(read.name(), event);
+        assert!(!matches!(read.kind(), EventKind::Foreign(_)), "{event}");
+        assert_eq!(value(&read), json);
+    }
+}
+
+#[tokio::test]
+async fn a_qr_code_may_be_in_either_field() {
+    for (fields, expected) in [
+        (json!({"qr": "2@abc"}), Some("2@abc")),
+        (json!({"qr_code": "2@abc"}), Some("2@abc")),
+        (json!({"qr": PICTURE}), Some(PICTURE)),
+        (json!({"qr": "2@abc", "qr_code": PICTURE}), Some("2@abc")),
+        (json!({"qr": "2@abc", "qr_code": null}), Some("2@abc")),
+        (json!({"qr": null, "qr_code": PICTURE}), Some(PICTURE)),
+        (json!({"qr_code": null}), None),
+        (json!({"qr": null}), None),
+    ] {
+        let json = qr_event(&fields);
+        let event = read(&json.to_string()).unwrap();
+        assert_eq!(payload(&event).as_deref(), expected, "{fields}");
+        assert_eq!(value(&event), json);
+    }
+    let long = "q".repeat(QrCode::MAX_LEN + 1);
+    for wrong in [
+        json!({"qr_code": 7}),
+        json!({"qr_code": ""}),
+        json!({"qr_code": long}),
+    ] {
+        let error = read(&qr_event(&wrong).to_string()).unwrap_err();
+        let is_named = matches!(
+            error,
+            EventError::Field {
+                field: "qr_code",
+                ..
+            }
+        );
+        assert!(is_named, "{error}");
+        assert!(!error.to_string().contains("qqq"));
+    }
+}
+
+#[tokio::test]
+async fn a_picture_of_ours_is_sent_in_the_field_of_the_reference() {
+    let sent = |payload: &str| {
+        let qr = QrCode::new(payload).unwrap();
+        value(&SessionEvent::qr_code_generated(key(), qr))["data"].clone()
+    };
+    let (text, picture) = (sent("2@abc"), sent(PICTURE));
+    assert_eq!((&text["qr"], text.get("qr_code")), (&json!("2@abc"), None));
+    assert_eq!(
+        (&picture["qr_code"], picture.get("qr")),
+        (&json!(PICTURE), None)
+    );
+    // The largest picture fits into an event.
+    let largest = PICTURE.trim_end_matches('=').to_owned();
+    let rest = "A".repeat(QrCode::MAX_LEN - largest.len());
+    let qr = QrCode::new(largest + &rest).unwrap();
+    let event = SessionEvent::qr_code_generated(key(), qr).to_json();
+    assert!(payload(&read(&event).unwrap()).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forgotten_qr_code_leaves_the_numbers_beside_it() {
+    let beside = json!({
+        "qr_code": PICTURE, "expires_in": 60, "qr_count": 2, "is_regeneration": false, "hint": null,
+        "copy": PICTURE, "copies": [PICTURE], "nested": {"copy": PICTURE},
+    });
+    let event = read(&qr_event(&beside).to_string()).unwrap();
+    assert_eq!(value(&event)["data"]["nested"]["copy"], PICTURE);
+    tokio::time::sleep(QrCode::LIFE).await;
+    let left = json!({
+        "workspace_id": 7, "session_id": "s", "qr_code": null, "expires_in": 60, "qr_count": 2,
+        "is_regeneration": false, "hint": null,
+    });
+    assert_eq!(value(&event)["data"], left);
+    // It is still an event.
+    assert_eq!(payload(&read(&event.to_json()).unwrap()), None);
+}
+
+#[test]
+fn a_session_comes_back_with_the_status_of_the_reference() {
+    let event = SessionEvent::session_reconnected(key());
+    assert_eq!(value(&event)["data"]["status"], "reconnected");
+    let same = read(&event.to_json()).unwrap();
+    assert!(matches!(same.kind(), EventKind::SessionReconnected));
+    assert_eq!(value(&same), value(&event));
+}
