@@ -183,11 +183,22 @@ async fn an_unpaired_page_shows_its_qr_code_and_hides_it_when_it_is_scanned() {
     enter(&stage, Situation::QrExpired).await;
     let (state, code) = (
         "require('WAWebSocketModel').Socket.state",
-        "document.querySelector('[data-ref]')",
+        "document.querySelector('[data-ref]')?.dataset.ref",
     );
+    let button = "document.querySelector('[data-ref] > span > button')";
+    let old = js(&stage, &format!("return {code}")).await;
     assert_eq!(
-        js(&stage, &format!("return [{state}, {code}]")).await,
-        json!(["UNPAIRED_IDLE", null])
+        js(&stage, &format!("return [{state}, {button} !== null]")).await,
+        json!(["UNPAIRED_IDLE", true])
+    );
+    js(&stage, &format!("{button}.click()")).await;
+    assert_eq!(
+        js(
+            &stage,
+            &format!("return [{state}, {button}, {code} !== {old}]")
+        )
+        .await,
+        json!(["UNPAIRED", null, true])
     );
 }
 

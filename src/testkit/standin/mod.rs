@@ -22,7 +22,8 @@
 //!   there before, and runs modules that have not run yet: see [`EARLY_MODULES`].
 //! - `getMaybeMePnUser` and `getMaybeMeLidUser` memoise their first answer, "nobody" included.
 //! - `require('WAWebUserPrefsMultiDevice').isRegistered()` tells whether noise key and number are stored.
-//! - An unpaired page shows a QR code: the text is in `data-ref` of the element around the canvas.
+//! - An unpaired page shows a QR code: the text is in `data-ref` of the element around the canvas. Once it
+//!   has expired, a button in that element asks for a new one.
 //! - A [`Logout`] has seven steps, and can stop after each.
 //!
 //! [`Situation`] lists the situations that a reader must tell apart.
@@ -52,7 +53,7 @@ pub use constants::{
 };
 pub use logout::{Hold, Logout, LogoutStep};
 pub use names::Name;
-pub use scenario::{Generation, Scenario, Stale, WidForm};
+pub use scenario::{Generation, QrForm, Scenario, Stale, WidForm};
 pub use situation::Situation;
 pub use step::Step;
 

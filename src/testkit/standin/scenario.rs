@@ -77,6 +77,19 @@ pub enum WidForm {
     Text,
 }
 
+/// How the page shows its QR code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum QrForm {
+    /// A canvas, and the text in `data-ref` of the element around it, as on the real page.
+    Text,
+    /// The canvas alone.
+    Canvas,
+    /// A canvas alone whose data no script can read.
+    Sealed,
+}
+
 /// A page and its timelines. Start from a preset or from [`Scenario::new`], add with [`Scenario::at`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -119,6 +132,8 @@ pub struct Scenario {
     pub breaks_before_boot: Vec<Name>,
     /// How long one QR code is shown before the next. 20 s by default.
     pub qr_interval: Duration,
+    /// How the QR code is shown.
+    pub qr_form: QrForm,
     /// Whether a `post-logout` mark stays when an account is linked.
     pub keeps_post_logout: bool,
 }
@@ -145,6 +160,7 @@ impl Scenario {
             renamed: Vec::new(),
             breaks_before_boot: Vec::new(),
             qr_interval: Duration::from_secs(20),
+            qr_form: QrForm::Text,
             keeps_post_logout: false,
         }
     }
@@ -278,6 +294,13 @@ impl Scenario {
         self
     }
 
+    /// Sets [`Scenario::qr_form`].
+    #[must_use]
+    pub fn with_qr_form(mut self, form: QrForm) -> Self {
+        self.qr_form = form;
+        self
+    }
+
     /// Sets [`Scenario::keeps_post_logout`].
     #[must_use]
     pub fn with_kept_post_logout(mut self) -> Self {
@@ -322,7 +345,7 @@ mod tests {
                 "boot_after": null, "launch_after": {"secs": 0, "nanos": 150_000_000},
                 "renamed": ["getMaybeMePnUser", "Debug.VERSION"],
                 "breaks_before_boot": ["WAWebSocketModel"],
-                "qr_interval": {"secs": 20, "nanos": 0}, "keeps_post_logout": false,
+                "qr_interval": {"secs": 20, "nanos": 0}, "qr_form": "text", "keeps_post_logout": false,
             })
         );
     }
