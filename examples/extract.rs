@@ -5,6 +5,8 @@
 
 #[path = "support/page.rs"]
 mod page;
+#[path = "support/qr.rs"]
+mod qr;
 mod support;
 
 use std::error::Error;
@@ -36,6 +38,9 @@ struct Args {
     /// When to give up, counted from the open page, for instance 10s
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     deadline: Option<Duration>,
+    /// Until the number is found, show the page's QR code on standard error
+    #[arg(long)]
+    qr: bool,
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
@@ -108,7 +113,16 @@ async fn run(
         .policy(policy)
         .accept(accept)
         .build()?;
-    let outcome = extractor.extract().await;
+    let show = async {
+        match args.qr {
+            true => qr::show(&opened.page).await,
+            false => std::future::pending().await,
+        }
+    };
+    let outcome = tokio::select! {
+        outcome = extractor.extract() => outcome,
+        never = show => match never {},
+    };
     let returned_at = epoch_ms();
     opened.close().await?;
     Ok((outcome?, returned_at))

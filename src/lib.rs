@@ -48,7 +48,7 @@
 //! | [`failure`] | [`ProtocolFailure`]: what a driver reports, its foreign text cleaned and cut |
 //! | [`retry`] | [`Backoff`]: when to try again; [`RetryPolicy`]: when to look, how often, when to give up |
 //! | [`classify`] | [`ProtocolErrorClassifier`]: what a failure means and what to do about it |
-//! | [`link`] | [`LinkSource`](link::LinkSource): whether a session is linked at all |
+//! | [`link`] | [`LinkSource`](link::LinkSource): whether a session is linked at all, and its QR code |
 //! | [`source`] | [`InfoSource`] and its drivers |
 //! | [`extract`] | [`Extractor`], [`extract_phone_safely`], [`ExtractError`] |
 //! | [`supervisor`] | [`Supervisor`]: sessions side by side, each isolated from the others |

@@ -1,4 +1,4 @@
-//! What is logged while numbers are found, refused and lost: everything but the numbers.
+//! What is logged while numbers are found, refused and lost, and QR codes read: everything but them.
 #![cfg(all(feature = "testkit", feature = "webdriver"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -7,12 +7,12 @@ mod support;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use support::{LIMIT, Stage, ms};
+use support::{LIMIT, Stage, ms, until_async};
 use tracing_subscriber::fmt::MakeWriter;
 use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::source::Assurance::{Confirmed, Unverified};
 use whatsapp_phone::source::mock::{Act, MockSource};
-use whatsapp_phone::testkit::standin::{Generation, Scenario};
+use whatsapp_phone::testkit::standin::{Generation, QR_PREFIX, QrForm, Scenario};
 use whatsapp_phone::{Extractor, PhoneExtractor, RetryPolicy};
 
 /// All that is logged in this process, at every level.
@@ -39,7 +39,7 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 #[tokio::test]
-async fn no_number_is_logged_at_any_level() {
+async fn no_number_and_no_qr_code_is_logged_at_any_level() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
@@ -55,6 +55,15 @@ async fn no_number_is_logged_at_any_level() {
         .reload(Scenario::provisional_then_confirmed(ms(0), LIMIT))
         .await;
     stage.extract_in_three_looks(Confirmed).await.unwrap_err();
+
+    for form in [QrForm::Text, QrForm::Canvas, QrForm::Sealed] {
+        stage.reload(Scenario::never().with_qr_form(form)).await;
+        let is_read = async || {
+            let code = stage.page.qr().await.unwrap();
+            code.is_some_and(|code| code.reveal().is_some())
+        };
+        until_async("the QR code is read", is_read).await;
+    }
 
     let leaky = ProtocolFailure::new(Site::Unknown, "no chat with +62 811-0000-041");
     for act in [Act::Fail(leaky), Act::Panic, Act::Hang] {
@@ -84,6 +93,8 @@ async fn no_number_is_logged_at_any_level() {
         "123456789012345",
         "811-0000-041",
         "Stand-in",
+        QR_PREFIX,
+        "iVBORw0KGgo",
     ] {
         let line = logged.lines().find(|line| line.contains(secret));
         assert_eq!(line, None);

@@ -26,7 +26,10 @@ fn unchanging() -> Scenario {
 async fn shown(page: &Page) -> QrCode {
     let mut code = None;
     until_async("the page shows a QR code", async || {
-        code = page.qr().await.unwrap();
+        let start = tokio::time::Instant::now();
+        let answer = page.qr().await;
+        println!("{answer:?} after {:?}", start.elapsed());
+        code = answer.ok().flatten();
         code.is_some()
     })
     .await;
@@ -248,9 +251,14 @@ async fn a_page_that_shows_a_dialog_or_is_gone_is_an_error_in_time() {
     stage.page.client().dismiss_alert().await.unwrap();
     shown(&stage.page).await;
     let endless = "setTimeout(() => { for (;;) {} })";
-    js(&stage.page, endless).await;
-    let error = within_limit("a busy page", stage.page.qr()).await;
-    assert_eq!(error.unwrap_err().code(), Some("timeout"));
+    let client = stage.page.client();
+    // The loop may begin before the answer is sent.
+    tokio::spawn(async move { client.execute(endless, vec![]).await });
+    until_async("the page is busy", async || {
+        let code = stage.page.qr().await;
+        code.is_err_and(|error| error.code() == Some("timeout"))
+    })
+    .await;
     let page = stage.page.clone();
     stage.page.close().await;
     let error = within_limit("a closed page", page.qr()).await.unwrap_err();
