@@ -63,7 +63,7 @@ impl QrCode {
     /// If it is empty or longer than [`MAX_LEN`](Self::MAX_LEN) bytes.
     pub fn new(payload: impl Into<String>) -> Result<Self, QrCodeError> {
         let payload = payload.into();
-        let is_picture = is_picture(&payload);
+        let is_picture = Self::is_png_url(&payload);
         let payload = Payload(payload.into_bytes());
         let bytes = payload.0.len();
         if !(1..=Self::MAX_LEN).contains(&bytes) {
@@ -94,6 +94,13 @@ impl QrCode {
     #[must_use]
     pub fn expired() -> Self {
         Self::without_payload(true)
+    }
+
+    /// Whether a payload is a PNG as a data URL. Strict, so that it can stand in markup.
+    pub(crate) fn is_png_url(payload: &str) -> bool {
+        let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+        let rest = payload.strip_prefix(PICTURE);
+        rest.is_some_and(|rest| rest.bytes().all(is_base64))
     }
 
     fn without_payload(is_expired: bool) -> Self {
@@ -144,14 +151,6 @@ impl QrCode {
         let text = String::from_utf8(payload.0.clone()).ok()?;
         (!text.is_empty()).then_some(text)
     }
-}
-
-/// Whether a payload is a PNG as a data URL. Strict, so that it can stand in markup.
-fn is_picture(payload: &str) -> bool {
-    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
-    payload
-        .strip_prefix(PICTURE)
-        .is_some_and(|rest| rest.bytes().all(is_base64))
 }
 
 async fn forget_at(until: Instant, held: Weak<Held>) {

@@ -6,10 +6,17 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::decision::Observation;
+use crate::link::QrCode;
 use crate::source::PageState;
 
 /// Longest text of a QR code, in bytes.
 const MAX_TEXT: usize = 4096;
+
+/// Largest width and height of a screenshot, in CSS pixels.
+const MAX_SIDE: f64 = 1024.0;
+
+/// Largest distance of a screenshot from the upper left corner, in CSS pixels.
+const MAX_PLACE: f64 = 1e6;
 
 /// The answer of `look.js`, unread: an error of its deserialisation would quote the payload.
 #[derive(Clone, Deserialize)]
@@ -17,37 +24,62 @@ const MAX_TEXT: usize = 4096;
 pub(crate) struct QrAnswer(Value);
 
 /// The QR code of a page at one look.
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq)]
 pub(crate) enum Shown {
     /// It shows none.
     Nothing,
     /// It is expired.
     Expired,
-    /// Its text.
-    Text(String),
-    /// The data of its canvas, in the page's words a data URL.
-    Picture(String),
-    /// It shows one, and gives neither text nor picture.
-    Unreadable,
+    /// Its text, or the data of its canvas: a PNG as a data URL.
+    Payload(String),
+    /// It shows one in this place, and gives neither text nor picture.
+    Unreadable(Option<Area>),
+}
+
+/// A part of the page, in CSS pixels from the upper left corner of its document.
+#[derive(PartialEq)]
+pub(crate) struct Area {
+    pub(crate) x: f64,
+    pub(crate) y: f64,
+    pub(crate) width: f64,
+    pub(crate) height: f64,
+}
+
+impl Area {
+    /// Reads an area, unless it is too large for a QR code.
+    fn read(value: &Value) -> Option<Self> {
+        let within = |name: &str, min: f64, max: f64| {
+            let number = value.get(name)?.as_f64()?;
+            (min..=max).contains(&number).then_some(number)
+        };
+        Some(Self {
+            x: within("x", 0.0, MAX_PLACE)?,
+            y: within("y", 0.0, MAX_PLACE)?,
+            width: within("width", 1.0, MAX_SIDE)?,
+            height: within("height", 1.0, MAX_SIDE)?,
+        })
+    }
 }
 
 impl QrAnswer {
     /// Judges the answer beside the rest of the same look. Only a page without an account has a QR code.
     pub(crate) fn judge(self, seen: &Observation) -> Shown {
         let flag = |name: &str| self.0.get(name).and_then(Value::as_bool) == Some(true);
+        // The button only counts if the socket does not say that the code is valid.
+        let is_valid = seen.envelope().state() == Some("UNPAIRED");
         match seen.page_state() {
             Some(PageState::QrExpired) => return Shown::Expired,
             Some(PageState::QrShown) if !flag("isShown") => return Shown::Nothing,
-            Some(PageState::QrShown) if flag("hasButton") => return Shown::Expired,
+            Some(PageState::QrShown) if flag("hasButton") && !is_valid => return Shown::Expired,
             Some(PageState::QrShown) => {}
             _ => return Shown::Nothing,
         }
         let text = |name: &str| self.0.get(name).and_then(Value::as_str);
         let code = text("text").filter(|code| (1..=MAX_TEXT).contains(&code.len()));
-        match (code, text("picture")) {
-            (Some(code), _) => Shown::Text(code.to_owned()),
-            (None, Some(picture)) => Shown::Picture(picture.to_owned()),
-            (None, None) => Shown::Unreadable,
+        let picture = || text("picture").filter(|url| QrCode::is_png_url(url));
+        match code.or_else(picture) {
+            Some(payload) => Shown::Payload(payload.to_owned()),
+            None => Shown::Unreadable(self.0.get("area").and_then(Area::read)),
         }
     }
 }
@@ -57,9 +89,8 @@ impl fmt::Debug for Shown {
         f.write_str(match self {
             Self::Nothing => "Nothing",
             Self::Expired => "Expired",
-            Self::Text(_) => "Text",
-            Self::Picture(_) => "Picture",
-            Self::Unreadable => "Unreadable",
+            Self::Payload(_) => "Payload",
+            Self::Unreadable(_) => "Unreadable",
         })
     }
 }
@@ -73,6 +104,7 @@ mod tests {
     use super::*;
 
     const CODE: &str = "2@secret";
+    const PICTURE: &str = "data:image/png;base64,iVBORw0KGgo=";
 
     /// Judges the answer on a page whose socket is in this state.
     fn judged(state: &str, registered: bool, qr: Value) -> Shown {
@@ -87,6 +119,7 @@ mod tests {
             "isCurrent": true,
             "isBooted": true,
             "isLoaded": true,
+            "hasQrCode": !registered,
             "qr": qr,
         });
         let mut envelope: Envelope = serde_json::from_value(envelope).unwrap();
@@ -94,22 +127,22 @@ mod tests {
         answer.judge(&Observation::new(envelope, &mut History::default()))
     }
 
-    fn text() -> Shown {
-        Shown::Text(CODE.to_owned())
+    fn payload(payload: &str) -> Shown {
+        Shown::Payload(payload.to_owned())
     }
 
     #[test]
     fn the_text_goes_before_the_picture_and_only_while_the_page_can_be_linked() {
-        let both = json!({"isShown": true, "text": CODE, "picture": "data:"});
-        assert_eq!(judged("UNPAIRED", false, both.clone()), text());
+        let both = json!({"isShown": true, "text": CODE, "picture": PICTURE});
+        assert_eq!(judged("UNPAIRED", false, both.clone()), payload(CODE));
         assert_eq!(judged("UNPAIRED_IDLE", false, both.clone()), Shown::Expired);
         assert_eq!(judged("CONNECTED", true, both.clone()), Shown::Nothing);
         assert_eq!(judged("CONFLICT", true, both), Shown::Nothing);
-        let picture = json!({"isShown": true, "text": null, "picture": "data:"});
-        let expected = Shown::Picture("data:".to_owned());
-        assert_eq!(judged("UNPAIRED", false, picture), expected);
+        let picture = json!({"isShown": true, "text": null, "picture": PICTURE});
+        assert_eq!(judged("UNPAIRED", false, picture), payload(PICTURE));
         let button = json!({"isShown": true, "hasButton": true, "text": CODE});
-        assert_eq!(judged("UNPAIRED", false, button), Shown::Expired);
+        assert_eq!(judged("UNPAIRED", false, button.clone()), payload(CODE));
+        assert_eq!(judged("RENAMED", false, button), Shown::Expired);
         let none = json!({"isShown": false});
         assert_eq!(judged("UNPAIRED", false, none), Shown::Nothing);
     }
@@ -119,13 +152,27 @@ mod tests {
         for hostile in [
             json!({"isShown": true, "text": "2@".repeat(MAX_TEXT)}),
             json!({"isShown": true, "text": ""}),
+            json!({"isShown": true, "picture": "javascript:alert(1)"}),
             json!({"isShown": true, "text": {"length": CODE}, "picture": [CODE]}),
         ] {
-            assert_eq!(judged("UNPAIRED", false, hostile), Shown::Unreadable);
+            assert_eq!(judged("UNPAIRED", false, hostile), Shown::Unreadable(None));
         }
         for hostile in [json!(CODE), json!([CODE]), json!({"isShown": CODE})] {
             assert_eq!(judged("UNPAIRED", false, hostile), Shown::Nothing);
         }
-        assert!(!format!("{:?}", text()).contains("secret"));
+        let area = json!({"x": 0, "y": 8.5, "width": 264, "height": 264});
+        assert!(Area::read(&area).is_some());
+        for (name, wrong) in [
+            ("width", json!(0)),
+            ("height", json!(1025)),
+            ("x", json!(-1)),
+            ("y", json!("8")),
+            ("y", Value::Null),
+        ] {
+            let mut area = area.clone();
+            area[name] = wrong;
+            assert!(Area::read(&area).is_none(), "{area}");
+        }
+        assert!(!format!("{:?}", payload(CODE)).contains("secret"));
     }
 }

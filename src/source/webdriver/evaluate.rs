@@ -14,7 +14,12 @@ use url::{ParseError, Url};
 /// Runs the body of a script without arguments by `Runtime.evaluate`, or as usual if the server does not
 /// know that command. Returns `null` if the script threw.
 pub(super) async fn evaluate(client: &Client, script: &str) -> Result<Value, CmdError> {
-    match client.issue_cmd(Evaluate::body(script)).await {
+    let params = json!({
+        "expression": format!("(() => {{\n{script}\n}})()"),
+        "returnByValue": true,
+        "silent": true,
+    });
+    match devtools(client, "Runtime.evaluate", &params).await {
         Ok(mut answer) => {
             let value = answer.pointer_mut("/result/value").map(Value::take);
             Ok(value.unwrap_or_default())
@@ -26,22 +31,21 @@ pub(super) async fn evaluate(client: &Client, script: &str) -> Result<Value, Cmd
     }
 }
 
-/// `Runtime.evaluate` in the current tab, by ChromeDriver's extension command.
-#[derive(Debug)]
-struct Evaluate(String);
-
-impl Evaluate {
-    fn body(script: &str) -> Self {
-        let params = json!({
-            "expression": format!("(() => {{\n{script}\n}})()"),
-            "returnByValue": true,
-            "silent": true,
-        });
-        Self(json!({ "cmd": "Runtime.evaluate", "params": params }).to_string())
-    }
+/// Runs a DevTools command in the current tab, by ChromeDriver's extension command.
+pub(super) async fn devtools(
+    client: &Client,
+    command: &str,
+    params: &Value,
+) -> Result<Value, CmdError> {
+    let body = json!({ "cmd": command, "params": params });
+    client.issue_cmd(DevTools(body.to_string())).await
 }
 
-impl WebDriverCompatibleCommand for Evaluate {
+/// The body of a DevTools command.
+#[derive(Debug)]
+struct DevTools(String);
+
+impl WebDriverCompatibleCommand for DevTools {
     fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
         let session = session.unwrap_or_default();
         base.join(&format!("session/{session}/goog/cdp/execute"))

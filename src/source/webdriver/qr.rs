@@ -3,30 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fantoccini::Locator;
-use fantoccini::wd::WebDriverCompatibleCommand;
-use http::Method;
+use serde_json::json;
 use tokio::time::timeout;
-use url::{ParseError, Url};
 
 use super::command::{Answer, Command};
 use super::error::LookError;
+use super::evaluate::devtools;
 use super::page::Page;
 use super::tab::Tab;
 use crate::failure::ProtocolFailure;
 use crate::link::QrCode;
 use crate::source::PageState;
-use crate::source::page::qr::Shown;
+use crate::source::page::qr::{Area, Shown};
 use crate::source::page::scripts::Extra;
 
 /// Longest time that a call takes.
 const QR_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The elements of a screenshot: the one around the canvas, else the canvas.
-const ELEMENTS: [&str; 2] = [
-    r#"[data-ref], [data-testid="link-device-qr-code"]"#,
-    "canvas",
-];
 
 impl Page {
     /// Returns the QR code that the page shows now. `None`: the page shows none, since it is linked,
@@ -36,7 +28,7 @@ impl Page {
     /// |---|---|
     /// | the text of a code (`data-ref`) | this text, of at most 4096 bytes |
     /// | a canvas without that text | a [picture](QrCode::is_picture) of at most 48 KiB: the canvas's data |
-    /// | a code that no script can read | on a page that we opened, a picture: a screenshot of the element; elsewhere [`QrCode::unknown`] |
+    /// | a code that no script can read | on a page that we opened, a picture: a screenshot of its place; elsewhere [`QrCode::unknown`] |
     /// | an expired code | [`QrCode::expired`]: the page shows a new one only after a click or a reload |
     ///
     /// The page renews its code every 20 to 60 seconds, so look again, for instance once a second, and show
@@ -74,16 +66,9 @@ impl Tab {
         let known = match answer.map(|answer| answer.judge(&seen)) {
             None | Some(Shown::Nothing) => return Ok(None),
             Some(Shown::Expired) => return Ok(Some(QrCode::expired())),
-            Some(Shown::Text(text)) => self.known_qr(text),
-            Some(Shown::Picture(url)) => self.known_qr(url).filter(QrCode::is_picture),
-            Some(Shown::Unreadable) => None,
+            Some(Shown::Payload(payload)) => self.known_qr(payload),
+            Some(Shown::Unreadable(area)) => self.screenshot(area).await,
         };
-        if known.is_some() || !self.is_opened() {
-            return Ok(Some(known.unwrap_or_else(QrCode::unknown)));
-        }
-        let screenshot = self.screenshot().await;
-        let known = screenshot.and_then(|url| self.known_qr(url));
-        let known = known.filter(QrCode::is_picture);
         Ok(Some(known.unwrap_or_else(QrCode::unknown)))
     }
 
@@ -96,32 +81,16 @@ impl Tab {
         state.qr.clone()
     }
 
-    /// Returns a picture of the code's element as a data URL.
-    async fn screenshot(&self) -> Option<String> {
-        let client = self.client();
-        for element in ELEMENTS {
-            let Ok(element) = client.find(Locator::Css(element)).await else {
-                continue;
-            };
-            let screenshot = Screenshot(element.element_id().to_string());
-            let png = client.issue_cmd(screenshot).await.ok()?;
-            return Some(format!("data:image/png;base64,{}", png.as_str()?));
-        }
-        None
-    }
-}
-
-/// A screenshot of this element, as base64: fantoccini's own command decodes it.
-#[derive(Debug)]
-struct Screenshot(String);
-
-impl WebDriverCompatibleCommand for Screenshot {
-    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
-        let session = session.unwrap_or_default();
-        base.join(&format!("session/{session}/element/{}/screenshot", self.0))
-    }
-
-    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
-        (Method::GET, None)
+    /// Takes a picture of this part of a page of ours.
+    async fn screenshot(&self, area: Option<Area>) -> Option<QrCode> {
+        let area = area.filter(|_| self.is_opened())?;
+        let clip = json!({
+            "x": area.x, "y": area.y, "width": area.width, "height": area.height, "scale": 1,
+        });
+        let params = json!({ "format": "png", "clip": clip });
+        let answer = devtools(&self.client(), "Page.captureScreenshot", &params).await;
+        let answer = answer.ok()?;
+        let url = format!("data:image/png;base64,{}", answer.get("data")?.as_str()?);
+        QrCode::is_png_url(&url).then(|| self.known_qr(url))?
     }
 }

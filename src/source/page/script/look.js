@@ -172,6 +172,11 @@ const qrCode = () => {
   const canvas = find(element ?? document, 'canvas');
   const { value: side } = guarded(() => (canvas.width === canvas.height ? canvas.width : 0));
   const isDrawn = typeof side === 'number' && side > 0 && side <= QR_SIDE;
+  const { value: box } = guarded(() => (element ?? canvas).getBoundingClientRect());
+  const number = (read) => {
+    const { value } = guarded(read);
+    return typeof value === 'number' ? value : null;
+  };
   const qrText = bounded(() => element.getAttribute('data-ref'), QR_TEXT);
   return {
     __proto__: null,
@@ -179,6 +184,13 @@ const qrCode = () => {
     hasButton: element !== null && find(element, 'button') !== null,
     text: qrText,
     picture: qrText === null && isDrawn ? bounded(() => canvas.toDataURL('image/png'), QR_PICTURE) : null,
+    area: {
+      __proto__: null,
+      x: number(() => box.x + window.scrollX),
+      y: number(() => box.y + window.scrollY),
+      width: number(() => box.width),
+      height: number(() => box.height),
+    },
   };
 };
 note(origin);
