@@ -58,7 +58,15 @@ pub(super) fn judge(
             return Ok(Verdict::Ignore(Ignored::OutOfOrder));
         }
         EventKind::QrCodeGenerated(_) => Status::QrScanning,
-        EventKind::SessionAuthenticated => Status::Authenticated,
+        EventKind::SessionReconnected if row.status == Status::Connected => Status::Connected,
+        EventKind::SessionReconnected
+            if row.status == Status::Disconnected && row.phone.is_some() =>
+        {
+            connects = true;
+            Status::Connected
+        }
+        // In any other state the row's number may be a former account's.
+        EventKind::SessionReconnected | EventKind::SessionAuthenticated => Status::Authenticated,
         EventKind::SessionReady(ready) => {
             let is_other = row
                 .phone
@@ -80,15 +88,6 @@ pub(super) fn judge(
             error = Some(failed.clone());
             Status::Error
         }
-        EventKind::SessionReconnected if row.status == Status::Connected => Status::Connected,
-        EventKind::SessionReconnected
-            if row.status == Status::Disconnected && row.phone.is_some() =>
-        {
-            connects = true;
-            Status::Connected
-        }
-        // The row's number may be a former account's.
-        EventKind::SessionReconnected => Status::Authenticated,
         EventKind::SessionDisconnected { .. } => Status::Disconnected,
         EventKind::Foreign(_) => return Ok(Verdict::Ignore(Ignored::Foreign)),
     };

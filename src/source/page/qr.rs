@@ -107,6 +107,7 @@ mod tests {
     const PICTURE: &str = "data:image/png;base64,iVBORw0KGgo=";
 
     /// Judges the answer on a page whose socket is in this state.
+    #[allow(clippy::needless_pass_by_value)] // for short calls
     fn judged(state: &str, registered: bool, qr: Value) -> Shown {
         let me = json!({"number": {"jid": "628110000041@c.us"}});
         let envelope = json!({

@@ -172,7 +172,7 @@ const qrCode = () => {
   const canvas = find(element ?? document, 'canvas');
   const { value: side } = guarded(() => (canvas.width === canvas.height ? canvas.width : 0));
   const isDrawn = typeof side === 'number' && side > 0 && side <= QR_SIDE;
-  const { value: box } = guarded(() => (element ?? canvas).getBoundingClientRect());
+  const { value: box } = guarded(() => (canvas ?? element).getBoundingClientRect());
   const number = (read) => {
     const { value } = guarded(read);
     return typeof value === 'number' ? value : null;
