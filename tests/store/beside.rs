@@ -21,13 +21,13 @@ use super::time::{cancel_after, within_limit};
 use super::{key, ready};
 
 /// Somebody's open transaction, with these statements in it. It ends when this is dropped.
-enum Open {
+pub(super) enum Open {
     Postgres(PgConnection),
     MySql(MySqlConnection),
 }
 
 impl Open {
-    async fn at(place: &Place, statement: &'static str) -> Self {
+    pub(super) async fn at(place: &Place, statement: &'static str) -> Self {
         match place.kind {
             Kind::MySql => {
                 let mut open = MySqlConnection::connect(&place.url).await.unwrap();
@@ -53,7 +53,7 @@ impl Open {
         self.end().await;
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         match self {
             Self::Postgres(open) => open.close().await.unwrap(),
             Self::MySql(open) => open.close().await.unwrap(),

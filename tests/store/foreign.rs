@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use futures_util::future::{join, join_all};
 use whatsapp_phone::event::{Failed, SessionEvent};
 use whatsapp_phone::store::{Ignored, Outcome, RowValues, Status, StoreOptions};
 
+use super::beside::Open;
 use super::database::{Kind, Place};
 use super::rows::until;
 use super::{cell, key, on_each, ready};
@@ -216,4 +218,47 @@ async fn an_id_that_the_collation_takes_for_another_is_refused() {
         assert_eq!(error.code(), "unknown_session", "{other}");
     }
     place.end().await;
+}
+
+#[tokio::test]
+async fn a_number_that_another_program_does_not_commit_stops_no_other_session() {
+    for kind in [Kind::Postgres, Kind::MySql] {
+        let place = Place::new(kind).await;
+        let options = StoreOptions::default().deadline(Duration::from_secs(60));
+        let store = place.open(options).await.unwrap();
+        if kind == Kind::MySql {
+            place
+                .run("create unique index one_number on whatsapp_accounts (workspace_id, phone_number)")
+                .await;
+        }
+        let others: Vec<_> = (0..8)
+            .map(|n| ready(&format!("s{n}"), &format!("62811000005{n}")))
+            .collect();
+        for session in ["mine", "theirs"].map(key) {
+            store.register(&session).await.unwrap();
+        }
+        for event in &others {
+            store.register(event.session().unwrap()).await.unwrap();
+        }
+        let open = Open::at(
+            &place,
+            "update whatsapp_accounts set phone_number = '628110000041' where session_id = 'theirs'",
+        )
+        .await;
+        // All in one transaction, at first.
+        let mine = ready("mine", "628110000041");
+        let rest = async {
+            let applied = join_all(others.iter().map(|event| store.apply(event))).await;
+            open.end().await;
+            applied
+        };
+        let (mine, rest) = join(store.apply(&mine), rest).await;
+        for applied in rest.into_iter().chain([mine]) {
+            assert!(
+                matches!(applied, Ok(Outcome::Applied { .. })),
+                "{kind}: {applied:?}"
+            );
+        }
+        place.end().await;
+    }
 }

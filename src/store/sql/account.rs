@@ -201,10 +201,6 @@ impl Account {
                 .filter(|_| spelling.is_some())
                 .map(PhoneNumber::reveal),
             spelling: spelling.filter(|text| text.len() <= 255),
-            is_given_up: match self.is_touched {
-                true => self.ends.into(),
-                false => self.read.is_given_up.unwrap_or(0),
-            },
             error: error
                 .map(|error| error.code().unwrap_or(error.error()))
                 .or(self.read.error.as_deref()),

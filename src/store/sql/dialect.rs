@@ -210,9 +210,7 @@ impl Templates {
 
     /// Creates the tables beside it, unless they exist.
     pub(super) fn create_beside(&self) -> String {
-        self.fill(&format!(
-            "{{begin_creating}} {{create_beside}} {{indexes_beside}} {{end_creating}}"
-        ))
+        self.fill("{begin_creating} {create_beside} {indexes_beside} {end_creating}")
     }
 
     /// Inserts a row: parameters are workspace, session and the values.

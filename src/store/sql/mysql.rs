@@ -62,8 +62,8 @@ impl MySqlStore {
     }
 
     /// Uses a pool of the caller's, and checks the tables. On the connections that it uses, it adds
-    /// `STRICT_ALL_TABLES` to `sql_mode`, and sets `lock_wait_timeout` and `innodb_lock_wait_timeout` to three
-    /// quarters of the deadline, in whole seconds, one at least.
+    /// `STRICT_ALL_TABLES` to `sql_mode`, and sets `innodb_lock_wait_timeout` to one second and
+    /// `lock_wait_timeout` to three quarters of the deadline, in whole seconds, one at least.
     ///
     /// # Errors
     ///

@@ -27,7 +27,6 @@ pub(super) struct Row {
     pub(super) assurance: Option<String>,
     pub(super) kept_number: Option<String>,
     pub(super) spelling: Option<String>,
-    pub(super) is_given_up: Option<u8>,
     pub(super) error: Option<String>,
     pub(super) error_message: Option<String>,
     pub(super) shows_error: Option<u8>,
@@ -137,7 +136,6 @@ pub(super) struct Save<'a> {
     pub(super) spelled_number: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) spelling: Option<&'a str>,
-    pub(super) is_given_up: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,7 +11,7 @@ use crate::store::status::Status;
 
 /// The columns of our own tables, beside the accounts.
 pub(super) const SESSIONS: &str = "account_id, session_id, created_at, life, last_seq, version, lid, assurance, \
-    kept_number, spelled_number, spelling, is_given_up, error, error_message, shows_error, seen_updated_at, seen_at";
+    kept_number, spelled_number, spelling, error, error_message, shows_error, seen_updated_at, seen_at";
 const APPLIED: &str = "life, event_id, applied_at";
 
 const INTEGERS: &str = "tinyint, smallint, mediumint, int, integer, bigint, int2, int4, int8";

@@ -7,7 +7,7 @@
     'number', {number_text}, 'status', {status_text}, 'is_deleted', CASE WHEN a.deleted_at IS NULL THEN 0 ELSE 1 END,
     'updated', {updated}, 'now', {epoch}, 'life', s.life, 'last_seq', s.last_seq, 'version', s.version,
     'lid', s.lid, 'assurance', s.assurance, 'kept_number', s.kept_number, 'spelling', s.spelling,
-    'is_given_up', s.is_given_up, 'error', s.error, 'error_message', s.error_message,
+    'error', s.error, 'error_message', s.error_message,
     'shows_error', s.shows_error, 'seen_updated_at', s.seen_updated_at, 'seen_at', s.seen_at{end_object}
 
 -- name: find
@@ -54,7 +54,6 @@ CREATE TABLE IF NOT EXISTS {sessions} (
     kept_number varchar(32),
     spelled_number varchar(32),
     spelling varchar(255),
-    is_given_up int NOT NULL,
     error varchar(128),
     error_message text,
     shows_error int NOT NULL,

@@ -44,7 +44,7 @@ DELETE FROM {applied} WHERE applied_at < UNIX_TIMESTAMP() - {kept}
 -- name: begin
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     SET @whatsapp_phone_idle = @@SESSION.{idle};
-    SET SESSION innodb_lock_wait_timeout = {lock_wait}, lock_wait_timeout = {lock_wait},
+    SET SESSION innodb_lock_wait_timeout = 1, lock_wait_timeout = {lock_wait},
         {idle} = {idle_timeout}, sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_ALL_TABLES');
     BEGIN
 
@@ -79,13 +79,13 @@ UPDATE JSON_TABLE(?1, '$[*]' COLUMNS (id {id_column} PATH '$.id',
 -- name: save_beside
 REPLACE INTO {sessions} ({columns})
     SELECT v.id, CONVERT(a.session_id USING utf8mb4), {created}, v.life, v.last_seq, v.version, v.lid,
-        v.assurance, v.kept_number, v.spelled_number, v.spelling, v.is_given_up, v.error, v.error_message,
+        v.assurance, v.kept_number, v.spelled_number, v.spelling, v.error, v.error_message,
         v.shows_error, {updated}, COALESCE(v.seen_at, UNIX_TIMESTAMP())
     FROM JSON_TABLE(?1, '$[*]' COLUMNS (id {id_column} PATH '$.id', life bigint PATH '$.life',
         last_seq bigint PATH '$.last_seq', version bigint PATH '$.version', lid varchar(128) PATH '$.lid',
         assurance varchar(16) PATH '$.assurance', kept_number varchar(32) PATH '$.kept_number',
         spelled_number varchar(32) PATH '$.spelled_number', spelling varchar(255) PATH '$.spelling',
-        is_given_up int PATH '$.is_given_up', error varchar(128) PATH '$.error',
+        error varchar(128) PATH '$.error',
         error_message varchar(2048) PATH '$.error_message', shows_error int PATH '$.shows_error',
         seen_at bigint PATH '$.seen_at')) v
     STRAIGHT_JOIN {accounts} a FORCE INDEX (PRIMARY) ON a.id = v.id

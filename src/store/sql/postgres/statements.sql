@@ -66,7 +66,7 @@ WITH t AS (SELECT {present} AS now),
     v AS MATERIALIZED (SELECT * FROM json_to_recordset(?1::json) AS v (id {id_type}, touched int,
         status {status_type}, phone text, clears int, begins int, ends int, connects int, life bigint,
         last_seq bigint, version bigint, lid text, assurance text, kept_number text, spelled_number text,
-        spelling text, is_given_up int, error text, error_message text, shows_error int, seen_at bigint,
+        spelling text, error text, error_message text, shows_error int, seen_at bigint,
         events json)),
     account AS (UPDATE {accounts} a SET status = COALESCE(v.status, a.status),
         phone_number = CASE WHEN v.clears = 1 THEN NULL ELSE COALESCE(v.phone, a.phone_number) END,
@@ -76,7 +76,7 @@ WITH t AS (SELECT {present} AS now),
         FROM v, t WHERE a.id = v.id AND v.touched + v.clears > 0 RETURNING a.id, {updated} AS updated),
     session AS (INSERT INTO {sessions} ({columns})
         SELECT v.id, a.session_id, {created}, v.life, v.last_seq, v.version, v.lid, v.assurance,
-            v.kept_number, v.spelled_number, v.spelling, v.is_given_up, v.error, v.error_message,
+            v.kept_number, v.spelled_number, v.spelling, v.error, v.error_message,
             v.shows_error, COALESCE(account.updated, {updated}), COALESCE(v.seen_at, {epoch})
         FROM v JOIN {accounts} a ON a.id = v.id LEFT JOIN account ON account.id = v.id
         ON CONFLICT (account_id) DO UPDATE SET ({columns}) = ROW ({excluded}))

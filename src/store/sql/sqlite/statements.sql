@@ -58,7 +58,7 @@ UPDATE {accounts} AS a SET status = COALESCE(v.value ->> 'status', status),
 INSERT OR REPLACE INTO {sessions} ({columns})
     SELECT a.id, a.session_id, {created}, v.value ->> 'life', v.value ->> 'last_seq',
         v.value ->> 'version', v.value ->> 'lid', v.value ->> 'assurance', v.value ->> 'kept_number',
-        v.value ->> 'spelled_number', v.value ->> 'spelling', v.value ->> 'is_given_up',
+        v.value ->> 'spelled_number', v.value ->> 'spelling',
         v.value ->> 'error', v.value ->> 'error_message', v.value ->> 'shows_error', {updated},
         COALESCE(v.value ->> 'seen_at', {epoch})
     FROM json_each(?1) v CROSS JOIN {accounts} a ON a.id = v.value ->> 'id';
