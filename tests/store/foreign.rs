@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use whatsapp_phone::event::{Failed, SessionEvent};
+use whatsapp_phone::sqlx::Executor;
+use whatsapp_phone::sqlx::mysql::MySqlPoolOptions;
+use whatsapp_phone::store::mysql::MySqlStore;
 use whatsapp_phone::store::{Ignored, Outcome, RowValues, Status, StoreOptions};
 
 use super::beside::Open;
@@ -261,4 +264,17 @@ async fn a_number_that_another_program_does_not_commit_stops_no_other_session() 
         }
         place.end().await;
     }
+}
+
+#[tokio::test]
+async fn connections_without_autocommit_are_refused() {
+    let place = Place::new(Kind::MySql).await;
+    let pool = MySqlPoolOptions::new().after_connect(|connection, _| {
+        Box::pin(async { connection.execute("SET autocommit = 0").await.map(drop) })
+    });
+    let pool = pool.connect(&place.url).await.unwrap();
+    let made = MySqlStore::from_pool(pool, StoreOptions::default().create_tables()).await;
+    let error = made.unwrap_err().to_string();
+    assert!(error.contains("autocommit"), "{error}");
+    place.end().await;
 }

@@ -145,11 +145,11 @@ async fn rows_of_deleted_accounts_are_removed_from_the_side_table() {
             .unwrap();
         let mut rows = String::from(
             "insert into whatsapp_phone_sessions
-            (account_id, session_id, life, version, is_given_up, shows_error, seen_at) values ",
+            (account_id, session_id, life, version, shows_error, seen_at) values ",
         );
         for id in 1000..1600 {
             let comma = if id == 1000 { "" } else { "," };
-            write!(rows, "{comma} ({id}, 'never there', 1, 0, 0, 0, 1)").unwrap();
+            write!(rows, "{comma} ({id}, 'never there', 1, 0, 0, 1)").unwrap();
         }
         // The last one has an old id, and is another account.
         place
@@ -176,8 +176,8 @@ async fn retention_runs_by_itself() {
             .run(
                 "insert into whatsapp_phone_applied values (1, 'old', 1577836800);
                 insert into whatsapp_phone_sessions
-                (account_id, session_id, life, version, is_given_up, shows_error, seen_at)
-                values (1000, 'gone', 1, 0, 0, 0, 1)",
+                (account_id, session_id, life, version, shows_error, seen_at)
+                values (1000, 'gone', 1, 0, 0, 1)",
             )
             .await;
         store.apply(&ready("s", "628110000041")).await.unwrap();

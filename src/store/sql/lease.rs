@@ -30,8 +30,12 @@ impl<D: Database> Lease<D> {
         let connection = match timeout(PROBE_AFTER, &mut acquire).await {
             Ok(acquired) => acquired?,
             Err(_) => {
-                if let Ok(_probing) = probe.try_lock() {
-                    connect(pool).await?;
+                // A server that answers with an error may only have too many connections.
+                if let Ok(_probing) = probe.try_lock()
+                    && let Err(error) = connect(pool).await
+                    && error.as_database_error().is_none()
+                {
+                    return Err(error);
                 }
                 acquire.await?
             }

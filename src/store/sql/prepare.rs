@@ -33,6 +33,7 @@ pub(super) async fn prepare<D: Driver>(
             _ => {}
         }
     }
+    let mut created = String::new();
     loop {
         let templates = Templates::new::<D>(&tables, None, options);
         let inspect = templates.statement("{inspect}");
@@ -47,10 +48,11 @@ pub(super) async fn prepare<D: Driver>(
             .collect();
         let facts = facts.map_err(|error| failed(sqlx::Error::Decode(error.into())))?;
         let Some(layout) = Layout::check(&tables, &facts)? else {
-            if !options.create_tables {
+            if !options.create_tables || created == tables.accounts {
                 return Err(missing(&tables.accounts));
             }
             create(templates.create_accounts(options)).await?;
+            created.clone_from(&tables.accounts);
             continue;
         };
         let templates = Templates::new::<D>(&tables, Some(&layout), options);
@@ -63,15 +65,20 @@ pub(super) async fn prepare<D: Driver>(
         }
         match lacking {
             None => return Ok(layout),
-            Some(table) if !options.create_tables => return Err(missing(&table)),
-            Some(_) => create(templates.create_beside()).await?,
-        };
+            Some(table) if !options.create_tables || created == table => {
+                return Err(missing(&table));
+            }
+            Some(table) => {
+                create(templates.create_beside()).await?;
+                created = table;
+            }
+        }
     }
 }
 
 fn missing(table: &str) -> StoreError {
     let message = format!(
-        "the table {table} is missing; create it by `StoreOptions::create_tables`, or name other tables by `StoreOptions::table`"
+        "the table {table} is missing; create it by `StoreOptions::create_tables`, or give the name that it has, with the same case, to `StoreOptions::table`"
     );
     StoreError::new(StoreErrorKind::Misconfigured, message)
 }

@@ -97,6 +97,7 @@ pub(super) struct Fact {
     engine: Option<String>,
     schema: Option<String>,
     version: Option<String>,
+    autocommit: Option<u8>,
 }
 
 impl Fact {
@@ -151,9 +152,9 @@ impl Layout {
         if !ours.iter().any(|fact| fact.column.is_some()) {
             return Ok(None);
         }
-        let told = |text: fn(&Fact) -> Option<&String>| {
-            let mut told = facts.iter().filter_map(text);
-            told.next().cloned().unwrap_or_default()
+        let first = |text: fn(&Fact) -> Option<&String>| {
+            let mut texts = facts.iter().filter_map(text);
+            texts.next().cloned().unwrap_or_default()
         };
         let mut layout = Self {
             tables: tables.clone(),
@@ -163,8 +164,8 @@ impl Layout {
                 .cloned()
                 .collect(),
             lacks_error: false,
-            schema: told(|fact| fact.schema.as_ref()),
-            version: told(|fact| fact.version.as_ref()),
+            schema: first(|fact| fact.schema.as_ref()),
+            version: first(|fact| fact.version.as_ref()),
         };
         layout.check_columns()?;
         layout.lacks_error = layout.check_status(&ours)?;
@@ -186,6 +187,10 @@ impl Layout {
                 "the table `{}` has the engine {engine}, which has no transactions; run ALTER TABLE ... ENGINE = InnoDB",
                 tables.accounts
             );
+            return Err(StoreError::new(StoreErrorKind::Misconfigured, message));
+        }
+        if facts.iter().any(|fact| fact.autocommit == Some(0)) {
+            let message = "the pool's connections have autocommit off, so their reads would show old rows; remove `SET autocommit = 0` from the pool or the server";
             return Err(StoreError::new(StoreErrorKind::Misconfigured, message));
         }
         Ok(Some(layout))

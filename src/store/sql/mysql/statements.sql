@@ -21,7 +21,7 @@ SELECT CAST(JSON_OBJECT('table', c.table_name, 'column', c.column_name,
             WHERE k.constraint_schema = t.table_schema AND k.table_name = t.table_name) */) AS CHAR)
     FROM information_schema.tables t
     WHERE t.table_schema = DATABASE() AND JSON_CONTAINS(?1, JSON_QUOTE(t.table_name))
-    UNION ALL SELECT CAST(JSON_OBJECT('version', VERSION()) AS CHAR)
+    UNION ALL SELECT CAST(JSON_OBJECT('version', VERSION(), 'autocommit', @@autocommit) AS CHAR)
 
 -- name: load
 SELECT {row} FROM {ids} LEFT JOIN {sessions} s ON {is_beside}
@@ -39,8 +39,8 @@ DELETE s FROM JSON_TABLE(?1, '$[*]' COLUMNS (id {id_column} PATH '$')) v
 DELETE FROM {applied} WHERE applied_at < UNIX_TIMESTAMP() - {kept}
     ORDER BY applied_at LIMIT {pruned}; SELECT CAST(ROW_COUNT() AS CHAR)
 
--- A statement sees what was committed before it, and locks no gaps between rows. The server counts its
--- waits in whole seconds.
+-- A statement sees the rows that were committed before it, and locks no gaps between rows. It waits one second,
+-- the shortest that the server can, for the uncommitted number of another program: the batch waits with it.
 -- name: begin
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     SET @whatsapp_phone_idle = @@SESSION.{idle};
