@@ -77,7 +77,7 @@ pub(super) trait Dialect {
     /// The texts of names: each after a line `-- name: NAME`. Other comments are lines of their own, too.
     const SQL: &str;
     /// Whether transactions run beside each other, and so lock rows and numbers.
-    const LOCKS: bool = true;
+    const IS_CONCURRENT: bool = true;
     /// The templates of the statements that write rows.
     const SAVES: &[&str] = &["{save}"];
     /// Counts the locks of numbers, if they are rows of a table; there must be [`LOCKS`].
@@ -183,7 +183,7 @@ impl Templates {
             rollback: statement("{rollback}"),
             find: statement("{find}"),
             load: statement("{load}"),
-            locking: D::LOCKS.then(|| Locking {
+            locking: D::IS_CONCURRENT.then(|| Locking {
                 look_up: statement("{look_up}"),
                 lock: statement("{lock}"),
             }),

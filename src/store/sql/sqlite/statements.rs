@@ -9,5 +9,5 @@ impl Dialect for super::Sqlite {
 
     const SQL: &str = include_str!("statements.sql");
 
-    const LOCKS: bool = false;
+    const IS_CONCURRENT: bool = false;
 }
