@@ -20,6 +20,8 @@ mod foreign;
 mod lost;
 #[path = "store/others.rs"]
 mod others;
+#[path = "store/reading.rs"]
+mod reading;
 #[path = "store/rows.rs"]
 mod rows;
 #[path = "support/time.rs"]

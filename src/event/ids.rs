@@ -1,6 +1,7 @@
 //! What an event is about: [`SessionKey`], [`WorkspaceId`], [`SessionId`]; and what it is known by:
 //! [`EventId`].
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
@@ -91,6 +92,19 @@ macro_rules! ids {
         }
 
         impl Eq for $name {}
+
+        impl Ord for $name {
+            /// By the bytes of the text.
+            fn cmp(&self, other: &Self) -> Ordering {
+                self.text.cmp(&other.text)
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
 
         impl Hash for $name {
             fn hash<H: Hasher>(&self, state: &mut H) {

@@ -1,47 +1,81 @@
-//! Decides the effect of an event on a row, once for all drivers.
+//! The effect of an event on rows, without storage: for writers of stores.
+//!
+//! A store that uses [`judge_event`] and [`retire_holders`] follows the rules of the
+//! [module above](super). In one atomic step it reads the event's row and the rows that hold its number,
+//! asks these functions, and writes the rows that they return.
+//!
+//! ```
+//! use whatsapp_phone::PhoneNumber;
+//! use whatsapp_phone::event::{SessionEvent, SessionKey};
+//! use whatsapp_phone::store::decide::{Decision, judge_event, retire_holders};
+//! use whatsapp_phone::store::{SessionRow, Status, StoreOptions};
+//!
+//! let options = StoreOptions::default();
+//! let row = SessionRow::new(SessionKey::new(7, "new")?);
+//! let phone: PhoneNumber = "628110000041".parse()?;
+//! let event = SessionEvent::session_ready(row.session.clone(), phone.clone());
+//! let Decision::Write(write) = judge_event(&row, false, &event, options.rebind_policy())? else {
+//!     panic!("nothing like it was applied before");
+//! };
+//! assert_eq!(write.row.status, Status::Connected);
+//!
+//! let mut old = SessionRow::new(SessionKey::new(7, "old")?);
+//! (old.status, old.phone) = (Status::Disconnected, Some(phone));
+//! let retired = retire_holders(&write.row, vec![old], options.duplicate_policy())?;
+//! assert_eq!((retired[0].status, &retired[0].phone), (Status::Failed, &None));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use super::error::StoreError;
 use super::options::{DuplicatePolicy, RebindPolicy};
 use super::session_store::Ignored;
-use super::status::{SessionRow, Status};
+use super::status::{SessionError, SessionRow, Status};
 use crate::event::{EventKind, Failed, SessionEvent};
 
-/// The changes that an event makes.
-#[derive(Debug)]
-pub(super) struct Write {
-    /// The row after it; its version counts the change, if there is one.
-    pub(super) row: SessionRow,
-    /// Whether this is the moment of a connection.
-    pub(super) connects: bool,
-    /// The error of a `session_error`.
-    #[cfg_attr(
-        not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
-        allow(dead_code)
-    )]
-    pub(super) error: Option<Failed>,
-}
-
-#[derive(Debug)]
-pub(super) enum Verdict {
+/// What a store does about an event: the result of [`judge_event`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Decision {
+    /// Nothing is written.
     Ignore(Ignored),
-    Write(Box<Write>),
+    /// The row is written, and the event's id noted, in one step.
+    Write(Box<RowWrite>),
 }
 
-/// Judges an event against the row of its session. `is_applied`: its id was applied before.
-pub(super) fn judge(
+/// The changes that an event makes to the row of its session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RowWrite {
+    /// The row after the event. Its version is greater than before if anything but `last_seq` changed.
+    pub row: SessionRow,
+    /// Whether the event connects the session: then [`retire_holders`] decides about the rows that hold
+    /// its number, and `last_connected_at` is now.
+    pub connects: bool,
+    /// The whole error of a `session_error`, for a store that writes it to `metadata` too.
+    pub error: Option<Failed>,
+}
+
+/// Judges an event against the row of its session, which is not given up and has the event's key.
+/// `is_applied` says that the event's id was applied before.
+///
+/// # Errors
+///
+/// `rebind_refused`.
+pub fn judge_event(
     row: &SessionRow,
     is_applied: bool,
     event: &SessionEvent,
     rebind: RebindPolicy,
-) -> Result<Verdict, StoreError> {
+) -> Result<Decision, StoreError> {
     if is_applied {
-        return Ok(Verdict::Ignore(Ignored::Repeated));
+        return Ok(Decision::Ignore(Ignored::Repeated));
     }
     if event.seq().is_some_and(|seq| Some(seq) <= row.last_seq) {
-        return Ok(Verdict::Ignore(Ignored::OutOfOrder));
+        return Ok(Decision::Ignore(Ignored::OutOfOrder));
     }
     let mut next = SessionRow {
         last_seq: row.last_seq.max(event.seq()),
+        error: None,
         ..row.clone()
     };
     let mut error = None;
@@ -49,13 +83,13 @@ pub(super) fn judge(
     next.status = match event.kind() {
         // A session whose code nobody scans may be swept, so an expired code is not a sign of life.
         EventKind::QrCodeGenerated(qr) if qr.is_expired() => {
-            return Ok(Verdict::Ignore(Ignored::Expired));
+            return Ok(Decision::Ignore(Ignored::Expired));
         }
         // They are sent before `session_ready`, and may have waited in a queue.
         EventKind::QrCodeGenerated(_) | EventKind::SessionAuthenticated
             if event.seq().is_none() && row.status == Status::Connected =>
         {
-            return Ok(Verdict::Ignore(Ignored::OutOfOrder));
+            return Ok(Decision::Ignore(Ignored::OutOfOrder));
         }
         EventKind::QrCodeGenerated(_) => Status::QrScanning,
         EventKind::SessionReconnected if row.status == Status::Connected => Status::Connected,
@@ -85,23 +119,44 @@ pub(super) fn judge(
             Status::Connected
         }
         EventKind::SessionError(failed) => {
+            next.error = Some(SessionError::from(failed));
             error = Some(failed.clone());
             Status::Error
         }
         EventKind::SessionDisconnected { .. } => Status::Disconnected,
-        EventKind::Foreign(_) => return Ok(Verdict::Ignore(Ignored::Foreign)),
+        EventKind::Foreign(_) => return Ok(Decision::Ignore(Ignored::Foreign)),
     };
     let is_change = next.status != row.status || next.phone != row.phone || error.is_some();
     // Without an id only the effect tells a repetition.
     if !is_change && event.id().is_none() && event.seq().is_none() {
-        return Ok(Verdict::Ignore(Ignored::Repeated));
+        return Ok(Decision::Ignore(Ignored::Repeated));
     }
     next.version += u64::from(is_change);
-    Ok(Verdict::Write(Box::new(Write {
+    Ok(Decision::Write(Box::new(RowWrite {
         row: next,
         connects,
         error,
     })))
+}
+
+/// Returns the rows that are given up for a session that connects, as they are then.
+///
+/// `row` is that of the session; `holders` are the other rows of its workspace that hold its number and
+/// are not given up.
+///
+/// # Errors
+///
+/// `number_already_connected`: one of them may not be given up by this policy.
+pub fn retire_holders(
+    row: &SessionRow,
+    holders: Vec<SessionRow>,
+    policy: DuplicatePolicy,
+) -> Result<Vec<SessionRow>, StoreError> {
+    if policy == DuplicatePolicy::Companions {
+        return Ok(Vec::new());
+    }
+    retires(row, holders.iter().map(|holder| holder.status), policy)?;
+    Ok(holders.into_iter().map(given_up).collect())
 }
 
 /// Checks that the other rows of the workspace that hold the number and are not given up may all be
@@ -124,17 +179,20 @@ pub(super) fn retires(
     }
 }
 
-/// Returns the row as it is when given up: without its number.
-pub(super) fn given_up(mut row: SessionRow) -> SessionRow {
+/// Returns a row as it is when given up: `failed`, and without its number. The store soft-deletes it.
+#[must_use]
+pub fn given_up(mut row: SessionRow) -> SessionRow {
     row.status = Status::Failed;
     row.phone = None;
+    row.error = None;
     row.version += 1;
     row
 }
 
 /// Returns a row that was given up and is registered again: as new, but `last_seq` and version go on, so
 /// that its earlier events stay too old.
-pub(super) fn revived(row: SessionRow) -> SessionRow {
+#[must_use]
+pub fn revived(row: SessionRow) -> SessionRow {
     SessionRow {
         last_seq: row.last_seq,
         version: row.version + 1,

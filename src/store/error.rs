@@ -21,6 +21,8 @@ pub enum StoreErrorKind {
     NumberAlreadyConnected,
     /// The session is bound to another number.
     RebindRefused,
+    /// The cursor is not one that this store returned.
+    InvalidCursor,
     /// The configuration cannot work: an invalid URL, a table that lacks a column.
     Misconfigured,
     /// The operation failed in the storage, for instance because the server is unreachable.
@@ -37,6 +39,7 @@ impl StoreErrorKind {
             Self::InvalidEvent => "invalid_event",
             Self::NumberAlreadyConnected => "number_already_connected",
             Self::RebindRefused => "rebind_refused",
+            Self::InvalidCursor => "invalid_cursor",
             Self::Misconfigured => "misconfigured",
             Self::Storage => "storage",
         }
@@ -101,19 +104,29 @@ impl StoreError {
         Self(Arc::new(inner))
     }
 
-    pub(super) fn unknown(session: &dyn fmt::Display) -> Self {
+    /// Makes an `unknown_session` error: the store has no such session in that workspace, or has given it up.
+    #[must_use]
+    pub fn unknown(session: &dyn fmt::Display) -> Self {
         let message = format!(
             "the store has no session {session}, or has given it up; register it before its first event"
         );
         Self::new(StoreErrorKind::UnknownSession, message)
     }
 
-    pub(super) fn taken(session: &SessionKey) -> Self {
+    /// Makes a `session_taken` error: the session's id belongs to another workspace.
+    #[must_use]
+    pub fn taken(session: &SessionKey) -> Self {
         let message = format!(
             "the session id {} belongs to another workspace, or the database takes it for the id of another session; choose another id",
             session.session_id
         );
         Self::new(StoreErrorKind::SessionTaken, message)
+    }
+
+    pub(super) fn cursor() -> Self {
+        let message =
+            "the cursor is not one that this store returned; begin again without a cursor";
+        Self::new(StoreErrorKind::InvalidCursor, message)
     }
 
     pub(super) fn held(session: &SessionKey) -> Self {

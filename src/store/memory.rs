@@ -1,19 +1,22 @@
 //! Sessions in memory: [`MemoryStore`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::decide::{Verdict, given_up, judge, retires, revived};
+use super::decide::{Decision, given_up, judge_event, retire_holders, revived};
 use super::error::StoreError;
-use super::options::{APPLIED_IDS_KEPT, DuplicatePolicy, StoreOptions};
+use super::options::{APPLIED_IDS_KEPT, StoreOptions};
+use super::query::{SessionPage, SessionQuery};
 use super::session_store::{Ignored, Outcome, SessionStore};
 use super::status::{SessionRow, StatusChange};
 use super::watch::{Hub, StatusWatcher};
-use crate::event::{EventId, EventKind, SessionEvent, SessionId, SessionKey};
+use super::watch_workspace::WorkspaceWatcher;
+use crate::event::{EventId, EventKind, SessionEvent, SessionId, SessionKey, WorkspaceId};
 
 /// A store in the memory of this process: for tests, and for services of one process that may forget.
 ///
@@ -26,7 +29,7 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct Shared {
-    rows: Mutex<HashMap<SessionId, Row>>,
+    rows: Mutex<BTreeMap<SessionId, Row>>,
     hub: Hub,
 }
 
@@ -48,7 +51,7 @@ impl MemoryStore {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Row>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<SessionId, Row>> {
         let rows = self.shared.rows.lock();
         rows.unwrap_or_else(PoisonError::into_inner)
     }
@@ -67,25 +70,25 @@ impl MemoryStore {
             .filter(|found| !found.is_deleted && found.row.session == *session)
             .ok_or_else(|| StoreError::unknown(session))?;
         let is_applied = event.id().is_some_and(|id| found.applied.contains_key(id));
-        let write = match judge(&found.row, is_applied, event, self.options.rebind)? {
-            Verdict::Ignore(why) => return Ok(Outcome::Ignored(why)),
-            Verdict::Write(write) => write,
-        };
-        let is_holder = |other: &Row| {
-            !other.is_deleted
-                && other.row.session.workspace_id == session.workspace_id
-                && other.row.session.session_id != session.session_id
-                && other.row.phone == write.row.phone
+        let write = match judge_event(&found.row, is_applied, event, self.options.rebind)? {
+            Decision::Ignore(why) => return Ok(Outcome::Ignored(why)),
+            Decision::Write(write) => write,
         };
         let mut retired = Vec::new();
-        if write.connects && self.options.duplicates != DuplicatePolicy::Companions {
-            let holders = rows.values().filter(|other| is_holder(other));
-            let statuses = holders.map(|other| other.row.status);
-            retires(&write.row, statuses, self.options.duplicates)?;
-            for other in rows.values_mut().filter(|other| is_holder(other)) {
-                other.row = given_up(other.row.clone());
-                other.is_deleted = true;
-                retired.push(other.row.to_change());
+        if write.connects {
+            let is_holder = |other: &&Row| {
+                !other.is_deleted
+                    && other.row.session.workspace_id == session.workspace_id
+                    && other.row.session.session_id != session.session_id
+                    && other.row.phone == write.row.phone
+            };
+            let holders = rows.values().filter(is_holder);
+            let holders = holders.map(|holder| holder.row.clone()).collect();
+            for row in retire_holders(&write.row, holders, self.options.duplicates)? {
+                retired.push(row.to_change());
+                if let Some(holder) = rows.get_mut(&row.session.session_id) {
+                    (holder.row, holder.is_deleted) = (row, true);
+                }
             }
         }
         let change = write.row.to_change();
@@ -113,14 +116,16 @@ impl SessionStore for MemoryStore {
     async fn register(&self, session: &SessionKey) -> Result<SessionRow, StoreError> {
         let mut rows = self.lock();
         let now = Instant::now();
-        let found = rows
-            .entry(session.session_id.clone())
-            .or_insert_with(|| Row {
-                row: SessionRow::new(session.clone()),
+        let found = rows.entry(session.session_id.clone()).or_insert_with(|| {
+            let row = SessionRow::new(session.clone());
+            self.shared.hub.publish("", &row.to_change());
+            Row {
+                row,
                 is_deleted: false,
                 updated: now,
                 applied: HashMap::new(),
-            });
+            }
+        });
         if found.row.session != *session {
             return Err(StoreError::taken(session));
         }
@@ -142,6 +147,38 @@ impl SessionStore for MemoryStore {
         let rows = self.lock();
         let found = rows.get(id).filter(|found| !found.is_deleted);
         Ok(found.map(|found| found.row.clone()))
+    }
+
+    async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
+        let after = query
+            .cursor()
+            .map(|cursor| SessionId::new(cursor.as_str()))
+            .transpose()
+            .map_err(|_| StoreError::cursor())?;
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rows = self.lock();
+        let rows = rows.range((after, Bound::Unbounded));
+        let is_listed = |found: &&Row| !found.is_deleted && query.matches(&found.row);
+        let mut rows = rows.map(|(_, found)| found).filter(is_listed);
+        let page = rows.by_ref().take(query.max_rows());
+        let page: Vec<_> = page.map(|found| found.row.clone()).collect();
+        let last = page.last().filter(|_| rows.next().is_some());
+        let next = last.map(|last| last.session.session_id.as_str().parse());
+        let next = next.transpose()?;
+        Ok(SessionPage::new(page, next))
+    }
+
+    async fn delete(&self, session: &SessionKey) -> Result<StatusChange, StoreError> {
+        let mut rows = self.lock();
+        let found = rows
+            .get_mut(&session.session_id)
+            .filter(|found| !found.is_deleted && found.row.session == *session)
+            .ok_or_else(|| StoreError::unknown(session))?;
+        found.row = given_up(found.row.clone());
+        found.is_deleted = true;
+        let change = found.row.to_change();
+        self.shared.hub.publish("", &change);
+        Ok(change)
     }
 
     async fn sweep_stuck(&self, older_than: Duration) -> Result<Vec<StatusChange>, StoreError> {
@@ -168,5 +205,19 @@ impl SessionStore for MemoryStore {
         let found = found.ok_or_else(|| StoreError::unknown(id))?;
         // Under the lock, so nothing comes between.
         Ok(self.shared.hub.watch("", found.row.to_change()))
+    }
+    async fn watch_workspace(
+        &self,
+        workspace: &WorkspaceId,
+    ) -> Result<WorkspaceWatcher, StoreError> {
+        let rows = self.lock();
+        let hub = &self.shared.hub;
+        let watcher = hub.watch_workspace(workspace);
+        let is_watched =
+            |found: &&Row| !found.is_deleted && found.row.session.workspace_id == *workspace;
+        for found in rows.values().filter(is_watched) {
+            hub.publish_listed(hub.changes(), "", &found.row.to_change());
+        }
+        Ok(watcher)
     }
 }

@@ -27,6 +27,11 @@
 //! whose row or number is locked by another transaction is retried, at most 0.1 s later, until the
 //! deadline; the others go on. If the order of events matters, await each call before the next, or set `seq`.
 //!
+//! [`end`](SessionStore::end) marks a session as disconnected, [`delete`](SessionStore::delete) gives it up.
+//! [`sessions`](SessionStore::sessions) lists sessions in pages, for instance those to resume when a service
+//! starts; [`watch_workspace`](SessionStore::watch_workspace) reports the changes of all sessions of a
+//! workspace. A store of your own uses [`decide`] and is tested by `testkit::contract::store`.
+//!
 //! # Tables
 //!
 //! The SQL stores use the table `whatsapp_accounts` of an existing service, or another one by
@@ -40,6 +45,9 @@
 //!   written, and the store remembers the error; until another program writes the row, reads and watchers
 //!   say `error`;
 //! - `metadata` (JSON or text), `last_connected_at`, `created_at`, `updated_at`, `deleted_at`.
+//!
+//! Create an index on `(workspace_id, id)` (in MySQL one on `workspace_id` is the same): the sessions of a
+//! workspace are listed and watched by it.
 //!
 //! Create an index on `(workspace_id, phone_number)`: each event looks up the rows that hold its number.
 //! It finds the forms `N`, `+N`, `N@c.us` and `N@s.whatsapp.net`. Other spellings, such as
@@ -57,10 +65,11 @@
 //! `created_at`; a new row with an old id starts fresh. Once an hour, while events are applied, and in each
 //! sweep a store deletes those whose account is gone, and event ids that are older than 30 days.
 
-mod decide;
+pub mod decide;
 mod error;
 pub mod memory;
 mod options;
+mod query;
 mod session_store;
 mod sink;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
@@ -69,9 +78,11 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod watch_workspace;
 
 pub use self::error::{StoreError, StoreErrorKind};
-pub use self::options::{DuplicatePolicy, RebindPolicy, RowValues, StoreOptions};
+pub use self::options::{APPLIED_IDS_KEPT, DuplicatePolicy, RebindPolicy, RowValues, StoreOptions};
+pub use self::query::{Cursor, SessionPage, SessionQuery};
 pub use self::session_store::{Ignored, Outcome, SessionStore};
 pub use self::sink::StoreSink;
 #[cfg(feature = "mysql")]
@@ -83,5 +94,6 @@ pub use self::sql::postgres;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use self::sql::sqlite;
-pub use self::status::{SessionRow, Status, StatusChange, UnknownStatus};
+pub use self::status::{SessionError, SessionRow, Status, StatusChange, UnknownStatus};
 pub use self::watch::StatusWatcher;
+pub use self::watch_workspace::{WorkspaceSender, WorkspaceWatcher};

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-/// How long the ids of applied events are kept.
-pub(super) const APPLIED_IDS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How long a store keeps the ids of applied events at least: 30 days.
+pub const APPLIED_IDS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The table of accounts unless another is named.
 pub(super) const DEFAULT_TABLE: &str = "whatsapp_accounts";
@@ -46,6 +46,7 @@ pub enum RebindPolicy {
 /// let options = StoreOptions::default()
 ///     .duplicates(DuplicatePolicy::Refuse)
 ///     .deadline(Duration::from_secs(2));
+/// assert_eq!(options.call_deadline(), Duration::from_secs(2));
 /// ```
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
@@ -124,6 +125,42 @@ impl StoreOptions {
         self.create_tables = true;
         self
     }
+
+    /// Returns what [`duplicates`](Self::duplicates) set.
+    #[must_use]
+    pub fn duplicate_policy(&self) -> DuplicatePolicy {
+        self.duplicates
+    }
+
+    /// Returns what [`rebind`](Self::rebind) set.
+    #[must_use]
+    pub fn rebind_policy(&self) -> RebindPolicy {
+        self.rebind
+    }
+
+    /// Returns what [`deadline`](Self::deadline) set: the longest time of one call.
+    #[must_use]
+    pub fn call_deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// Returns what [`poll_every`](Self::poll_every) set: the pause between two reads of watched sessions.
+    #[must_use]
+    pub fn poll_interval(&self) -> Duration {
+        self.poll_every
+    }
+
+    /// Returns what [`table`](Self::table) set.
+    #[must_use]
+    pub fn table_name(&self) -> &str {
+        &self.table
+    }
+
+    /// Returns whether [`create_tables`](Self::create_tables) was called.
+    #[must_use]
+    pub fn creates_tables(&self) -> bool {
+        self.create_tables
+    }
 }
 
 /// Values for further columns of a new row, for
@@ -143,6 +180,11 @@ impl RowValues {
     pub fn set(mut self, column: impl Into<String>, value: impl Into<String>) -> Self {
         self.0.push((column.into(), value.into()));
         self
+    }
+
+    /// Returns columns and values, in the order of [`set`](Self::set).
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(column, value)| (&**column, &**value))
     }
 }
 

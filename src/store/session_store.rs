@@ -7,9 +7,11 @@ use async_trait::async_trait;
 
 use super::error::StoreError;
 use super::options::RowValues;
+use super::query::{SessionPage, SessionQuery};
 use super::status::{SessionRow, StatusChange};
 use super::watch::StatusWatcher;
-use crate::event::{SessionEvent, SessionId, SessionKey};
+use super::watch_workspace::WorkspaceWatcher;
+use crate::event::{SessionEvent, SessionId, SessionKey, WorkspaceId};
 
 /// The result of [`SessionStore::apply`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,11 +52,13 @@ pub enum Ignored {
 /// - `Ok` from `apply` means that the event is stored as durably as the storage stores. After an error, a
 ///   dropped call or a crash the same event may be applied again: one with an id or a `seq` has effect once.
 /// - A connected session has a number, in every answer and for every watcher.
-/// - Every call ends within its deadline; `sweep_stuck` and `watch`, which take several steps, keep it
-///   in each. Conflicts between transactions (deadlocks, busy files) are
+/// - Every call ends within its deadline; `sweep_stuck`, `watch` and `watch_workspace`, which take several
+///   steps, keep it in each. Conflicts between transactions (deadlocks, busy files) are
 ///   retried inside, and are no errors of the caller.
 /// - A watcher sees the changes of this store in order, and the final state in any case: however slow it
 ///   is, and whichever program wrote it.
+/// - A list that is read page by page has each session once that is there from the first page to the last.
+///   A page costs the same at the beginning and at the end.
 ///
 /// `testkit::contract::store` holds any store to these rules (feature `testkit`).
 ///
@@ -122,6 +126,40 @@ pub trait SessionStore: Send + Sync {
     /// If the storage fails.
     async fn session(&self, id: &SessionId) -> Result<Option<SessionRow>, StoreError>;
 
+    /// Lists sessions, one page at a time: by workspace, by status, after a cursor. Soft-deleted sessions are
+    /// never listed.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_cursor` if the cursor is not this store's; if the storage fails.
+    async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError>;
+
+    /// Ends a session by the host's wish: its status is `disconnected`, and its number stays. It may be
+    /// linked again. This applies a `session_disconnected` with the reason `ended`; the caller has ended the
+    /// page before, since a later event of the page would connect the session again.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_session` if there is no such session in that workspace, or it was given up; if the storage
+    /// fails.
+    async fn end(&self, session: &SessionKey) -> Result<StatusChange, StoreError> {
+        let event = SessionEvent::session_disconnected(session.clone(), "ended");
+        match self.apply(&event).await? {
+            Outcome::Applied { change, .. } => Ok(change),
+            // A new id and no `seq`: only a store that breaks the contract ignores it.
+            Outcome::Ignored(_) => Err(StoreError::unknown(session)),
+        }
+    }
+
+    /// Deletes a session by the host's wish: it is given up (status `failed`, soft-deleted, without its
+    /// number), whatever its status. Its later events are refused. [`register`](Self::register) begins it anew.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_session` if there is no such session in that workspace, or it was given up before; if the
+    /// storage fails.
+    async fn delete(&self, session: &SessionKey) -> Result<StatusChange, StoreError>;
+
     /// Gives up the sessions that are `qr_scanning` or `authenticated` and have shown no sign of life for
     /// this long, and returns them. Call it now and then; the usual age is an hour.
     ///
@@ -139,6 +177,17 @@ pub trait SessionStore: Send + Sync {
     ///
     /// If there is no such session, or the storage fails.
     async fn watch(&self, id: &SessionId) -> Result<StatusWatcher, StoreError>;
+
+    /// Watches all sessions of a workspace, also those that are registered later: first their present
+    /// status, then every change. A workspace without sessions may be watched too.
+    ///
+    /// # Errors
+    ///
+    /// If the storage fails.
+    async fn watch_workspace(
+        &self,
+        workspace: &WorkspaceId,
+    ) -> Result<WorkspaceWatcher, StoreError>;
 }
 
 macro_rules! forward {
@@ -169,6 +218,18 @@ macro_rules! forward {
                 (**self).session(id).await
             }
 
+            async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
+                (**self).sessions(query).await
+            }
+
+            async fn end(&self, session: &SessionKey) -> Result<StatusChange, StoreError> {
+                (**self).end(session).await
+            }
+
+            async fn delete(&self, session: &SessionKey) -> Result<StatusChange, StoreError> {
+                (**self).delete(session).await
+            }
+
             async fn sweep_stuck(
                 &self,
                 older_than: Duration,
@@ -178,6 +239,13 @@ macro_rules! forward {
 
             async fn watch(&self, id: &SessionId) -> Result<StatusWatcher, StoreError> {
                 (**self).watch(id).await
+            }
+
+            async fn watch_workspace(
+                &self,
+                workspace: &WorkspaceId,
+            ) -> Result<WorkspaceWatcher, StoreError> {
+                (**self).watch_workspace(workspace).await
             }
         }
     )*};

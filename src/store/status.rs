@@ -1,9 +1,9 @@
-//! What a store knows of a session: [`SessionRow`], [`Status`], [`StatusChange`].
+//! What a store knows of a session: [`SessionRow`], [`Status`], [`StatusChange`], [`SessionError`].
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::event::SessionKey;
+use crate::event::{Failed, SessionKey};
 use crate::jid::Jid;
 use crate::phone::PhoneNumber;
 use crate::source::Assurance;
@@ -45,9 +45,9 @@ statuses! {
     Connected = "connected",
     /// It is no longer linked. The number stays.
     Disconnected = "disconnected",
-    /// It has no number, for the reason in `metadata`.
+    /// It has no number, for the reason in [`SessionRow::error`].
     Error = "error",
-    /// It is given up: retired for another session of the same number, or stuck.
+    /// It is given up: retired for another session of the same number, stuck, or deleted.
     Failed = "failed",
 }
 
@@ -71,6 +71,35 @@ impl fmt::Display for Status {
 )]
 pub struct UnknownStatus;
 
+/// The reason for the status [`Error`](Status::Error). Numbers in its texts are masked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionError {
+    /// The stable code: `not_ready`, `number_already_connected`, ... If the sender of the event gave none,
+    /// its `error`: `webhook_send_failed`, ...
+    pub code: String,
+    /// The reason in words. May be empty.
+    pub message: String,
+}
+
+impl SessionError {
+    /// Makes a reason again from the texts that a store has kept of it. A new one comes from a [`Failed`],
+    /// which masks the numbers in its texts.
+    #[must_use]
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            message: message.into(),
+        }
+    }
+}
+
+impl From<&Failed> for SessionError {
+    fn from(failed: &Failed) -> Self {
+        Self::new(failed.code().unwrap_or(failed.error()), failed.message())
+    }
+}
+
 /// A session as it stands in a store. `Debug` masks number and LID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -86,6 +115,9 @@ pub struct SessionRow {
     pub lid: Option<Jid>,
     /// How sure the number is, where the sender said so.
     pub assurance: Option<Assurance>,
+    /// Why its status is [`Error`](Status::Error). `None` with any other status, and if another program
+    /// wrote the row since.
+    pub error: Option<SessionError>,
     /// The greatest `seq` that was applied. A new producer of events goes on from it.
     pub last_seq: Option<u64>,
     /// Counts the changes that were made through this crate, from 0.
@@ -103,6 +135,7 @@ impl SessionRow {
             phone: None,
             lid: None,
             assurance: None,
+            error: None,
             last_seq: None,
             version: 0,
         }
@@ -116,6 +149,7 @@ impl SessionRow {
             session: self.session.clone(),
             status: self.status,
             phone: self.phone.clone().filter(|_| is_shown),
+            error: self.error.clone(),
             version: self.version,
         }
     }
@@ -141,6 +175,8 @@ pub struct StatusChange {
     /// Its number. Always there when `status` is [`Connected`](Status::Connected), never when it is
     /// [`Error`](Status::Error).
     pub phone: Option<PhoneNumber>,
+    /// The reason, as in [`SessionRow::error`].
+    pub error: Option<SessionError>,
     /// Greater than that of every earlier change of this session, unless another program wrote the
     /// row: that is seen, but not counted.
     pub version: u64,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
+
 use super::memory::MemoryStore;
 use super::options::APPLIED_IDS_KEPT;
 use super::*;
@@ -141,4 +143,56 @@ async fn the_longest_deadline_is_valid() {
     let url = format!("sqlite:{}", directory.path().join("file").display());
     let store = sqlite::SqliteStore::connect(&url, options).await.unwrap();
     store.register(&key("s")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_watcher_of_a_workspace_holds_the_last_change_of_each_session() {
+    let store = MemoryStore::default();
+    for session in ["a", "b"] {
+        store.register(&key(session)).await.unwrap();
+    }
+    let workspace = key("a").workspace_id;
+    let mut watcher = store.watch_workspace(&workspace).await.unwrap();
+    for _ in 0..1000 {
+        store.apply(&ready("a", "628110000041")).await.unwrap();
+        store.end(&key("a")).await.unwrap();
+    }
+    let seen = [
+        watcher.changed().await.unwrap(),
+        watcher.changed().await.unwrap(),
+    ];
+    let seen = seen.map(|change| (change.session, change.status));
+    assert_eq!(
+        seen,
+        [
+            (key("a"), Status::Disconnected),
+            (key("b"), Status::QrScanning)
+        ]
+    );
+    assert!(watcher.changed().now_or_never().is_none());
+    drop(store);
+    assert_eq!(watcher.changed().await, None);
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[test]
+fn a_row_that_was_read_before_its_deletion_brings_no_session_back() {
+    let hub = watch::Hub::default();
+    let workspace = key("s").workspace_id;
+    let mut watcher = hub.watch_workspace(&workspace);
+    let row = SessionRow::new(key("s"));
+    let since = hub.changes();
+    hub.publish("1", &row.to_change());
+    hub.publish("1", &decide::given_up(row.clone()).to_change());
+    hub.publish_listed(since, "1", &row.to_change());
+    let seen = watcher.changed().now_or_never().flatten();
+    assert_eq!(seen.unwrap().status, Status::Failed);
+    for known in hub.known_of(&workspace) {
+        hub.forget(&known);
+    }
+    hub.publish_listed(since, "1", &row.to_change());
+    assert!(watcher.changed().now_or_never().is_none());
+    hub.publish_listed(hub.changes(), "2", &row.to_change());
+    let anew = watcher.changed().now_or_never().flatten();
+    assert_eq!(anew.unwrap().status, Status::QrScanning);
 }

@@ -1,6 +1,7 @@
 //! [`StatusWatcher`], and the [`Hub`] that tells the watchers of one store.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as Place;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,13 +9,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
-use super::status::Status;
-use super::status::StatusChange;
-use crate::event::SessionId;
+use super::status::{Status, StatusChange};
+use super::watch_workspace::{WorkspaceSender, WorkspaceWatcher};
+use crate::event::{SessionId, WorkspaceId};
 
 /// How often a waiting watcher makes sure that the task which reads for it is running.
-const CHECK_EVERY: Duration = Duration::from_secs(1);
+pub(super) const CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// Starts the task that reads for a watcher again if it has ended.
+pub(super) type KeepAlive = Arc<dyn Fn() + Send + Sync>;
 
 /// Watches one session, from [`SessionStore::watch`](super::SessionStore::watch).
 ///
@@ -41,7 +44,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 pub struct StatusWatcher {
     changes: watch::Receiver<StatusChange>,
     /// Starts the task that reads for this watcher again if it has ended.
-    keep_alive: Option<Arc<dyn Fn() + Send + Sync>>,
+    keep_alive: Option<KeepAlive>,
 }
 
 impl StatusWatcher {
@@ -89,7 +92,7 @@ impl From<watch::Receiver<StatusChange>> for StatusWatcher {
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 impl StatusWatcher {
     /// Marks the present status as returned, and keeps the reading task alive.
-    pub(super) fn begin(mut self, keep_alive: Arc<dyn Fn() + Send + Sync>) -> Self {
+    pub(super) fn begin(mut self, keep_alive: KeepAlive) -> Self {
         self.changes.mark_unchanged();
         self.keep_alive = Some(keep_alive);
         self
@@ -102,9 +105,13 @@ pub(super) struct Hub(Mutex<Entries>);
 
 #[derive(Debug, Default)]
 struct Entries {
+    /// Those that are watched, and all that are known of watched workspaces.
     sessions: HashMap<SessionId, Entry>,
+    workspaces: HashMap<WorkspaceId, Vec<WorkspaceSender>>,
     /// Counts the changes that this store made itself.
     changes: u64,
+    /// The changes until sessions of watched workspaces were last forgotten.
+    forgotten: u64,
 }
 
 #[derive(Debug)]
@@ -131,6 +138,10 @@ impl Watched {
     pub(super) fn session(&self) -> &SessionId {
         &self.change.session.session_id
     }
+
+    pub(super) fn is_given_up(&self) -> bool {
+        self.change.status == Status::Failed
+    }
 }
 
 impl Hub {
@@ -142,87 +153,203 @@ impl Hub {
     /// reads once more afterwards, so that no change in between is missed.
     pub(super) fn watch(&self, account: &str, now: StatusChange) -> StatusWatcher {
         let mut entries = self.lock();
-        entries
-            .sessions
-            .retain(|_, entry| entry.sender.receiver_count() > 0);
-        let changed = entries.changes;
-        let session = now.session.session_id.clone();
-        let entry = entries.sessions.entry(session).or_insert_with(|| Entry {
-            account: Some(account.to_owned()),
-            changed,
-            sender: watch::Sender::new(now),
-        });
+        entries.forget_unwatched();
+        let entries = &mut *entries;
+        let entry = match entries.sessions.entry(now.session.session_id.clone()) {
+            Place::Occupied(entry) => entry.into_mut(),
+            Place::Vacant(place) => {
+                forward(&entries.workspaces, &now);
+                place.insert(Entry::new(account, entries.changes, now))
+            }
+        };
         entry.sender.subscribe().into()
+    }
+
+    /// Begins to watch a workspace, with the sessions that are known of it. The caller reads the others.
+    pub(super) fn watch_workspace(&self, workspace: &WorkspaceId) -> WorkspaceWatcher {
+        let mut entries = self.lock();
+        entries.forget_unwatched();
+        let (sender, watcher) = WorkspaceWatcher::channel();
+        for entry in entries.sessions.values() {
+            let now = entry.sender.borrow();
+            if now.session.workspace_id == *workspace && now.status != Status::Failed {
+                sender.send(&now);
+            }
+        }
+        let senders = entries.workspaces.entry(workspace.clone()).or_default();
+        senders.push(sender);
+        watcher
+    }
+
+    /// Counts the changes that this store made itself.
+    pub(super) fn changes(&self) -> u64 {
+        self.lock().changes
     }
 
     /// Tells the watchers of a change that this store made. Changes may come in any order.
     pub(super) fn publish(&self, account: &str, change: &StatusChange) {
         let mut entries = self.lock();
         entries.changes += 1;
-        let changes = entries.changes;
-        if let Some(entry) = entries.sessions.get_mut(&change.session.session_id) {
-            entry.changed = changes;
-            entry.tell(account, change);
-        }
+        entries.tell(account, change, None);
     }
 
-    /// Tells the watchers of a row that was read. Another row than the known one is believed only if
-    /// this store wrote nothing to the session since the reading began.
+    /// Tells the watchers of a row that was read after so many [`changes`](Self::changes).
+    pub(super) fn publish_listed(&self, since: u64, account: &str, change: &StatusChange) {
+        self.lock().tell(account, change, Some(since));
+    }
+
+    /// Tells the watchers of a watched session's row that was read.
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
     pub(super) fn publish_read(&self, known: &Watched, account: &str, change: &StatusChange) {
-        let mut entries = self.lock();
-        if let Some(entry) = entries.sessions.get_mut(known.session())
-            && (entry.account.as_deref() == Some(account) || entry.changed <= known.changes)
-        {
-            entry.tell(account, change);
-        }
+        self.publish_listed(known.changes, account, change);
     }
 
     /// Tells the watchers that the row is gone, unless a change was published since.
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
     pub(super) fn end(&self, known: &Watched) {
         let mut entries = self.lock();
+        let entries = &mut *entries;
         let entry = entries.sessions.get_mut(known.session());
         let is_same = |entry: &&mut Entry| {
             entry.account == known.account && *entry.sender.borrow() == known.change
         };
         if let Some(entry) = entry.filter(is_same) {
             entry.account = None;
-            entry.sender.send_if_modified(|now| {
+            let is_news = entry.sender.send_if_modified(|now| {
                 let is_news = now.status != Status::Failed;
-                now.status = Status::Failed;
+                (now.status, now.error) = (Status::Failed, None);
                 is_news
             });
+            if is_news {
+                forward(&entries.workspaces, &entry.sender.borrow());
+            }
         }
     }
 
     /// Returns the sessions that are watched now.
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
     pub(super) fn watched(&self) -> Vec<Watched> {
+        self.known(|entry| entry.sender.receiver_count() > 0)
+    }
+
+    /// Returns the workspaces that are watched now.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    pub(super) fn watched_workspaces(&self) -> Vec<WorkspaceId> {
         let mut entries = self.lock();
-        entries
-            .sessions
-            .retain(|_, entry| entry.sender.receiver_count() > 0);
+        entries.forget_unwatched();
+        entries.workspaces.keys().cloned().collect()
+    }
+
+    /// Returns the sessions that are known of a watched workspace.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    pub(super) fn known_of(&self, workspace: &WorkspaceId) -> Vec<Watched> {
+        self.known(|entry| entry.sender.borrow().session.workspace_id == *workspace)
+    }
+
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    fn known(&self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<Watched> {
+        let mut entries = self.lock();
+        entries.forget_unwatched();
         let changes = entries.changes;
-        let watched = entries.sessions.values().map(|entry| Watched {
+        let wanted = entries.sessions.values().filter(|entry| is_wanted(entry));
+        let known = wanted.map(|entry| Watched {
             account: entry.account.clone(),
             change: entry.sender.borrow().clone(),
             changes,
         });
-        watched.collect()
+        known.collect()
+    }
+
+    /// Forgets a session that was given up and is not watched for itself, unless a change was published
+    /// since.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    pub(super) fn forget(&self, known: &Watched) {
+        let mut entries = self.lock();
+        let entries = &mut *entries;
+        if let Place::Occupied(entry) = entries.sessions.entry(known.session().clone())
+            && entry.get().sender.receiver_count() == 0
+            && entry.get().changed <= known.changes
+        {
+            entry.remove();
+            entries.forgotten = entries.changes;
+        }
+    }
+}
+
+impl Entries {
+    /// Forgets the sessions that are not watched, neither for themselves nor with their workspace.
+    fn forget_unwatched(&mut self) {
+        self.workspaces.retain(|_, senders| {
+            senders.retain(|sender| !sender.is_closed());
+            !senders.is_empty()
+        });
+        let workspaces = &self.workspaces;
+        self.sessions.retain(|_, entry| {
+            let workspace = &entry.sender.borrow().session.workspace_id;
+            entry.sender.receiver_count() > 0 || workspaces.contains_key(workspace)
+        });
+    }
+
+    /// Tells the watchers of a session and of its workspace. `since` counts the changes of this store until
+    /// the row was read; `None`: this store made the change.
+    fn tell(&mut self, account: &str, change: &StatusChange, since: Option<u64>) {
+        let is_news = match self.sessions.entry(change.session.session_id.clone()) {
+            Place::Occupied(mut entry) => {
+                let entry = entry.get_mut();
+                let is_same_row = entry.account.as_deref() == Some(account);
+                // Another row than the known one is believed only if this store wrote nothing to the session
+                // since the reading began.
+                let is_believed = since.is_none_or(|since| is_same_row || entry.changed <= since);
+                if since.is_none() {
+                    entry.changed = self.changes;
+                }
+                is_believed && entry.tell(account, change)
+            }
+            // A session that was forgotten since the reading began may have been given up.
+            Place::Vacant(place)
+                if self.workspaces.contains_key(&change.session.workspace_id)
+                    && since.is_none_or(|since| {
+                        since >= self.forgotten && change.status != Status::Failed
+                    }) =>
+            {
+                let changed = since.map_or(self.changes, |_| 0);
+                place.insert(Entry::new(account, changed, change.clone()));
+                true
+            }
+            Place::Vacant(_) => false,
+        };
+        if is_news {
+            forward(&self.workspaces, change);
+        }
+    }
+}
+
+/// Sends a change to the watchers of its workspace.
+fn forward(workspaces: &HashMap<WorkspaceId, Vec<WorkspaceSender>>, change: &StatusChange) {
+    let senders = workspaces.get(&change.session.workspace_id);
+    for sender in senders.into_iter().flatten() {
+        sender.send(change);
     }
 }
 
 impl Entry {
-    fn tell(&mut self, account: &str, change: &StatusChange) {
+    fn new(account: &str, changed: u64, now: StatusChange) -> Self {
+        Self {
+            account: Some(account.to_owned()),
+            changed,
+            sender: watch::Sender::new(now),
+        }
+    }
+
+    fn tell(&mut self, account: &str, change: &StatusChange) -> bool {
         let is_same_row = self.account.as_deref() == Some(account);
+        self.account = Some(account.to_owned());
         self.sender.send_if_modified(|known| {
             let is_news = change != known && (!is_same_row || change.version >= known.version);
             if is_news {
                 known.clone_from(change);
             }
             is_news
-        });
-        self.account = Some(account.to_owned());
+        })
     }
 }

@@ -9,7 +9,7 @@ use whatsapp_phone::sqlx::Executor;
 use whatsapp_phone::sqlx::mysql::MySqlPoolOptions;
 use whatsapp_phone::store::mysql::MySqlStore;
 use whatsapp_phone::store::{
-    Ignored, Outcome, RowValues, SessionStore, Status, StoreError, StoreOptions,
+    Ignored, Outcome, RowValues, SessionQuery, SessionStore, Status, StoreError, StoreOptions,
 };
 
 use super::database::{Kind, Place};
@@ -768,9 +768,20 @@ async fn a_status_that_another_program_writes_later_wins() {
     assert_eq!(written.await.as_deref(), Some("disconnected"));
     let kept = place.text("select concat(error, ' ', error_message) from whatsapp_phone_sessions");
     assert_eq!(kept.await.as_deref(), Some("not_ready no number"));
+    let listed = async |status| {
+        let query = SessionQuery::default().status(status);
+        store.sessions(&query).await.unwrap().rows
+    };
+    let [row] = &listed(Status::Error).await[..] else {
+        panic!("one row is in error");
+    };
+    assert_eq!(row.error.as_ref().unwrap().code, "not_ready");
+    assert_eq!(listed(Status::Disconnected).await, []);
     let later =
         "update whatsapp_accounts set status = 'disconnected', updated_at = '2030-01-01 00:00:00'";
     place.run(later).await;
     super::rows::until(&mut watcher, Status::Disconnected).await;
+    assert_eq!(listed(Status::Error).await, []);
+    assert_eq!(listed(Status::Disconnected).await[0].error, None);
     place.end().await;
 }

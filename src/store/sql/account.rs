@@ -7,9 +7,9 @@ use crate::event::{EventId, Failed, SessionKey};
 use crate::jid::Jid;
 use crate::phone::PhoneNumber;
 use crate::source::Assurance;
-use crate::store::decide::{Write, given_up, revived};
+use crate::store::decide::{RowWrite, given_up, revived};
 use crate::store::error::{StoreError, StoreErrorKind};
-use crate::store::status::{SessionRow, Status, StatusChange, UnknownStatus};
+use crate::store::status::{SessionError, SessionRow, Status, StatusChange, UnknownStatus};
 
 /// A change, and the life of its row: another row may get the same id.
 pub(super) type Notice = (String, StatusChange);
@@ -102,7 +102,7 @@ impl Account {
         (self.is_dirty, self.is_touched) = (true, true);
     }
 
-    pub(super) fn apply(&mut self, write: Write, event: Option<&EventId>) {
+    pub(super) fn apply(&mut self, write: RowWrite, event: Option<&EventId>) {
         self.touch();
         self.connects |= write.connects;
         self.error = write.error.or(self.error.take());
@@ -169,7 +169,19 @@ impl Account {
             .or(self.read.kept_number.as_deref());
         let spelling = self.read.number.as_deref();
         let spelling = spelling.filter(|text| !is_new_number && !clears && !is_looked_up(text));
-        let error = self.error.as_ref();
+        let error = match &self.row {
+            Ok(row) => {
+                let error = row.error.as_ref();
+                (
+                    error.map(|error| &*error.code),
+                    error.map(|error| &*error.message),
+                )
+            }
+            Err(_) => (
+                self.read.error.as_deref(),
+                self.read.error_message.as_deref(),
+            ),
+        };
         let shows_error = self.lacks_error && row.is_some_and(|row| row.status == Status::Error);
         Some(Save {
             id: &self.read.id,
@@ -201,12 +213,8 @@ impl Account {
                 .filter(|_| spelling.is_some())
                 .map(PhoneNumber::reveal),
             spelling: spelling.filter(|text| text.len() <= 255),
-            error: error
-                .map(|error| error.code().unwrap_or(error.error()))
-                .or(self.read.error.as_deref()),
-            error_message: error
-                .map(Failed::message)
-                .or(self.read.error_message.as_deref()),
+            error: error.0,
+            error_message: error.1,
             shows_error: shows_error.into(),
             seen_at: self.read.seen_at().filter(|_| !self.is_touched),
             events: &self.events,
@@ -236,14 +244,22 @@ fn session_row(
     let status: Status = status
         .parse()
         .map_err(|error: UnknownStatus| unrecognised(&error))?;
+    // A later write of another program wins.
+    let is_latest = read.seen_updated_at == read.updated;
     let is_error = lacks_error && read.shows_error == Some(1) && status == Status::Disconnected;
+    let status = if is_error && is_latest {
+        Status::Error
+    } else {
+        status
+    };
+    let error = read
+        .error
+        .as_ref()
+        .filter(|_| is_latest && status == Status::Error);
+    let message = read.error_message.as_deref().unwrap_or_default();
     let row = SessionRow {
-        // A later write of another program wins.
-        status: if is_error && read.seen_updated_at == read.updated {
-            Status::Error
-        } else {
-            status
-        },
+        status,
+        error: error.map(|code| SessionError::new(code, message)),
         phone,
         last_seq: read.last_seq,
         version: read.version.unwrap_or(0),

@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::row::Row;
 use crate::event::{EventId, SessionEvent, SessionKey};
 use crate::phone::PhoneNumber;
-use crate::store::decide::{Verdict, judge, retires};
+use crate::store::decide::{Decision, judge_event, retires};
 use crate::store::error::StoreError;
 use crate::store::options::DuplicatePolicy;
 use crate::store::session_store::Outcome;
@@ -136,9 +136,9 @@ impl Accounts {
         let is_applied = event.id().is_some_and(|id| {
             before.is_some_and(|before| before.iter().any(|event| event == id.as_str()))
         });
-        let write = match judge(&row, is_applied, event, options.rebind)? {
-            Verdict::Ignore(why) => return Ok(Outcome::Ignored(why)),
-            Verdict::Write(write) => write,
+        let write = match judge_event(&row, is_applied, event, options.rebind)? {
+            Decision::Ignore(why) => return Ok(Outcome::Ignored(why)),
+            Decision::Write(write) => write,
         };
         let mut retired = Vec::new();
         if let Some(number) = &write.row.phone {

@@ -48,6 +48,10 @@ pub(super) struct Statements {
     pub(super) metadata: Statement,
     /// `id`, metadata: writes it.
     pub(super) set_metadata: Statement,
+    /// `id`: the first `{limit}` rows after this one that are not deleted and have one of `{statuses}`, which
+    /// are filled in for each call; and `id`, workspace: those of a workspace.
+    pub(super) list: Statement,
+    pub(super) list_workspace: Statement,
     /// `id`: the first [`SCANNED`] rows after this one that wait for a scan, or hold a number in an unusual spelling.
     pub(super) scan: Statement,
     /// `id`: the first [`SCANNED`] of our rows after this one whose account is gone or is another one.
@@ -176,7 +180,8 @@ impl Templates {
 
     /// The statements over one table of accounts.
     pub(super) fn statements<D: Dialect>(&self) -> Statements {
-        let statement = |template| self.statement(template);
+        let statement = |template: &str| self.statement(template);
+        let list = |of: &str| self.fill("{list}").replace("{of}", of);
         Statements {
             begin: statement("{begin}"),
             commit: statement("{commit}"),
@@ -190,6 +195,8 @@ impl Templates {
             save: D::SAVES.iter().map(|save| statement(save)).collect(),
             metadata: statement("{metadata}"),
             set_metadata: statement("{set_metadata}"),
+            list: statement(&list("")),
+            list_workspace: statement(&list("{of_workspace}")),
             scan: statement("{scan}"),
             orphans: statement("{orphans}"),
             delete_orphans: statement("{delete_orphans}"),

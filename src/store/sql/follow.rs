@@ -13,8 +13,9 @@ use super::account::Account;
 use super::database::Database;
 use super::driver::Driver;
 use super::row::Row;
-use crate::event::SessionId;
+use crate::event::{SessionId, WorkspaceId};
 use crate::store::error::StoreError;
+use crate::store::query::SessionQuery;
 use crate::store::watch::Watched;
 
 /// The task, if it runs.
@@ -60,26 +61,35 @@ impl Follower {
         let mut unrecognised = HashSet::new();
         let mut noticed = Vec::new();
         let mut next_poll = Instant::now();
+        let mut listing: Option<JoinHandle<()>> = None;
         loop {
             let Some(database) = database.upgrade() else {
                 return;
             };
             let mut watched = database.hub.watched();
-            if watched.is_empty() {
+            let has_workspaces = !database.hub.watched_workspaces().is_empty();
+            if watched.is_empty() && !has_workspaces {
                 let mut task = self.lock();
-                if database.hub.watched().is_empty() {
+                let hub = &database.hub;
+                if hub.watched().is_empty() && hub.watched_workspaces().is_empty() {
                     *task = None;
                     return;
                 }
             }
             if Instant::now() >= next_poll {
                 next_poll = Instant::now() + database.options.poll_every;
+                // In a task of its own, since a large workspace takes long.
+                let is_listing = listing.as_ref().is_some_and(|task| !task.is_finished());
+                if has_workspaces && !is_listing {
+                    listing = Some(tokio::spawn(follow_workspaces(Arc::downgrade(&database))));
+                }
             } else {
                 watched.retain(|watched| noticed.contains(watched.session()));
+                if has_workspaces {
+                    log::<D>(look_at_changed(&database, &noticed).await);
+                }
             }
-            if let Err(error) = look(&database, &watched, &mut unrecognised).await {
-                tracing::warn!(store = D::NAME, code = error.code(), %error, "watched sessions were not read");
-            }
+            log::<D>(look(&database, &watched, &mut unrecognised).await);
             let driver = database.driver.clone();
             // Meanwhile the store may be dropped, which ends its watchers.
             drop(database);
@@ -93,6 +103,74 @@ impl Follower {
             };
         }
     }
+}
+
+fn log<D: Driver>(looked: Result<(), StoreError>) {
+    if let Err(error) = looked {
+        tracing::warn!(store = D::NAME, code = error.code(), %error, "watched sessions were not read");
+    }
+}
+
+/// Reads the sessions of watched workspaces again and again, for a fifth of the time at most.
+async fn follow_workspaces<D: Driver>(database: Weak<Database<D>>) {
+    let mut unrecognised = HashSet::new();
+    while let Some(database) = database.upgrade() {
+        let workspaces = database.hub.watched_workspaces();
+        if workspaces.is_empty() {
+            return;
+        }
+        let began = Instant::now();
+        for workspace in &workspaces {
+            log::<D>(look_at_workspace(&database, workspace, &mut unrecognised).await);
+        }
+        let pause = database.options.poll_every.max(4 * began.elapsed());
+        drop(database);
+        sleep(pause).await;
+    }
+}
+
+/// Reads all sessions of a workspace and tells its watchers, also of those that are gone.
+pub(super) async fn look_at_workspace<D: Driver>(
+    database: &Database<D>,
+    workspace: &WorkspaceId,
+    unrecognised: &mut HashSet<String>,
+) -> Result<(), StoreError> {
+    let hub = &database.hub;
+    let query = SessionQuery::default().workspace(workspace.clone());
+    let query = query.limit(SessionQuery::MAX_LIMIT);
+    let (mut known, since) = (hub.known_of(workspace), hub.changes());
+    let (mut listed, mut after) = (HashSet::new(), None);
+    loop {
+        let (accounts, next) = database.page(&query, after.as_deref()).await?;
+        for (id, change) in accounts.iter().filter_map(Account::notice) {
+            hub.publish_listed(since, &id, &change);
+            listed.insert(change.session.session_id);
+        }
+        after = next;
+        if after.is_none() {
+            break;
+        }
+    }
+    known.retain(|known| !listed.contains(known.session()));
+    let (over, gone): (Vec<_>, Vec<_>) = known.into_iter().partition(Watched::is_given_up);
+    for known in &over {
+        hub.forget(known);
+    }
+    look(database, &gone, unrecognised).await
+}
+
+/// Reads sessions that other processes have changed, and tells the watchers of their workspaces.
+async fn look_at_changed<D: Driver>(
+    database: &Database<D>,
+    sessions: &[SessionId],
+) -> Result<(), StoreError> {
+    let since = database.hub.changes();
+    for account in find(database, sessions.iter()).await? {
+        if let Some((id, change)) = account.notice() {
+            database.hub.publish_listed(since, &id, &change);
+        }
+    }
+    Ok(())
 }
 
 /// Reads sessions.

@@ -1,18 +1,21 @@
 //! Stores over SQL databases.
 //!
 //! Each file uses only files named before it: [`failure`], [`lease`], [`schema`], [`metadata`], [`row`] and
-//! [`account`]; [`dialect`] (the SQL of one database) and [`driver`] (its connections and errors) and [`database`] (transactions and retries);
-//! [`accounts`], [`batch`], [`sweep`], [`queue`], [`follow`] and [`prepare`]; [`sql_store`]; the drivers.
+//! [`account`]; [`dialect`] (the SQL of one database), [`driver`] (its connections and errors) and [`database`]
+//! (transactions and retries); [`accounts`], [`batch`], [`delete`], [`sweep`], [`queue`], [`list`], [`follow`] and
+//! [`prepare`]; [`sql_store`]; the drivers.
 
 mod account;
 mod accounts;
 mod batch;
 mod database;
+mod delete;
 mod dialect;
 mod driver;
 mod failure;
 mod follow;
 mod lease;
+mod list;
 mod metadata;
 #[cfg(feature = "mysql")]
 pub mod mysql;

@@ -13,12 +13,14 @@ use super::failure::{Class, Failure};
 use super::schema::Layout;
 use super::server::{at_first, revive};
 use super::sql_store::{SqlStore, store};
-use crate::event::{SessionEvent, SessionId, SessionKey};
+use crate::event::{SessionEvent, SessionId, SessionKey, WorkspaceId};
 use crate::store::error::StoreError;
 use crate::store::options::{RowValues, StoreOptions};
+use crate::store::query::{SessionPage, SessionQuery};
 use crate::store::session_store::{Outcome, SessionStore};
 use crate::store::status::{SessionRow, StatusChange};
 use crate::store::watch::StatusWatcher;
+use crate::store::watch_workspace::WorkspaceWatcher;
 
 store! {
     /// A store in MySQL 8.0 or MariaDB 10.6, or later, with InnoDB. Every change is tested on MariaDB 10.11.
@@ -71,6 +73,12 @@ impl MySqlStore {
     pub async fn from_pool(pool: MySqlPool, options: StoreOptions) -> Result<Self, StoreError> {
         let store = SqlStore::open(|_: &Layout| MySql, pool, options, at_first::<MySql>);
         Ok(Self(store.await?))
+    }
+
+    /// Returns the pool, for the host's own statements beside the store's.
+    #[must_use]
+    pub fn pool(&self) -> &MySqlPool {
+        self.0.pool()
     }
 }
 

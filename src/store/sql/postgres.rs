@@ -15,12 +15,14 @@ use super::failure::{Class, Failure};
 use super::schema::Layout;
 use super::server::{at_first, revive};
 use super::sql_store::{SqlStore, store};
-use crate::event::{SessionEvent, SessionId, SessionKey};
+use crate::event::{SessionEvent, SessionId, SessionKey, WorkspaceId};
 use crate::store::error::StoreError;
 use crate::store::options::{RowValues, StoreOptions};
+use crate::store::query::{SessionPage, SessionQuery};
 use crate::store::session_store::{Outcome, SessionStore};
 use crate::store::status::{SessionRow, StatusChange};
 use crate::store::watch::StatusWatcher;
+use crate::store::watch_workspace::WorkspaceWatcher;
 
 store! {
     /// A store in PostgreSQL 12 or later.
@@ -80,6 +82,12 @@ impl PostgresStore {
         };
         let store = SqlStore::open(postgres, pool, options, at_first::<Postgres>);
         Ok(Self(store.await?))
+    }
+
+    /// Returns the pool, for the host's own statements beside the store's.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        self.0.pool()
     }
 }
 

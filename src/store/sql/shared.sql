@@ -14,6 +14,24 @@
 SELECT {row} FROM {wanted} {join} {accounts} a ON a.session_id = {v_session}
     LEFT JOIN {sessions} s ON {is_beside}
 
+-- A page of a list. `{limit}` and `{statuses}` are filled in for each call.
+-- name: list
+SELECT {row} FROM {accounts} a {left_join_sessions}
+    WHERE a.deleted_at IS NULL AND {stored_status} IN ({statuses}) AND a.id > {after} {of}
+    ORDER BY a.id LIMIT {limit}
+
+-- name: left_join_sessions
+LEFT JOIN {sessions} s ON {is_beside}
+
+-- name: stored_status
+a.status
+
+-- name: of_workspace
+AND a.workspace_id = {this_workspace}
+
+-- name: this_workspace
+?2
+
 -- name: scan
 SELECT {row} FROM {accounts} a LEFT JOIN {sessions} s ON {is_beside}
     WHERE (a.status IN ('qr_scanning', 'authenticated') AND a.deleted_at IS NULL OR {is_unusual})
@@ -70,6 +88,7 @@ CREATE TABLE IF NOT EXISTS {applied} (
 -- Indexes, if they are statements of their own.
 -- name: indexes_of_accounts
 CREATE INDEX IF NOT EXISTS {table}_number ON {accounts} (workspace_id, phone_number);
+CREATE INDEX IF NOT EXISTS {table}_list ON {accounts} (workspace_id, id) WHERE deleted_at IS NULL;
 
 -- name: index_one_number
 CREATE UNIQUE INDEX IF NOT EXISTS {table}_one_number

@@ -10,18 +10,21 @@ use tokio::time::timeout;
 use super::account::Account;
 use super::batch;
 use super::database::Database;
+use super::delete::delete;
 use super::driver::Driver;
 use super::failure::{Class, late};
-use super::follow::{Follower, find, look};
+use super::follow::{Follower, find, look, look_at_workspace};
 use super::prepare::prepare;
 use super::queue::{Queue, apply_together};
 use super::schema::Layout;
-use crate::event::{EventKind, SessionEvent, SessionId, SessionKey};
+use crate::event::{EventKind, SessionEvent, SessionId, SessionKey, WorkspaceId};
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::options::{RowValues, StoreOptions};
+use crate::store::query::{SessionPage, SessionQuery};
 use crate::store::session_store::{Ignored, Outcome};
 use crate::store::status::{SessionRow, StatusChange};
-use crate::store::watch::StatusWatcher;
+use crate::store::watch::{KeepAlive, StatusWatcher};
+use crate::store::watch_workspace::WorkspaceWatcher;
 
 /// A store over one driver. Clones share it.
 #[derive(Debug)]
@@ -114,6 +117,23 @@ impl<D: Driver> SqlStore<D> {
         Ok(found.into_iter().find(is_it))
     }
 
+    pub(super) async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
+        self.database.sessions(query).await
+    }
+
+    pub(super) async fn delete(&self, session: &SessionKey) -> Result<StatusChange, StoreError> {
+        let delete = |_| async {
+            let mut transaction = self.database.begin().await?;
+            let change = delete(&mut transaction, session).await;
+            transaction.end(change).await
+        };
+        self.database.until_done(delete).await
+    }
+
+    pub(super) fn pool(&self) -> &Pool<D::Sqlx> {
+        &self.database.pool
+    }
+
     pub(super) async fn sweep(
         &self,
         older_than: Duration,
@@ -132,9 +152,23 @@ impl<D: Driver> SqlStore<D> {
         let mut watched = hub.watched();
         watched.retain(|watched| watched.session() == id);
         look(&self.database, &watched, &mut HashSet::new()).await?;
+        Ok(watcher.begin(self.follow()))
+    }
+
+    pub(super) async fn watch_workspace(
+        &self,
+        workspace: &WorkspaceId,
+    ) -> Result<WorkspaceWatcher, StoreError> {
+        let watcher = self.database.hub.watch_workspace(workspace);
+        look_at_workspace(&self.database, workspace, &mut HashSet::new()).await?;
+        Ok(watcher.begin(self.follow()))
+    }
+
+    /// Starts the task that reads what is watched.
+    fn follow(&self) -> KeepAlive {
         let (follower, database) = (self.follower.clone(), Arc::downgrade(&self.database));
         follower.start(&database);
-        Ok(watcher.begin(Arc::new(move || follower.start(&database))))
+        Arc::new(move || follower.start(&database))
     }
 }
 
@@ -171,6 +205,14 @@ macro_rules! store {
                 self.0.session(id).await
             }
 
+            async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
+                self.0.sessions(query).await
+            }
+
+            async fn delete(&self, session: &SessionKey) -> Result<StatusChange, StoreError> {
+                self.0.delete(session).await
+            }
+
             async fn sweep_stuck(
                 &self,
                 older_than: Duration,
@@ -180,6 +222,13 @@ macro_rules! store {
 
             async fn watch(&self, id: &SessionId) -> Result<StatusWatcher, StoreError> {
                 self.0.watch(id).await
+            }
+
+            async fn watch_workspace(
+                &self,
+                workspace: &WorkspaceId,
+            ) -> Result<WorkspaceWatcher, StoreError> {
+                self.0.watch_workspace(workspace).await
             }
         }
     };

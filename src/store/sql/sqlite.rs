@@ -13,12 +13,14 @@ use super::driver::{Driver, run};
 use super::failure::{Class, Failure};
 use super::schema::Layout;
 use super::sql_store::{SqlStore, store};
-use crate::event::{SessionEvent, SessionId, SessionKey};
+use crate::event::{SessionEvent, SessionId, SessionKey, WorkspaceId};
 use crate::store::error::StoreError;
 use crate::store::options::{RowValues, StoreOptions};
+use crate::store::query::{SessionPage, SessionQuery};
 use crate::store::session_store::{Outcome, SessionStore};
 use crate::store::status::{SessionRow, StatusChange};
 use crate::store::watch::StatusWatcher;
+use crate::store::watch_workspace::WorkspaceWatcher;
 
 store! {
     /// A store in a file of SQLite.
@@ -99,6 +101,12 @@ impl SqliteStore {
             if is_path { error.with_message(message) } else { error }
         });
         Ok(Self(store?))
+    }
+
+    /// Returns the pool, for the host's own statements beside the store's.
+    #[must_use]
+    pub fn pool(&self) -> &SqlitePool {
+        self.0.pool()
     }
 }
 

@@ -47,8 +47,10 @@ impl Dialect for super::MySql {
             "timestamp" => format!("CAST(UNIX_TIMESTAMP(a.{column}) AS CHAR)"),
             _ => format!("CAST(a.{column} AS CHAR)"),
         };
-        let workspace = layout.column("workspace_id").is_integer();
-        let workspace = if workspace { "bigint" } else { "varchar(255)" };
+        let (workspace, this_workspace) = match layout.column("workspace_id").is_integer() {
+            true => ("bigint", "CAST(?2 AS SIGNED)".to_owned()),
+            false => ("varchar(255)", like("workspace_id", "?2")),
+        };
         let idle = match layout.version.contains("MariaDB") {
             true => "idle_transaction_timeout",
             false => "wait_timeout",
@@ -67,6 +69,7 @@ impl Dialect for super::MySql {
                 ),
             ),
             ("v_session", like("session_id", "v.session")),
+            ("this_workspace", this_workspace),
             ("v_workspace", like("workspace_id", "v.workspace")),
             ("v_text", like("phone_number", "v.text")),
             ("id_column", id_column),

@@ -198,7 +198,7 @@ timestamp NULL
 ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4
 
 -- name: index_number
-, INDEX {table}_number (workspace_id, phone_number)
+, INDEX {table}_number (workspace_id, phone_number), INDEX {table}_list (workspace_id, id)
 
 -- name: index_spelled
 , INDEX {prefix}spelled (spelled_number)

@@ -141,6 +141,16 @@ json_to_recordset(?1::json) AS v (session text, event text)
 -- name: v_session
 v.session
 
+-- `OFFSET 0` keeps the planner from a join that reads our table from its beginning for each page.
+-- name: left_join_sessions
+LEFT JOIN LATERAL (SELECT s.* FROM {sessions} s WHERE {is_beside} OFFSET 0) s ON true
+
+-- name: stored_status
+a.status::text
+
+-- name: this_workspace
+?2::{workspace_type}
+
 -- name: after
 ?1::{id_type}
 

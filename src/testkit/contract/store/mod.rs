@@ -25,6 +25,8 @@
 //! ```
 
 mod duplicates;
+mod ending;
+mod reading;
 mod returning;
 mod rules;
 mod stage;
@@ -41,12 +43,14 @@ pub use self::duplicates::{
     allows_companions, connects_one_of_many, refuses_duplicates, relinks, retires_stale_duplicates,
     settles_swaps,
 };
+pub use self::ending::{deletes_sessions, ends_sessions};
+pub use self::reading::{keeps_errors, lists_sessions};
 pub use self::returning::brings_back;
 pub use self::rules::{
     applies_once, binds_to_one_number, follows_a_session, ignores_expired_codes,
     ignores_what_comes_late, refuses_strangers, registers, survives_drops, sweeps_stuck,
 };
-pub use self::watching::{tells_other_stores, tells_watchers};
+pub use self::watching::{tells_other_stores, tells_watchers, tells_watchers_of_workspaces};
 use crate::store::{DuplicatePolicy, SessionStore, StoreOptions};
 
 /// Makes stores.
@@ -91,11 +95,19 @@ pub async fn all(fixture: &dyn StoreFixture) {
     survives_drops(fixture).await;
     tells_watchers(fixture).await;
     tells_other_stores(fixture).await;
+    tells_watchers_of_workspaces(fixture).await;
+    lists_sessions(fixture).await;
+    keeps_errors(fixture).await;
+    ends_sessions(fixture).await;
+    deletes_sessions(fixture).await;
     for policy in [DuplicatePolicy::RetireStale, DuplicatePolicy::Refuse] {
         connects_one_of_many(fixture, policy).await;
     }
     settles_swaps(fixture).await;
-    follows_a_session(&Wrapped(fixture, |store| Arc::new(Box::new(store)))).await;
+    let boxed = Wrapped(fixture, |store| Arc::new(Box::new(store)));
+    follows_a_session(&boxed).await;
+    lists_sessions(&boxed).await;
+    tells_watchers_of_workspaces(&boxed).await;
     tells_watchers(&Wrapped(fixture, |store| Arc::new(store))).await;
 }
 

@@ -169,6 +169,16 @@ impl Stage {
         self.rule(is_so, &rule, &row);
     }
 
+    pub(super) async fn end(&self, at: usize, session: &str) -> StatusChange {
+        let key = key(session);
+        self.works("`end`", self.stores[at].end(&key)).await
+    }
+
+    pub(super) async fn delete(&self, at: usize, session: &str) -> StatusChange {
+        let key = key(session);
+        self.works("`delete`", self.stores[at].delete(&key)).await
+    }
+
     pub(super) async fn watch(&self, at: usize, session: &str) -> StatusWatcher {
         let key = key(session);
         let watch = self.stores[at].watch(&key.session_id);

@@ -1,9 +1,12 @@
 //! The suite on the store of the core, and on stores of which each breaks one rule.
 
 use super::*;
-use crate::event::{EventKind, QrCode, SessionEvent, SessionId, SessionKey};
+use crate::event::{EventKind, QrCode, SessionEvent, SessionId, SessionKey, WorkspaceId};
 use crate::store::memory::MemoryStore;
-use crate::store::{Outcome, SessionRow, StatusChange, StatusWatcher, StoreError};
+use crate::store::{
+    Outcome, SessionPage, SessionQuery, SessionRow, StatusChange, StatusWatcher, StoreError,
+    WorkspaceWatcher,
+};
 
 struct Memory;
 
@@ -29,6 +32,11 @@ enum Fault {
     TakesExpiredCodes,
     HidesNumbers,
     Hangs,
+    IgnoresCursors,
+    IgnoresWorkspaces,
+    ForgetsErrors,
+    EndsOnly,
+    SeesNobody,
 }
 
 struct Faulty(MemoryStore, Fault);
@@ -69,7 +77,27 @@ impl SessionStore for Faulty {
         if let (Some(row), Fault::HidesNumbers) = (&mut row, self.1) {
             row.phone = None;
         }
+        if let (Some(row), Fault::ForgetsErrors) = (&mut row, self.1) {
+            row.error = None;
+        }
         Ok(row)
+    }
+
+    async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
+        let everything = SessionQuery::default().limit(query.max_rows());
+        let everything = match (self.1, query.cursor()) {
+            (Fault::IgnoresCursors, _) | (Fault::IgnoresWorkspaces, None) => everything,
+            (Fault::IgnoresWorkspaces, Some(cursor)) => everything.after(cursor.clone()),
+            _ => query.clone(),
+        };
+        self.0.sessions(&everything).await
+    }
+
+    async fn delete(&self, session: &SessionKey) -> Result<StatusChange, StoreError> {
+        match self.1 {
+            Fault::EndsOnly => self.0.end(session).await,
+            _ => self.0.delete(session).await,
+        }
     }
 
     async fn sweep_stuck(&self, older_than: Duration) -> Result<Vec<StatusChange>, StoreError> {
@@ -78,6 +106,16 @@ impl SessionStore for Faulty {
 
     async fn watch(&self, id: &SessionId) -> Result<StatusWatcher, StoreError> {
         self.0.watch(id).await
+    }
+
+    async fn watch_workspace(
+        &self,
+        workspace: &WorkspaceId,
+    ) -> Result<WorkspaceWatcher, StoreError> {
+        match self.1 {
+            Fault::SeesNobody => MemoryStore::default().watch_workspace(workspace).await,
+            _ => self.0.watch_workspace(workspace).await,
+        }
     }
 }
 
@@ -112,4 +150,13 @@ async fn each_broken_rule_is_named() {
     breaks(Fault::TakesExpiredCodes, "an expired QR code is ignored").await;
     breaks(Fault::HidesNumbers, "a connected session has a number").await;
     breaks(Fault::Hangs, "every call ends").await;
+    breaks(Fault::IgnoresCursors, "page by page ends").await;
+    breaks(Fault::IgnoresWorkspaces, "asked for and no others").await;
+    breaks(Fault::ForgetsErrors, "a listed row is that of `session`").await;
+    breaks(
+        Fault::EndsOnly,
+        "begins with the sessions that are not given up",
+    )
+    .await;
+    breaks(Fault::SeesNobody, "a watch lasts as long as the store").await;
 }

@@ -1,8 +1,12 @@
 //! Who is told what.
 
+use std::collections::HashMap;
+
 use super::StoreFixture;
-use super::stage::{Stage, disconnected, key, phone, ready};
-use crate::store::{Status, StatusWatcher, StoreErrorKind, StoreOptions};
+use super::stage::{Stage, authenticated, disconnected, key, key_in, phone, ready};
+use crate::store::{
+    Status, StatusChange, StatusWatcher, StoreErrorKind, StoreOptions, WorkspaceWatcher,
+};
 
 /// Waits until the watcher sees this status; it may skip what came between.
 async fn sees(stage: &Stage, watcher: &mut StatusWatcher, status: Status) {
@@ -102,4 +106,115 @@ pub async fn tells_other_stores(fixture: &dyn StoreFixture) {
     sees(&stage, &mut watcher, Status::Disconnected).await;
     stage.applies(&ready("rival", 1)).await;
     sees(&stage, &mut watcher, Status::Failed).await;
+}
+
+/// The changes of one workspace, as a watcher saw them.
+struct Workspace {
+    watcher: WorkspaceWatcher,
+    latest: HashMap<String, StatusChange>,
+}
+
+impl Workspace {
+    async fn watch(stage: &Stage, at: usize) -> Self {
+        let workspace = key("any").workspace_id;
+        let watcher = stage.stores[at].watch_workspace(&workspace);
+        let watcher = stage.works("`watch_workspace`", watcher).await;
+        let latest = HashMap::new();
+        Self { watcher, latest }
+    }
+
+    /// Waits until all these sessions were seen so; the watcher may skip what came between.
+    async fn sees(&mut self, stage: &Stage, expected: &[(&str, Status)]) {
+        let stands = |latest: &HashMap<String, StatusChange>, session: &str, status| {
+            let seen: Option<&StatusChange> = latest.get(session);
+            seen.is_some_and(|seen| seen.status == status)
+        };
+        while !expected
+            .iter()
+            .all(|&(session, status)| stands(&self.latest, session, status))
+        {
+            let Some(change) = stage.ends(self.watcher.changed()).await else {
+                return stage.rule(false, "a watch lasts as long as the store", &expected);
+            };
+            let is_own = change.session.workspace_id == key("any").workspace_id;
+            let is_whole = change.status != Status::Connected || change.phone.is_some();
+            stage.rule(
+                is_own && is_whole,
+                "a watcher of a workspace sees whole changes of its own sessions",
+                &change,
+            );
+            let session = change.session.session_id.as_str().to_owned();
+            let last = self.latest.insert(session, change.clone());
+            stage.rule(
+                last.as_ref()
+                    .is_none_or(|last| *last != change && last.version <= change.version),
+                "a watcher sees each change once, and none that is older than the last",
+                &(last, change),
+            );
+        }
+    }
+}
+
+/// Watchers of a workspace see the present status of each session, then every session's last state: of both
+/// stores, of new sessions, and also that a session is ended or given up.
+///
+/// # Panics
+///
+/// When a rule is broken.
+pub async fn tells_watchers_of_workspaces(fixture: &dyn StoreFixture) {
+    let stage = Stage::new(fixture, StoreOptions::default()).await;
+    let mut early = Workspace::watch(&stage, 1).await;
+    for session in ["a", "b", "given up"] {
+        stage.register(session).await;
+    }
+    let far = key_in(8, "far");
+    stage
+        .works("`register`", stage.stores[0].register(&far))
+        .await;
+    stage.applies(&ready("a", 1)).await;
+    stage.delete(0, "given up").await;
+
+    let start = [("a", Status::Connected), ("b", Status::QrScanning)];
+    early.sees(&stage, &start).await;
+    let (mut own, mut other) = (
+        Workspace::watch(&stage, 0).await,
+        Workspace::watch(&stage, 1).await,
+    );
+    for watched in [&mut own, &mut other] {
+        watched.sees(&stage, &start).await;
+        let rule = "a watcher of a workspace begins with the sessions that are not given up";
+        stage.rule(watched.latest.len() == 2, rule, &watched.latest);
+    }
+    // A session that is watched alone too.
+    let mut alone = stage.watch(1, "b").await;
+    for _ in 0..20 {
+        stage.applies(&disconnected("a")).await;
+        stage.applies(&ready("a", 1)).await;
+    }
+    stage.register("new").await;
+    stage.applies(&authenticated("new")).await;
+    stage.applies(&disconnected("a")).await;
+    let (_, retired) = stage.applies(&ready("b", 1)).await;
+    stage.rule(retired.len() == 1, "one was given up", &retired);
+    let end = [
+        ("a", Status::Failed),
+        ("b", Status::Connected),
+        ("new", Status::Authenticated),
+    ];
+    for watched in [&mut own, &mut other, &mut early] {
+        watched.sees(&stage, &end).await;
+    }
+    sees(&stage, &mut alone, Status::Connected).await;
+
+    stage.register("a").await;
+    stage.end(0, "b").await;
+    stage.delete(1, "new").await;
+    let last = [
+        ("a", Status::QrScanning),
+        ("b", Status::Disconnected),
+        ("new", Status::Failed),
+    ];
+    for watched in [&mut own, &mut other, &mut early] {
+        watched.sees(&stage, &last).await;
+    }
 }

@@ -1,0 +1,90 @@
+//! Lists sessions by keyset: each page begins after the last id of the page before.
+
+use sqlx::{AssertSqlSafe, SqlSafeStr};
+
+use super::account::Account;
+use super::database::Database;
+use super::dialect::Statement;
+use super::driver::Driver;
+use super::row::Row;
+use super::schema::Fact;
+use crate::event::WorkspaceId;
+use crate::store::error::StoreError;
+use crate::store::query::{Cursor, SessionPage, SessionQuery};
+use crate::store::status::Status;
+
+impl<D: Driver> Database<D> {
+    pub(super) async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
+        let after = query.cursor().map(Cursor::as_str);
+        if after.is_some_and(|id| !may_hold(self.layout.column("id"), id)) {
+            return Err(StoreError::cursor());
+        }
+        let (accounts, next) = self.page(query, after).await?;
+        let rows = accounts.into_iter().filter_map(|account| {
+            let row = account.row;
+            let unrecognised = row.as_ref().err();
+            if let Some(error) = unrecognised {
+                tracing::debug!(store = D::NAME, %error, "a row was skipped");
+            }
+            row.ok()
+        });
+        let rows = rows.filter(|row| query.matches(row)).collect();
+        let next = next.map(|id| id.parse()).transpose()?;
+        Ok(SessionPage::new(rows, next))
+    }
+
+    /// Reads the rows of one page, which may show another status than asked for; and the id of the last one,
+    /// if there are more.
+    pub(super) async fn page(
+        &self,
+        query: &SessionQuery,
+        after: Option<&str>,
+    ) -> Result<(Vec<Account>, Option<String>), StoreError> {
+        let layout = &self.layout;
+        let workspace = query.workspace_id().map(WorkspaceId::as_str);
+        if workspace.is_some_and(|id| !may_hold(layout.column("workspace_id"), id)) {
+            return Ok((Vec::new(), None));
+        }
+        let after = after.unwrap_or(layout.lowest_id());
+        let (list, parameters) = match workspace {
+            Some(workspace) => (&self.statements.list_workspace, vec![after, workspace]),
+            None => (&self.statements.list, vec![after]),
+        };
+        let limit = query.max_rows();
+        let sql = list.sql.as_str();
+        let sql = sql.replace("{limit}", &(limit + 1).to_string());
+        let sql = sql.replace("{statuses}", &stored(query, layout.lacks_error));
+        let list = Statement {
+            sql: AssertSqlSafe(sql).into_sql_str(),
+            order: list.order.clone(),
+        };
+        let mut rows: Vec<Row> = self.read(&list, &parameters).await?;
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| has_more).map(|row| row.id.clone());
+        let rows = rows.into_iter();
+        let accounts = rows.map(|row| Account::new(row, layout.lacks_error));
+        Ok((accounts.collect(), next))
+    }
+}
+
+/// The statuses that the column has for those that a query asks for, as a list of SQL.
+fn stored(query: &SessionQuery, lacks_error: bool) -> String {
+    let stored = query.statuses().flat_map(|status| match status {
+        Status::Error if lacks_error => vec![Status::Error, Status::Disconnected],
+        // As which a connected row without a number is shown.
+        Status::Authenticated => vec![Status::Authenticated, Status::Connected],
+        status => vec![status],
+    });
+    let stored: Vec<_> = stored.map(|status| format!("'{status}'")).collect();
+    stored.join(", ")
+}
+
+/// Whether a column may hold this id, written as the database writes it.
+fn may_hold(column: &Fact, id: &str) -> bool {
+    if column.is_integer() {
+        let number = id.parse::<i64>();
+        return number.is_ok_and(|number| number.to_string() == id);
+    }
+    column.is_text() || uuid::Uuid::try_parse(id).is_ok()
+}
