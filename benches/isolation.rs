@@ -23,7 +23,7 @@ mod crowd;
 
 use std::time::Duration;
 
-use whatsapp_phone::Supervisor;
+use whatsapp_phone::{RetryPolicy, Supervisor};
 
 const ROUNDS: usize = 9;
 const SPREAD: Duration = Duration::from_secs(2);
@@ -72,7 +72,7 @@ fn lateness(failing: bool) -> Vec<Duration> {
     let runtime = builder.worker_threads(2).enable_time().build().unwrap();
     runtime.block_on(async {
         let supervisor = Supervisor::new();
-        let finished = crowd::run(&supervisor, SPREAD, failing).await;
+        let finished = crowd::run(&supervisor, &RetryPolicy::eager(), SPREAD, failing).await;
         supervisor.stop(Duration::ZERO).await;
         assert_eq!(finished.len(), 700);
         let late = finished.into_iter().map(|it| {

@@ -26,7 +26,7 @@ fn reporting(builder: SupervisorBuilder) -> (Supervisor, Arc<Mutex<Vec<Report>>>
 #[tokio::test(start_paused = true)]
 async fn of_a_thousand_sessions_three_hundred_fail_and_the_others_do_not_notice() {
     let (quiet, none) = reporting(Supervisor::builder());
-    let undisturbed = crowd::run(&quiet, SPREAD, false).await;
+    let undisturbed = crowd::run(&quiet, &RetryPolicy::eager(), SPREAD, false).await;
     assert_eq!(undisturbed.len(), 700);
     for it in &undisturbed {
         assert_eq!(format!("{}@c.us", it.phone), jid(it.session));
@@ -55,7 +55,7 @@ async fn of_a_thousand_sessions_three_hundred_fail_and_the_others_do_not_notice(
     });
     for builder in [Supervisor::builder(), hook] {
         let (supervisor, reports) = reporting(builder);
-        let disturbed = crowd::run(&supervisor, SPREAD, true).await;
+        let disturbed = crowd::run(&supervisor, &RetryPolicy::eager(), SPREAD, true).await;
         // The same numbers in the same look at the same time.
         assert_eq!(disturbed, undisturbed);
 

@@ -43,16 +43,21 @@ pub(crate) fn jid(n: u32) -> String {
 }
 
 /// Runs all, and returns what became of those that never fail. `failing`: whether the others do.
-pub(crate) async fn run(supervisor: &Supervisor, spread: Duration, failing: bool) -> Vec<Finished> {
+pub(crate) async fn run(
+    supervisor: &Supervisor,
+    policy: &RetryPolicy,
+    spread: Duration,
+    failing: bool,
+) -> Vec<Finished> {
     let start = Instant::now();
     let mut sound = Vec::new();
     let mut held = Vec::new();
     for n in 0..SESSIONS {
         let session = supervisor.start(n.to_string()).unwrap();
         if failing && is_failing(n) {
-            fail(&session, n, spread);
+            fail(&session, policy, n, spread);
         } else {
-            let number = extract(&session, source(n, spread));
+            let number = extract(&session, policy, source(n, spread));
             if !is_failing(n) {
                 let answer = async move { (number.await, start.elapsed()) };
                 sound.push((n, tokio::spawn(answer)));
@@ -78,9 +83,9 @@ fn source(n: u32, spread: Duration) -> MockSource {
     MockSource::new("page").number_at(ready(n, spread), &jid(n))
 }
 
-fn extract(session: &Session, source: MockSource) -> Task<Extraction> {
+fn extract(session: &Session, policy: &RetryPolicy, source: MockSource) -> Task<Extraction> {
     let extractor = Extractor::builder().source(source).build().unwrap();
-    session.run("number", &RetryPolicy::eager(), move || {
+    session.run("number", policy, move || {
         let extractor = extractor.clone();
         async move { extractor.extract().await }
     })
@@ -91,7 +96,7 @@ pub(crate) fn webdriver(code: &'static str) -> ProtocolFailure {
 }
 
 /// Has the session fail in one of the ways, at the time at which it would have been ready.
-fn fail(session: &Session, n: u32, spread: Duration) {
+fn fail(session: &Session, policy: &RetryPolicy, n: u32, spread: Duration) {
     let at = ready(n, spread);
     let page = MockSource::new("page");
     let task = |act: fn() -> Result<(), BoxError>| {
@@ -102,13 +107,21 @@ fn fail(session: &Session, n: u32, spread: Duration) {
     };
     match n / 10 * FAILING + n % 10 {
         way if way % WAYS == 0 => {
-            drop(extract(session, page.at(at, webdriver("no such window"))));
+            drop(extract(
+                session,
+                policy,
+                page.at(at, webdriver("no such window")),
+            ));
         }
         way if way % WAYS == 1 => {
-            drop(extract(session, page.at(at, webdriver("connection lost"))));
+            drop(extract(
+                session,
+                policy,
+                page.at(at, webdriver("connection lost")),
+            ));
         }
-        way if way % WAYS == 2 => drop(extract(session, page.at(at, Act::Panic))),
-        way if way % WAYS == 3 => drop(extract(session, page.at(at, Act::Hang))),
+        way if way % WAYS == 2 => drop(extract(session, policy, page.at(at, Act::Panic))),
+        way if way % WAYS == 3 => drop(extract(session, policy, page.at(at, Act::Hang))),
         way if way % WAYS == 4 => task(|| panic!("the task")),
         way if way % WAYS == 5 => task(|| Err("duplicate key".into())),
         way if way % WAYS == 6 => task(|| Err(Mute.into())),
@@ -121,12 +134,10 @@ fn fail(session: &Session, n: u32, spread: Duration) {
             drop(session.spawn("bad", async { pending::<Result<(), BoxError>>().await }));
             task(|| Err(webdriver("invalid session id").into()));
         }
-        _ => drop(
-            session.run("bad", &RetryPolicy::eager(), move || async move {
-                sleep(at / 10).await;
-                Err::<(), _>(webdriver("unexpected alert open"))
-            }),
-        ),
+        _ => drop(session.run("bad", policy, move || async move {
+            sleep(at / 10).await;
+            Err::<(), _>(webdriver("unexpected alert open"))
+        })),
     }
 }
 
