@@ -19,7 +19,7 @@ pub(crate) async fn show(page: &Page) -> Infallible {
                 last = Some(code);
             }
         }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
 
