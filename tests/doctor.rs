@@ -1,16 +1,19 @@
 //! `Page::diagnose` on every generation, rename and fault: the verdict, and who is healthy.
-#![cfg(all(feature = "testkit", feature = "webdriver"))]
+#![cfg(all(feature = "testkit", feature = "webdriver", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 
 use std::time::Duration;
 
+use support::chrome::Chrome;
 use support::{LIMIT, Stage, ms, within_limit};
 use whatsapp_phone::ExtractError;
 use whatsapp_phone::source::PageState;
 use whatsapp_phone::source::webdriver::{AttachOptions, Diagnosis, Guard, Overrides, Page, Target};
-use whatsapp_phone::testkit::standin::{Generation, Name, Scenario, Situation, Stale, Step};
+use whatsapp_phone::testkit::standin::{
+    Generation, Name, Scenario, Situation, Stale, StandIn, Step,
+};
 
 const ME_USER: &str = "the number comes from WAWebUserPrefsMeUser and is `confirmed`";
 const UNVERIFIED: &str = "the number comes from WAWebUserPrefsMeUser and is `unverified`";
@@ -297,8 +300,8 @@ async fn getters_that_throw_or_lie_are_seen_and_the_storage_is_named() {
 
 #[tokio::test]
 async fn a_page_with_replaced_built_ins_is_diagnosed_by_its_opener_and_an_attached_session() {
-    let scenario = Scenario::ready(Generation::Current);
-    let stage = Stage::open(scenario.clone().with_replaced_builtins()).await;
+    let plain = Scenario::ready(Generation::Current);
+    let replaced = plain.clone().with_replaced_builtins();
     let assert_healthy = |what: &str, found: &Diagnosis| {
         assert_verdict(what, found, true, &[ME_USER]);
         assert_eq!(found.versions_match, Some(true), "{what}: {found}");
@@ -306,20 +309,20 @@ async fn a_page_with_replaced_built_ins_is_diagnosed_by_its_opener_and_an_attach
         let version = Some("2.3000.1000000000");
         assert_eq!(found.whatsapp_version.as_deref(), version, "{what}");
     };
+    let stage = Stage::open(replaced.clone()).await;
     assert_healthy("replaced", &diagnose(&stage, LIMIT).await);
 
-    let options = AttachOptions::default().deadline(LIMIT);
-    let options = options.target(Target::at(stage.stand_in.origin()).unwrap());
-    let chrome = stage.page.client();
-    let chrome = &chrome.capabilities().unwrap()["goog:chromeOptions"]["debuggerAddress"];
-    let chrome = chrome.as_str().unwrap().parse().unwrap();
-    let attached = Page::attach(&stage.driver, chrome, options).await.unwrap();
-    let found = attached.diagnose(LIMIT).await.unwrap();
-    assert_healthy("attached, replaced", &found);
-    stage.reload(scenario).await;
-    let found = attached.diagnose(LIMIT).await.unwrap();
-    assert_healthy("attached", &found);
-    attached.close().await;
+    let chrome = Chrome::start().await;
+    for (what, scenario) in [("attached", plain), ("attached, replaced", replaced)] {
+        let stand_in = StandIn::start(scenario).await.unwrap();
+        chrome.open(&stand_in.url());
+        let options = AttachOptions::default().deadline(LIMIT);
+        let options = options.target(Target::at(stand_in.origin()).unwrap());
+        let page = Page::attach(&stage.driver, chrome.address.clone(), options);
+        let page = page.await.unwrap();
+        assert_healthy(what, &page.diagnose(LIMIT).await.unwrap());
+        page.close().await;
+    }
 }
 
 #[tokio::test]

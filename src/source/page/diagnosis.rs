@@ -5,14 +5,12 @@ use std::fmt;
 use serde::Serialize;
 
 use super::decision::{Evidence, Observation, Standing};
-use super::envelope::{Details, Text};
+use super::envelope::Details;
 use super::evidence::{Account, Registration, account, describe, registration};
 use super::overrides::Guard;
+use super::version::{MAX_VERSION, version};
 use crate::failure::clean;
 use crate::source::{Assurance, Look, PageState};
-
-/// Longest version kept, in bytes.
-const MAX_VERSION: usize = 64;
 
 /// The getters of WhatsApp's own module: those of the present pages, then the older ones.
 const GETTERS: [&str; 6] = [
@@ -337,28 +335,6 @@ fn library(details: &Details) -> Option<String> {
         _ => "a library with a `Store` of its own, for instance venom",
     };
     Some(name.to_owned())
-}
-
-fn version(text: Option<&Text>) -> Option<String> {
-    let text = text?.as_str()?;
-    match is_version(text) {
-        true => Some(text.to_owned()),
-        false => Some(clean(text, MAX_VERSION)),
-    }
-}
-
-/// Whether a text has the form of a version, whose digits are no number: `2.3000.1030000000-alpha`.
-fn is_version(text: &str) -> bool {
-    let (numbers, name) = text.split_once('-').unwrap_or((text, ""));
-    let mut lengths = Vec::new();
-    for number in numbers.split('.') {
-        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
-            return false;
-        }
-        lengths.push(number.len());
-    }
-    let is_name = name.len() <= 16 && name.bytes().all(|byte| byte.is_ascii_alphabetic());
-    is_name && matches!(lengths[..], [1..=2, 1..=4, 1..=10])
 }
 
 fn major(version: &str) -> &str {
