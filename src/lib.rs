@@ -54,8 +54,7 @@
 //! | [`supervisor`] | [`Supervisor`]: sessions side by side, each isolated from the others |
 //! | `event` | `SessionEvent`: what is told of a session; `EventSink` and its drivers (feature `events`) |
 //! | `store` | `SessionStore` and its drivers, `StoreSink`: from an event to the row and its watchers (feature `events`) |
-//! | `onboard` | `Onboarding`: runs an extractor for a session and tells a sink the outcome (feature `events`) |
-//! | `watch` | `Watch`: the same for hosts that have only the page, until it unlinks (feature `events`) |
+//! | `onboard` | `Onboarding`: runs an extractor for a session and sends the outcome to a sink; `Watch`: the same from the page alone, until it unlinks (feature `events`) |
 //! | `testkit` | a stand-in WhatsApp Web and the contract suites of sources, sinks and stores, for tests of this crate and of yours (feature `testkit`) |
 //!
 //! What most programs name stands at the root too; everything else is in its module.
@@ -78,7 +77,7 @@
 //! | `webdriver` | yes | pages in a real browser, through ChromeDriver over plain HTTP |
 //! | `webdriver-rustls` | | the same for WebDriver servers at https URLs |
 //! | `backoff` | | schedules of `backoff` 0.4, in both directions |
-//! | `events` | | the modules `event`, `store`, `onboard` and `watch`, with the store in memory |
+//! | `events` | | the modules `event`, `store` and `onboard`, with the store in memory |
 //! | `sqlite` | | `events`, and sessions in SQLite |
 //! | `postgres` | | `events`, and sessions in PostgreSQL |
 //! | `mysql` | | `events`, and sessions in MySQL or MariaDB |
@@ -108,9 +107,6 @@ pub mod supervisor;
 #[cfg(feature = "testkit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
 pub mod testkit;
-#[cfg(feature = "events")]
-#[cfg_attr(docsrs, doc(cfg(feature = "events")))]
-pub mod watch;
 
 pub use classify::ProtocolErrorClassifier;
 pub use extract::{

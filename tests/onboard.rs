@@ -5,34 +5,31 @@
 mod support;
 
 use support::{Stage, ms, policy, until_async, within_limit};
+use whatsapp_phone::PhoneNumber;
 use whatsapp_phone::event::channel::{EventReceiver, channel};
 use whatsapp_phone::event::fan_out::FanOut;
 use whatsapp_phone::event::{EventKind, SessionKey};
 use whatsapp_phone::link::{LinkSource, LinkState};
-use whatsapp_phone::onboard::Onboarding;
+use whatsapp_phone::onboard::{Ended, Watch};
 use whatsapp_phone::source::webdriver::WebDriverSource;
 use whatsapp_phone::store::memory::MemoryStore;
 use whatsapp_phone::store::{SessionStore, Status, StoreSink};
 use whatsapp_phone::testkit::standin::{Generation, LID, PHONE, Scenario, Step};
-use whatsapp_phone::watch::{Ended, Watch};
-use whatsapp_phone::{Extractor, PhoneNumber};
 
 const NUMBER: &str = "628110000041";
 
 /// A watch over this page that writes into a store, and its events.
-async fn watch(stage: &Stage) -> (Watch<WebDriverSource>, MemoryStore, EventReceiver) {
+async fn watch(stage: &Stage) -> (Watch, MemoryStore, EventReceiver) {
     let store = MemoryStore::default();
     let session = SessionKey::new(7, "session-1").unwrap();
     let row = store.register(&session).await.unwrap();
     let (sent, events) = channel(64);
-    let sink = FanOut::new()
-        .required(StoreSink::new(store.clone()))
-        .required(sent);
-    let source = WebDriverSource::all(&stage.page);
-    let extractor = Extractor::builder().source(source.clone()).policy(policy());
-    let extractor = extractor.build().unwrap();
-    let onboarding = Onboarding::new(session, extractor, sink).resume(&row);
-    (Watch::new(onboarding, source).every(ms(100)), store, events)
+    let sink = FanOut::after(StoreSink::new(store.clone())).observer(sent);
+    let watch = Watch::new(session, WebDriverSource::all(&stage.page), sink)
+        .extractor(|it| it.policy(policy()))
+        .resume(&row)
+        .every(ms(100));
+    (watch, store, events)
 }
 
 /// The names of events up to this one.
@@ -68,7 +65,7 @@ async fn from_the_code_to_the_row_and_to_the_unlinking_and_back() {
     let stage = Stage::open(Scenario::never()).await;
     let (watch, store, mut events) = watch(&stage).await;
     let session = SessionKey::new(7, "session-1").unwrap();
-    let watch = tokio::spawn(async move { watch.run().await.unwrap() });
+    let watch = tokio::spawn(async move { watch.run().await });
     stage.reload(phone(12_000, scenario)).await;
 
     let row = async || store.session(&session.session_id).await.unwrap().unwrap();
@@ -104,7 +101,7 @@ async fn a_reload_of_a_linked_session_causes_no_event() {
     let ready = Scenario::ready(Generation::Current);
     let stage = Stage::open(ready).await;
     let (watch, store, mut events) = watch(&stage).await;
-    let watch = tokio::spawn(async move { watch.run().await.unwrap() });
+    let watch = tokio::spawn(async move { watch.run().await });
     until(&mut events, "session_ready").await;
     // What the page of a linked session does as it loads.
     let again = Scenario::new(Generation::Current)

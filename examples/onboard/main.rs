@@ -19,15 +19,13 @@ use config::Config;
 use tokio::time::Instant;
 use whatsapp_phone::event::fan_out::FanOut;
 use whatsapp_phone::event::{EventKind, EventSink, SessionEvent, SessionKey, SinkError};
-use whatsapp_phone::extract::Extractor;
-use whatsapp_phone::onboard::Onboarding;
+use whatsapp_phone::onboard::Watch;
 use whatsapp_phone::source::webdriver::{
     DriverProcess, OpenOptions, Page, Target, WebDriverSource,
 };
 use whatsapp_phone::store::sqlite::SqliteStore;
 use whatsapp_phone::store::{SessionStore, Status, StatusWatcher, StoreOptions, StoreSink};
 use whatsapp_phone::testkit::standin::{Generation, LID, PHONE, Scenario, StandIn, Step};
-use whatsapp_phone::watch::Watch;
 
 /// Brings a session from its QR code to its row in a database, and on until it unlinks.
 #[derive(Debug, Parser)]
@@ -94,25 +92,20 @@ async fn run(config: Config) -> Outcome<bool> {
         None => Some(DriverProcess::start().await?),
     };
     let page = open(&config, driver.as_ref(), &stand_in.url()).await?;
-    let source = WebDriverSource::all(&page);
     steps.print("browser", "page is open");
 
-    // The row is written before anybody else hears of an event.
-    let sink = FanOut::new()
-        .required(StoreSink::new(store.clone()))
-        .observer(steps);
-    let extractor = Extractor::builder()
-        .source(source.clone())
-        .policy(config.policy)
-        .accept(config.accept)
-        .build()?;
-    let onboarding = Onboarding::new(session.clone(), extractor, sink).resume(&row);
-    let watch = Watch::new(onboarding, source).every(Duration::from_millis(250));
+    // The store decides; the screen shows what it has accepted.
+    let sink = FanOut::after(StoreSink::new(store.clone())).observer(steps);
+    let watch = Watch::new(session.clone(), WebDriverSource::all(&page), sink)
+        .extractor(|it| it.policy(config.policy).accept(config.accept))
+        .resume(&row)
+        .store(store.clone())
+        .every(Duration::from_millis(250));
 
     let watcher = store.watch(&session.session_id).await?;
     let has_number = tokio::select! {
         ended = watch.run() => {
-            steps.print("watch", format!("ended: {}", ended?.as_str()));
+            steps.print("watch", format!("ended: {}", ended.as_str()));
             false
         }
         has_number = follow(&steps, watcher, &store, &session) => has_number?,

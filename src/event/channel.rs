@@ -8,13 +8,13 @@ use tokio::time::timeout;
 
 use super::{EventSink, SessionEvent, SinkError};
 
-/// How long a sender waits for room unless told otherwise.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The default time that a sender waits for room.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A sink, and the receiver of what is sent there. At most `capacity` events wait, at least one; a
-/// sender waits for room, for up to five seconds.
+/// Makes a sink and the receiver of its events. At most `capacity` events wait, at least one; a sender
+/// waits for room for up to five seconds.
 ///
-/// Events are held in memory: they end with the process.
+/// The events are in memory: they are lost when the process ends.
 ///
 /// ```
 /// use whatsapp_phone::event::{EventSink, SessionEvent, SessionKey, channel::channel};
@@ -33,7 +33,7 @@ pub fn channel(capacity: usize) -> (ChannelSink, EventReceiver) {
     let (sender, receiver) = mpsc::channel(capacity.max(1));
     let sink = ChannelSink {
         sender,
-        patience: PATIENCE,
+        timeout: TIMEOUT,
     };
     (sink, EventReceiver(receiver))
 }
@@ -42,14 +42,14 @@ pub fn channel(capacity: usize) -> (ChannelSink, EventReceiver) {
 #[derive(Clone, Debug)]
 pub struct ChannelSink {
     sender: mpsc::Sender<SessionEvent>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl ChannelSink {
-    /// Sets how long a sender waits for room. Zero: not at all.
+    /// Sets how long a sender waits for room. Zero: not at all. Default: 5 s.
     #[must_use]
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
         self
     }
 }
@@ -60,23 +60,23 @@ impl EventSink for ChannelSink {
         "channel"
     }
 
-    /// `sink_full` (transient) when there was no room in time, `sink_closed` when the receiver is
-    /// gone.
+    /// Fails with `sink_full` (transient) if there was no room in time, and with `sink_closed` if the
+    /// receiver was dropped.
     async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
-        match timeout(self.patience, self.sender.reserve()).await {
+        match timeout(self.timeout, self.sender.reserve()).await {
             Ok(Ok(room)) => {
                 room.send(event.clone());
                 Ok(())
             }
             Ok(Err(_)) => Err(SinkError::permanent(
                 "sink_closed",
-                "the channel's receiver is gone; keep it, or take the sink out",
+                "the channel's receiver was dropped; keep it, or remove the sink",
             )),
             Err(_) => Err(SinkError::transient(
                 "sink_full",
                 format!(
-                    "the channel is full and nobody made room in {:?}; receive faster, or give it more capacity",
-                    self.patience
+                    "the channel had no room for {:?}; receive faster, or raise its capacity",
+                    self.timeout
                 ),
             )),
         }
@@ -88,7 +88,7 @@ impl EventSink for ChannelSink {
 pub struct EventReceiver(mpsc::Receiver<SessionEvent>);
 
 impl EventReceiver {
-    /// The next event; `None` when every sender is gone and nothing waits. Cancel-safe.
+    /// Returns the next event; `None` if every sender was dropped and no event waits. Cancel-safe.
     pub async fn recv(&mut self) -> Option<SessionEvent> {
         self.0.recv().await
     }

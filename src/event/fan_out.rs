@@ -1,141 +1,88 @@
-//! Events to several sinks at once: [`FanOut`].
+//! Events to several sinks, of which one decides: [`FanOut`].
 
 use std::fmt;
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::FutureExt;
-use futures_util::future::join_all;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 
-use super::{EventSink, SessionEvent, SinkError};
-use crate::extract::panic_words;
+use super::sink::in_time;
+use super::{Decision, EventSink, SessionEvent, SinkError};
 
-/// How long one sink may take unless told otherwise.
+/// The default deadline of one sink for one event.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// How many events wait for an observer.
-const BACKLOG: usize = 1024;
+const MAX_WAITING: usize = 1024;
 
-/// Sends every event to all its sinks, none of which holds the others.
+/// Sends every event to a deciding sink first, and then to observers.
 ///
-/// A **required** sink must accept the event, or `send` fails. All get it at the same moment, and
-/// each has a deadline of its own, so a slow one delays the caller but not the others. After an error
-/// the caller sends again, and the sinks that had accepted it recognise its id.
+/// `send` returns the result of the **deciding** sink, usually a
+/// [`StoreSink`](crate::store::StoreSink). No observer gets an event that it refused, nor one that it
+/// [withholds](Decision::Withhold), as a store does with an outdated one. A repeated event is passed on;
+/// observers recognise its id.
 ///
-/// An **observer** hears of an event when the required ones have accepted it, so that whoever asks a
-/// store because of it finds it there. It gets what it can: it is fed by a task of its own, in order,
-/// and `send` never waits for it. What it refuses is logged and lost, and so is what comes while 1024
-/// events wait for it.
+/// Each **observer** has its own queue and task: it gets the events in order, and delays neither `send`
+/// nor the others. Its delivery is best effort: an event is logged and lost if the observer refuses it, or
+/// if 1024 events wait already.
 ///
 /// ```
 /// use whatsapp_phone::event::{EventSink, SessionEvent, SessionKey};
 /// use whatsapp_phone::event::{channel::channel, fan_out::FanOut};
+/// use whatsapp_phone::store::{SessionStore, StoreSink, memory::MemoryStore};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let ((store, mut stored), (screen, mut shown)) = (channel(10), channel(10));
-/// let both = FanOut::new().required(store).observer(screen);
-/// both.send(&SessionEvent::session_authenticated(SessionKey::new(7, "session-1")?)).await?;
-/// assert!(stored.recv().await.is_some() && shown.recv().await.is_some());
+/// let session = SessionKey::new(7, "session-1")?;
+/// let store = MemoryStore::default();
+/// store.register(&session).await?;
+///
+/// let (screen, mut shown) = channel(10);
+/// let sink = FanOut::after(StoreSink::new(store)).observer(screen);
+/// sink.send(&SessionEvent::session_authenticated(session)).await?;
+/// assert!(shown.recv().await.is_some());
 /// # Ok(())
 /// # }
 /// ```
 pub struct FanOut {
-    required: Vec<Arc<dyn EventSink>>,
+    deciding: Arc<dyn EventSink>,
     observers: Vec<Observer>,
     deadline: Duration,
 }
 
 struct Observer {
-    name: String,
-    queue: mpsc::Sender<SessionEvent>,
+    sink: Arc<dyn EventSink>,
+    /// Read by the observer's task, which the first event starts.
+    queue: OnceLock<mpsc::Sender<SessionEvent>>,
 }
 
 impl FanOut {
-    /// To no sink yet: what is sent to none is accepted and lost.
+    /// Makes a fan-out with this deciding sink and no observers.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn after(deciding: impl EventSink + 'static) -> Self {
         Self {
-            required: Vec::new(),
+            deciding: Arc::new(deciding),
             observers: Vec::new(),
             deadline: DEADLINE,
         }
     }
 
-    /// Adds a sink that must accept every event.
-    #[must_use]
-    pub fn required(mut self, sink: impl EventSink + 'static) -> Self {
-        self.required.push(Arc::new(sink));
-        self
-    }
-
-    /// Adds a sink that gets what it can, fed by a task that ends some time after this `FanOut`, when
-    /// what waits has been sent.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime.
+    /// Adds an observer. The first event starts its task in the present tokio runtime. The task ends when
+    /// this fan-out was dropped and no event waits.
     #[must_use]
     pub fn observer(mut self, sink: impl EventSink + 'static) -> Self {
-        let (queue, events) = mpsc::channel(BACKLOG);
         self.observers.push(Observer {
-            name: sink.name().to_owned(),
-            queue,
+            sink: Arc::new(sink),
+            queue: OnceLock::new(),
         });
-        tokio::spawn(feed(sink, events, self.deadline));
         self
     }
 
-    /// Sets how long one sink may take for one event: the required ones, and the observers that are
-    /// added later. Default: 10 s.
+    /// Sets how long each sink may take for one event. Default: 10 s.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
-    }
-}
-
-impl Default for FanOut {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-async fn feed(sink: impl EventSink, mut events: mpsc::Receiver<SessionEvent>, deadline: Duration) {
-    while let Some(event) = events.recv().await {
-        if let Err(error) = send_in_time(&sink, &event, deadline).await {
-            tracing::warn!(
-                sink = sink.name(), event = ?event.kind(), code = error.code(), %error,
-                "an observer lost an event"
-            );
-        }
-    }
-}
-
-async fn send_in_time(
-    sink: &dyn EventSink,
-    event: &SessionEvent,
-    deadline: Duration,
-) -> Result<(), SinkError> {
-    let sent = AssertUnwindSafe(sink.send(event)).catch_unwind();
-    let name = sink.name();
-    match timeout(deadline, sent).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(panic)) => {
-            // Here only for what it does when it is dropped.
-            panic_words(panic);
-            Err(SinkError::transient(
-                "sink_panicked",
-                format!("the sink `{name}` panicked; this is a bug in the sink"),
-            ))
-        }
-        Err(_) => Err(SinkError::transient(
-            "sink_timeout",
-            format!("the sink `{name}` did not answer in {deadline:?}; look at what it waits for"),
-        )),
     }
 }
 
@@ -145,49 +92,63 @@ impl EventSink for FanOut {
         "fan_out"
     }
 
-    /// The first transient error of a required sink, else the first error of one.
     async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
-        let deadline = self.deadline;
-        let sends = self
-            .required
-            .iter()
-            .map(|sink| send_in_time(sink, event, deadline));
-        let results = join_all(sends).await;
-        // While one may still accept it, it is worth sending again.
-        let mut errors = results.into_iter().filter_map(Result::err);
-        let Some(first) = errors.next() else {
-            self.show(event);
-            return Ok(());
-        };
-        let decisive = match first.is_transient() {
-            true => first,
-            false => errors.find(SinkError::is_transient).unwrap_or(first),
-        };
-        Err(decisive)
+        self.decide(event).await.map(drop)
+    }
+
+    async fn decide(&self, event: &SessionEvent) -> Result<Decision, SinkError> {
+        let sink = &*self.deciding;
+        let decision = in_time(sink, self.deadline, sink.decide(event)).await?;
+        if decision == Decision::PassOn {
+            for observer in &self.observers {
+                observer.pass_on(event, self.deadline);
+            }
+        }
+        Ok(decision)
     }
 }
 
-impl FanOut {
-    fn show(&self, event: &SessionEvent) {
-        for observer in &self.observers {
-            if observer.queue.try_send(event.clone()).is_err() {
-                tracing::warn!(
-                    sink = observer.name,
-                    event = ?event.kind(),
-                    "an observer lost an event: too many wait for it, or it is gone"
-                );
-            }
+impl Observer {
+    fn pass_on(&self, event: &SessionEvent, deadline: Duration) {
+        let queue = self.queue.get_or_init(|| {
+            let (queue, events) = mpsc::channel(MAX_WAITING);
+            tokio::spawn(deliver(Arc::clone(&self.sink), events, deadline));
+            queue
+        });
+        if queue.try_send(event.clone()).is_err() {
+            tracing::warn!(
+                sink = self.sink.name(),
+                event = ?event.kind(),
+                "an observer lost an event: its queue is full, or its task has ended"
+            );
+        }
+    }
+}
+
+async fn deliver(
+    sink: Arc<dyn EventSink>,
+    mut events: mpsc::Receiver<SessionEvent>,
+    deadline: Duration,
+) {
+    while let Some(event) = events.recv().await {
+        if let Err(error) = in_time(&sink, deadline, sink.send(&event)).await {
+            tracing::warn!(
+                sink = sink.name(), event = ?event.kind(), code = error.code(), %error,
+                "an observer lost an event"
+            );
         }
     }
 }
 
 impl fmt::Debug for FanOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let required: Vec<_> = self.required.iter().map(EventSink::name).collect();
-        let observers: Vec<_> = self.observers.iter().map(|sink| &*sink.name).collect();
+        let observers: Vec<_> = self.observers.iter().map(|it| it.sink.name()).collect();
         f.debug_struct("FanOut")
-            .field("required", &required)
+            .field("deciding", &self.deciding.name())
             .field("observers", &observers)
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
-//! What an event is about: [`SessionKey`], [`WorkspaceId`], [`SessionId`]; and what it is known by:
-//! [`EventId`].
+//! The ids of an event, its session and its workspace: [`EventId`], [`SessionKey`], [`SessionId`],
+//! [`WorkspaceId`].
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -32,7 +32,7 @@ macro_rules! ids {
             ///
             /// # Errors
             ///
-            /// When it is empty, longer than [`MAX_ID`] bytes or has control characters.
+            /// If it is empty, longer than [`MAX_ID`] bytes or has control characters.
             pub fn new(text: &str) -> Result<Self, EventError> {
                 let rule = "a string of 1 to 255 bytes without control characters, or an integer";
                 let wrong = EventError::Field { field: $field, rule };
@@ -42,7 +42,7 @@ macro_rules! ids {
                 Ok(Self { text: text.into(), is_integer: false })
             }
 
-            /// The text. Mind where it goes: it may be a phone number.
+            /// Returns the text. It may be a phone number: keep it out of logs.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.text
@@ -140,7 +140,7 @@ ids! {
     SessionId = "session_id",
 }
 
-/// Which session of which workspace.
+/// A session of a workspace.
 ///
 /// ```
 /// use whatsapp_phone::event::SessionKey;
@@ -160,11 +160,11 @@ pub struct SessionKey {
 }
 
 impl SessionKey {
-    /// A session's key, from ids, texts or integers.
+    /// Makes a key from ids, texts or integers.
     ///
     /// # Errors
     ///
-    /// When one of them cannot be an id; see [`SessionId::new`].
+    /// If one of them is an invalid id; see [`SessionId::new`].
     pub fn new<W, S>(workspace_id: W, session_id: S) -> Result<Self, EventError>
     where
         W: TryInto<WorkspaceId>,
@@ -184,9 +184,9 @@ impl fmt::Display for SessionKey {
     }
 }
 
-/// What an event is known by, also as the `webhook-id`: by it a repetition is recognised.
+/// The id of an event, also sent as the `webhook-id`. Receivers recognise a repetition by it.
 ///
-/// `Debug` and `Display` mask numbers of seven or more digits: an id of others may hold anything.
+/// `Debug` and `Display` mask numbers of seven or more digits: a foreign id may hold anything.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct EventId(Box<str>);
 
@@ -194,7 +194,7 @@ impl EventId {
     /// Longest text of an id, in bytes.
     pub const MAX_LEN: usize = 128;
 
-    /// A new one: a UUID of version 7.
+    /// Makes a new id: a UUID of version 7.
     pub(super) fn generate() -> Self {
         Self(uuid::Uuid::now_v7().to_string().into())
     }
@@ -203,7 +203,7 @@ impl EventId {
     ///
     /// # Errors
     ///
-    /// When it is empty, longer than [`MAX_LEN`](Self::MAX_LEN) bytes, or has other characters than
+    /// If it is empty, longer than [`MAX_LEN`](Self::MAX_LEN) bytes, or has other characters than
     /// visible ASCII ones.
     pub fn new(text: &str) -> Result<Self, EventError> {
         let is_id = (1..=Self::MAX_LEN).contains(&text.len())
@@ -217,7 +217,7 @@ impl EventId {
         Ok(Self(text.into()))
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -12,14 +12,14 @@
 //! | `session_disconnected` | `reason` |
 //!
 //! Beside `event` stand `id`, `occurred_at` (RFC 3339), `seq` (rising per session) and `version` (1).
-//! Events of others lack them. What others add, fields and whole events, is kept and passed on. If the
-//! QR code of an event is forgotten, texts, lists and objects beside it in `data` are forgotten too, since
-//! they may hold a copy of it; numbers such as `expires_in` stay.
+//! Foreign events lack them. Foreign fields and events are kept and passed on. If the QR code of an event is
+//! forgotten, texts, lists and objects beside it in `data` are forgotten too, since they may hold a copy of
+//! it; numbers such as `expires_in` stay.
 //!
-//! | sink | carries to | feature |
+//! | sink | delivers to | feature |
 //! |---|---|---|
-//! | [`channel::ChannelSink`] | a task of this process | `events` |
-//! | [`fan_out::FanOut`] | several sinks at once | `events` |
+//! | [`channel::ChannelSink`] | a task of the same process | `events` |
+//! | [`fan_out::FanOut`] | several sinks: the first one decides, the others get what it accepted | `events` |
 //! | [`StoreSink`](crate::store::StoreSink) | a store, inline: the row is written when `send` returns | `events` |
 
 pub mod channel;
@@ -41,11 +41,12 @@ use serde_json::{Map, Value};
 pub use self::ids::{EventId, MAX_ID, SessionId, SessionKey, WorkspaceId};
 pub use self::json::{EventError, MAX_EVENT};
 pub use self::kind::{EventKind, Failed, Foreign, Ready};
-pub use self::sink::{EventSink, SinkError};
+pub(crate) use self::sink::in_time;
+pub use self::sink::{Decision, EventSink, SinkError};
 use crate::failure::{MAX_TEXT, clean};
 pub use crate::link::QrCode;
 
-/// One thing that happened to one session.
+/// An event of one session.
 ///
 /// Made by one of six constructors, or read from JSON by [`from_json`](Self::from_json). A
 /// `session_ready` always carries a valid number. `Debug` masks numbers and JIDs and never shows a
@@ -73,7 +74,7 @@ pub struct SessionEvent {
     version: Option<u64>,
     session: Option<SessionKey>,
     kind: EventKind,
-    /// Fields of others, beside `event` and in `data`.
+    /// Foreign fields, beside `event` and in `data`.
     beside: Map<String, Value>,
     within: Map<String, Value>,
     /// Whether the payload of a QR code is in `qr_code`, and not in `qr`.
@@ -111,13 +112,13 @@ impl SessionEvent {
         }
     }
 
-    /// `session_authenticated`: the phone has accepted the code; the number is not known yet.
+    /// Makes a `session_authenticated`: the phone has accepted the code; the number is not known yet.
     #[must_use]
     pub fn session_authenticated(session: SessionKey) -> Self {
         Self::new(session, EventKind::SessionAuthenticated)
     }
 
-    /// `session_ready`: the session is linked to this number. From a
+    /// Makes a `session_ready`: the session is linked to this number. From a
     /// [`PhoneNumber`](crate::PhoneNumber), or from an [`Extraction`](crate::Extraction) with LID and
     /// assurance.
     #[must_use]
@@ -125,7 +126,7 @@ impl SessionEvent {
         Self::new(session, EventKind::SessionReady(ready.into()))
     }
 
-    /// `session_error`: no number was found, or it was refused. From an
+    /// Makes a `session_error`: no number was found, or it was refused. From an
     /// [`ExtractError`](crate::ExtractError), a [`StoreError`](crate::store::StoreError), or a
     /// [`Failed`].
     #[must_use]
@@ -143,7 +144,7 @@ impl SessionEvent {
         event
     }
 
-    /// `session_disconnected`: the session is no longer linked, for this reason. The reason is
+    /// Makes a `session_disconnected`: the session is no longer linked, for this reason. The reason is
     /// cleaned: numbers in it are masked.
     #[must_use]
     pub fn session_disconnected(session: SessionKey, reason: impl AsRef<str>) -> Self {
@@ -166,38 +167,37 @@ impl SessionEvent {
         self
     }
 
-    /// What happened.
+    /// Returns the kind of the event, with its data.
     #[must_use]
     pub fn kind(&self) -> &EventKind {
         &self.kind
     }
 
-    /// Its name in JSON: `session_ready`, ...
+    /// Returns the name in JSON: `session_ready`, ...
     #[must_use]
     pub fn name(&self) -> &str {
         self.kind.name()
     }
 
-    /// Whom it happened to. `None` only for an event of others that names no session.
+    /// Returns the session. `None` only for a foreign event that names none.
     #[must_use]
     pub fn session(&self) -> Option<&SessionKey> {
         self.session.as_ref()
     }
 
-    /// What it is known by. `None`: its sender gave none, so that only its effect tells whether it is
-    /// a repetition.
+    /// Returns the id. `None`: its sender gave none, so a repetition is recognised by its effect alone.
     #[must_use]
     pub fn id(&self) -> Option<&EventId> {
         self.id.as_ref()
     }
 
-    /// When it happened, by the clock of whoever made it. Nothing is decided by it.
+    /// Returns when it happened, by its sender's clock. No decision depends on it.
     #[must_use]
     pub fn occurred_at(&self) -> Option<SystemTime> {
         self.occurred_at
     }
 
-    /// Its place in the order of this session's events. `None`: the order is that of arrival.
+    /// Returns the place in the order of this session's events. `None`: the order is that of arrival.
     #[must_use]
     pub fn seq(&self) -> Option<u64> {
         self.seq
@@ -225,10 +225,10 @@ impl fmt::Debug for SessionEvent {
     }
 }
 
-/// Numbers the events of one session, each greater than the one before. Cheap to clone; clones count
-/// on together.
+/// Numbers the events of one session, each greater than the one before. Cheap to clone; clones share
+/// their count.
 ///
-/// A process that takes up a session again goes on from
+/// A process that resumes a session continues after
 /// [`SessionRow::last_seq`](crate::store::SessionRow::last_seq).
 ///
 /// ```
@@ -242,13 +242,13 @@ impl fmt::Debug for SessionEvent {
 pub struct Sequence(Arc<AtomicU64>);
 
 impl Sequence {
-    /// Goes on after the last number that was used.
+    /// Continues after the last number that was used.
     #[must_use]
     pub fn after(last: Option<u64>) -> Self {
         Self(Arc::new(AtomicU64::new(last.unwrap_or(0))))
     }
 
-    /// The next number.
+    /// Returns the next number.
     #[must_use]
     #[allow(clippy::should_implement_trait)] // it does not end, and takes `&self`
     pub fn next(&self) -> u64 {

@@ -1,30 +1,33 @@
-//! [`EventSink`]: where events go.
+//! [`EventSink`]: accepts events.
 
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
+use tokio::time::timeout;
 
 use super::SessionEvent;
+use crate::extract::panic_words;
 use crate::failure::{MAX_TEXT, ProtocolFailure, clean};
 
-/// Something that takes events and carries them on.
+/// Accepts events and delivers them.
 ///
 /// # Contract
 ///
-/// - `Ok` means accepted: the sink answers for the event from then on. What it cannot answer for it
-///   refuses with an error.
-/// - It takes events of every kind, those of others too, and changes nothing in them.
+/// - `Ok` means accepted: the sink is responsible for the event from then on. Otherwise it returns an error.
+/// - It accepts events of every kind, foreign ones too, and does not change them.
 /// - Events that are sent one after another arrive in that order. Several may be sent at once.
 /// - The same event may be sent again, with the same id, after an error or a crash.
-/// - Every `send` ends: what it calls has a deadline of its own. It is cancel-safe: dropped, the
-///   event has arrived or has not, and the sink is ready for the next.
-/// - It does not send again on its own unless that is what it is for. An error says whether sending
-///   again may help.
+/// - Every `send` ends: its own calls have deadlines. It is cancel-safe: if the future is dropped, the
+///   event has arrived or has not, and the sink is ready for the next one.
+/// - It does not retry unless that is its purpose. An error says whether a retry may help.
 ///
-/// `testkit::contract::sink` holds any sink to these rules (feature `testkit`).
+/// `testkit::contract::sink` tests any sink against these rules (feature `testkit`).
 ///
 /// ```
 /// use whatsapp_phone::event::{EventSink, SessionEvent, SinkError};
@@ -45,15 +48,36 @@ use crate::failure::{MAX_TEXT, ProtocolFailure, clean};
 /// ```
 #[async_trait]
 pub trait EventSink: Send + Sync {
-    /// A short name for logs and errors: `channel`, `webhook`, ...
+    /// Returns a short name for logs and errors: `channel`, `webhook`, ...
     fn name(&self) -> &str;
 
-    /// Hands over one event.
+    /// Sends one event.
     ///
     /// # Errors
     ///
-    /// When the event was not accepted; [`SinkError::is_transient`] says whether it may be later.
+    /// If the event was not accepted; [`SinkError::is_transient`] says whether it may be later.
     async fn send(&self, event: &SessionEvent) -> Result<(), SinkError>;
+
+    /// Sends one event, and returns whether other sinks should get it too.
+    /// [`FanOut`](super::fan_out::FanOut) calls it on its deciding sink.
+    ///
+    /// Default: [`send`](Self::send); every accepted event is passed on.
+    ///
+    /// # Errors
+    ///
+    /// As `send`.
+    async fn decide(&self, event: &SessionEvent) -> Result<Decision, SinkError> {
+        self.send(event).await.map(|()| Decision::PassOn)
+    }
+}
+
+/// Whether other sinks should get an event that a deciding sink has accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// They should: it is new, or a repetition, which they recognise by its id.
+    PassOn,
+    /// They should not: it is outdated.
+    Withhold,
 }
 
 macro_rules! forward {
@@ -67,13 +91,18 @@ macro_rules! forward {
             async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
                 (**self).send(event).await
             }
+
+            async fn decide(&self, event: &SessionEvent) -> Result<Decision, SinkError> {
+                (**self).decide(event).await
+            }
         }
     )*};
 }
 
 forward!(Arc<S>, Box<S>, &S);
 
-/// Why an event was not accepted. Cheap to clone; its text is cleaned, numbers in it are masked.
+/// The reason for which an event was not accepted. Cheap to clone; its text is cleaned, numbers in it are
+/// masked.
 ///
 /// ```
 /// use whatsapp_phone::event::SinkError;
@@ -94,13 +123,13 @@ struct Inner {
 }
 
 impl SinkError {
-    /// The event may be accepted later: it is worth sending again.
+    /// Makes an error of an event that may be accepted later.
     #[must_use]
     pub fn transient(code: impl Into<Cow<'static, str>>, message: impl AsRef<str>) -> Self {
         Self::new(code.into(), message.as_ref(), true)
     }
 
-    /// The event will not be accepted however often it is sent.
+    /// Makes an error of an event that will not be accepted, however often it is sent.
     #[must_use]
     pub fn permanent(code: impl Into<Cow<'static, str>>, message: impl AsRef<str>) -> Self {
         Self::new(code.into(), message.as_ref(), false)
@@ -115,7 +144,7 @@ impl SinkError {
         }))
     }
 
-    /// Adds what caused it, for instance by
+    /// Adds the cause, for instance by
     /// [`ProtocolFailure::from_error`](crate::failure::ProtocolFailure::from_error).
     #[must_use]
     pub fn caused_by(self, cause: ProtocolFailure) -> Self {
@@ -127,13 +156,13 @@ impl SinkError {
         }))
     }
 
-    /// The stable code, for instance `number_already_connected` from a store.
+    /// Returns the stable code, for instance `number_already_connected` from a store.
     #[must_use]
     pub fn code(&self) -> &str {
         &self.0.code
     }
 
-    /// Whether the same event may be accepted later.
+    /// Returns whether the same event may be accepted later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.0.is_transient
@@ -149,6 +178,29 @@ impl fmt::Display for SinkError {
 impl Error for SinkError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.0.source.as_ref().map(|cause| cause as _)
+    }
+}
+
+/// Waits for a `send` or a `decide` of this sink. A panic, or no answer in time, is a transient error.
+pub(crate) async fn in_time<T>(
+    sink: &dyn EventSink,
+    limit: Duration,
+    call: impl Future<Output = Result<T, SinkError>>,
+) -> Result<T, SinkError> {
+    let name = sink.name();
+    match timeout(limit, AssertUnwindSafe(call).catch_unwind()).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) => {
+            // Drops the payload safely. The panic hook has printed the message.
+            panic_words(panic);
+            let text = format!("the sink `{name}` panicked; this is a bug in the sink");
+            Err(SinkError::transient("sink_panicked", text))
+        }
+        Err(_) => {
+            let text =
+                format!("the sink `{name}` did not answer in {limit:?}; check what it waits for");
+            Err(SinkError::transient("sink_timeout", text))
+        }
     }
 }
 

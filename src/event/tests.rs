@@ -2,10 +2,7 @@
 
 mod reference;
 
-use std::time::Duration;
-
 use super::channel::channel;
-use super::fan_out::FanOut;
 use super::*;
 use crate::phone::{PhoneNumber, PhoneNumberError};
 use crate::source::Assurance;
@@ -256,93 +253,6 @@ async fn a_full_channel_refuses_in_time_and_a_closed_one_at_once() {
     drop(events);
     let error = sink.send(&event).await.unwrap_err();
     assert_eq!((error.code(), error.is_transient()), ("sink_closed", false));
-}
-
-/// Takes no event in any time.
-struct Hangs;
-
-#[async_trait::async_trait]
-impl EventSink for Hangs {
-    fn name(&self) -> &str {
-        "hangs"
-    }
-
-    async fn send(&self, _: &SessionEvent) -> Result<(), SinkError> {
-        std::future::pending().await
-    }
-}
-
-struct Panics;
-
-#[async_trait::async_trait]
-impl EventSink for Panics {
-    fn name(&self) -> &str {
-        "panics"
-    }
-
-    async fn send(&self, _: &SessionEvent) -> Result<(), SinkError> {
-        panic!("as it must")
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn no_sink_of_a_fan_out_holds_the_others() {
-    let (sink, mut events) = channel(10);
-    let (seen, mut observed) = channel(10);
-    let event = SessionEvent::session_authenticated(key());
-    let start = tokio::time::Instant::now();
-    let all = FanOut::new()
-        .required(Hangs)
-        .required(sink.clone())
-        .observer(seen.clone());
-    let (sent, (arrived, after)) = futures_util::join!(all.send(&event), async {
-        (events.recv().await, start.elapsed())
-    });
-    assert_eq!((arrived.unwrap().id(), after), (event.id(), Duration::ZERO));
-    assert_eq!(sent.unwrap_err().code(), "sink_timeout");
-    drop(all);
-
-    let all = FanOut::new()
-        .observer(Hangs)
-        .observer(Panics)
-        .required(sink)
-        .observer(seen);
-    let start = tokio::time::Instant::now();
-    all.send(&event).await.unwrap();
-    // Of the first one, which a required sink had not accepted, it was told nothing.
-    drop(all);
-    assert_eq!(observed.recv().await.unwrap().id(), event.id());
-    assert_eq!(start.elapsed(), Duration::ZERO);
-    assert!(observed.recv().await.is_none());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_fan_out_fails_with_its_required_sinks_alone() {
-    let event = SessionEvent::session_authenticated(key());
-    let (closed, events) = channel(1);
-    drop(events);
-    FanOut::new()
-        .observer(closed.clone())
-        .send(&event)
-        .await
-        .unwrap();
-    let error = FanOut::new()
-        .required(closed.clone())
-        .send(&event)
-        .await
-        .unwrap_err();
-    assert_eq!(error.code(), "sink_closed");
-    // One may still take it, so it is worth sending again.
-    let error = FanOut::new()
-        .required(closed)
-        .required(Panics)
-        .send(&event)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.code(), error.is_transient()),
-        ("sink_panicked", true)
-    );
 }
 
 #[test]

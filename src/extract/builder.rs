@@ -85,7 +85,7 @@ impl fmt::Debug for Extractor {
 /// Builds an [`Extractor`].
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build`"]
-pub struct ExtractorBuilder(Extractor);
+pub struct ExtractorBuilder(pub(crate) Extractor);
 
 impl ExtractorBuilder {
     /// Adds a source. The first one is the primary.

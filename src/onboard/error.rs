@@ -21,7 +21,8 @@ impl OnboardError {
         &self.0.0
     }
 
-    /// Returns the sink's code for the reason: `timeout`, `unknown_session`, ...
+    /// Returns the code of the reason: `sink_timeout`, `unknown_session`, ... `queue_full` (transient): 64
+    /// events wait already. `superseded`: the event was dropped for a later one.
     #[must_use]
     pub fn code(&self) -> &str {
         self.0.1.code()

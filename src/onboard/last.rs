@@ -1,17 +1,17 @@
-//! [`LastEvent`]: what the sink knows of a session.
+//! [`LastEvent`]: the latest event of a session.
 
 use crate::phone::PhoneNumber;
 use crate::store::{SessionRow, Status};
 
-/// The last event that the sink has accepted.
+/// The last event that was queued for the sink.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum LastEvent {
+pub(super) enum LastEvent {
     /// This onboarding has sent nothing, and has no row: an earlier process may have sent anything.
     #[default]
     Nothing,
     /// This onboarding has sent nothing, and the row waits for a scan.
     Registered,
-    /// The latest event was not accepted, or its delivery was cancelled; it may have arrived.
+    /// The latest event was given up; it may have arrived.
     Unconfirmed,
     QrCode,
     QrExpired,
@@ -24,12 +24,12 @@ pub(crate) enum LastEvent {
 
 impl LastEvent {
     /// A code, present or expired.
-    pub(crate) const fn is_qr_code(&self) -> bool {
+    pub(super) const fn is_qr_code(&self) -> bool {
         matches!(self, Self::QrCode | Self::QrExpired)
     }
 
     /// No store can hold the session as linked. A code that may have arrived does not change that.
-    pub(crate) const fn is_unlinked(&self) -> bool {
+    pub(super) const fn is_unlinked(&self) -> bool {
         self.is_qr_code() || matches!(self, Self::Registered | Self::Disconnected)
     }
 }

@@ -1,12 +1,23 @@
 //! Under paused time, over mocks.
 
+mod deliveries;
+
 use std::collections::VecDeque;
 use std::sync::Mutex as Locked;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
 use super::*;
-use crate::event::{EventKind, SinkError, channel};
+use crate::event::fan_out::FanOut;
+use crate::event::{
+    EventKind, EventSink, QrCode, Sequence, SessionEvent, SessionKey, SinkError, channel,
+};
 use crate::extract::Extractor;
 use crate::failure::{ProtocolFailure, Site};
+use crate::retry::Backoff;
 use crate::source::mock::MockSource;
 use crate::source::{Assurance, Look};
 use crate::store::memory::MemoryStore;
@@ -151,7 +162,7 @@ async fn a_number_that_is_found_after_the_error_is_sent_once() {
         assert_eq!(sink.names(), expected);
         assert_eq!(matches!(outcome, Onboarded::Ready(_)), expected.len() == 2);
     }
-    // Where nothing can come, it is not waited for.
+    // A page that is gone cannot give a number later.
     let closed = ProtocolFailure::new(Site::WebDriverCommand, "x").with_code("no such window");
     let sink = Script::default();
     let source = MockSource::new("page").at(Duration::ZERO, closed);
@@ -179,33 +190,6 @@ async fn another_account_in_a_bound_session_is_refused() {
     let onboarding = onboarding.bound_to("628990000099".parse().unwrap());
     onboarding.run().await.unwrap();
     assert_eq!(own.names(), ["session_ready"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_the_sink_cannot_take_for_now_is_sent_again_under_its_id() {
-    let busy = || SinkError::transient("sink_full", "full");
-    let sink = Script::refusing([busy(), busy(), busy()]);
-    let onboarding = Onboarding::new(key(), ready_at(Duration::ZERO, ME), sink.clone());
-    assert!(matches!(onboarding.run().await, Ok(Onboarded::Ready(_))));
-    let sent = sink.sent.lock().unwrap().clone();
-    assert_eq!(sent.len(), 4);
-    assert!(sent.iter().all(|one| *one == sent[0]));
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_never_accepted_is_handed_back() {
-    let always = std::iter::repeat_with(|| SinkError::transient("sink_full", "full"));
-    let sink = Script::refusing(always.take(10_000));
-    let onboarding = Onboarding::new(key(), ready_at(Duration::ZERO, ME), sink.clone());
-    let start = Instant::now();
-    let error = onboarding.run().await.unwrap_err();
-    assert!(error.is_transient() && error.code() == "sink_full");
-    assert!(matches!(error.event().kind(), EventKind::SessionReady(_)));
-    assert!(start.elapsed() <= secs(61));
-    assert!(!format!("{error:?} {error}").contains("628110000041"));
-    // The event is unconfirmed, so the next run sends it.
-    sink.answers.lock().unwrap().clear();
-    assert!(matches!(onboarding.run().await, Ok(Onboarded::Ready(_))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -270,8 +254,9 @@ async fn no_number_is_ever_in_debug() {
 }
 
 #[test]
-fn the_usual_delivery_is_valid() {
-    assert_eq!(deliver::policy().deadline(), secs(60));
+fn the_default_delivery_ends_after_a_minute() {
+    let onboarding = Onboarding::new(key(), ready_at(secs(0), ME), Script::default());
+    assert_eq!(onboarding.deliveries.backoff.deadline(), Some(secs(60)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -354,9 +339,7 @@ async fn a_resumed_onboarding_sends_only_another_number() {
     let resume = async |jid| {
         let row = store.session(&key().session_id).await.unwrap().unwrap();
         let (sink, events) = channel::channel(16);
-        let both = crate::event::fan_out::FanOut::new()
-            .required(StoreSink::new(store.clone()))
-            .required(sink);
+        let both = FanOut::after(StoreSink::new(store.clone())).observer(sink);
         let onboarding = Onboarding::new(key(), ready_at(Duration::ZERO, jid), both).resume(&row);
         (onboarding, events)
     };
@@ -368,9 +351,10 @@ async fn a_resumed_onboarding_sends_only_another_number() {
     assert!(matches!(same.run().await, Ok(Onboarded::Ready(_))));
     drop(same);
     assert!(events.recv().await.is_none());
-    // Another number is sent, and the store refuses it.
+    // Another number is sent, and the store refuses it. The observer gets the error alone.
     let (other, mut events) = resume(OTHER).await;
     let outcome = other.run().await.unwrap();
     assert!(matches!(outcome, Onboarded::Failed(it) if it.code() == Some("rebind_refused")));
-    assert_eq!(events.recv().await.unwrap().seq(), Some(2));
+    let event = events.recv().await.unwrap();
+    assert_eq!((event.name(), event.seq()), ("session_error", Some(2)));
 }

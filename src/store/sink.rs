@@ -1,17 +1,20 @@
-//! [`StoreSink`]: events into a store, inline.
+//! [`StoreSink`]: applies events to a store.
 
 use async_trait::async_trait;
 
+use super::error::{StoreError, StoreErrorKind};
+use super::options::RowValues;
 use super::session_store::{Ignored, Outcome, SessionStore};
-use crate::event::{EventSink, SessionEvent, SinkError};
+use crate::event::{Decision, EventSink, SessionEvent, SinkError};
 
-/// Applies every event to a store before `send` returns, so that no front end reads a null number
-/// while a ready event waits in a queue. What the store ignores is accepted.
+/// Applies every event to a store before `send` returns, so no front end reads a null number while a
+/// `session_ready` waits in a queue. An event that the store [ignores](Ignored) is accepted;
+/// an [outdated](Ignored::OutOfOrder) one is [withheld](Decision::Withhold) from other sinks.
 ///
 /// ```
 /// use std::sync::Arc;
 /// use whatsapp_phone::event::{EventSink, SessionEvent, SessionKey};
-/// use whatsapp_phone::store::{SessionStore, StoreSink, memory::MemoryStore};
+/// use whatsapp_phone::store::{RowValues, SessionStore, StoreSink, memory::MemoryStore};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,42 +23,80 @@ use crate::event::{EventSink, SessionEvent, SinkError};
 /// let event = SessionEvent::session_authenticated(SessionKey::new(7, "session-1")?);
 /// assert_eq!(sink.send(&event).await.unwrap_err().code(), "unknown_session");
 ///
-/// store.register(event.session().unwrap()).await?;
+/// let sink = sink.register_unknown(RowValues::default());
 /// sink.send(&event).await?;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct StoreSink<S>(S);
+pub struct StoreSink<S> {
+    store: S,
+    register: Option<RowValues>,
+}
 
 impl<S: SessionStore> StoreSink<S> {
-    /// A sink into this store.
+    /// Makes a sink into this store.
     #[must_use]
     pub fn new(store: S) -> Self {
-        Self(store)
+        Self {
+            store,
+            register: None,
+        }
+    }
+
+    /// Registers the session of an event that the store refuses as `unknown_session`, by
+    /// [`register_with`](SessionStore::register_with), and applies the event again. So a session
+    /// whose row was given up comes back. Default: the event is refused.
+    #[must_use]
+    pub fn register_unknown(mut self, values: RowValues) -> Self {
+        self.register = Some(values);
+        self
+    }
+
+    async fn apply(&self, event: &SessionEvent) -> Result<Outcome, StoreError> {
+        match (
+            self.store.apply(event).await,
+            &self.register,
+            event.session(),
+        ) {
+            (Err(error), Some(values), Some(session))
+                if error.kind() == StoreErrorKind::UnknownSession =>
+            {
+                tracing::info!(%session, "registering the session again");
+                self.store.register_with(session, values).await?;
+                self.store.apply(event).await
+            }
+            (result, ..) => result,
+        }
     }
 }
 
 #[async_trait]
 impl<S: SessionStore> EventSink for StoreSink<S> {
     fn name(&self) -> &str {
-        self.0.name()
+        self.store.name()
     }
 
-    /// The codes are those of [`StoreError`](super::StoreError).
+    /// Fails with the codes of [`StoreError`].
     async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
-        match self.0.apply(event).await {
-            Ok(Outcome::Ignored(Ignored::OutOfOrder)) => {
-                // Of an old event it is right; of a new one it says that its producer counts anew.
-                tracing::warn!(event = ?event.kind(), seq = event.seq(), "an event came too late and was ignored");
-                Ok(())
+        self.decide(event).await.map(drop)
+    }
+
+    async fn decide(&self, event: &SessionEvent) -> Result<Decision, SinkError> {
+        match self.apply(event).await? {
+            Outcome::Ignored(Ignored::OutOfOrder) => {
+                // An old event, or a new one whose sender has started its count again.
+                tracing::warn!(event = ?event.kind(), seq = event.seq(), "an event was ignored: a later one was applied before");
+                Ok(Decision::Withhold)
             }
-            Ok(Outcome::Ignored(why)) => {
+            Outcome::Ignored(why) => {
                 tracing::debug!(event = ?event.kind(), ?why, "an event was ignored");
-                Ok(())
+                Ok(Decision::PassOn)
             }
-            Ok(Outcome::Applied { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
+            Outcome::Applied { .. } => Ok(Decision::PassOn),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -280,10 +280,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn sinks_of_this_crate_keep_the_contract() {
         all(&over(|sink| Arc::new(sink) as _)).await; // ChannelSink
-        let required = over(|sink| Arc::new(FanOut::new().required(sink)) as _);
-        all(&required).await; // FanOut
-        let observed = over(|sink| Arc::new(FanOut::new().observer(sink)) as _);
-        all(&observed).await; // FanOut
+        let deciding = over(|sink| Arc::new(FanOut::after(sink)) as _);
+        all(&deciding).await; // FanOut
+        let observing = over(|sink| {
+            let (deciding, mut events) = channel(100);
+            tokio::spawn(async move { while events.recv().await.is_some() {} });
+            Arc::new(FanOut::after(deciding).observer(sink)) as _
+        });
+        all(&observing).await; // FanOut
         all(&InStore).await; // StoreSink
     }
 

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::event::fan_out::FanOut;
-use crate::onboard::LastEvent;
+use crate::onboard::last::LastEvent;
+use crate::onboard::watch::tracker::{Action, LinkTracker};
 use crate::store::memory::MemoryStore;
 use crate::store::{SessionRow, SessionStore, Status, StoreSink};
-use crate::watch::tracker::{Action, LinkTracker};
 
 fn row(status: Status) -> SessionRow {
     let mut row = SessionRow::new(key());
@@ -18,7 +18,7 @@ fn row(status: Status) -> SessionRow {
 /// The names of the events of a watch that resumes from this row.
 async fn resumed(row: &SessionRow, page: Page) -> Vec<String> {
     let sink = Sink::default();
-    let watch = Watch::new(onboarding(sink.clone(), 0).resume(row), page);
+    let watch = watch(sink.clone(), page, 0).resume(row);
     run(&watch, Duration::from_secs(200)).await;
     sink.names()
 }
@@ -112,14 +112,12 @@ async fn two_processes_in_turn_write_one_row() {
         ),
     ] {
         let row = store.register(&key()).await.unwrap();
-        let both = FanOut::new()
-            .required(StoreSink::new(store.clone()))
-            .required(sink.clone());
+        let both = FanOut::after(StoreSink::new(store.clone())).observer(sink.clone());
         let page = Page {
             start: Instant::now(),
             ..page
         };
-        let watch = Watch::new(onboarding(both, 0).resume(&row), page);
+        let watch = watch(both, page, 0).resume(&row);
         run(&watch, Duration::from_secs(60)).await;
         let row = store.session(&key().session_id).await.unwrap().unwrap();
         assert_eq!(row.status, status);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::link::LinkState;
-use crate::onboard::LastEvent;
+use crate::link::{LinkState, QrCode};
+use crate::onboard::last::LastEvent;
 
 /// How long a state must last before an event is sent for it. Not longer than the default interval,
 /// so that two looks are enough.
@@ -44,6 +44,8 @@ pub(super) struct LinkTracker {
     unresponsive_after: Duration,
     /// The answer of the latest look; `None` if it failed or timed out.
     answer: Option<LinkState>,
+    /// The latest answer of a look that did not fail.
+    state: Option<LinkState>,
     /// When the present run of equal answers began: at the end of its first look, or at the start of
     /// that look if it failed.
     since: Instant,
@@ -57,6 +59,10 @@ pub(super) struct LinkTracker {
     /// When `session_authenticated` became the last event.
     authenticated: Option<Instant>,
     is_number_checked: bool,
+    /// The QR code that the page shows, if it can be read.
+    pub(super) code: Option<QrCode>,
+    /// The code that was due before.
+    sent: Option<QrCode>,
 }
 
 impl LinkTracker {
@@ -64,17 +70,25 @@ impl LinkTracker {
         Self {
             unresponsive_after,
             answer: None,
+            state: None,
             since: now,
             lasted: Duration::ZERO,
             unknown_before: Duration::ZERO,
             refreshed: now,
             authenticated: None,
             is_number_checked: false,
+            code: None,
+            sent: None,
         }
     }
 
-    /// Adds a look; `None` if it failed or timed out.
-    pub(super) fn record(&mut self, answer: Option<LinkState>, began: Instant, ended: Instant) {
+    /// Adds a look; `None` if it failed or timed out. Returns whether the page's state has changed.
+    pub(super) fn record(
+        &mut self,
+        answer: Option<LinkState>,
+        began: Instant,
+        ended: Instant,
+    ) -> bool {
         match answer {
             Some(LinkState::Unknown) => {}
             Some(_) => self.unknown_before = Duration::ZERO,
@@ -90,6 +104,8 @@ impl LinkTracker {
             self.since = first;
         }
         self.lasted = latest.saturating_duration_since(self.since);
+        let state = answer.or(self.state);
+        std::mem::replace(&mut self.state, state) != state
     }
 
     /// Returns the step that is due after this last event. The caller carries it out and asks again.
@@ -106,7 +122,11 @@ impl LinkTracker {
             Some(_) => None,
         };
         match action {
-            Some(Action::QrCode | Action::Authenticate) => self.refreshed = now,
+            Some(Action::QrCode) => {
+                self.refreshed = now;
+                self.sent.clone_from(&self.code);
+            }
+            Some(Action::Authenticate) => self.refreshed = now,
             Some(Action::Extract) => self.is_number_checked = true,
             _ => {}
         }
@@ -137,7 +157,9 @@ impl LinkTracker {
             | (LinkState::Barred(_), Disconnected)
             | (LinkState::Linking, Ready(_) | Failed(_))
             | (LinkState::Unknown, _) => None,
-            (LinkState::Unlinked, QrCode) => is_refresh_due.then_some(Action::QrCode),
+            (LinkState::Unlinked, QrCode) => {
+                (is_refresh_due || self.is_code_new()).then_some(Action::QrCode)
+            }
             (LinkState::Unlinked, Registered | QrExpired | Disconnected) => Some(Action::QrCode),
             (LinkState::QrExpired, Registered | QrCode | Disconnected) => Some(Action::QrExpired),
             (LinkState::Barred(_), _) => Some(Action::Disconnect(state.as_str())),
@@ -154,5 +176,14 @@ impl LinkTracker {
             | (LinkState::Linking, _) => Some(Action::Authenticate),
             (LinkState::Linked, _) => Some(Action::Extract),
         }
+    }
+
+    fn is_code_new(&self) -> bool {
+        let is_sent = |code| {
+            self.sent
+                .as_ref()
+                .is_some_and(|sent| sent.is_same_code(code))
+        };
+        self.code.as_ref().is_some_and(|code| !is_sent(code))
     }
 }

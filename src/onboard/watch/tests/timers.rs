@@ -11,9 +11,9 @@ const fn secs(secs: u64) -> Duration {
 const RECONNECTED: [&str; 2] = ["session_authenticated", "session_ready"];
 
 /// Runs a watch over this page; the number can be read from the start.
-async fn watched(page: impl LinkSource, time: Duration) -> Sink {
+async fn watched(page: impl LinkSource + 'static, time: Duration) -> Sink {
     let sink = Sink::default();
-    let watch = Watch::new(onboarding(sink.clone(), 0), page);
+    let watch = watch(sink.clone(), page, 0);
     assert_eq!(run(&watch, time).await, None);
     sink
 }
@@ -140,7 +140,7 @@ async fn a_page_that_does_not_answer_is_disconnected_once_and_comes_back() {
 async fn the_time_without_an_answer_can_be_set() {
     let sink = Sink::default();
     let page = page([(0, Is(Linked)), (100, Hangs)]);
-    let watch = Watch::new(onboarding(sink.clone(), 0), page).unresponsive_after(secs(20));
+    let watch = watch(sink.clone(), page, 0).unresponsive_after(secs(20));
     assert_eq!(run(&watch, HOUR).await, None);
     let at = sink.times("session_disconnected unresponsive");
     assert!(at.len() == 1 && (120.0..130.0).contains(&at[0]), "{at:?}");
@@ -151,8 +151,7 @@ async fn the_time_without_an_answer_can_be_set() {
 async fn swept(page: Page, time: Duration) -> Option<u64> {
     let store = Arc::new(MemoryStore::default());
     let row = store.register(&key()).await.unwrap();
-    let onboarding = onboarding(StoreSink::new(store.clone()), 0).resume(&row);
-    let watch = Watch::new(onboarding, page);
+    let watch = watch(StoreSink::new(store.clone()), page, 0).resume(&row);
     let start = Instant::now();
     let sweep = async {
         loop {
@@ -245,9 +244,35 @@ async fn an_expired_code_of_a_linked_session_disconnects_it_first() {
     // In a store the session stays disconnected.
     let store = Arc::new(MemoryStore::default());
     let row = store.register(&key()).await.unwrap();
-    let onboarding = onboarding(StoreSink::new(store.clone()), 0).resume(&row);
     let page = self::page([(0, Linked), (10, QrExpired)]);
-    run(&Watch::new(onboarding, page), HOUR).await;
+    let watch = watch(StoreSink::new(store.clone()), page, 0).resume(&row);
+    run(&watch, HOUR).await;
     let row = store.session(&key().session_id).await.unwrap().unwrap();
     assert_eq!(row.status, Status::Disconnected);
+}
+
+/// Every other look reads the page when it ends, the others when they begin.
+struct Slow(Page, std::sync::atomic::AtomicBool);
+
+#[async_trait::async_trait]
+impl LinkSource for Slow {
+    async fn link(&self) -> Result<LinkState, ProtocolFailure> {
+        let takes = Duration::from_secs(4);
+        if self.1.fetch_not(std::sync::atomic::Ordering::Relaxed) {
+            let state = self.0.link().await;
+            sleep(takes).await;
+            return state;
+        }
+        sleep(takes).await;
+        self.0.link().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_duration_of_looks_does_not_count_as_time_that_a_state_lasts() {
+    // Looks read the page at 4.00, 4.01, 12.02, 12.03, 20.04, 20.05, ... seconds.
+    let page = page_ms([(0, Unlinked), (20_030, Linked), (20_060, Unlinked)]);
+    let page = Slow(page, Default::default());
+    let (_, sent) = sent_every(Duration::from_millis(10), page, 0).await;
+    assert_eq!(sent, ["session_disconnected unlinked", "qr_code_generated"]);
 }

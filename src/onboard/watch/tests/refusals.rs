@@ -1,0 +1,272 @@
+//! A sink that refuses events: each refusal is reported once, and tried again when something has changed.
+
+use super::*;
+use crate::event::Decision;
+use crate::event::fan_out::FanOut;
+use crate::store::memory::MemoryStore;
+use crate::store::{RowValues, StoreSink};
+
+const OTHER: &str = "628990000099@c.us";
+
+/// Counts the events that are sent to a sink.
+struct Counting<S>(S, Arc<AtomicU32>);
+
+#[async_trait::async_trait]
+impl<S: EventSink> EventSink for Counting<S> {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
+        self.decide(event).await.map(drop)
+    }
+
+    async fn decide(&self, event: &SessionEvent) -> Result<Decision, SinkError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.decide(event).await
+    }
+}
+
+/// Fails for every event with this error, or for a `session_ready` alone.
+#[derive(Clone)]
+struct Failing {
+    error: SinkError,
+    only_ready: bool,
+}
+
+#[async_trait::async_trait]
+impl EventSink for Failing {
+    fn name(&self) -> &str {
+        "failing"
+    }
+
+    async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
+        match self.only_ready && !matches!(event.kind(), EventKind::SessionReady(_)) {
+            true => Ok(()),
+            false => Err(self.error.clone()),
+        }
+    }
+}
+
+fn failing(error: SinkError, only_ready: bool) -> Arc<dyn EventSink> {
+    Arc::new(Failing { error, only_ready })
+}
+
+fn number() -> PhoneNumber {
+    "628110000041".parse().unwrap()
+}
+
+/// A store in which another session is connected with the number of the page.
+async fn store_with_holder() -> (Arc<MemoryStore>, SessionKey) {
+    let store = Arc::new(MemoryStore::default());
+    let holder = SessionKey::new(7, "holder").unwrap();
+    store.register(&holder).await.unwrap();
+    let ready = SessionEvent::session_ready(holder.clone(), number());
+    store.apply(&ready).await.unwrap();
+    (store, holder)
+}
+
+async fn row(store: &MemoryStore) -> Option<SessionRow> {
+    store.session(&key().session_id).await.unwrap()
+}
+
+/// Prints, for each cause, what a linked page sends in an hour.
+#[tokio::test(start_paused = true)]
+async fn in_an_hour_each_refusal_and_each_error_is_reported_once() {
+    let linking = "session_authenticated";
+    let (held, _) = store_with_holder().await;
+    held.register(&key()).await.unwrap();
+    let bound = Arc::new(MemoryStore::default());
+    bound.register(&key()).await.unwrap();
+    for event in [
+        SessionEvent::session_ready(key(), "628990000099".parse::<PhoneNumber>().unwrap()),
+        SessionEvent::session_disconnected(key(), "LOGOUT"),
+    ] {
+        bound.apply(&event).await.unwrap();
+    }
+    let empty = Arc::new(MemoryStore::default());
+    let fresh = Arc::new(MemoryStore::default());
+    fresh.register(&key()).await.unwrap();
+    let stored = |store: &Arc<MemoryStore>| -> Arc<dyn EventSink> {
+        Arc::new(StoreSink::new(Arc::clone(store)))
+    };
+    let invalid = SinkError::permanent("invalid_event", "the id is too long");
+    println!("| cause | events sent | row changes | the observer got |\n|---|---|---|---|");
+    for (cause, sink, store, number_at, sent, expected) in [
+        (
+            "number_already_connected",
+            stored(&held),
+            &held,
+            0,
+            3,
+            &[linking, "session_error number_already_connected"][..],
+        ),
+        (
+            "rebind_refused",
+            stored(&bound),
+            &bound,
+            0,
+            3,
+            &[linking, "session_error rebind_refused"],
+        ),
+        ("unknown_session", stored(&empty), &empty, 0, 2, &[]),
+        (
+            "invalid_event",
+            failing(invalid.clone(), true),
+            &empty,
+            0,
+            2,
+            &["session_error invalid_event"],
+        ),
+        (
+            "invalid_event of any event",
+            failing(invalid, false),
+            &empty,
+            0,
+            2,
+            &[],
+        ),
+        (
+            "not_ready",
+            stored(&fresh),
+            &fresh,
+            9999,
+            2,
+            &[linking, "session_error not_ready"],
+        ),
+    ] {
+        let (count, observer) = (Arc::default(), Sink::default());
+        let before = row(store).await;
+        let sink = Counting(sink, Arc::clone(&count));
+        let sink = FanOut::after(sink).observer(observer.clone());
+        let mut watch = watch(sink, page([(0, Linked)]), number_at).store(Arc::clone(store));
+        if let Some(row) = &before {
+            watch = watch.resume(row);
+        }
+        assert_eq!(run(&watch, HOUR).await, None);
+        let count = count.load(Ordering::Relaxed);
+        let version = |row: Option<SessionRow>| row.map_or(0, |row| row.version);
+        let changes = version(row(store).await) - version(before);
+        println!(
+            "| {cause} | {count} | {changes} | {} |",
+            observer.names().join(", ")
+        );
+        assert_eq!(observer.names(), expected, "{cause}");
+        assert_eq!(
+            (count, changes),
+            (
+                sent,
+                expected.len() as u64 * u64::from(!cause.starts_with("invalid"))
+            ),
+            "{cause}"
+        );
+        let refusal = watch.delivery_state().refusal;
+        let code = refusal.as_ref().map_or("not_ready", SinkError::code);
+        assert!(cause.starts_with(code), "{cause}: {code}");
+    }
+}
+
+/// Returns the second at which the row was connected, if a holder of the number ends after 300 s and the
+/// page plays this script.
+async fn connected_at(page: Page, tries_again: bool) -> Option<u64> {
+    let (store, holder) = store_with_holder().await;
+    let row = store.register(&key()).await.unwrap();
+    let mut watcher = store.watch(&key().session_id).await.unwrap();
+    let watch = watch(StoreSink::new(Arc::clone(&store)), page, 0).resume(&row);
+    let start = Instant::now();
+    let end_holder = async {
+        sleep(Duration::from_secs(300)).await;
+        let end = SessionEvent::session_disconnected(holder, "LOGOUT");
+        store.apply(&end).await.unwrap();
+        if tries_again {
+            watch.try_again();
+        }
+        std::future::pending::<()>().await;
+    };
+    let connected = async {
+        while watcher.changed().await.unwrap().status != Status::Connected {}
+        start.elapsed().as_secs()
+    };
+    tokio::select! {
+        ended = watch.run() => panic!("{ended:?}"),
+        () = end_holder => unreachable!(),
+        at = timeout(HOUR, connected) => at.ok(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_number_is_sent_again_when_the_page_has_changed_or_the_caller_says_so() {
+    assert_eq!(connected_at(page([(0, Linked)]), false).await, None);
+    let reloaded = page([(0, Linked), (600, Unknown), (605, Linked)]);
+    let at = connected_at(reloaded, false).await.unwrap();
+    assert!((606..610).contains(&at), "{at}");
+    let at = connected_at(page([(0, Linked)]), true).await.unwrap();
+    assert!((300..303).contains(&at), "{at}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_number_is_sent_though_one_was_refused() {
+    let (store, _) = store_with_holder().await;
+    let row = store.register(&key()).await.unwrap();
+    let number = MockSource::new("page").number_at(Duration::ZERO, ME);
+    let number = number.number_at(Duration::from_secs(600), OTHER);
+    let observer = Sink::default();
+    let sink = FanOut::after(StoreSink::new(Arc::clone(&store))).observer(observer.clone());
+    let page = Shows(page([(0, Linked)]), number);
+    run(&Watch::new(key(), page, sink).resume(&row), HOUR).await;
+    let expected = [
+        "session_authenticated",
+        "session_error number_already_connected",
+        "session_ready",
+    ];
+    assert_eq!(observer.names(), expected);
+    let at = observer.times("session_ready")[0];
+    assert!((600.0..603.0).contains(&at), "{at}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_session_is_sent_when_its_row_is_there() {
+    let store = Arc::new(MemoryStore::default());
+    let sink = StoreSink::new(Arc::clone(&store));
+    let watch = watch(sink, page([(0, Linked)]), 0).store(Arc::clone(&store));
+    let start = Instant::now();
+    let connected = async {
+        sleep(Duration::from_secs(300)).await;
+        store.register(&key()).await.unwrap();
+        let mut watcher = store.watch(&key().session_id).await.unwrap();
+        assert_eq!(watcher.changed().await.unwrap().status, Status::Connected);
+    };
+    tokio::select! {
+        ended = watch.run() => panic!("{ended:?}"),
+        done = timeout(HOUR, connected) => done.unwrap(),
+    }
+    assert!((300..315).contains(&start.elapsed().as_secs()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_session_is_registered_again_if_the_caller_allows_it() {
+    let store = Arc::new(MemoryStore::default());
+    let sink = StoreSink::new(Arc::clone(&store)).register_unknown(RowValues::default());
+    let observer = Sink::default();
+    let sink = FanOut::after(sink).observer(observer.clone());
+    let watch = watch(sink, page([(0, Linked)]), 0);
+    run(&watch, Duration::from_secs(60)).await;
+    assert_eq!(row(&store).await.unwrap().status, Status::Connected);
+    // A sweep gives the row up, and the next event brings it back.
+    for event in [
+        SessionEvent::session_disconnected(key(), "LOGOUT"),
+        SessionEvent::session_authenticated(key()),
+    ] {
+        store.apply(&event).await.unwrap();
+    }
+    tokio::time::advance(HOUR).await;
+    assert_eq!(store.sweep_stuck(HOUR).await.unwrap().len(), 1);
+    let unlinked = self::watch(
+        StoreSink::new(Arc::clone(&store)).register_unknown(RowValues::default()),
+        page([(0, Unlinked)]),
+        0,
+    );
+    run(&unlinked, Duration::from_secs(60)).await;
+    assert_eq!(row(&store).await.unwrap().status, Status::QrScanning);
+    assert_eq!(observer.names(), ["session_ready"]);
+}
