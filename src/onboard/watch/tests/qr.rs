@@ -3,9 +3,12 @@
 use super::*;
 use crate::link::mock::MockLink;
 
-/// Records the payloads of the QR codes as they arrive, with the second.
+/// The second at which a QR code arrived, and its payload.
+type Arrival = (u64, Option<String>);
+
+/// Records the QR codes that arrive.
 #[derive(Clone)]
-struct Codes(Instant, Arc<Mutex<Vec<(u64, Option<String>)>>>);
+struct Codes(Instant, Arc<Mutex<Vec<Arrival>>>);
 
 #[async_trait::async_trait]
 impl EventSink for Codes {
@@ -23,7 +26,7 @@ impl EventSink for Codes {
 }
 
 /// Returns the codes that a watch over this page has sent within five minutes.
-async fn codes(page: MockLink) -> Vec<(u64, Option<String>)> {
+async fn codes(page: MockLink) -> Vec<Arrival> {
     let sink = Codes(Instant::now(), Arc::default());
     run(&watch(sink.clone(), page, 9999), Duration::from_secs(300)).await;
     let codes = sink.1.lock().unwrap();
