@@ -1,24 +1,23 @@
-//! [`ProtocolErrorClassifier`]: how failures are read by the rows and by rules of the user's.
+//! [`ProtocolErrorClassifier`] reads failures by the table and by the user's rules.
 
 use std::cell::OnceCell;
 use std::error::Error;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
-use super::index::{self, Found};
-use super::rules::{self, Pattern, Row};
+use super::matcher::{Found, MATCHER};
+use super::rules::{PAGE_SAID, Row};
 use super::{Classification, MAX_CAUSES, MAX_READ, Rule, code};
 use crate::failure::{ProtocolFailure, Site};
 
-/// Longest part of the words of a foreign error that is read, in bytes.
-const MAX_WORDS: usize = 4 * 1024;
+/// Longest part of a foreign chain of errors that is read, in bytes.
+const MAX_CHAIN: usize = 4 * 1024;
 
-/// Reads failures by the [rows](super::rows) of the table and by rules of your own. It never blocks; a
-/// clone shares the rules.
+/// Classifies failures by the built-in rules and by your own. It never blocks. A clone shares the rules.
 ///
-/// Reading a [`ProtocolFailure`] or a text allocates nothing, but for the first reading of all, which
-/// makes the index over the table. [`classify_error`](Self::classify_error) does where it knows an
-/// error of fantoccini's by its variant, and where the error allocates to put itself into words.
+/// Classifying a [`ProtocolFailure`] or a text allocates nothing, except that the first call of the
+/// process prepares the rules. [`classify_error`](Self::classify_error) allocates for an error of
+/// fantoccini and for an error whose `Display` allocates.
 ///
 /// ```
 /// use whatsapp_phone::classify::{ErrorClass, Phase, ProtocolErrorClassifier, Verdict};
@@ -43,7 +42,7 @@ struct Own {
     after: Vec<Rule>,
 }
 
-/// Collects rules of your own: [`ProtocolErrorClassifier::builder`].
+/// Collects your own rules: [`ProtocolErrorClassifier::builder`].
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct ClassifierBuilder {
@@ -51,20 +50,20 @@ pub struct ClassifierBuilder {
 }
 
 impl ClassifierBuilder {
-    /// Adds a rule that is asked before the table, behind those added so before.
+    /// Adds a rule that is tried before the built-in ones, after those added earlier.
     pub fn before(mut self, rule: Rule) -> Self {
         self.own.before.push(rule);
         self
     }
 
-    /// Adds a rule that is asked where no row matched, or only one on a code that says little
-    /// ([`Pattern::VagueCode`]), behind those added so before.
+    /// Adds a rule that is tried if no built-in rule matched, or only one on a code that says little
+    /// (`unknown error`, `timeout`, `invalid session id`), after those added earlier.
     pub fn after(mut self, rule: Rule) -> Self {
         self.own.after.push(rule);
         self
     }
 
-    /// The classifier with these rules and the table.
+    /// Returns a classifier with these rules and the built-in ones.
     #[must_use]
     pub fn build(self) -> ProtocolErrorClassifier {
         let has_none = self.own.before.is_empty() && self.own.after.is_empty();
@@ -75,13 +74,13 @@ impl ClassifierBuilder {
 }
 
 impl ProtocolErrorClassifier {
-    /// The classifier by the rows of the table alone.
+    /// Returns a classifier with the built-in rules alone.
     #[must_use]
     pub const fn new() -> Self {
         Self { own: None }
     }
 
-    /// A classifier with rules of your own beside the table.
+    /// Starts a classifier with your own rules beside the built-in ones.
     ///
     /// ```
     /// use whatsapp_phone::ProtocolErrorClassifier;
@@ -99,51 +98,51 @@ impl ProtocolErrorClassifier {
         ClassifierBuilder::default()
     }
 
-    /// What a driver's failure means. If neither its code nor its text is known, or its code alone and
-    /// that says little ([`Pattern::VagueCode`]), its causes are read, at most eight.
+    /// Classifies the failure of a driver. Its causes, at most eight, are read if neither its code nor
+    /// its text is known, or only a code that says little (`unknown error`, `timeout`,
+    /// `invalid session id`).
     ///
     /// ```
     /// use whatsapp_phone::classify::{ErrorClass, ProtocolErrorClassifier};
     /// use whatsapp_phone::failure::{ProtocolFailure, Site};
     ///
-    /// let said_by_the_page = ProtocolFailure::new(Site::WebDriverCommand, "javascript error: Session closed")
+    /// let by_the_page = ProtocolFailure::new(Site::WebDriverCommand, "javascript error: Session closed")
     ///     .with_code("javascript error");
     /// let classifier = ProtocolErrorClassifier::new();
-    /// let found = classifier.classify(&said_by_the_page);
+    /// let found = classifier.classify(&by_the_page);
     /// assert_eq!(found.class, ErrorClass::PageScript);
     /// assert_eq!(found.rule, "javascript_error");
     /// ```
     #[must_use]
     pub fn classify(&self, failure: &ProtocolFailure) -> Classification<'_> {
-        let mut vague = None;
+        let mut fallback = None;
         let mut next = Some(failure);
         for _ in 0..=MAX_CAUSES {
             let Some(failure) = next else { break };
             match self.read(failure.site(), failure.code(), failure.message()) {
-                Answer::Clear(found) => return found,
-                Answer::Vague(found) => vague = vague.or(Some(found)),
+                Answer::Final(found) => return found,
+                Answer::Fallback(found) => fallback = fallback.or(Some(found)),
                 Answer::None => {}
             }
-            if failure.site() == Site::Script && vague.is_some() {
-                break; // its causes may be the page's too
+            if failure.site() == Site::Script && fallback.is_some() {
+                break; // The page may have written the causes too.
             }
             next = failure.source().and_then(|cause| cause.downcast_ref());
         }
-        vague.unwrap_or(Classification::UNLISTED)
+        fallback.unwrap_or(Classification::UNLISTED)
     }
 
-    /// What a plain text means, for instance a line of a log, of which nothing else is known. The
-    /// first [`MAX_READ`] bytes count.
+    /// Classifies a plain text of unknown origin, for instance a line of a log. The first [`MAX_READ`]
+    /// bytes count.
     ///
-    /// Where the text shows that it comes from a WebDriver client and begins with an error code, the
-    /// code goes first here too.
+    /// If a WebDriver client wrote the text and it begins with an error code, the code decides first.
     #[must_use]
     pub fn classify_text(&self, text: &str) -> Classification<'_> {
         self.classify_text_at(Site::Unknown, text)
     }
 
-    /// What a plain text means that was caught at this call site. The first [`MAX_READ`] bytes count,
-    /// of which a [`ProtocolFailure`] keeps 1 KiB: tracebacks of Python have their message last.
+    /// Classifies a plain text that was caught at this call site. The first [`MAX_READ`] bytes count; a
+    /// [`ProtocolFailure`] keeps only 1 KiB, and tracebacks of Python end with their message.
     ///
     /// ```
     /// use whatsapp_phone::ProtocolErrorClassifier;
@@ -153,19 +152,20 @@ impl ProtocolErrorClassifier {
     /// let classifier = ProtocolErrorClassifier::new();
     /// let of_the_driver = classifier.classify_text_at(Site::WebDriverCommand, "socket hang up");
     /// assert_eq!(of_the_driver.class, ErrorClass::BrowserGone);
-    /// let of_anybody = classifier.classify_text("socket hang up");
-    /// assert_eq!(of_anybody.class, ErrorClass::Unrelated);
+    /// let of_unknown_origin = classifier.classify_text("socket hang up");
+    /// assert_eq!(of_unknown_origin.class, ErrorClass::Unrelated);
     /// ```
     #[must_use]
     pub fn classify_text_at(&self, site: Site, text: &str) -> Classification<'_> {
         self.read(site, None, text).or_unlisted()
     }
 
-    /// What any error means that was caught at this call site.
+    /// Classifies any error that was caught at this call site.
     ///
-    /// fantoccini's errors are known by their variants (feature `webdriver`), a [`ProtocolFailure`] as
-    /// it is, wherever in the chain of causes they stand. Otherwise the words of the whole chain are
-    /// read together, outermost first, at most eight causes and 4 KiB.
+    /// An error of fantoccini (feature `webdriver`) is classified by its variant and a
+    /// [`ProtocolFailure`] as by [`classify`](Self::classify), at any depth of the chain of causes.
+    /// Otherwise the texts of the whole chain are read together, outermost first, at most eight causes
+    /// and 4 KiB.
     ///
     /// ```
     /// use whatsapp_phone::ProtocolErrorClassifier;
@@ -176,12 +176,12 @@ impl ProtocolErrorClassifier {
     /// let classifier = ProtocolErrorClassifier::new();
     /// let of_the_driver = classifier.classify_error(Site::WebDriverCommand, &refused);
     /// assert_eq!(of_the_driver.class, ErrorClass::BrowserGone);
-    /// let of_anybody = classifier.classify_error(Site::Unknown, &refused);
-    /// assert_eq!(of_anybody.class, ErrorClass::Unrelated);
+    /// let of_unknown_origin = classifier.classify_error(Site::Unknown, &refused);
+    /// assert_eq!(of_unknown_origin.class, ErrorClass::Unrelated);
     /// ```
     #[must_use]
     pub fn classify_error(&self, site: Site, error: &(dyn Error + 'static)) -> Classification<'_> {
-        let mut words = Words::new();
+        let mut text = ChainText::new();
         for error in chain(error) {
             if let Some(failure) = error.downcast_ref::<ProtocolFailure>() {
                 return self.classify(failure);
@@ -190,130 +190,113 @@ impl ProtocolErrorClassifier {
             if let Some(failure) = crate::failure::webdriver::known(error) {
                 return self.classify(&failure);
             }
-            words.add(error);
+            text.add(error);
         }
-        self.read(site, None, words.as_str()).or_unlisted()
+        self.read(site, None, text.as_str()).or_unlisted()
     }
 
-    /// Reads one failure: own rules, the table, own rules again, and last what says little.
-    fn read(&self, site: Site, code: Option<&str>, said: &str) -> Answer<'_> {
-        let read = Read {
+    /// Reads one failure: the user's rules, the table, the user's later rules, and last what is only a
+    /// fallback.
+    fn read(&self, site: Site, code: Option<&str>, text: &str) -> Answer<'_> {
+        let reading = Reading {
             site,
-            said: &said[..said.floor_char_boundary(MAX_READ)],
+            text: &text[..text.floor_char_boundary(MAX_READ)],
             found: OnceCell::new(),
         };
         let own = |rules: fn(&Own) -> &[Rule]| {
             let own = self.own.as_deref()?;
-            let head = read.head();
+            let head = reading.head();
             let mut rules = rules(own).iter();
-            let rule = rules.find(|rule| rule.matches(site, code, head))?;
-            Some(Classification::from(rule))
+            rules
+                .find(|rule| rule.matches(site, code, head))
+                .map(Classification::from)
         };
         if let Some(found) = own(|own| &own.before) {
-            return Answer::Clear(found);
+            return Answer::Final(found);
         }
-        let row = read.row(code);
-        let is_vague = |row: &&Row| matches!(row.pattern, Pattern::VagueCode(_));
-        if let Some(row) = row.filter(|row| !is_vague(row)) {
-            return Answer::Clear(row.into());
+        let row = reading.row(code);
+        if let Some(row) = row.filter(|row| !row.is_fallback) {
+            return Answer::Final(row.into());
         }
         if let Some(found) = own(|own| &own.after) {
-            return Answer::Clear(found);
+            return Answer::Final(found);
         }
-        let any_script = (site == Site::Script).then(rules::any_script);
-        row.or(any_script)
-            .map_or(Answer::None, |row| Answer::Vague(row.into()))
+        row.or((site == Site::Script).then_some(&PAGE_SAID))
+            .map_or(Answer::None, |row| Answer::Fallback(row.into()))
     }
 }
 
-/// What one reading gave.
+/// The result of reading one failure.
 enum Answer<'a> {
-    /// Nothing behind it has to be asked.
-    Clear(Classification<'a>),
-    /// It holds unless a cause says more.
-    Vague(Classification<'a>),
+    Final(Classification<'a>),
+    /// It counts unless a cause gives a final answer.
+    Fallback(Classification<'a>),
     None,
 }
 
 impl<'a> Answer<'a> {
     fn or_unlisted(self) -> Classification<'a> {
         match self {
-            Self::Clear(found) | Self::Vague(found) => found,
+            Self::Final(found) | Self::Fallback(found) => found,
             Self::None => Classification::UNLISTED,
         }
     }
 }
 
-/// A text as the table sees it.
-struct Read<'a> {
+/// A text that is read by the table.
+struct Reading<'t> {
     site: Site,
-    said: &'a str,
-    /// What was found in the text, once somebody has asked: a code often says enough.
+    text: &'t str,
+    /// The result of the search, which only runs if the code does not decide.
     found: OnceCell<Found>,
 }
 
-impl Read<'_> {
+impl Reading<'_> {
     fn search(&self) -> &Found {
-        self.found
-            .get_or_init(|| index::built_in().search(self.said))
+        self.found.get_or_init(|| MATCHER.search(self.text))
     }
 
-    /// What stands before the stack.
+    /// Returns the part in front of the stack.
     fn head(&self) -> &str {
-        &self.said[..self.search().head]
+        &self.text[..self.search().head]
     }
 
-    /// What was found in the text, unless the text may be the page's.
+    /// Searches the text, unless the page may have written it.
     fn found(&self) -> Option<&Found> {
         (self.site != Site::Script).then(|| self.search())
     }
 
     fn row(&self, code: Option<&str>) -> Option<&'static Row> {
-        let told = || code::leading(self.head(), self.found()?.is_drivers);
-        match code.or_else(told) {
-            Some(code) => self.by_code(code),
-            None => self.by_text(),
-        }
-    }
-
-    fn by_code(&self, is: &str) -> Option<&'static Row> {
-        let row = rules::codes().iter().find(|row| match row.pattern {
-            Pattern::Code(code) | Pattern::VagueCode(code) => code == is,
-            Pattern::CodeAndText(code, phrase) => {
-                code == is && self.found().is_some() && self.head().contains(phrase)
-            }
-            Pattern::Text(_) | Pattern::AnyScript => false,
-        });
-        match row {
-            Some(row) if matches!(row.pattern, Pattern::VagueCode(_)) => {
-                self.by_text().or(Some(row))
-            }
-            Some(row) => Some(row),
-            // A code that is not listed says nothing, but the text may.
-            None => self.by_text(),
+        let leading = || code::leading(self.head(), self.found()?.is_drivers);
+        let by_code = code
+            .or_else(leading)
+            .and_then(|code| MATCHER.by_code(code, || self.found()));
+        match by_code {
+            Some(row) if !row.is_fallback => Some(row),
+            fallback => self.by_text().or(fallback),
         }
     }
 
     fn by_text(&self) -> Option<&'static Row> {
-        index::built_in().first(self.found()?, self.site)
+        MATCHER.by_text(self.found()?, self.site)
     }
 }
 
-/// An error and its causes, at most eight.
+/// Returns an error and its causes, at most eight.
 fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| (*error).source()).take(MAX_CAUSES + 1)
 }
 
-/// The words of a chain of errors, without an allocation of ours.
-struct Words {
-    bytes: [u8; MAX_WORDS],
+/// The texts of a chain of errors, on the stack.
+struct ChainText {
+    bytes: [u8; MAX_CHAIN],
     len: usize,
 }
 
-impl Words {
+impl ChainText {
     const fn new() -> Self {
         Self {
-            bytes: [0; MAX_WORDS],
+            bytes: [0; MAX_CHAIN],
             len: 0,
         }
     }
@@ -323,13 +306,13 @@ impl Words {
     }
 
     fn add(&mut self, error: &dyn Error) {
-        let between = if self.len == 0 { "" } else { ": " };
-        // An error of formatting only says that there is no more room.
-        let _ = write!(self, "{between}{error}");
+        let separator = if self.len == 0 { "" } else { ": " };
+        // Formatting fails only if there is no more room.
+        let _ = write!(self, "{separator}{error}");
     }
 }
 
-impl Write for Words {
+impl Write for ChainText {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let room = self.bytes.len() - self.len;
         let kept = &text.as_bytes()[..text.floor_char_boundary(room)];

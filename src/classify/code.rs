@@ -1,76 +1,53 @@
-//! The error code that a plain text tells.
+//! The error code that a plain text names.
 
-use super::rules::{self, Pattern};
+use super::rules::rows;
 use super::text;
 
-/// The error code that a text begins with.
-///
-/// Most are words that only WebDriver says. Some begin the errors of any program: they count only
-/// where the text shows in another way whose it is.
-pub(super) fn leading(said: &str, is_drivers: bool) -> Option<&'static str> {
-    let all = || {
-        rules::codes().iter().filter_map(|row| match row.pattern {
-            Pattern::Code(code) | Pattern::VagueCode(code) => Some(code),
-            _ => None,
-        })
-    };
-    if !is_drivers {
-        let start = &said[text::undressed(said)..];
-        // Codes are written small, and most messages are not.
-        if !start.starts_with(|c: char| c.is_ascii_lowercase() || c == '<') {
-            return None;
-        }
-        let code = all().find(|code| begins_with_code(start, code))?;
-        return (!ANYBODYS.contains(&code)).then_some(code);
-    }
-    // `Standard(WebDriver { error: NoSuchWindow, ..`
-    if let Some((_, rest)) = said.split_once("WebDriver { error: ") {
-        let name = rest.split(',').next()?;
-        return all().find(|code| is_variant(name, code));
-    }
-    // `{"value":{"error":"no such window",..`
-    if let Some((_, rest)) = said.split_once("{\"value\":{\"error\":\"") {
-        let name = rest.split('"').next()?;
-        return all().find(|code| *code == name);
-    }
-    let start = match said.split_once("Additional info:") {
-        Some((_, rest)) => rest.trim_start(),
-        None => &said[text::undressed(said)..],
-    };
-    all().find(|code| begins_with_code(start, code))
-}
-
-/// Codes that begin the errors of other programs too, some of them ours.
-const ANYBODYS: &[&str] = &[
-    "ambiguous_tab",
-    "misconfigured",
-    "look timeout",
-    "wrong origin",
-    "no answer",
-    "connection lost",
-    "driver unreachable",
-    "source panicked",
-    "disconnected",
-    "invalid argument",
-    "invalid coordinates",
-    "no such request",
-    "no such node",
-    "no such handle",
-    "timeout",
-    "unknown command",
-    "unknown error",
-    "unknown method",
-    "unknown path",
-    "unsupported operation",
-    "invalid selector",
-    "invalid session id",
-    "no such alert",
-    "script timeout",
-    "session not created",
+/// Forms in which WebDriver clients and drivers quote a code: the text in front of it and behind it.
+pub(super) const QUOTES: &[(&str, &str)] = &[
+    ("WebDriver { error: ", ","),
+    ("{\"value\":{\"error\":\"", "\""),
+    ("received unknown error (", ")"),
 ];
 
-fn begins_with_code(start: &str, code: &str) -> bool {
-    start.strip_prefix(code).is_some_and(|rest| {
+/// Returns the error code that a text quotes or begins with.
+///
+/// Other programs begin their errors with some of these codes too. Such a code counts only in a text
+/// that a WebDriver client or driver wrote.
+pub(super) fn leading(text: &str, is_drivers: bool) -> Option<&'static str> {
+    let mut codes = rows().filter_map(|row| Some((row.code?, row.is_common)));
+    if is_drivers && let Some(name) = quoted(text) {
+        let mut codes = codes.map(|(code, _)| code);
+        return codes.find(|code| *code == name || is_variant(name, code));
+    }
+    let start = match text.split_once("Additional info:") {
+        Some((_, rest)) if is_drivers => rest.trim_start(),
+        _ => &text[text::message_start(text)..],
+    };
+    // Codes are in lower case, and most messages are not.
+    if !start.starts_with(|c: char| c.is_ascii_lowercase() || c == '<') {
+        return None;
+    }
+    let code =
+        codes.find(|(code, common)| (is_drivers || !common) && begins_with_code(start, code));
+    code.map(|(code, _)| code)
+}
+
+/// Returns the code or the name of its variant that a client or driver quotes.
+fn quoted(text: &str) -> Option<&str> {
+    // thirtyfour: `NoSuchWindow(WebDriverErrorInfo { status: 404, ..`
+    if let Some((before, _)) = text.split_once("WebDriverErrorInfo {") {
+        let is_other = |c: char| !c.is_ascii_alphanumeric();
+        return before.trim_end_matches(is_other).rsplit(is_other).next();
+    }
+    QUOTES.iter().find_map(|(before, after)| {
+        let (_, rest) = text.split_once(before)?;
+        rest.split(after).next()
+    })
+}
+
+fn begins_with_code(text: &str, code: &str) -> bool {
+    text.strip_prefix(code).is_some_and(|rest| {
         let next = rest.trim_start();
         rest.starts_with([':', '\n', '\r']) || next.is_empty() || next.starts_with('(')
     })
@@ -79,8 +56,6 @@ fn begins_with_code(start: &str, code: &str) -> bool {
 /// Whether `NoSuchWindow` is `no such window`.
 fn is_variant(name: &str, code: &str) -> bool {
     let letters = code.bytes().filter(|b| *b != b' ');
-    name.len() == letters.clone().count()
-        && letters
-            .zip(name.bytes())
-            .all(|(a, b)| a == b.to_ascii_lowercase())
+    let name = name.bytes().map(|b| b.to_ascii_lowercase());
+    letters.eq(name)
 }

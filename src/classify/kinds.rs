@@ -1,8 +1,8 @@
-//! What a failure can be, and what can be done about it.
+//! The classes of failures, the phases of a session and the verdicts.
 
 use std::fmt;
 
-/// What happened, as far as a failure tells.
+/// The class of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorClass {
@@ -12,7 +12,7 @@ pub enum ErrorClass {
     PageClosed,
     /// The browser or its driver is gone.
     BrowserGone,
-    /// No answer in time.
+    /// No answer came in time.
     Timeout,
     /// The page's own JavaScript threw.
     PageScript,
@@ -20,14 +20,14 @@ pub enum ErrorClass {
     Blocked,
     /// The page's network failed.
     Network,
-    /// The session could not be made, or was asked for wrongly.
+    /// The session could not be created, or was requested wrongly.
     Setup,
-    /// Not of this stack, or not known.
+    /// Not an error of this stack, or not known.
     Unrelated,
 }
 
 impl ErrorClass {
-    /// The stable name, as in JSON and logs.
+    /// Returns the stable name, as in JSON and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -42,9 +42,7 @@ impl ErrorClass {
             Self::Unrelated => "unrelated",
         }
     }
-}
 
-impl ErrorClass {
     /// Every class.
     pub const ALL: [Self; 9] = [
         Self::Navigation,
@@ -58,7 +56,7 @@ impl ErrorClass {
         Self::Unrelated,
     ];
 
-    /// What it means, in a line for a log.
+    /// Returns the meaning in a line for a log.
     #[must_use]
     pub const fn explanation(self) -> &'static str {
         match self {
@@ -70,12 +68,14 @@ impl ErrorClass {
                 "the browser or its driver is gone, and with it every session that it ran"
             }
             Self::Timeout => "no answer came in time; the page may be busy, look again",
-            Self::PageScript => "the page's own JavaScript threw, or has not what was asked for",
+            Self::PageScript => {
+                "the page's own JavaScript threw, or the page lacks the requested element or function"
+            }
             Self::Blocked => "a dialog or an element is in the way, or the command is not allowed",
             Self::Network => "the network of the page or of a sidecar failed; look again",
-            Self::Setup => "the session could not be made, or was asked for wrongly",
+            Self::Setup => "the session could not be created, or was requested wrongly",
             Self::Unrelated => {
-                "nothing of the browser's, or nothing known; it is reported as it is"
+                "not an error of the browser or its driver, or not known; it is reported unchanged"
             }
         }
     }
@@ -87,34 +87,34 @@ impl fmt::Display for ErrorClass {
     }
 }
 
-/// What is known about the session that the failure belongs to.
+/// The state of the session that a failure belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// It is meant to live, or nothing is known of its end.
+    /// It is meant to live, or its end is not known.
     Live,
-    /// This very session is being ended, or was, on purpose.
+    /// This session is being ended, or was ended, on purpose.
     Ending,
 }
 
-/// What to do about a failure.
+/// The action to take on a failure.
 ///
-/// Exhaustive: whoever acts on verdicts should hear from the compiler about a new one.
+/// The enum is exhaustive: a new verdict must break the code that acts on verdicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Look again.
     Retry,
-    /// Nothing more will come from this session: end it.
+    /// End the session: no more answers will come from it.
     EndSession,
-    /// Nothing more will come from this browser: end it and all its sessions.
+    /// End the browser and all its sessions: no more answers will come from it.
     EndBrowser,
-    /// Report it: neither looking again nor silence is right.
+    /// Report it: neither a retry nor silence is right.
     Surface,
-    /// Expected after this session's end: count it and be silent.
+    /// Count it and stay silent: it is expected after the end of this session.
     Suppress,
 }
 
 impl Verdict {
-    /// The stable name, as in JSON and logs.
+    /// Returns the stable name, as in JSON and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

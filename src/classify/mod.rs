@@ -1,56 +1,55 @@
-//! What a failure means: [`ProtocolErrorClassifier`].
+//! Classifies failures: [`ProtocolErrorClassifier`].
 //!
-//! The stacks between us and the page say the same thing in many words, and different things in the
-//! same words. All knowledge of that kind stands in one table, [`rows`]: each row with a class, a
-//! real sample and where it was seen. What no row matches is [`ErrorClass::Unrelated`] and neither
-//! retried nor suppressed: a process-wide handler must never swallow the errors of the host's own
-//! database or mail server.
+//! The programs between this crate and the page report one thing in many words, and different things in
+//! the same words. The built-in rules are one table; each rule has a class, a real message and its
+//! source. A failure that no rule matches is [`ErrorClass::Unrelated`], and it is neither retried nor
+//! suppressed: a process-wide handler must never swallow the errors of a database or mail server.
 //!
-//! How a failure is read:
+//! The classifier reads a failure in this order:
 //!
-//! 1. **The code goes before the text.** A page can throw any words, and drivers pass them on.
-//!    Only under a code that says little (`unknown error`, `timeout`) is the text asked as well.
-//! 2. **Text from the page is not read at all** ([`Site::Script`](crate::failure::Site::Script)): there only the code counts.
-//! 3. **Case counts, and so do brackets.** `session closed` is SFTP, `Protocol error, got` is Redis.
-//! 4. **The stack is not searched**, only what stands before it, and causes that are told behind it.
-//! 5. **What any program says counts only where it was heard.** `Connection refused` is a lost driver
-//!    in a WebDriver command ([`Site::WebDriverCommand`](crate::failure::Site::WebDriverCommand)), a network failure of a sidecar, and nothing
-//!    known otherwise, unless its text shows a driver's address.
-//! 6. If nothing matches, or only a code that says little, the cause of the failure is read the same
-//!    way.
+//! 1. **The code decides before the text.** A page can throw any words, and drivers pass them on. The
+//!    text decides first only if the code says little (`unknown error`, `timeout`, `invalid session id`).
+//! 2. **Text from the page is not read** ([`Site::Script`](crate::failure::Site::Script)); only its code
+//!    counts.
+//! 3. **Case and brackets count.** `session closed` is SFTP, `Protocol error, got` is Redis.
+//! 4. **Stacks are not searched**, only the text in front of them and the causes behind them.
+//! 5. **Words that any program uses count only at a known call site.** `Connection refused` is a lost
+//!    driver in a WebDriver command ([`Site::WebDriverCommand`](crate::failure::Site::WebDriverCommand)),
+//!    a network failure of a sidecar, and otherwise unrelated unless the text names a driver's address.
+//! 6. If nothing matches, or only a code that says little, the cause of the failure is read the same way.
 //!
-//! White space, line breaks and colours within a sentence do not count, nor does what logs put before
-//! it. Rules of your own go [before or after](ProtocolErrorClassifier::builder) the table.
+//! White space, line breaks and colours within a sentence do not matter, nor do the prefixes that logs
+//! add. Your own rules are tried [before or after](ProtocolErrorClassifier::builder) the built-in ones.
 //!
-//! The same text after a session was ended on purpose is an expected orphan, and in a living session
-//! a lost page. The text cannot tell: the caller says which, by [`Phase`].
+//! The same text is an expected orphan if its session was ended on purpose, and a lost page in a live
+//! session. The text does not show the difference; the caller passes it as [`Phase`].
 //!
-//! Reading never blocks and, errors of fantoccini aside, allocates nothing after the first time; its
-//! time grows with the text, up to [`MAX_READ`].
+//! Classifying never blocks and allocates nothing after the first call, except for errors of fantoccini.
+//! Its time grows linearly with the text, up to [`MAX_READ`].
 
 mod classifier;
 mod code;
-mod index;
 mod kinds;
+mod matcher;
 mod rule;
 mod rules;
 mod text;
 
 use std::fmt;
 
+use rules::Row;
+
 pub use classifier::{ClassifierBuilder, ProtocolErrorClassifier};
 pub use kinds::{ErrorClass, Phase, Verdict};
 pub use rule::Rule;
-pub use rules::{Pattern, Row, Sites, rows};
 
-/// Longest part of a plain text that is read, in bytes. What stands behind it is not looked at: the
-/// words that count stand at the beginning.
+/// Longest part of a plain text that is read, in bytes. The rest is ignored.
 pub const MAX_READ: usize = 64 * 1024;
 
 /// Longest chain of causes that is followed.
 const MAX_CAUSES: usize = 8;
 
-/// What the classifier found. `Display` is a line for a log.
+/// The class of a failure and the rule that matched. `Display` is a line for a log.
 ///
 /// ```
 /// use whatsapp_phone::ProtocolErrorClassifier;
@@ -65,11 +64,11 @@ const MAX_CAUSES: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Classification<'a> {
-    /// What happened.
+    /// The class of the failure.
     pub class: ErrorClass,
-    /// The name of the rule that matched, a row of [`rows`] or one of yours; `unlisted` if none did.
+    /// The stable name of the rule that matched, built-in or your own; `unlisted` if none did.
     pub rule: &'a str,
-    /// Whether this is to be expected once its session was ended on purpose.
+    /// Whether such a failure is expected once its session was ended on purpose.
     pub orphan: bool,
     explanation: Option<&'a str>,
 }
@@ -82,7 +81,7 @@ impl<'a> Classification<'a> {
         explanation: None,
     };
 
-    /// What to do about it, in a session of this phase.
+    /// Returns the action to take in a session of this phase.
     ///
     /// | class | verdict |
     /// |---|---|
@@ -117,8 +116,8 @@ impl<'a> Classification<'a> {
         }
     }
 
-    /// What happened and what it means, in a line for a log: the words of your rule if it has some,
-    /// else those of the class. Never a word of the failure itself.
+    /// Returns the meaning in a line for a log: the explanation of your rule if it has one, else that of
+    /// the class. It never quotes the failure.
     #[must_use]
     pub const fn explanation(self) -> &'a str {
         match self.explanation {

@@ -1,16 +1,16 @@
-//! A rule of the user's: [`Rule`].
+//! [`Rule`]: a rule of the user.
 
 use std::borrow::Cow;
 
 use super::ErrorClass;
 use crate::failure::Site;
 
-/// A rule of your own, to be asked [before or after](super::ProtocolErrorClassifier::builder) the
-/// table. Its parts may come from a configuration at run time.
+/// Your own rule, tried [before or after](super::ProtocolErrorClassifier::builder) the built-in ones.
+/// Its parts may come from a configuration at run time.
 ///
-/// It matches where its code is the failure's, where the text before the stack has all its phrases,
-/// letter by letter, and where its call site is the failure's; what it does not name does not matter.
-/// Text from the page ([`Site::Script`]) is shown only to rules that name that site.
+/// A rule matches if the failure has its code and its call site, and if the text in front of the stack
+/// contains all its phrases, case included; a part that the rule does not set does not matter. Only
+/// rules for [`Site::Script`] read text from the page.
 ///
 /// ```
 /// use whatsapp_phone::ProtocolErrorClassifier;
@@ -40,7 +40,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// A rule on these words. An empty phrase is in every text.
+    /// Creates a rule on a phrase. Every text contains an empty phrase.
     pub fn text(
         name: impl Into<Cow<'static, str>>,
         class: ErrorClass,
@@ -49,7 +49,7 @@ impl Rule {
         Self::new(name.into(), class).and(phrase)
     }
 
-    /// A rule on the code that came with a failure.
+    /// Creates a rule on the code of a failure.
     ///
     /// ```
     /// use whatsapp_phone::classify::{ErrorClass, Rule};
@@ -85,31 +85,31 @@ impl Rule {
         }
     }
 
-    /// The text must have this phrase too.
+    /// Requires that the text also contains this phrase.
     pub fn and(mut self, phrase: impl Into<Cow<'static, str>>) -> Self {
         self.phrases.push(phrase.into());
         self
     }
 
-    /// It holds for this call site only.
+    /// Limits the rule to this call site.
     pub fn at(mut self, site: Site) -> Self {
         self.site = Some(site);
         self
     }
 
-    /// It is to be expected once its session was ended on purpose, and suppressed then.
+    /// Marks a failure that is expected once its session was ended on purpose, and suppressed then.
     pub fn orphan(mut self) -> Self {
         self.orphan = true;
         self
     }
 
-    /// What it means, in a line for a log.
+    /// Sets the meaning, in a line for a log.
     pub fn explained(mut self, explanation: impl Into<Cow<'static, str>>) -> Self {
         self.explanation = Some(explanation.into());
         self
     }
 
-    /// The name, as in logs.
+    /// Returns the name, as in logs.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

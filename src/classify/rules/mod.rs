@@ -1,8 +1,12 @@
-//! The table: [`rows`], in files by what the rows are about.
+//! The table of rules, in files by subject.
 //!
-//! Rows on text are asked from top to bottom, so a row stands above those it is an exception to, and
-//! the files are asked in the order of [`TABLES`]. Each row carries a real sample and where it was
-//! seen; a test holds every sample to its own row.
+//! A [`Row`] names a class and the conditions of one rule, all of which a failure must meet. Rules on
+//! text are tried from top to bottom, files in the order of [`rows`], so an exception stands above the
+//! rule that it is an exception to. Each row carries a real message and its source; a test checks that
+//! every message meets its own row first.
+//!
+//! Phrases are compared byte by byte, case included; a blank stands for any white space. A phrase that
+//! lacks its first letter fits both spellings: `hrome` is in `Chrome` and in `chrome`.
 
 mod codes;
 mod driver;
@@ -15,166 +19,201 @@ mod setup;
 mod transport;
 mod waits;
 
-use std::fmt;
+pub(super) use names::PAGE_SAID;
 
 use super::ErrorClass;
 use crate::failure::Site;
 
-/// One row of the table: what it matches and what that means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Row {
+/// One rule of the table.
+#[derive(Debug)]
+pub(super) struct Row {
     /// The stable name, as in logs.
-    pub name: &'static str,
-    /// What it means.
-    pub class: ErrorClass,
-    /// Whether it is to be expected once its session was ended on purpose.
-    pub orphan: bool,
-    /// What it matches.
-    pub pattern: Pattern,
-    /// The call sites that it holds for.
-    pub sites: Sites,
-    /// A real message that it matches, under its code if the pattern has one.
-    pub sample: &'static str,
-    /// Where the sample comes from.
-    pub origin: &'static str,
+    pub(super) name: &'static str,
+    pub(super) class: ErrorClass,
+    pub(super) orphan: bool,
+    /// The error code that the failure must carry. A row without one is a rule on text.
+    pub(super) code: Option<&'static str>,
+    /// Whether other programs begin their errors with the same words as this code.
+    pub(super) is_common: bool,
+    /// Whether a rule on text, or a cause, decides first.
+    pub(super) is_fallback: bool,
+    conditions: [Option<Condition>; 3],
+    /// The call sites that the row holds for; none means all.
+    pub(super) sites: &'static [Site],
+    /// A real message, for readers and tests.
+    #[cfg_attr(not(test), allow(dead_code))]
+    pub(super) sample: &'static str,
 }
 
-/// What a [`Row`] matches.
-///
-/// Phrases are searched letter by letter, case included; a blank stands for any white space, line
-/// breaks too. A `^` in front: a message begins there, what logs put before it not counted; `^^`: the text
-/// begins there. A `$` at the end: the message ends there.
+/// A condition on the text: it has one of these phrases in this place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Condition {
+    pub(super) place: Place,
+    phrases: Phrases,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phrases {
+    One(&'static str),
+    Any(&'static [&'static str]),
+}
+
+/// The part of a text that a phrase is looked for in. A message is what follows the words that logs
+/// put in front: a time, a level, the name of a container, the type of the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Pattern {
-    /// The code is this one; the text is not asked.
-    Code(&'static str),
-    /// The code is this one and the text has this phrase.
-    CodeAndText(&'static str, &'static str),
-    /// The code is this one, which says little: a row on text goes first.
-    VagueCode(&'static str),
-    /// The text has all of these phrases, in whatever order.
-    Text(&'static [&'static str]),
-    /// The failure comes from a script and nothing else is known about it.
-    AnyScript,
+pub(super) enum Place {
+    Anywhere,
+    MessageStart,
+    MessageEnd,
+    WholeMessage,
+    WholeText,
 }
 
-/// A set of call sites.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Sites(u8);
-
-impl Sites {
-    pub(super) const ANY: Self = Self(u8::MAX);
-    pub(super) const DRIVER: Self = Self(1 << Site::WebDriverCommand as u8);
-    pub(super) const CDP: Self = Self(1 << Site::Cdp as u8);
-    pub(super) const SIDECAR: Self = Self(1 << Site::Sidecar as u8);
-    /// Whoever speaks to the browser or its driver.
-    pub(super) const BROWSER: Self = Self(Self::DRIVER.0 | Self::CDP.0);
-
-    /// Whether the site is one of them.
-    #[must_use]
-    pub const fn contains(self, site: Site) -> bool {
-        self.0 & (1 << site as u8) != 0
-    }
-}
-
-impl fmt::Debug for Sites {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = Site::ALL.iter().filter(|site| self.contains(**site));
-        f.debug_set().entries(all).finish()
-    }
-}
-
-const ORPHAN: bool = true;
-const KEEP: bool = false;
-
-// Origins that many rows share.
-const W3C: &str = "W3C WebDriver, section Errors";
-const CHROMEDRIVER: &str = "ChromeDriver";
-const GECKODRIVER: &str = "geckodriver";
-const SELENIUM: &str = "Selenium";
-const FANTOCCINI: &str = "fantoccini 0.22";
-const PUPPETEER: &str = "Puppeteer";
-const PYPPETEER: &str = "pyppeteer";
-const BIDI: &str = "Puppeteer and WebdriverIO over WebDriver BiDi";
-const PLAYWRIGHT: &str = "Playwright";
-const WWEBJS: &str = "whatsapp-web.js";
-const CHROMIUMOXIDE: &str = "chromiumoxide";
-const HEADLESS_CHROME: &str = "headless_chrome";
-const CHROMEDP: &str = "chromedp, rod";
-const HTTP: &str = "HTTP clients";
-const OURS: &str = "this crate";
-
-const fn row(
-    name: &'static str,
-    class: ErrorClass,
-    orphan: bool,
-    pattern: Pattern,
-    sample: &'static str,
-    origin: &'static str,
-) -> Row {
+const fn row(name: &'static str, class: ErrorClass) -> Row {
     Row {
         name,
         class,
-        orphan,
-        pattern,
-        sites: Sites::ANY,
-        sample,
-        origin,
+        orphan: false,
+        code: None,
+        is_common: false,
+        is_fallback: false,
+        conditions: [None; 3],
+        sites: &[],
+        sample: "",
     }
 }
 
-const fn text(
-    name: &'static str,
-    class: ErrorClass,
-    orphan: bool,
-    phrases: &'static [&'static str],
-    sample: &'static str,
-    origin: &'static str,
-) -> Row {
-    row(name, class, orphan, Pattern::Text(phrases), sample, origin)
-}
-
 impl Row {
+    pub(super) fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.conditions.iter().flatten()
+    }
+
+    /// Requires this error code.
+    const fn code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    /// Requires this error code. Other programs begin their errors with the same words, so in a plain
+    /// text it counts only beside another sign of a WebDriver client.
+    const fn common_code(mut self, code: &'static str) -> Self {
+        self.is_common = true;
+        self.code(code)
+    }
+
+    /// Lets a rule on text, or a cause, decide first: the code alone says little.
+    const fn fallback(mut self) -> Self {
+        self.is_fallback = true;
+        self
+    }
+
+    const fn contains(self, phrase: &'static str) -> Self {
+        self.when(Place::Anywhere, Phrases::One(phrase))
+    }
+
+    const fn contains_any(self, phrases: &'static [&'static str]) -> Self {
+        self.when(Place::Anywhere, Phrases::Any(phrases))
+    }
+
+    const fn message_starts(self, phrase: &'static str) -> Self {
+        self.when(Place::MessageStart, Phrases::One(phrase))
+    }
+
+    const fn message_starts_any(self, phrases: &'static [&'static str]) -> Self {
+        self.when(Place::MessageStart, Phrases::Any(phrases))
+    }
+
+    const fn message_ends(self, phrase: &'static str) -> Self {
+        self.when(Place::MessageEnd, Phrases::One(phrase))
+    }
+
+    const fn message_ends_any(self, phrases: &'static [&'static str]) -> Self {
+        self.when(Place::MessageEnd, Phrases::Any(phrases))
+    }
+
+    const fn message_is(self, phrase: &'static str) -> Self {
+        self.when(Place::WholeMessage, Phrases::One(phrase))
+    }
+
+    const fn message_is_any(self, phrases: &'static [&'static str]) -> Self {
+        self.when(Place::WholeMessage, Phrases::Any(phrases))
+    }
+
+    const fn text_is_any(self, phrases: &'static [&'static str]) -> Self {
+        self.when(Place::WholeText, Phrases::Any(phrases))
+    }
+
+    const fn when(mut self, place: Place, phrases: Phrases) -> Self {
+        let mut free = 0;
+        while self.conditions[free].is_some() {
+            free += 1;
+        }
+        self.conditions[free] = Some(Condition { place, phrases });
+        self
+    }
+
+    /// Marks a failure that is expected once its session was ended on purpose.
+    const fn orphan(mut self) -> Self {
+        self.orphan = true;
+        self
+    }
+
     /// Narrows the row to these call sites.
-    const fn at(mut self, sites: Sites) -> Self {
+    const fn at(mut self, sites: &'static [Site]) -> Self {
         self.sites = sites;
+        self
+    }
+
+    /// Adds a real message and its source.
+    const fn sample(mut self, sample: &'static str, _source: &'static str) -> Self {
+        self.sample = sample;
         self
     }
 }
 
-/// The files, first asked first.
-pub(super) const TABLES: &[&[Row]] = &[
-    codes::ROWS,
-    quotes::ROWS,
-    setup::ROWS,
-    navigation::ROWS,
-    losses::ROWS,
-    driver::ROWS,
-    waits::ROWS,
-    page::ROWS,
-    transport::ROWS,
-    names::ROWS,
-    std::slice::from_ref(&names::PAGE_SAID),
-];
-
-/// The rows on codes.
-pub(super) const fn codes() -> &'static [Row] {
-    codes::ROWS
+impl Condition {
+    pub(super) const fn phrases(&self) -> &[&'static str] {
+        match &self.phrases {
+            Phrases::One(phrase) => std::slice::from_ref(phrase),
+            Phrases::Any(phrases) => phrases,
+        }
+    }
 }
 
-/// The row for whatever a script said.
-pub(super) const fn any_script() -> &'static Row {
-    &names::PAGE_SAID
-}
+const BROWSER: &[Site] = &[Site::WebDriverCommand, Site::Cdp];
+const CDP: &[Site] = &[Site::Cdp];
+const SIDECAR: &[Site] = &[Site::Sidecar];
 
-/// Every row in the order in which they are asked, exceptions first.
-///
-/// ```
-/// let row = whatsapp_phone::classify::rows().find(|row| row.name == "target_closed").unwrap();
-/// assert!(row.orphan && row.sample.contains("Target closed"));
-/// ```
-pub fn rows() -> impl Iterator<Item = &'static Row> + Clone {
-    TABLES.iter().copied().flatten()
+// Sources that many rows share.
+const BIDI: &str = "Puppeteer and WebdriverIO over WebDriver BiDi";
+const CHROMEDP: &str = "chromedp, rod";
+const CHROMEDRIVER: &str = "ChromeDriver";
+const CHROMIUMOXIDE: &str = "chromiumoxide";
+const FANTOCCINI: &str = "fantoccini 0.22";
+const GECKODRIVER: &str = "geckodriver";
+const HEADLESS_CHROME: &str = "headless_chrome";
+const HTTP: &str = "HTTP clients";
+const PLAYWRIGHT: &str = "Playwright";
+const PUPPETEER: &str = "Puppeteer";
+const PYPPETEER: &str = "pyppeteer";
+const SELENIUM: &str = "Selenium";
+const THIS_CRATE: &str = "this crate";
+const W3C: &str = "W3C WebDriver, section Errors";
+const WWEBJS: &str = "whatsapp-web.js";
+
+/// Every row in the order in which they are tried: rows on codes, then rows on text.
+pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
+    let files = [
+        codes::ROWS,
+        quotes::ROWS,
+        setup::ROWS,
+        navigation::ROWS,
+        losses::ROWS,
+        driver::ROWS,
+        waits::ROWS,
+        page::ROWS,
+        transport::ROWS,
+        names::ROWS,
+    ];
+    files.into_iter().flatten()
 }

@@ -1,16 +1,20 @@
 use super::*;
 use proptest::prelude::*;
 
+fn normalised(text: &str) -> String {
+    let bytes = Normalised::new(text, 0).map(|(byte, _)| byte).collect();
+    String::from_utf8(bytes).unwrap()
+}
+
 #[test]
-fn what_logs_put_before_a_message_is_no_part_of_it() {
-    for dressed in [
+fn prefixes_of_logs_are_no_part_of_a_message() {
+    for text in [
         "boom: it is",
         "Error: boom: it is",
         "  Uncaught (in promise) Error: boom: it is",
         "(node:123) UnhandledPromiseRejectionWarning: Error: boom: it is",
         "\u{1b}[31merror\u{1b}[39m: boom: it is",
         "web-1  | Error: boom: it is",
-        "0|index  | TimeoutError: boom: it is",
         "0|index  | TimeoutError: boom: it is",
         "[ERROR] WebDriverException: Message: boom: it is",
         "2024-03-01T10:00:00.123Z [error] boom: it is",
@@ -24,38 +28,12 @@ fn what_logs_put_before_a_message_is_no_part_of_it() {
         "webdriver returned error: boom: it is",
         "❌ Error: boom: it is",
     ] {
-        assert_eq!(&dressed[undressed(dressed)..], "boom: it is", "{dressed}");
+        assert_eq!(&text[message_start(text)..], "boom: it is", "{text}");
     }
 }
 
 #[test]
-fn white_space_colours_and_names_of_containers_are_gaps() {
-    for text in [
-        "most likely because",
-        "most likely\n    because",
-        "most likely\\nbecause",
-        "most\u{1b}[0m likely \u{1b}[31mbecause",
-        "most likely\nweb-1  | because",
-    ] {
-        let found = match_forward(text.as_bytes(), 0, b"most likely because");
-        assert_eq!(found, Some(text.len()), "{text}");
-    }
-    for text in [
-        "mostlikely because",
-        "most likely",
-        "most like",
-        "most likely-because",
-    ] {
-        assert_eq!(
-            match_forward(text.as_bytes(), 0, b"most likely because"),
-            None,
-            "{text}"
-        );
-    }
-    let text = "a most\n  likely b";
-    let end = text.find('l').unwrap();
-    assert_eq!(match_backward(text.as_bytes(), end, b"most ", 0), Some(2));
-    assert_eq!(match_backward(text.as_bytes(), end, b"most ", 3), None);
+fn white_space_colours_and_names_of_containers_are_one_blank() {
     for gap in [
         " ",
         "\n  ",
@@ -66,27 +44,26 @@ fn white_space_colours_and_names_of_containers_are_gaps() {
         "\n0|index  |   ",
         "\\n\t\u{1b}[0m \nweb-1  | \u{1b}[31m",
     ] {
-        let text = format!("as most{gap}likely");
-        let end = text.len() - "likely".len();
-        let found = match_backward(text.as_bytes(), end, b"most ", 0);
-        assert_eq!(found, Some(3), "{gap:?}");
-        let found = match_forward(text.as_bytes(), 3, b"most likely");
-        assert_eq!(found, Some(text.len()), "{gap:?}");
+        assert_eq!(
+            normalised(&format!("most{gap}likely")),
+            "most likely",
+            "{gap:?}"
+        );
     }
     for text in [
-        "most | ",
-        "most\nmore words | ",
-        "most",
-        "mostm",
-        "\u{1b}most",
+        "mostlikely",
+        "most-likely",
+        "most | likely",
+        "most more | likely",
     ] {
-        let found = match_backward(text.as_bytes(), text.len(), b"most ", 0);
-        assert_eq!(found, None, "{text:?}");
+        assert_eq!(normalised(text), text);
     }
+    let ends: Vec<_> = Normalised::new("a \n b", 1).map(|(_, end)| end).collect();
+    assert_eq!(ends, [4, 5]);
 }
 
 #[test]
-fn a_message_ends_where_a_sentence_may() {
+fn a_message_ends_with_a_sentence() {
     for rest in [
         "",
         ".",
@@ -100,33 +77,24 @@ fn a_message_ends_where_a_sentence_may() {
         ". Call log: x",
         "  (Session info",
     ] {
-        assert!(is_end(rest.as_bytes()), "{rest:?}");
+        assert!(is_message_end(rest), "{rest:?}");
     }
     for rest in [" the deal", ", most", "ness", " at the exchange", "?"] {
-        assert!(!is_end(rest.as_bytes()), "{rest:?}");
+        assert!(!is_message_end(rest), "{rest:?}");
     }
-}
-
-#[test]
-fn a_place_before_the_line_begins_nothing() {
-    assert!(!Line::at(5).is_begun_at("0123456789", 2));
 }
 
 proptest! {
     #[test]
-    fn gaps_are_the_same_from_both_sides(gap in "([ \n\t]|\u{1b}\\[[0-9;]{0,5}m|\nweb-1  \\| ){1,4}") {
-        let text = format!("most{gap}likely");
-        let end = text.len() - "likely".len();
-        let forward = match_forward(text.as_bytes(), 0, b"most likely");
-        let backward = match_backward(text.as_bytes(), end, b"most ", 0);
-        prop_assert_eq!((forward, backward), (Some(text.len()), Some(0)));
+    fn any_gap_is_one_blank(gap in "([ \n\t]|\u{1b}\\[[0-9;]{0,5}m|\nweb-1  \\| ){1,4}") {
+        prop_assert_eq!(normalised(&format!("most{gap}likely")), "most likely");
     }
 
     #[test]
-    fn any_text_can_be_undressed(text in any::<String>(), lead in "[\\[( a-zE:|\u{1b}0-9]{0,40}") {
-        let text = lead + &text;
-        let at = undressed(&text);
+    fn any_text_has_a_message(text in any::<String>(), prefix in "[\\[( a-zE:|\u{1b}0-9]{0,40}") {
+        let text = prefix + &text;
+        let at = message_start(&text);
         prop_assert!(text.is_char_boundary(at));
-        prop_assert_eq!(undressed(&text[at..]).min(1), 0);
+        prop_assert_eq!(message_start(&text[at..]).min(1), 0);
     }
 }
