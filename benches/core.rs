@@ -1,8 +1,8 @@
-//! What the core itself costs: schedules, JIDs, classification, and one look of an extraction.
+//! Measures the core: schedules, JIDs, classification, and one look of an extraction.
 //!
 //! `cargo bench --bench core`
 //!
-//! | group | what one iteration is |
+//! | group | one iteration |
 //! |---|---|
 //! | `delays` | a schedule of 15 delays, run through; `thrpt` counts delays |
 //! | `jid` | one text parsed |
@@ -11,21 +11,20 @@
 //! | `look` | one look of an extraction, see below |
 //!
 //! **Overhead per look.** A source that needs no time is ready after N looks. An extraction of N looks
-//! is timed, then N bare probes of the same source through the same `dyn InfoSource`; what is left
-//! after subtraction, divided by N, is the price of a look: the lane and its time-out, the caught
-//! panic, the judgement, the timers. The start of an extraction is part of it, shared by N.
-//! No interval is below 10 ms, so time has to pass without being waited for:
+//! is timed, then N bare probes of the same source through the same `dyn InfoSource`. The difference,
+//! divided by N, is the cost of a look: the lane and its timeout, the caught panic, the decision, the
+//! timers, and a share of the start of the extraction. No interval is below 10 ms, so the benches run
+//! under a paused clock:
 //!
-//! - `look/our overhead, 500 ms apart`: the policy's own schedule under tokio's paused clock. Between
-//!   two looks the runtime goes idle, moves its clock and wakes the task, as in real waiting.
+//! - `look/overhead, 500 ms apart`: the policy's own schedule under tokio's paused clock. Between two
+//!   looks the runtime goes idle, advances its clock and wakes the task, as in real waiting.
 //! - `look/a bare sleep and probe, 500 ms apart`: a loop of `sleep` and `probe`, less the probes: the
-//!   share of the line above that any loop pays to tokio.
-//! - `look/an extraction ready at its first look`: all of it, start and answer included, nothing
-//!   subtracted.
+//!   share of the line above that any loop spends in tokio.
+//! - `look/an extraction ready at its first look`: a whole extraction, nothing subtracted.
 //!
-//! All run on a current-thread runtime with a paused clock. The stopwatch is the system's.
+//! All run on a current-thread runtime. The stopwatch uses the system clock.
 
-// A bench has no caller to report to, and what it measures is not ours to simplify.
+// A bench has no caller that could handle an error.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::future::Future;
@@ -139,7 +138,8 @@ fn fixture() -> Vec<String> {
     lines.collect()
 }
 
-/// Prints the median over the messages, which criterion does not give: of each the best of many runs.
+/// Prints the median over the messages, which criterion does not report. Each message counts with the
+/// best of five runs.
 fn median_of_messages(classifier: &ProtocolErrorClassifier, messages: &[String]) {
     const RUNS: u32 = 1000;
     let stopwatch = WallTime;
@@ -165,13 +165,13 @@ fn median_of_messages(classifier: &ProtocolErrorClassifier, messages: &[String])
     );
 }
 
-/// Texts of 1, 8 and 64 KiB: throughput stays the same if time grows with length and no faster.
+/// Measures texts of 1, 8 and 64 KiB: the throughput is the same if time grows linearly.
 fn long_texts(c: &mut Criterion) {
     let classifier = ProtocolErrorClassifier::new();
     let mut group = c.benchmark_group("classify, long texts");
     for (name, piece) in [
         ("prose", "the mail server said no, and will say so again; "),
-        // Beginnings of phrases, so that nothing is spared.
+        // Beginnings of phrases, the slowest case.
         (
             "near misses",
             "Protocol error [Target closes Session closer. Most likely ",
@@ -194,7 +194,7 @@ fn long_texts(c: &mut Criterion) {
     group.finish();
 }
 
-/// Ready at every `period`th look, in no time.
+/// A source that is ready at every `period`th look, at once.
 struct Counting {
     looks: AtomicU64,
     period: AtomicU64,
@@ -228,7 +228,7 @@ impl Counting {
     }
 }
 
-/// How long `looks` looks take, less the same number of bare probes.
+/// Returns the time of `looks` looks less that of the same number of bare probes.
 async fn beyond_probes<F: Future<Output = u64>>(
     source: &Arc<Counting>,
     looks: u64,
@@ -258,7 +258,7 @@ fn look(c: &mut Criterion) {
         .build()
         .unwrap();
     let source = Counting::new();
-    // Attempts and deadline as large as they may be: the source ends each extraction.
+    // The largest attempts and deadline: the source ends each extraction.
     let policy = RetryPolicy::builder()
         .watch(Watch::Poll)
         .interval(HALF_SECOND);
@@ -268,7 +268,7 @@ fn look(c: &mut Criterion) {
     let extractor = builder.source(Arc::clone(&source)).build().unwrap();
 
     let mut group = c.benchmark_group("look");
-    group.bench_function("our overhead, 500 ms apart", |b| {
+    group.bench_function("overhead, 500 ms apart", |b| {
         b.iter_custom(|looks| {
             runtime.block_on(in_runs(looks, |looks| {
                 beyond_probes(&source, looks, async || {
@@ -298,7 +298,7 @@ fn look(c: &mut Criterion) {
     group.finish();
 }
 
-/// Splits many looks into extractions that end well within a day of the paused clock.
+/// Splits many looks into extractions that end within a day of the paused clock.
 async fn in_runs<F: Future<Output = Duration>>(mut looks: u64, run: impl Fn(u64) -> F) -> Duration {
     const LONGEST: u64 = 10_000;
     let mut total = Duration::ZERO;

@@ -1,19 +1,18 @@
-//! What errors mean: reads them from standard input, one a line, and answers each with a line of JSON,
+//! Classifies errors from standard input, one a line, and answers each with a line of JSON:
 //! `{"class":"page_closed","action":"end_session","rule":"target_closed"}`.
 //!
-//! A line is plain text, or an object of JSON: `{"message", "code", "site", "ending"}`, all but the
-//! message optional. `ending` says that the error's session was being ended on purpose. A line that
-//! begins with `{` but is no JSON object with a `message` that is text is plain text too, since
-//! programs print their objects in such a form. Lines that are empty are skipped. Of a line longer than
-//! 64 KiB the rest is left unread; an object that long is plain text. What is no UTF-8 is read with
-//! marks in its place. Nothing of the errors is printed again.
+//! A line is plain text or a JSON object, `{"message", "code", "site", "ending"}`, of which only the
+//! message is required. `ending` means that the session of the error was being ended on purpose. A line
+//! that begins with `{` is plain text unless it is a JSON object with a `message` of text, because
+//! programs also print their objects in this form. Empty lines are skipped. Only the first 64 KiB of a
+//! line are read; a longer object is plain text. Invalid UTF-8 is replaced. The output quotes no error.
 //!
-//! A `site` is one of `webdriver_command`, `script`, `cdp`, `sidecar` and `unknown`; others count as
-//! `unknown`. A `code` that is a number is read as text. A field of another type counts as missing.
+//! `site` is `webdriver_command`, `script`, `cdp`, `sidecar` or `unknown`; any other value counts as
+//! `unknown`. A numeric `code` is read as text. A field of another type counts as missing.
 //!
-//! Exit code: 0 done, 1 the input cannot be read or the output not written, 2 wrong use, an unlisted
-//! `site` or a field of a wrong type among it: standard error names the line and every line is
-//! answered all the same.
+//! Exit code: 0 done; 1 the input cannot be read or the output cannot be written; 2 wrong use, which
+//! includes an unlisted `site` and a field of a wrong type: standard error names the line, and every
+//! line is answered all the same.
 
 mod support;
 
@@ -26,11 +25,11 @@ use whatsapp_phone::ProtocolErrorClassifier;
 use whatsapp_phone::classify::{Classification, MAX_READ, Phase};
 use whatsapp_phone::failure::{ProtocolFailure, Site};
 
-/// What errors mean and what to do about them: one a line on standard input
+/// Classifies errors, one a line on standard input, and prints the action to take
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// Take every session as one that was being ended on purpose, unless its line says otherwise
+    /// Treat every session as one that was being ended on purpose, unless its line says otherwise
     #[arg(long)]
     ending: bool,
 }
@@ -47,11 +46,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// Answers every line; whether a field of one was wrong.
+/// Answers every line. Returns whether a line had a wrong field.
 fn run(args: &Args) -> io::Result<bool> {
     let classifier = ProtocolErrorClassifier::new();
     let mut input = io::stdin().lock();
-    // Each line goes out at once: somebody may wait for it before the next.
+    // `StdoutLock` flushes each line, so that a caller can send one line at a time.
     let mut output = io::stdout().lock();
     let mut line = Vec::new();
     let mut number = 0_u64;
@@ -66,11 +65,11 @@ fn run(args: &Args) -> io::Result<bool> {
         let (answer, wrong) = answer(&classifier, line, args.ending);
         for why in wrong {
             is_wrong = true;
-            // Nobody who listens there is no reason to leave the other lines unanswered.
+            // A closed standard error must not stop the answers.
             let _ = writeln!(io::stderr(), "classify: line {number}: {why}");
         }
         match writeln!(output, "{answer}") {
-            // Whoever reads has enough.
+            // The reader of the output has closed it.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
             written => written?,
         }
@@ -78,7 +77,7 @@ fn run(args: &Args) -> io::Result<bool> {
     Ok(is_wrong)
 }
 
-/// Reads the next line without its end, at most what the classifier reads of it; the rest is skipped.
+/// Reads the next line without its end, up to the limit of the classifier, and skips its rest.
 fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     let mut is_line = false;
@@ -103,7 +102,7 @@ fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     }
 }
 
-/// The answer to a line, and what is wrong with its fields.
+/// Returns the answer to a line and the errors in its fields.
 fn answer(
     classifier: &ProtocolErrorClassifier,
     line: &str,
@@ -117,7 +116,7 @@ fn answer(
         .as_ref()
         .and_then(|object| Some((object, object.get("message")?.as_str()?)));
     let Some((object, message)) = fields else {
-        return (told(classifier.classify_text(line), ending), Vec::new());
+        return (json(classifier.classify_text(line), ending), Vec::new());
     };
     let mut wrong = Vec::new();
     let ending = match object.get("ending") {
@@ -132,7 +131,7 @@ fn answer(
         None | Some(Value::Null) => Site::Unknown,
         Some(name) => site(name).unwrap_or_else(|| {
             wrong.push(
-                "`site` is none of webdriver_command, script, cdp, sidecar, unknown: unknown it is",
+                "`site` must be webdriver_command, script, cdp, sidecar or unknown; unknown is assumed",
             );
             Site::Unknown
         }),
@@ -146,14 +145,14 @@ fn answer(
             None
         }
     };
-    let told = match code {
-        None => told(classifier.classify_text_at(site, message), ending),
+    let answer = match code {
+        None => json(classifier.classify_text_at(site, message), ending),
         Some(code) => {
             let failure = ProtocolFailure::new(site, message).with_code(code);
-            told(classifier.classify(&failure), ending)
+            json(classifier.classify(&failure), ending)
         }
     };
-    (told, wrong)
+    (answer, wrong)
 }
 
 fn site(name: &Value) -> Option<Site> {
@@ -161,9 +160,9 @@ fn site(name: &Value) -> Option<Site> {
     Site::ALL.into_iter().find(|site| site.as_str() == name)
 }
 
-fn told(found: Classification<'_>, ending: bool) -> String {
+fn json(found: Classification<'_>, ending: bool) -> String {
     let phase = if ending { Phase::Ending } else { Phase::Live };
-    // The names are ours and need no escapes; the order is the one that is promised.
+    // The names need no escapes; the order of the fields is documented.
     format!(
         r#"{{"class":"{}","action":"{}","rule":"{}"}}"#,
         found.class,
@@ -176,12 +175,12 @@ fn told(found: Classification<'_>, ending: bool) -> String {
 mod tests {
     use super::*;
 
-    /// The class, the action, and what is wrong.
-    fn said(line: &str) -> (String, String, Vec<&'static str>) {
-        let (told, wrong) = answer(&ProtocolErrorClassifier::new(), line, false);
-        assert!(told.starts_with("{\"class\":"));
-        let told: Value = serde_json::from_str(&told).unwrap();
-        let text = |key: &str| told[key].as_str().unwrap().to_owned();
+    /// Returns the class, the action and the errors.
+    fn answer_to(line: &str) -> (String, String, Vec<&'static str>) {
+        let (answer, wrong) = answer(&ProtocolErrorClassifier::new(), line, false);
+        assert!(answer.starts_with("{\"class\":"));
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let text = |key: &str| answer[key].as_str().unwrap().to_owned();
         (text("class"), text("action"), wrong)
     }
 
@@ -223,14 +222,14 @@ mod tests {
             ),
         ] {
             let expected = (class.to_owned(), action.to_owned(), Vec::new());
-            assert_eq!(said(line), expected, "{line}");
+            assert_eq!(answer_to(line), expected, "{line}");
         }
     }
 
     #[test]
-    fn wrong_fields_are_named_and_not_repeated_and_the_line_is_answered() {
+    fn wrong_fields_are_named_and_the_line_is_answered() {
         let site =
-            "`site` is none of webdriver_command, script, cdp, sidecar, unknown: unknown it is";
+            "`site` must be webdriver_command, script, cdp, sidecar or unknown; unknown is assumed";
         for (fields, words) in [
             (r#""site": "hunter2""#, site),
             (r#""site": "webdriver""#, site),
@@ -240,17 +239,21 @@ mod tests {
         ] {
             let line = format!(r#"{{"message": "Page crashed!", {fields}}}"#);
             let expected = ("page_closed".to_owned(), "end_session".to_owned());
-            assert_eq!(said(&line), (expected.0, expected.1, vec![words]), "{line}");
+            assert_eq!(
+                answer_to(&line),
+                (expected.0, expected.1, vec![words]),
+                "{line}"
+            );
         }
     }
 
     #[test]
     fn a_long_traceback_is_read_to_its_end_at_its_site() {
         let frames = "  File \\\"x.py\\\", line 7, in look\\n".repeat(100);
-        let said = said(&format!(
+        let (class, ..) = answer_to(&format!(
             r#"{{"message": "Traceback (most recent call last):\n{frames}OSError: socket hang up", "site": "cdp"}}"#
         ));
-        assert_eq!(said.0, "browser_gone");
+        assert_eq!(class, "browser_gone");
     }
 
     #[test]
