@@ -177,6 +177,7 @@ fn long_texts(c: &mut Criterion) {
             "Protocol error [Target closes Session closer. Most likely ",
         ),
         ("lines that begin like rules", "Error: Page crashed? \n"),
+        ("empty lines", "\n"),
         (
             "blanks",
             "most likely                                        \n",

@@ -172,15 +172,16 @@ impl Matcher {
     fn search_part(&self, text: &str, from: usize, found: &mut Found) -> usize {
         let end = self.walk(text, from, Anchored::No, found);
         let text = &text[..end];
-        let mut line = from;
-        loop {
-            let message = line + text::message_start(&text[line..]);
-            self.walk(text, message, Anchored::Yes, found);
-            match text[line..].find('\n') {
-                Some(len) => line += len + 1,
-                None => return end,
+        let mut line_start = from;
+        for line in text[from..].split('\n') {
+            let line_end = line_start + line.len();
+            let message = line_start + text::message_start(line);
+            if message < line_end {
+                self.walk(text, message, Anchored::Yes, found);
             }
+            line_start = line_end + 1;
         }
+        end
     }
 
     /// Follows the automaton through the text and returns the start of the next stack. If anchored,
@@ -191,9 +192,6 @@ impl Matcher {
         };
         for (byte, end) in Normalised::new(text, from) {
             state = self.automaton.next_state(anchored, state, byte);
-            if !self.automaton.is_special(state) {
-                continue;
-            }
             if self.automaton.is_dead(state) {
                 break;
             }
@@ -232,7 +230,7 @@ impl Matcher {
         text.len()
     }
 
-    /// The first row for this code. The text is searched only if a row also has conditions on it.
+    /// Returns the first row for this code. The text is searched only if a row also has conditions on it.
     pub(super) fn by_code<'f>(
         &self,
         code: &str,
@@ -246,7 +244,7 @@ impl Matcher {
         rows.find(|(at, _)| meets(*at)).map(|(_, row)| *row)
     }
 
-    /// The first row on text whose conditions are met.
+    /// Returns the first row on text whose conditions are met.
     pub(super) fn by_text(&self, found: &Found, site: Site) -> Option<&'static Row> {
         let row = found.rows.iter().find(|at| {
             let sites = self.rows[*at].sites;
