@@ -16,6 +16,6 @@ pub(super) const ROWS: &[Row] = &[
     row("variant_lost", PageClosed).message_starts("Lost(Custom { kind: BrokenPipe").orphan().sample("Lost(Custom { kind: BrokenPipe, error: \"gone\" })", FANTOCCINI),
 ];
 
-/// Whatever a script of the page reported.
+/// The fallback for a failure of a page script.
 pub(in crate::classify) static PAGE_SAID: Row =
     row("page_said", PageScript).sample("Session closed", THIS_CRATE);
