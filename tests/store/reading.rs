@@ -18,6 +18,7 @@ use whatsapp_phone::store::{
     SessionQuery, SessionStore, Status, StoreErrorKind, StoreOptions, WorkspaceWatcher,
 };
 
+use super::time::within_limit;
 use super::{Kind, Place, cell, key, on_each, ready};
 
 const ROWS: usize = 100_000;
@@ -193,10 +194,9 @@ async fn sees(watcher: &mut WorkspaceWatcher, expected: &[(&str, Status)]) {
         expected.all(|&(session, status)| latest.get(&key(session)) == Some(&status))
     };
     while !is_seen(&latest) {
-        let changed = tokio::time::timeout(Duration::from_secs(60), watcher.changed()).await;
-        let Ok(Some(change)) = changed else {
-            panic!("{expected:?} were not seen, but {latest:?}");
-        };
+        let wanted = format!("{expected:?} after {latest:?}");
+        let change = within_limit(&wanted, watcher.changed()).await;
+        let change = change.unwrap_or_else(|| panic!("the watcher ended before {wanted}"));
         latest.insert(change.session, change.status);
     }
 }
@@ -232,8 +232,8 @@ async fn a_watched_workspace_shows_what_other_programs_write() {
         let listed = store.sessions(&SessionQuery::default()).await.unwrap();
         assert_eq!(listed.rows.len(), 2, "{listed:?}");
         drop(store);
-        let ended = tokio::time::timeout(Duration::from_secs(60), watcher.changed()).await;
-        assert_eq!(ended.unwrap(), None, "the store was dropped");
+        let ended = within_limit("the watcher ends with its store", watcher.changed()).await;
+        assert_eq!(ended, None, "the store was dropped");
         place.end().await;
     })
     .await;

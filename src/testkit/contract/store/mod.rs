@@ -43,12 +43,12 @@ pub use self::duplicates::{
     allows_companions, connects_one_of_many, refuses_duplicates, relinks, retires_stale_duplicates,
     settles_swaps,
 };
-pub use self::ending::{deletes_sessions, ends_sessions};
+pub use self::ending::{deletes_sessions, ends_sessions, sweeps_stuck};
 pub use self::reading::{keeps_errors, lists_sessions};
 pub use self::returning::brings_back;
 pub use self::rules::{
     applies_once, binds_to_one_number, follows_a_session, ignores_expired_codes,
-    ignores_what_comes_late, refuses_strangers, registers, survives_drops, sweeps_stuck,
+    ignores_what_comes_late, refuses_strangers, registers, survives_drops,
 };
 pub use self::watching::{tells_other_stores, tells_watchers, tells_watchers_of_workspaces};
 use crate::store::{DuplicatePolicy, SessionStore, StoreOptions};

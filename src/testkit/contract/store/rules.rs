@@ -1,7 +1,5 @@
 //! What one session goes through.
 
-use std::time::Duration;
-
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 
@@ -317,56 +315,6 @@ pub async fn binds_to_one_number(fixture: &dyn StoreFixture) {
     stage.applies(&ready("s", 1)).await;
     stage.applies(&ready("s", 2)).await;
     stage.stands("s", Status::Connected, Some(2)).await;
-}
-
-/// Sessions that wait for too long are given up, and may begin anew.
-///
-/// # Panics
-///
-/// When a rule is broken.
-pub async fn sweeps_stuck(fixture: &dyn StoreFixture) {
-    let stage = Stage::new(fixture, StoreOptions::default()).await;
-    for session in ["scanning", "authenticated", "connected", "disconnected"] {
-        stage.register(session).await;
-    }
-    stage
-        .applies(&authenticated("authenticated").with_seq(4))
-        .await;
-    stage.applies(&ready("connected", 1)).await;
-    stage.applies(&disconnected("disconnected")).await;
-    let hour = Duration::from_secs(3600);
-    let swept = stage
-        .works("`sweep_stuck`", stage.stores[0].sweep_stuck(hour))
-        .await;
-    stage.rule(swept.is_empty(), "what is fresh is not swept", &swept);
-    let swept = stage
-        .works("`sweep_stuck`", stage.stores[1].sweep_stuck(Duration::ZERO))
-        .await;
-    let mut names: Vec<_> = swept
-        .iter()
-        .map(|swept| swept.session.session_id.as_str())
-        .collect();
-    names.sort_unstable();
-    let is_right = names == ["authenticated", "scanning"]
-        && swept.iter().all(|swept| swept.status == Status::Failed);
-    stage.rule(is_right, "what waits is swept, and nothing else", &swept);
-    let gone = stage.row("authenticated").await;
-    stage.rule(gone.is_none(), "what was given up is no session", &gone);
-    stage
-        .refuses(&ready("scanning", 2), StoreErrorKind::UnknownSession)
-        .await;
-
-    let anew = stage.register("authenticated").await;
-    let is_anew = anew.status == Status::QrScanning && anew.last_seq == Some(4);
-    stage.rule(
-        is_anew,
-        "what was given up begins anew, its `seq` goes on",
-        &anew,
-    );
-    stage.applies(&ready("authenticated", 2).with_seq(5)).await;
-    stage
-        .stands("authenticated", Status::Connected, Some(2))
-        .await;
 }
 
 /// Calls may be dropped at any point; the event then has effect once.
