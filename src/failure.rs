@@ -10,11 +10,14 @@ use std::sync::Arc;
 
 mod clean;
 mod decoded;
+mod find;
 mod secrets;
 #[cfg(feature = "webdriver")]
 pub(crate) mod webdriver;
 
 pub(crate) use clean::{clean, clean_error, mask_number, read_text};
+use find::MAX_CAUSES;
+pub(crate) use find::{causes, disclose, find};
 
 /// Longest text kept of a foreign message, in bytes. What is cut is marked by `…`.
 pub const MAX_TEXT: usize = 1024;
@@ -22,9 +25,6 @@ pub const MAX_TEXT: usize = 1024;
 /// Code of failures of the set-up.
 #[cfg(feature = "webdriver")]
 pub(crate) const MISCONFIGURED: &str = "misconfigured";
-
-/// Longest run of error causes kept.
-const MAX_CAUSES: usize = 8;
 
 /// Where a failure came from, as far as the reporter knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -108,11 +108,18 @@ impl ProtocolFailure {
         }
     }
 
-    /// A failure from any error. The chain of [`Error::source`] is walked, at most eight deep, and
-    /// each link is cleaned; the error itself is not kept, since its own texts are not masked.
+    /// Returns the failure for any error. The chain of [`Error::source`] is walked, at most eight deep,
+    /// and each link is cleaned; the error itself is not kept, since its own texts are not masked.
+    ///
+    /// If the error is an error of this crate or wraps one, the failure has its code and call site.
     #[must_use]
     pub fn from_error(site: Site, error: &(dyn Error + 'static)) -> Self {
-        Self::from_chain(site, error, MAX_CAUSES)
+        let mut failure = Self::from_chain(site, error, MAX_CAUSES);
+        if let Some(known) = find::<Self>(error) {
+            failure.site = known.site;
+            failure.code = known.code;
+        }
+        failure
     }
 
     fn from_chain(site: Site, error: &(dyn Error + 'static), left: usize) -> Self {
@@ -141,6 +148,23 @@ impl ProtocolFailure {
         self
     }
 
+    /// Returns the message and the messages of its causes, cut at [`MAX_TEXT`] bytes. A cause that the
+    /// text already quotes is not repeated.
+    #[cfg(feature = "supervisor")]
+    pub(crate) fn with_causes(&self) -> String {
+        let mut text = self.message.to_string();
+        for cause in causes(self).skip(1).map(ToString::to_string) {
+            if !text.contains(&cause) {
+                text = format!("{text}: {cause}");
+            }
+        }
+        if text.len() > MAX_TEXT {
+            text.truncate(text.floor_char_boundary(MAX_TEXT - '…'.len_utf8()));
+            text.push('…');
+        }
+        text
+    }
+
     /// Where it came from.
     #[must_use]
     pub const fn site(&self) -> Site {
@@ -161,8 +185,19 @@ impl ProtocolFailure {
     }
 }
 
+/// Makes an error of a sink or a store known to a [`find`]: its code, and whether it is transient.
+#[cfg(feature = "events")]
+pub(crate) fn disclose_code(code: &str, is_transient: bool) {
+    disclose(|| {
+        let code = if is_transient { "transient" } else { code };
+        // Without its message: a database or a webhook may have written it.
+        ProtocolFailure::new(Site::Unknown, "").with_code(code.to_owned())
+    });
+}
+
 impl fmt::Display for ProtocolFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        disclose(|| self.clone());
         f.write_str(&self.message)
     }
 }

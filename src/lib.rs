@@ -38,7 +38,7 @@
 //!
 //! Drivers report, the classifier judges failures, the policy schedules, the extractor runs; it
 //! answers with an [`Extraction`], or an [`ExtractError`] with a code. The sink carries, the store
-//! decides; where many sessions share a process, a [`Supervisor`] keeps them apart. Each module uses
+//! decides; if many sessions share a process, a `Supervisor` isolates them from each other. Each module uses
 //! those above it in this table, never those below; the first three are one row.
 //!
 //! | module | holds |
@@ -51,7 +51,7 @@
 //! | [`link`] | [`LinkSource`](link::LinkSource): whether a session is linked at all, and its QR code |
 //! | [`source`] | [`InfoSource`] and its drivers |
 //! | [`extract`] | [`Extractor`], [`extract_phone_safely`], [`ExtractError`] |
-//! | [`supervisor`] | [`Supervisor`]: sessions side by side, each isolated from the others |
+//! | `supervisor` | `Supervisor`: sessions in one process, isolated from each other (feature `supervisor`) |
 //! | `event` | `SessionEvent`: what is told of a session; `EventSink` and its drivers (feature `events`) |
 //! | `store` | `SessionStore` and its drivers, `StoreSink`: from an event to the row and its watchers (feature `events`) |
 //! | `onboard` | `Onboarding`: runs an extractor for a session and sends the outcome to a sink; `Watch`: the same from the page alone, until it unlinks (feature `events`) |
@@ -75,6 +75,7 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `webdriver` | yes | pages in a real browser, through ChromeDriver over plain HTTP |
+//! | `supervisor` | yes | the module `supervisor` |
 //! | `webdriver-rustls` | | the same for WebDriver servers at https URLs |
 //! | `backoff` | | schedules of `backoff` 0.4, in both directions |
 //! | `events` | | the modules `event`, `store` and `onboard`, with the store in memory |
@@ -103,6 +104,8 @@ pub mod source;
 #[cfg(feature = "events")]
 #[cfg_attr(docsrs, doc(cfg(feature = "events")))]
 pub mod store;
+#[cfg(feature = "supervisor")]
+#[cfg_attr(docsrs, doc(cfg(feature = "supervisor")))]
 pub mod supervisor;
 #[cfg(feature = "testkit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
@@ -117,6 +120,8 @@ pub use jid::Jid;
 pub use phone::PhoneNumber;
 pub use retry::{Backoff, RetryPolicy};
 pub use source::{Assurance, Identity, InfoSource, Look};
+#[cfg(feature = "supervisor")]
+#[cfg_attr(docsrs, doc(cfg(feature = "supervisor")))]
 pub use supervisor::{Session, Supervisor};
 
 /// The WebDriver client behind `source::webdriver`: `Page::client` gives one of its clients and
@@ -135,6 +140,11 @@ pub use fantoccini;
 pub use sqlx;
 
 /// The README, whose code runs as doctests.
-#[cfg(all(doctest, feature = "webdriver", feature = "events"))]
+#[cfg(all(
+    doctest,
+    feature = "webdriver",
+    feature = "events",
+    feature = "supervisor"
+))]
 #[doc = include_str!("../README.md")]
 pub struct Readme;

@@ -1,4 +1,5 @@
 //! One session's end, crash or panic changes nothing for another: a thousand of them, on paused time.
+#![cfg(feature = "supervisor")]
 #![allow(clippy::unwrap_used)] // helpers of tests: clippy spares only the tests themselves
 
 #[path = "support/crowd.rs"]
@@ -45,7 +46,7 @@ async fn of_a_thousand_sessions_three_hundred_fail_and_the_others_do_not_notice(
         .attempts(3)
         .build()
         .unwrap();
-    let hook = Supervisor::builder().restart(policy, |session, _| async move {
+    let hook = Supervisor::builder().restart(policy.backoff().clone(), |session, _| async move {
         drop(session.spawn("bad", async {
             Err::<(), _>(crowd::webdriver("tab crashed"))
         }));

@@ -1,5 +1,10 @@
 //! Real browsers side by side: one is killed, one tab crashes, one task panics; the fourth goes on.
-#![cfg(all(feature = "testkit", feature = "webdriver", target_os = "linux"))]
+#![cfg(all(
+    feature = "supervisor",
+    feature = "testkit",
+    feature = "webdriver",
+    target_os = "linux"
+))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;

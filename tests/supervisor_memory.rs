@@ -1,4 +1,5 @@
 //! Ten thousand sessions come and go, and the memory stays as it was.
+#![cfg(feature = "supervisor")]
 #![allow(clippy::unwrap_used)] // helpers of tests: clippy spares only the tests themselves
 
 use std::alloc::System;

@@ -330,7 +330,7 @@ fn every_example_has_its_whole_command() {
         let features: Vec<_> = features
             .split(", ")
             .map(|feature| feature.trim_matches('"'))
-            .filter(|feature| !feature.is_empty() && *feature != "webdriver")
+            .filter(|feature| !["", "supervisor", "webdriver"].contains(feature))
             .collect();
         let mut command = format!("cargo run --example {name}");
         if !features.is_empty() {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::matcher::{Found, MATCHER};
 use super::rules::{PAGE_SAID, Row};
 use super::{Classification, MAX_CAUSES, MAX_READ, Rule, code};
-use crate::failure::{ProtocolFailure, Site};
+use crate::failure::{ProtocolFailure, Site, causes, find};
 
 /// Longest part of a foreign chain of errors that is read, in bytes.
 const MAX_CHAIN: usize = 4 * 1024;
@@ -162,10 +162,10 @@ impl ProtocolErrorClassifier {
 
     /// Classifies any error that was caught at this call site.
     ///
-    /// An error of fantoccini (feature `webdriver`) is classified by its variant and a
-    /// [`ProtocolFailure`] as by [`classify`](Self::classify), at any depth of the chain of causes.
-    /// Otherwise the texts of the whole chain are read together, outermost first, at most eight causes
-    /// and 4 KiB.
+    /// The errors of this crate are classified by their codes, also inside an `anyhow::Error` or another
+    /// wrapper that hides their type, and those of fantoccini by their variants (feature `webdriver`), at
+    /// any depth of the chain of causes. Otherwise the texts of the whole chain are read together,
+    /// outermost first, at most eight causes and 4 KiB.
     ///
     /// ```
     /// use whatsapp_phone::ProtocolErrorClassifier;
@@ -181,11 +181,11 @@ impl ProtocolErrorClassifier {
     /// ```
     #[must_use]
     pub fn classify_error(&self, site: Site, error: &(dyn Error + 'static)) -> Classification<'_> {
+        if let Some(failure) = find::<ProtocolFailure>(error) {
+            return self.classify(&failure);
+        }
         let mut text = ChainText::new();
-        for error in chain(error) {
-            if let Some(failure) = error.downcast_ref::<ProtocolFailure>() {
-                return self.classify(failure);
-            }
+        for error in causes(error) {
             #[cfg(feature = "webdriver")]
             if let Some(failure) = crate::failure::webdriver::known(error) {
                 return self.classify(&failure);
@@ -280,11 +280,6 @@ impl Reading<'_> {
     fn by_text(&self) -> Option<&'static Row> {
         MATCHER.by_text(self.found()?, self.site)
     }
-}
-
-/// Returns an error and its causes, at most eight.
-fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source()).take(MAX_CAUSES + 1)
 }
 
 /// The texts of a chain of errors, on the stack.

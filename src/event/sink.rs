@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::SessionEvent;
 use crate::extract::panic_words;
-use crate::failure::{MAX_TEXT, ProtocolFailure, clean};
+use crate::failure::{MAX_TEXT, ProtocolFailure, clean, disclose_code};
 
 /// Accepts events and delivers them.
 ///
@@ -156,6 +156,11 @@ impl SinkError {
         }))
     }
 
+    /// Makes the error known to a classifier that prints it, or prints what wraps it.
+    pub(crate) fn disclose(&self) {
+        disclose_code(&self.0.code, self.0.is_transient);
+    }
+
     /// Returns the stable code, for instance `number_already_connected` from a store.
     #[must_use]
     pub fn code(&self) -> &str {
@@ -171,6 +176,7 @@ impl SinkError {
 
 impl fmt::Display for SinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.disclose();
         f.write_str(&self.0.message)
     }
 }

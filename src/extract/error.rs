@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::classify::{Classification, ErrorClass, ProtocolErrorClassifier};
-use crate::failure::{ProtocolFailure, clean};
+use crate::failure::{ProtocolFailure, Site, clean, disclose};
 use crate::source::{Assurance, PageState, Pending};
 
 /// Longest part of what blocks that `Display` names, in bytes.
@@ -172,7 +172,7 @@ impl ExtractError {
 
     pub(super) fn no_sources() -> Self {
         let failure = ProtocolFailure::new(
-            crate::failure::Site::Unknown,
+            Site::Unknown,
             "there is no source to ask; give the extractor at least one",
         );
         failure.with_code("misconfigured").into()
@@ -180,7 +180,7 @@ impl ExtractError {
 
     pub(super) fn empty_schedule() -> Self {
         let failure = ProtocolFailure::new(
-            crate::failure::Site::Unknown,
+            Site::Unknown,
             "the schedule is empty, so there would be no look at all; give it at least one delay",
         );
         failure.with_code("misconfigured").into()
@@ -249,6 +249,15 @@ impl ExtractError {
         Some(&failure.failure)
     }
 
+    /// Returns what a classifier has to know of it: its code. An extraction that never began is known by
+    /// the failure that prevented it.
+    fn as_failure(&self) -> ProtocolFailure {
+        match self.decisive() {
+            Some(failure) if self.0.attempts == 0 => failure.clone(),
+            _ => ProtocolFailure::new(Site::Unknown, "").with_code(self.code()),
+        }
+    }
+
     /// What the decisive failure means, to the classifier of the extractor.
     pub(crate) fn classification(&self) -> Option<Classification<'_>> {
         Some(self.0.classifier.classify(self.decisive()?))
@@ -271,6 +280,8 @@ impl fmt::Debug for ExtractError {
 
 impl fmt::Display for ExtractError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        disclose(|| self.clone());
+        disclose(|| self.as_failure());
         let Inner {
             kind,
             attempts,

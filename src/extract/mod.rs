@@ -31,6 +31,7 @@ use async_trait::async_trait;
 pub use self::builder::{Extractor, ExtractorBuilder};
 #[cfg(feature = "events")]
 pub(crate) use self::caught::panic_words;
+#[cfg(feature = "supervisor")]
 pub(crate) use self::caught::quietly;
 pub use self::error::{ErrorKind, ExtractError, SourceFailure};
 use self::run::Plan;

@@ -37,6 +37,7 @@ impl OnboardError {
 
 impl fmt::Display for OnboardError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.1.disclose();
         write!(f, "the event {} was not accepted", self.event().name())
     }
 }

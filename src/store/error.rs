@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::event::{EventError, Failed, SessionKey, SinkError};
-use crate::failure::{MAX_TEXT, ProtocolFailure, clean};
+use crate::failure::{MAX_TEXT, ProtocolFailure, clean, disclose_code};
 
 /// The reason for a [`StoreError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -164,6 +164,7 @@ impl StoreError {
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        disclose_code(self.code(), self.0.is_transient);
         f.write_str(&self.0.message)
     }
 }

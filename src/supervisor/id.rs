@@ -1,4 +1,4 @@
-//! What a session is called: [`Id`].
+//! The id of a session: [`Id`].
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -17,13 +17,13 @@ pub const MAX_ID: usize = 255;
 pub struct Id(Arc<str>);
 
 impl Id {
-    /// `None`: it is empty, too long, or has control characters.
+    /// Returns `None` if the text is empty, too long, or has control characters.
     pub(super) fn new(text: &str) -> Option<Self> {
         let is_id = (1..=MAX_ID).contains(&text.len()) && !text.contains(char::is_control);
         is_id.then(|| Self(text.into()))
     }
 
-    /// The text. Mind where it goes: it may be a phone number.
+    /// Returns the text, unmasked: it may be a phone number.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -34,12 +34,6 @@ impl Id {
 impl Borrow<str> for Id {
     fn borrow(&self) -> &str {
         &self.0
-    }
-}
-
-impl PartialEq<str> for Id {
-    fn eq(&self, other: &str) -> bool {
-        *self.0 == *other
     }
 }
 

@@ -1,80 +1,18 @@
-//! What is told of a session: [`SessionState`], [`Reason`], [`Report`].
+//! Why a session ended: [`Reason`], and its [`Report`].
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::id::Id;
-use super::judge::Judged;
-use crate::classify::{ErrorClass, Phase};
-use crate::failure::ProtocolFailure;
+use crate::classify::{ErrorClass, Phase, ProtocolErrorClassifier, Verdict};
+use crate::extract::ExtractError;
+use crate::failure::{ProtocolFailure, Site, find};
 
 /// A task's name, as its caller gave it.
 pub(super) type Name = Cow<'static, str>;
-
-/// Where a session stands. It goes one way, and never back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SessionState {
-    /// The session before it under this id ended for this reason; the restart hook is called once its
-    /// delay is over. Tasks of others than the hook run already: they find whatever there is.
-    Restarting(Reason),
-    /// It runs tasks.
-    Live,
-    /// It ends for this reason: its tasks have the signal, no new one begins.
-    Ending(Reason),
-    /// It has ended for this reason; none of its tasks is left.
-    Ended(Reason),
-}
-
-impl SessionState {
-    /// The stable name: `restarting`, `live`, `ending`, `ended`.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Restarting(_) => "restarting",
-            Self::Live => "live",
-            Self::Ending(_) => "ending",
-            Self::Ended(_) => "ended",
-        }
-    }
-
-    /// Why it ends or has ended.
-    #[must_use]
-    pub const fn reason(&self) -> Option<&Reason> {
-        match self {
-            Self::Ending(reason) | Self::Ended(reason) => Some(reason),
-            Self::Restarting(_) | Self::Live => None,
-        }
-    }
-
-    /// Whether it has ended.
-    #[must_use]
-    pub const fn is_ended(&self) -> bool {
-        matches!(self, Self::Ended(_))
-    }
-
-    /// How the classifier's verdicts take it. A session that ends because its page was lost is ending
-    /// no less than one that was told to: what its other tasks say now is to be expected.
-    pub(super) const fn phase(&self) -> Phase {
-        match self {
-            Self::Restarting(_) | Self::Live => Phase::Live,
-            Self::Ending(_) | Self::Ended(_) => Phase::Ending,
-        }
-    }
-}
-
-impl fmt::Display for SessionState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Live => f.write_str("live"),
-            Self::Restarting(reason) | Self::Ending(reason) | Self::Ended(reason) => {
-                write!(f, "{}: {reason}", self.as_str())
-            }
-        }
-    }
-}
 
 /// What kind of [`Reason`] it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,12 +26,12 @@ pub enum ReasonKind {
     Requested,
     /// [`Supervisor::stop`](super::Supervisor::stop), or the end of the runtime.
     Stopped,
-    /// Its tasks are done, and nobody holds a handle of it.
+    /// Its tasks are done, and it has no handle.
     Finished,
 }
 
 impl ReasonKind {
-    /// The stable name, as in JSON and logs.
+    /// Returns the stable name, as in JSON and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -112,125 +50,160 @@ impl fmt::Display for ReasonKind {
     }
 }
 
-/// Why a session ended, or what befell one of its tasks. Cheap to clone; its foreign text is cleaned.
+/// Why a session ended, or what happened to one of its tasks. Cheap to clone; foreign text in it is
+/// cleaned.
+///
+/// `Display` names the task, the class and the rule, and gives the error with its causes, cut at
+/// [`MAX_TEXT`](crate::failure::MAX_TEXT) bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
     kind: ReasonKind,
-    trouble: Option<Arc<Trouble>>,
+    task: Option<Arc<TaskFailure>>,
 }
 
 /// A task's error or panic.
 #[derive(Debug, PartialEq, Eq)]
-struct Trouble {
-    task: Name,
-    /// A panic has none.
-    judged: Option<Judged>,
+struct TaskFailure {
+    name: Name,
     failure: ProtocolFailure,
+    /// A panic has none.
+    error: Option<ClassifiedError>,
+}
+
+/// An owned [`Classification`](crate::classify::Classification), with its verdict for each phase.
+#[derive(Debug, PartialEq, Eq)]
+struct ClassifiedError {
+    class: ErrorClass,
+    rule: Box<str>,
+    explanation: Box<str>,
+    live: Verdict,
+    ending: Verdict,
 }
 
 impl Reason {
-    /// One without a failure.
+    /// Returns a reason that is no failure.
     pub(super) const fn plain(kind: ReasonKind) -> Self {
-        Self {
-            kind,
-            trouble: None,
-        }
+        Self { kind, task: None }
     }
 
-    pub(super) fn failed(task: &Name, judged: Judged, failure: ProtocolFailure) -> Self {
-        let trouble = Trouble {
-            task: task.clone(),
-            judged: Some(judged),
+    /// Returns the reason that an error of this task is.
+    pub(super) fn failed(
+        name: Name,
+        classifier: &ProtocolErrorClassifier,
+        error: &(dyn Error + 'static),
+    ) -> Self {
+        let failure = ProtocolFailure::from_error(Site::Unknown, error);
+        let found = classifier.classify_error(Site::Unknown, error);
+        // The extractor has classified its sources' failures by a classifier of its own, which may have a
+        // more precise rule for the same class.
+        let extraction = find::<ExtractError>(error).filter(|error| error.attempts() > 0);
+        let own = extraction.as_ref().and_then(ExtractError::classification);
+        let found = own.filter(|own| own.class == found.class).unwrap_or(found);
+        let error = ClassifiedError {
+            class: found.class,
+            rule: found.rule.into(),
+            explanation: found.explanation().into(),
+            live: found.verdict(Phase::Live),
+            ending: found.verdict(Phase::Ending),
+        };
+        Self::of_task(name, failure, Some(error))
+    }
+
+    /// Returns the reason that a panic of this task with this message is.
+    pub(super) fn panicked(name: Name, message: &str) -> Self {
+        Self::of_task(name, ProtocolFailure::new(Site::Unknown, message), None)
+    }
+
+    fn of_task(name: Name, failure: ProtocolFailure, error: Option<ClassifiedError>) -> Self {
+        let kind = error.as_ref().map(|_| ReasonKind::Failed);
+        let task = TaskFailure {
+            name,
             failure,
+            error,
         };
         Self {
-            kind: ReasonKind::Failed,
-            trouble: Some(Arc::new(trouble)),
+            kind: kind.unwrap_or(ReasonKind::Panicked),
+            task: Some(Arc::new(task)),
         }
     }
 
-    pub(super) fn panicked(task: &Name, failure: ProtocolFailure) -> Self {
-        let trouble = Trouble {
-            task: task.clone(),
-            judged: None,
-            failure,
-        };
-        Self {
-            kind: ReasonKind::Panicked,
-            trouble: Some(Arc::new(trouble)),
-        }
-    }
-
-    /// What kind of reason it is.
+    /// Returns what kind of reason it is.
     #[must_use]
     pub const fn kind(&self) -> ReasonKind {
         self.kind
     }
 
-    /// Whether something went wrong: an error or a panic. Such an end is followed by a restart, where
-    /// there is a hook for it.
+    /// Returns whether it is an error or a panic. A session that ended so is restarted, if there is a
+    /// hook for it.
     #[must_use]
     pub const fn is_failure(&self) -> bool {
         matches!(self.kind, ReasonKind::Failed | ReasonKind::Panicked)
     }
 
-    /// The task that failed or panicked.
+    /// Returns the name of the task that failed or panicked.
     #[must_use]
     pub fn task(&self) -> Option<&str> {
-        self.trouble.as_ref().map(|trouble| &*trouble.task)
+        self.task.as_ref().map(|task| &*task.name)
     }
 
-    /// What the task's error means, by the classifier.
+    /// Returns the class of the task's error.
     #[must_use]
     pub fn class(&self) -> Option<ErrorClass> {
-        self.judged().map(|judged| judged.class)
+        self.error().map(|error| error.class)
     }
 
-    /// What the error means, in a line for a log, without a word of the error itself.
+    /// Returns what the error means, in a line for a log, without a word of the error itself.
     #[must_use]
     pub fn explanation(&self) -> Option<&str> {
-        self.judged().map(|judged| &*judged.explanation)
+        self.error().map(|error| &*error.explanation)
     }
 
-    /// The name of the classifier's rule that told.
+    /// Returns the name of the classifier's rule that matched the error.
     #[must_use]
     pub fn rule(&self) -> Option<&str> {
-        self.judged().map(|judged| &*judged.rule)
+        self.error().map(|error| &*error.rule)
     }
 
-    fn judged(&self) -> Option<&Judged> {
-        self.trouble.as_ref()?.judged.as_ref()
+    /// Returns what to do about the error. Without one there is nothing to do but to report it.
+    pub(super) fn verdict(&self, phase: Phase) -> Verdict {
+        self.error().map_or(Verdict::Surface, |error| match phase {
+            Phase::Live => error.live,
+            Phase::Ending => error.ending,
+        })
     }
 
-    /// The error with its causes, or the words of the panic; cleaned.
+    fn error(&self) -> Option<&ClassifiedError> {
+        self.task.as_ref()?.error.as_ref()
+    }
+
+    /// Returns the error with its causes, or the message of the panic; cleaned.
     #[must_use]
     pub fn failure(&self) -> Option<&ProtocolFailure> {
-        self.trouble.as_ref().map(|trouble| &trouble.failure)
+        self.task.as_ref().map(|task| &task.failure)
+    }
+
+    /// Returns what `Display` writes, with this text for the failure.
+    pub(super) fn text(&self, of_failure: fn(&ProtocolFailure) -> String) -> String {
+        let text = self.failure().map(of_failure).unwrap_or_default();
+        match (self.kind, self.task(), self.error()) {
+            (_, Some(task), Some(ClassifiedError { class, rule, .. })) => {
+                format!("task `{task}` failed, {class} ({rule}): {text}")
+            }
+            (_, Some(task), None) => format!("task `{task}` panicked: {text}"),
+            (ReasonKind::Requested, ..) => "ended on purpose".into(),
+            (ReasonKind::Stopped, ..) => "the supervisor was stopped, or its runtime".into(),
+            _ => "its tasks are done".into(),
+        }
     }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.trouble.as_deref() {
-            None => f.write_str(match self.kind {
-                ReasonKind::Requested => "ended on purpose",
-                ReasonKind::Stopped => "the supervisor was stopped, or its runtime",
-                _ => "its tasks are done",
-            }),
-            Some(Trouble {
-                task,
-                judged: Some(judged),
-                failure,
-            }) => {
-                let Judged { class, rule, .. } = judged;
-                write!(f, "task `{task}` failed, {class} ({rule}): {failure}")
-            }
-            Some(Trouble { task, failure, .. }) => write!(f, "task `{task}` panicked: {failure}"),
-        }
+        f.write_str(&self.text(ProtocolFailure::with_causes))
     }
 }
 
-/// What [`SupervisorBuilder::on_report`](super::SupervisorBuilder::on_report) is told.
+/// What [`SupervisorBuilder::on_report`](super::SupervisorBuilder::on_report) receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {

@@ -1,6 +1,5 @@
 //! A handle of one session: [`Session`], [`States`].
 
-use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -9,40 +8,39 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::inner::{Inner, Leaver};
-use super::patience::Patience;
-use super::reason::{Reason, ReasonKind, SessionState};
+use super::reason::{Name, Reason, ReasonKind};
+use super::shared::SharedSession;
+use super::state::SessionState;
 use super::task::{self, BoxError, Task};
-use crate::classify::{Phase, Verdict};
-use crate::failure::{ProtocolFailure, Site};
-use crate::retry::RetryPolicy;
+use crate::classify::Verdict;
+use crate::retry::Backoff;
 
 /// A session under a [`Supervisor`](super::Supervisor). Clones are handles of the same session.
 ///
-/// It lives until it is ended, one of its tasks ends it by an error or a panic, or nobody holds a
-/// handle of it any more and its tasks are done. Dropping handles therefore cuts nothing off.
+/// It lives until it is ended, one of its tasks ends it by an error or a panic, or its last handle is
+/// dropped and its tasks are done. Dropping handles therefore aborts nothing.
 #[must_use = "a session without handles ends as soon as it has no tasks"]
-pub struct Session(Arc<Inner>);
+pub struct Session(Arc<SharedSession>);
 
 impl Session {
-    pub(super) fn new(inner: &Arc<Inner>) -> Self {
-        inner.hold();
-        Self(Arc::clone(inner))
+    pub(super) fn new(shared: &Arc<SharedSession>) -> Self {
+        shared.lifecycle().handles += 1;
+        Self(Arc::clone(shared))
     }
 
-    /// The id that it was started with, unmasked.
+    /// Returns the id that it was started with, unmasked.
     #[must_use]
     pub fn id(&self) -> &str {
         self.0.id.as_str()
     }
 
-    /// Where it stands.
+    /// Returns its state.
     #[must_use]
     pub fn state(&self) -> SessionState {
         self.0.state()
     }
 
-    /// Every state from now on.
+    /// Returns every state from now on.
     ///
     /// ```
     /// use std::time::Duration;
@@ -61,37 +59,35 @@ impl Session {
     /// ```
     #[must_use]
     pub fn states(&self) -> States {
-        let mut states = self.0.watch();
+        let mut states = self.0.states.subscribe();
         states.mark_changed();
         States(Some(states))
     }
 
-    /// How many tasks it has.
+    /// Returns how many tasks it has.
     #[must_use]
     pub fn tasks(&self) -> usize {
-        self.0.tasks()
+        self.0.tasks.len()
     }
 
-    /// How many errors were suppressed, since they were to be expected after its end had begun.
+    /// Returns how many errors were suppressed, because they are expected after its end has begun.
     #[must_use]
     pub fn suppressed(&self) -> u64 {
-        self.0.suppressed()
+        self.0.lifecycle().suppressed
     }
 
-    /// Runs a task that may be run more often: `work` makes it anew for each run.
+    /// Runs a task that may be run more often: `work` makes a new future for each run.
     ///
-    /// An error whose verdict is [`Retry`](Verdict::Retry) has it run again after the policy's next
-    /// delay, as long as there are attempts left and it would begin within the policy's deadline,
-    /// counted from the start of the task. A run itself is not bounded, so look timeout, watch and
-    /// fallback do not matter here; and a deadline that one run uses up leaves no time for another, as
-    /// [`RetryPolicy::eager`]'s does around an extraction by the same. Work that goes on for days is better off with a loop of its own,
-    /// which knows what went well. All other verdicts are as for [`spawn`](Self::spawn), and so is the
-    /// last error.
+    /// An error whose verdict is [`Retry`](Verdict::Retry) has it run again after the next delay of the
+    /// backoff, as long as there are attempts left and it would begin within the deadline, counted from
+    /// the start of the task. A run itself is not bounded, and a deadline that one run uses up leaves no
+    /// time for another. Work that goes on for days needs a loop of its own, which knows what went well.
+    /// All other verdicts are as for [`spawn`](Self::spawn), and so is the last error.
     ///
     /// ```
     /// use std::time::Duration;
     /// use whatsapp_phone::source::mock::MockSource;
-    /// use whatsapp_phone::{Extractor, PhoneExtractor, RetryPolicy, Supervisor};
+    /// use whatsapp_phone::{Backoff, Extractor, PhoneExtractor, Supervisor};
     ///
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -100,10 +96,9 @@ impl Session {
     /// let extractor = Extractor::builder().source(page).build()?;
     ///
     /// // Three extractions, two seconds apart.
-    /// let policy = RetryPolicy::builder().attempts(3).interval(Duration::from_secs(2));
-    /// let policy = policy.deadline(Duration::from_secs(60)).build()?;
+    /// let backoff = Backoff::builder().attempts(3).interval(Duration::from_secs(2)).build()?;
     /// let session = Supervisor::new().start("7")?;
-    /// let found = session.run("number", &policy, move || {
+    /// let found = session.run("number", &backoff, move || {
     ///     let extractor = extractor.clone();
     ///     async move { extractor.extract().await }
     /// });
@@ -113,8 +108,8 @@ impl Session {
     /// ```
     pub fn run<T, E, W>(
         &self,
-        name: impl Into<Cow<'static, str>>,
-        policy: &RetryPolicy,
+        name: impl Into<Name>,
+        backoff: &Backoff,
         work: impl FnMut() -> W + Send + 'static,
     ) -> Task<T>
     where
@@ -122,34 +117,53 @@ impl Session {
         E: Into<BoxError> + 'static,
         W: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let (inner, name) = (Arc::clone(&self.0), name.into());
-        let work = task::again(inner, name.clone(), Patience::new(policy), work);
+        let (session, name) = (Arc::clone(&self.0), name.into());
+        let work = task::again(session, name.clone(), backoff.clone(), work);
         task::launch(&self.0, name, work)
     }
 
     /// Runs a task once.
     ///
-    /// Its error is judged by the classifier. A lost page or browser ends the session; what is to be
-    /// expected of a session that is ending is suppressed; everything else is reported, and the
-    /// session goes on without the task. A panic is reported and ends the session.
+    /// The classifier decides what its error means. A lost page or browser ends the session; an error that
+    /// is expected in an ending session is suppressed; every other one is reported, and the session goes
+    /// on without the task. A panic is reported and ends the session.
     ///
-    /// In a session that is ending it does not begin: the answer is
+    /// In a session that is ending it does not start: its result is
     /// [`TaskError::Ended`](super::TaskError::Ended).
     pub fn spawn<T, E>(
         &self,
-        name: impl Into<Cow<'static, str>>,
+        name: impl Into<Name>,
         work: impl Future<Output = Result<T, E>> + Send + 'static,
     ) -> Task<T>
     where
         T: Send + 'static,
         E: Into<BoxError> + 'static,
     {
-        let (inner, name) = (Arc::clone(&self.0), name.into());
-        let work = task::once(inner, name.clone(), work);
+        let (session, name) = (Arc::clone(&self.0), name.into());
+        let work = task::once(session, name.clone(), false, work);
         task::launch(&self.0, name, work)
     }
 
-    /// The stop signal: done as soon as the session is ending. It holds no handle.
+    /// Runs a task once that the session cannot go on without, for instance the one that holds its page.
+    ///
+    /// As [`spawn`](Self::spawn), but every error of it ends the session, whatever the error means. So the
+    /// [restart hook](super::SupervisorBuilder::restart) is called for it, also if the page could not be
+    /// opened because the browser was not found.
+    pub fn spawn_required<T, E>(
+        &self,
+        name: impl Into<Name>,
+        work: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Task<T>
+    where
+        T: Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        let (session, name) = (Arc::clone(&self.0), name.into());
+        let work = task::once(session, name.clone(), true, work);
+        task::launch(&self.0, name, work)
+    }
+
+    /// Waits until the session is ending: the stop signal. The future holds no handle.
     ///
     /// ```
     /// use std::time::Duration;
@@ -169,28 +183,24 @@ impl Session {
     /// # }
     /// ```
     pub fn ending(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut states = self.0.watch();
-        async move {
-            let is_ending = |state: &SessionState| state.phase() == Phase::Ending;
-            drop(states.wait_for(is_ending).await);
-        }
+        self.0.ending.clone().cancelled_owned()
     }
 
     /// Ends it on purpose: its tasks get the [stop signal](Self::ending), and are aborted if they are
     /// not done within this time. Returns its state when it has ended.
     ///
-    /// Where it was ending already, its first reason stays and the earlier deadline counts. Dropping
-    /// the future stops nothing. A task that never yields cannot be aborted: the session is
-    /// still [`Ending`](SessionState::Ending) then, which is told 100 ms after the deadline. From one
-    /// of its own tasks this would wait for itself; let somebody else do it.
+    /// If it was ending already, its first reason stays and the earlier deadline counts. Dropping the
+    /// future stops nothing. A task that never yields cannot be aborted: then the state is still
+    /// [`Ending`](SessionState::Ending), and is returned 100 ms after the deadline. Do not await this in
+    /// one of its own tasks, which would wait for itself.
     pub async fn end(&self, within: Duration) -> SessionState {
         self.0.end(Reason::plain(ReasonKind::Requested), within);
         self.0.ended(within).await
     }
 
-    /// Judges an error that reached the host outside of the session's tasks, for instance from a
-    /// driver's callback, and acts on it as on a task's of that name: ends the session, reports, or
-    /// suppresses and counts it, also long after its end. [`Retry`](Verdict::Retry) is reported.
+    /// Acts on an error that happened outside of the session's tasks, for instance in a driver's
+    /// callback, as on the error of a task of that name: ends the session, reports it, or suppresses and
+    /// counts it, also long after the end. [`Retry`](Verdict::Retry) is reported.
     ///
     /// ```
     /// use std::time::Duration;
@@ -210,14 +220,8 @@ impl Session {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn judge(
-        &self,
-        name: impl Into<Cow<'static, str>>,
-        error: &(dyn Error + 'static),
-    ) -> Verdict {
-        let failure = ProtocolFailure::from_error(Site::Unknown, error);
-        let judged = self.0.judge(error);
-        self.0.fail(&name.into(), judged, failure, false).0
+    pub fn judge(&self, name: impl Into<Name>, error: &(dyn Error + 'static)) -> Verdict {
+        self.0.fail(&self.0.reason(&name.into(), error), false)
     }
 }
 
@@ -229,27 +233,25 @@ impl Clone for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.0.leave(Leaver::Handle);
+        self.0.lifecycle().handles -= 1;
+        self.0.close_if_done();
     }
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session")
-            .field("id", &self.0.id)
-            .field("state", &self.state())
-            .finish_non_exhaustive()
+        write!(f, "Session({}, {})", self.0.id, self.state())
     }
 }
 
 /// The states of a session, from [`Session::states`]. It holds no handle.
 ///
-/// Who is slow may miss states in between, but never the last one.
+/// A slow reader may miss states in between, but never the last one.
 #[derive(Debug)]
 pub struct States(Option<watch::Receiver<SessionState>>);
 
 impl States {
-    /// The state now, the first time; then each next one. `None` after
+    /// Returns the current state the first time, then waits for each next one. `None` after
     /// [`Ended`](SessionState::Ended).
     pub async fn next(&mut self) -> Option<SessionState> {
         let states = self.0.as_mut()?;

@@ -85,7 +85,7 @@ fn source(n: u32, spread: Duration) -> MockSource {
 
 fn extract(session: &Session, policy: &RetryPolicy, source: MockSource) -> Task<Extraction> {
     let extractor = Extractor::builder().source(source).build().unwrap();
-    session.run("number", policy, move || {
+    session.run("number", policy.backoff(), move || {
         let extractor = extractor.clone();
         async move { extractor.extract().await }
     })
@@ -134,7 +134,7 @@ fn fail(session: &Session, policy: &RetryPolicy, n: u32, spread: Duration) {
             drop(session.spawn("bad", async { pending::<Result<(), BoxError>>().await }));
             task(|| Err(webdriver("invalid session id").into()));
         }
-        _ => drop(session.run("bad", policy, move || async move {
+        _ => drop(session.run("bad", policy.backoff(), move || async move {
             sleep(at / 10).await;
             Err::<(), _>(webdriver("unexpected alert open"))
         })),

@@ -22,6 +22,22 @@ pub(super) const ROWS: &[Row] = &[
     row("driver_unreachable", BrowserGone).common_code("driver unreachable").sample("webdriver could not be reached (hyper_util): client error (SendRequest)", "fantoccini 0.22, CmdError::FailedC"),
     row("source_panicked", Unrelated).common_code("source panicked").sample("index out of bounds", THIS_CRATE),
 
+    // Codes of extractions, sinks and stores, as their errors and events carry them.
+    row("not_ready", Timeout).common_code("not_ready").sample("no source gave a phone number; check that the session is linked, and look at the last failures", THIS_CRATE),
+    row("lid_only", Timeout).common_code("lid_only").sample("the account's LID is known, its phone number is not; WhatsApp has not told this device", THIS_CRATE),
+    row("page_closed", PageClosed).common_code("page_closed").orphan().sample("the page was closed; open the session again", THIS_CRATE),
+    row("browser_gone", BrowserGone).common_code("browser_gone").orphan().sample("the browser or its driver is gone; start the session again", THIS_CRATE),
+    row("blocked", Blocked).common_code("blocked").sample("the browser bars the way: \"unexpected alert open\"; answer the dialog or allow the command, and try again", THIS_CRATE),
+    row("sources_disagree", Unrelated).common_code("sources_disagree").sample("two sources name different accounts, so neither is believed; unlink and link the session again", THIS_CRATE),
+    row("extraction_source_panicked", Unrelated).common_code("source_panicked").sample("the source panicked; this is a bug in the source", THIS_CRATE),
+    row("transient", Network).common_code("transient").sample("the queue is full; try again", THIS_CRATE),
+    row("storage", Unrelated).common_code("storage").sample("the database operation failed", THIS_CRATE),
+    row("invalid_event", Setup).common_code("invalid_event").sample("the event has no session id", THIS_CRATE),
+    row("unknown_session", Setup).common_code("unknown_session").sample("the store has no session 42/7, or has given it up; register it before its first event", THIS_CRATE),
+    row("session_taken", Setup).common_code("session_taken").sample("the session id 7 belongs to another workspace; choose another id", THIS_CRATE),
+    row("rebind_refused", Unrelated).common_code("rebind_refused").sample("session 42/7 is bound to another number than it was linked to now; scan with the right account, or use a new session", THIS_CRATE),
+    row("number_already_connected", Unrelated).common_code("number_already_connected").sample("the number of session 42/7 is held by another session of the workspace; end that one first", THIS_CRATE),
+
     // Codes of W3C WebDriver and of drivers. A row that also looks at the text stands above the code alone.
     row("javascript_error_dead_object", Navigation).code("javascript error").contains("can't access dead object").orphan().sample("TypeError: can't access dead object", GECKODRIVER),
     row("no_such_element_unseen", Navigation).code("no such element").contains("not seen before").orphan().sample("Web element reference not seen before: 4d1ae883", GECKODRIVER),

@@ -50,7 +50,9 @@ async fn an_id_prints_masked_and_is_told_raw() {
     let _guard = tracing::subscriber::set_default(log.clone());
     let (builder, reports) = reported();
     let policy = RetryPolicy::builder().attempts(1).initial_delay(S(5));
-    let builder = builder.restart(policy.build().unwrap(), |_, _| fail("no browser"));
+    let builder = builder.restart(policy.build().unwrap().backoff().clone(), |_, _| {
+        fail("no browser")
+    });
     let supervisor = builder.build();
     let session = supervisor.start(NUMBER).unwrap();
     assert_eq!(session.id(), NUMBER);

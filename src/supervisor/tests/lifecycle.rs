@@ -35,7 +35,7 @@ fn a_task_gives_its_answer() {
     on_both(async || {
         let session = Supervisor::new().start("7").unwrap();
         let once = session.spawn("once", async { Ok::<_, io::Error>(1) });
-        let run = session.run("run", &RetryPolicy::eager(), || async {
+        let run = session.run("run", RetryPolicy::eager().backoff(), || async {
             Ok::<_, io::Error>(2)
         });
         assert_eq!((once.await.unwrap(), run.await.unwrap()), (1, 2));
@@ -49,7 +49,7 @@ fn what_may_pass_is_run_again_by_the_policy() {
         let runs = AtomicU32::new(0);
         let policy = RetryPolicy::builder().interval(Duration::from_millis(10));
         let policy = policy.attempts(3).build().unwrap();
-        let task = session.run("run", &policy, move || {
+        let task = session.run("run", policy.backoff(), move || {
             let run = runs.fetch_add(1, Ordering::Relaxed) + 1;
             async move { if run < 3 { Err(passing()) } else { Ok(run) } }
         });
@@ -66,7 +66,7 @@ async fn used_up_runs_are_reported_and_the_session_lives() {
     let start = Instant::now();
     let runs = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&runs);
-    let task = session.run("run", &policy, move || {
+    let task = session.run("run", policy.backoff(), move || {
         counted.fetch_add(1, Ordering::Relaxed);
         fail(passing())
     });
@@ -87,7 +87,7 @@ async fn runs_end_by_the_deadline_however_long_each_takes() {
     for (takes, ends) in [(0, 10), (3, 11), (10, 10)] {
         let start = Instant::now();
         let policy = RetryPolicy::builder().interval(S(1)).build().unwrap();
-        let task = session.run("run", &policy, move || async move {
+        let task = session.run("run", policy.backoff(), move || async move {
             tokio::time::sleep(S(takes)).await;
             fail(passing()).await
         });
@@ -156,6 +156,21 @@ fn an_unknown_error_surfaces_in_any_phase() {
             [Some("import".to_owned()), Some("late".to_owned()), None]
         );
         assert_eq!(session.suppressed(), 0);
+    });
+}
+
+#[test]
+fn any_error_of_a_required_task_ends_its_session() {
+    on_both(async || {
+        let (builder, reports) = reported();
+        let session = builder.build().start("7").unwrap();
+        let task = session.spawn_required("page", fail("no browser could be started"));
+        let error = task.await.unwrap_err();
+        assert!(matches!(error, TaskError::Failed { .. }), "{error:?}");
+        let state = end_of(&session).await;
+        assert_eq!(state, SessionState::Ended(error.reason().clone()));
+        assert!(state.reason().unwrap().is_failure());
+        assert_eq!(reports.try_iter().count(), 1);
     });
 }
 
@@ -230,7 +245,7 @@ fn in_an_ending_session_no_task_begins() {
         session.ending().await;
         let late = session.spawn("late", async { Ok::<_, io::Error>(()) });
         assert!(matches!(late.await.unwrap_err(), TaskError::Ended(_)));
-        let run = session.run("late", &RetryPolicy::eager(), || fail(passing()));
+        let run = session.run("late", RetryPolicy::eager().backoff(), || fail(passing()));
         assert!(matches!(run.await.unwrap_err(), TaskError::Ended(_)));
         assert_eq!(session.state().as_str(), "ending");
         held.send(()).unwrap();
@@ -312,7 +327,7 @@ fn the_end_of_the_runtime_is_the_end_of_its_sessions() {
         let runtime = runtime.worker_threads(threads).enable_time();
         let runtime = runtime.build().unwrap();
         let supervisor = Supervisor::builder()
-            .restart(RetryPolicy::eager(), |_, _| hang())
+            .restart(RetryPolicy::eager().backoff().clone(), |_, _| hang())
             .build();
         let session = runtime.block_on(async { supervisor.start("7").unwrap() });
         let tasks: Vec<_> = (0..5).map(|_| session.spawn("hang", hang())).collect();

@@ -5,16 +5,20 @@ mod isolation;
 mod lifecycle;
 mod panics;
 mod restart;
+mod transitions;
 mod verdicts;
 
 use std::error::Error;
+use std::fmt;
 use std::future::{Future, pending};
 use std::io;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use super::*;
+use crate::classify::ProtocolErrorClassifier;
 use crate::failure::{ProtocolFailure, Site};
+use crate::retry::RetryPolicy;
 
 const S: fn(u64) -> Duration = Duration::from_secs;
 

@@ -107,7 +107,7 @@ fn when_a_run_is_made() {
         let (builder, reports) = reported();
         let session = builder.build().start("a").unwrap();
         let run = false;
-        let task = session.run("bad", &RetryPolicy::eager(), move || {
+        let task = session.run("bad", RetryPolicy::eager().backoff(), move || {
             assert!(run, "no run");
             fail("never")
         });

@@ -11,13 +11,13 @@ type Calls = Arc<Mutex<Vec<(u128, ReasonKind)>>>;
 
 /// A supervisor whose hook notes its calls and then does this.
 fn restarting<F: Future<Output = Result<(), BoxError>> + Send + 'static>(
-    policy: RetryPolicy,
+    policy: &RetryPolicy,
     hook: impl Fn(Session) -> F + Send + Sync + 'static,
 ) -> (Supervisor, Calls, mpsc::Receiver<Report>) {
     let (builder, reports) = reported();
     let (calls, start) = (Calls::default(), Instant::now());
     let noted = Arc::clone(&calls);
-    let supervisor = builder.restart(policy, move |session, reason| {
+    let supervisor = builder.restart(policy.backoff().clone(), move |session, reason| {
         let at = start.elapsed().as_millis();
         noted.lock().unwrap().push((at, reason.kind()));
         hook(session)
@@ -41,7 +41,7 @@ fn at(times: &[u128]) -> Vec<(u128, ReasonKind)> {
 async fn a_crash_loop_ends_with_the_attempts() {
     let policy = RetryPolicy::builder().initial_delay(S(1)).attempts(3);
     let policy = policy.interval(S(2)).build().unwrap();
-    let (supervisor, calls, reports) = restarting(policy, |session| async move {
+    let (supervisor, calls, reports) = restarting(&policy, |session| async move {
         drop(session.spawn("watch", fail(page_closed())));
         Ok(())
     });
@@ -59,7 +59,7 @@ async fn a_crash_loop_ends_with_the_attempts() {
 async fn or_with_the_deadline_unless_a_session_has_proved_itself() {
     let lives = Arc::new(Mutex::new(vec![0, 25, 0, 0]));
     let (supervisor, calls, _reports) = restarting(
-        RetryPolicy::builder()
+        &RetryPolicy::builder()
             .interval(S(4))
             .deadline(S(10))
             .build()
@@ -87,7 +87,7 @@ async fn or_with_the_deadline_unless_a_session_has_proved_itself() {
 fn who_ends_on_purpose_stays_ended() {
     on_both(async || {
         let (supervisor, calls, _reports) =
-            restarting(RetryPolicy::eager(), |_| fail("never called"));
+            restarting(&RetryPolicy::eager(), |_| fail("never called"));
         supervisor.start("a").unwrap().end(S(0)).await;
         drop(supervisor.start("b").unwrap());
         let held = supervisor.start("c").unwrap();
@@ -99,10 +99,11 @@ fn who_ends_on_purpose_stays_ended() {
 #[test]
 fn it_comes_back_under_its_id_and_others_do_not_notice() {
     on_both(async || {
-        let (supervisor, calls, reports) = restarting(RetryPolicy::eager(), |session| async move {
-            drop(session.spawn("answer", hang()));
-            Ok(())
-        });
+        let (supervisor, calls, reports) =
+            restarting(&RetryPolicy::eager(), |session| async move {
+                drop(session.spawn("answer", hang()));
+                Ok(())
+            });
         let other = supervisor.start("other").unwrap();
         let first = supervisor.start("7").unwrap();
         drop(first.spawn("watch", async {
@@ -134,7 +135,7 @@ fn it_comes_back_under_its_id_and_others_do_not_notice() {
 async fn a_restart_can_be_called_off_and_stop_calls_off_all() {
     for by_stop in [false, true] {
         let policy = RetryPolicy::builder().initial_delay(S(5)).build().unwrap();
-        let (supervisor, calls, _reports) = restarting(policy, |_| fail("never called"));
+        let (supervisor, calls, _reports) = restarting(&policy, |_| fail("never called"));
         let first = supervisor.start("7").unwrap();
         drop(first.spawn("watch", fail(page_closed())));
         end_of(&first).await;
@@ -158,7 +159,7 @@ async fn a_restart_can_be_called_off_and_stop_calls_off_all() {
 async fn a_hook_that_fails_or_panics_takes_its_turn_in_the_row() {
     for panics in [false, true] {
         let policy = RetryPolicy::builder().attempts(3).build().unwrap();
-        let (supervisor, calls, reports) = restarting(policy, move |_| async move {
+        let (supervisor, calls, reports) = restarting(&policy, move |_| async move {
             assert!(!panics, "the hook");
             fail("no browser could be started").await
         });
@@ -179,7 +180,7 @@ async fn a_hook_that_fails_or_panics_takes_its_turn_in_the_row() {
 #[tokio::test(start_paused = true)]
 async fn who_was_ended_while_it_waited_does_not_come_back() {
     let policy = RetryPolicy::builder().initial_delay(S(5)).build().unwrap();
-    let (supervisor, calls, _reports) = restarting(policy, |_| fail("never called"));
+    let (supervisor, calls, _reports) = restarting(&policy, |_| fail("never called"));
     let first = supervisor.start("7").unwrap();
     drop(first.spawn("watch", fail(page_closed())));
     end_of(&first).await;
@@ -196,7 +197,7 @@ async fn who_was_ended_while_it_waited_does_not_come_back() {
 #[tokio::test(start_paused = true)]
 async fn one_that_waits_takes_tasks_and_keeps_them() {
     let policy = RetryPolicy::builder().initial_delay(S(5)).build().unwrap();
-    let (supervisor, _calls, _reports) = restarting(policy, |_| async { Ok(()) });
+    let (supervisor, _calls, _reports) = restarting(&policy, |_| async { Ok(()) });
     let first = supervisor.start("7").unwrap();
     drop(first.spawn("watch", fail(page_closed())));
     end_of(&first).await;

@@ -32,7 +32,7 @@ fn the_last_error_of_an_ending_session_is_reported_however_it_was_run() {
             let policy = RetryPolicy::eager();
             drop(match is_run {
                 false => session.spawn("number", once.take().unwrap()),
-                true => session.run("number", &policy, move || once.take().unwrap()),
+                true => session.run("number", policy.backoff(), move || once.take().unwrap()),
             });
         }
         for _ in 0..2 {
@@ -54,7 +54,7 @@ async fn each_run_may_wait_for_the_end() {
     let session = Supervisor::new().start("7").unwrap();
     let handle = session.clone();
     // The signal borrows nothing of the handle that each run shares.
-    let task = session.run("wait", &RetryPolicy::eager(), move || {
+    let task = session.run("wait", RetryPolicy::eager().backoff(), move || {
         let ending = handle.ending();
         async move {
             ending.await;
@@ -137,16 +137,20 @@ async fn an_extraction_goes_by_its_kind() {
         // Also where it is the cause of another.
         let wrapped = Wrapped(error.clone());
         for error in [&error as &(dyn Error + 'static), &wrapped] {
-            let judged = judge::Judged::new(&ProtocolErrorClassifier::new(), error);
-            let seen = (&*judged.rule, judged.verdict(crate::classify::Phase::Live));
-            assert_eq!(seen, (rule, live), "{code}");
+            let reason = Reason::failed("number".into(), &ProtocolErrorClassifier::new(), error);
+            let seen = (reason.rule(), reason.verdict(crate::classify::Phase::Live));
+            assert_eq!(seen, (Some(rule), live), "{code}");
         }
     }
     // What never began has no more than the words of its failure, and unknown ones are not retried.
     let never_began = ExtractError::from(unknown);
     assert_eq!(never_began.code(), "not_ready");
-    let judged = judge::Judged::new(&ProtocolErrorClassifier::new(), &never_began);
-    assert_eq!(&*judged.rule, "unlisted");
+    let reason = Reason::failed(
+        "number".into(),
+        &ProtocolErrorClassifier::new(),
+        &never_began,
+    );
+    assert_eq!(reason.rule(), Some("unlisted"));
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -161,7 +165,7 @@ async fn an_extraction_that_was_too_early_is_run_again() {
     let policy = RetryPolicy::builder().interval(S(2)).deadline(S(60));
     let runs = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&runs);
-    let task = session.run("number", &policy.build().unwrap(), move || {
+    let task = session.run("number", policy.build().unwrap().backoff(), move || {
         counted.fetch_add(1, Ordering::Relaxed);
         let extractor = extractor.clone();
         async move { extractor.extract().await }
