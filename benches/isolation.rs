@@ -1,4 +1,4 @@
-//! What 300 failing sessions cost 700 that run beside them: how late these get their numbers.
+//! The cost of 300 failing sessions to 700 that run beside them: how late these get their numbers.
 //!
 //! `cargo bench --bench isolation`; some forty seconds.
 //!

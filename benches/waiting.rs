@@ -1,4 +1,4 @@
-//! What ten thousand extractions cost that wait at the same time: bytes each, and how late they look.
+//! The cost of ten thousand extractions that wait at the same time: bytes each, and how late they look.
 //!
 //! `cargo bench --bench waiting`; some thirty seconds.
 //!

@@ -25,7 +25,7 @@ use whatsapp_phone::{
     PhoneExtractor, ProtocolFailure, RetryPolicy,
 };
 
-/// What is read of a file at most: whoever writes it decides on its length.
+/// The longest part of a file that is read: its writer decides on its length.
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// Prints the phone number that a session's file names

@@ -50,7 +50,7 @@ struct Args {
     failing: Option<u32>,
 }
 
-/// What is done to a session.
+/// The fault that a session gets.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     Killed,
@@ -248,7 +248,7 @@ fn collect(row: &Arc<Row>, number: whatsapp_phone::supervisor::Task<Extraction>)
         if let Ok(found) = number.await {
             *row.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
         }
-        // Whatever came of it, there is nothing more to do.
+        // The session is over, with or without a number.
         row.session.end(Duration::from_secs(1)).await;
     });
 }

@@ -1,4 +1,4 @@
-//! What any driver reports when a look did not work: [`ProtocolFailure`].
+//! [`ProtocolFailure`]: the error that any driver reports when a look fails.
 //!
 //! Every text in it was written by somebody else: a browser, a driver, a page, an HTTP peer. It is
 //! cleaned once, here, so that whatever a host logs later cannot carry a phone number or a password.
@@ -26,7 +26,7 @@ pub const MAX_TEXT: usize = 1024;
 #[cfg(feature = "webdriver")]
 pub(crate) const MISCONFIGURED: &str = "misconfigured";
 
-/// Where a failure came from, as far as the reporter knows.
+/// The origin of a failure, as far as the reporter knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Site {
@@ -165,7 +165,7 @@ impl ProtocolFailure {
         text
     }
 
-    /// Where it came from.
+    /// Returns the origin of the failure.
     #[must_use]
     pub const fn site(&self) -> Site {
         self.site

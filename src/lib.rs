@@ -57,7 +57,7 @@
 //! | `onboard` | `Onboarding`: runs an extractor for a session and sends the outcome to a sink; `Watch`: the same from the page alone, until it unlinks (feature `events`) |
 //! | `testkit` | a stand-in WhatsApp Web and the contract suites of sources, sinks and stores, for tests of this crate and of yours (feature `testkit`) |
 //!
-//! What most programs name stands at the root too; everything else is in its module.
+//! The types that most programs name are re-exported at the root.
 //!
 //! # What it does not do
 //!

@@ -251,7 +251,7 @@ mod tests {
                 assert!(same.to_string().starts_with("a phone number"), "{same}");
             }
         }
-        // What is wrong with the JSON itself is said as ever.
+        // An error in the JSON itself is reported as usual.
         let error = serde_json::from_str::<PhoneNumber>("\"6281").unwrap_err();
         assert!(error.is_eof(), "{error}");
     }

@@ -17,7 +17,7 @@ use whatsapp_phone::{ErrorKind, ExtractError, Extraction, Extractor, PhoneExtrac
 
 const NUMBER: &str = "628110000041";
 
-/// What a script in the page can see of us.
+/// The traces of ours that a script in the page can see.
 const TRACES: &str = "(() => {
     const names = Object.getOwnPropertyNames(window).sort();
     const socket = window.require('WAWebSocketModel').Socket;
@@ -104,7 +104,7 @@ async fn reloaded(chrome: &Chrome, tab: &str) {
     loaded(chrome, tab).await;
 }
 
-/// What has come or gone. The page itself writes its storage when its number comes.
+/// Checks that nothing has come or gone. The page itself writes its storage when its number comes.
 #[track_caller]
 fn assert_same(before: &Value, after: &Value) {
     let all = |traces: &Value| -> Vec<String> {

@@ -82,7 +82,7 @@ impl Fixture for Browser<'_> {
     }
 }
 
-/// What happens on a page when a session becomes so.
+/// The steps on a page by which a session gets into this state.
 fn steps(state: LinkState) -> Vec<Step> {
     let (number, lid) = (Step::me(PHONE), Step::lid(LID));
     match state {

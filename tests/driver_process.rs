@@ -105,7 +105,7 @@ fn is_process(name: &std::ffi::OsStr) -> bool {
         .is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// What a file in `/proc` holds; `None` if its process has ended, or is another user's.
+/// Returns the content of a file in `/proc`; `None` if its process has ended, or is another user's.
 fn content(path: &Path) -> Option<Vec<u8>> {
     let ended = rustix::io::Errno::SRCH.raw_os_error();
     match fs::read(path) {

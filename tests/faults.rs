@@ -1,4 +1,4 @@
-//! What goes wrong with browsers, drivers and pages: the right error, in time, nothing left running.
+//! Faults of browsers, drivers and pages: each gives the right error in time and leaves nothing running.
 #![cfg(all(feature = "testkit", feature = "webdriver", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

@@ -17,8 +17,8 @@ use whatsapp_phone::source::webdriver::{Page, WebDriverSource};
 use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn};
 use whatsapp_phone::{Extractor, PhoneExtractor};
 
-/// Where the grid and the page are, for this program started again by itself: which certificates
-/// are trusted is read from the environment of a process.
+/// The addresses of the grid and the page, for this program started again by itself: a process reads its
+/// trusted certificates from its environment.
 const GRID: &str = "TEST_GRID";
 const PAGE: &str = "TEST_PAGE";
 
@@ -49,7 +49,7 @@ async fn grid(driver: SocketAddr) -> (String, String) {
     (url, made.cert.pem())
 }
 
-/// What this program, started again, says of the grid.
+/// Starts this program again, and returns its output about the grid.
 async fn ask(grid: &str, page: &str, trusted: &std::path::Path) -> String {
     let asked = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "a_grid_behind_https", "--nocapture"])

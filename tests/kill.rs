@@ -120,7 +120,7 @@ impl Sender {
         event
     }
 
-    /// What a new process is given first: the last that was accepted, and all that was not.
+    /// The events that a new process gets first: the last accepted one, and all that were not accepted.
     fn again(&self) -> Vec<SessionEvent> {
         let of = |session: usize| self.last[session].iter().chain(&self.waiting[session]);
         (0..SESSIONS).flat_map(of).cloned().collect()

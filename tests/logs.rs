@@ -1,4 +1,4 @@
-//! What is logged while numbers are found, refused and lost, and QR codes read: everything but them.
+//! The logs of extractions and QR codes hold no number and no payload.
 #![cfg(all(feature = "testkit", feature = "webdriver"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

@@ -103,7 +103,7 @@ async fn a_reload_of_a_linked_session_causes_no_event() {
     let (watch, store, mut events) = watch(&stage).await;
     let watch = tokio::spawn(async move { watch.run().await });
     until(&mut events, "session_ready").await;
-    // What the page of a linked session does as it loads.
+    // The page of a linked session does this as it loads.
     let again = Scenario::new(Generation::Current)
         .at(ms(0), Step::socket("OPENING"))
         .at(ms(0), Step::me(PHONE))

@@ -229,7 +229,7 @@ async fn hostile_and_strict_pages_are_read_like_others() {
             );
         }
     }
-    // What cannot be read live is still read where storage may be believed.
+    // A number that cannot be read live is still read from storage, if that may be believed.
     stage
         .reload(Scenario::ready(Generation::Current).with_proxy())
         .await;

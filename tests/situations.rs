@@ -105,7 +105,7 @@ fn expected(situation: Situation) -> (Option<Sight>, Sight) {
     }
 }
 
-/// What the page shows in place of an account at the last sight.
+/// The page's content in place of an account at the last sight.
 fn expected_state(situation: Situation) -> Option<PageState> {
     use Situation as S;
     Some(match situation {

@@ -69,7 +69,7 @@ for ((round = 1; round <= rounds; round++)); do
     done
 done
 
-# What still runs with our directory in its environment. Crash handlers outlive their browser by a
+# Counts the processes that still have our directory in their environment. Crash handlers outlive their browser by a
 # moment, on a busy machine by some seconds.
 processes_left() {
     local environment count=0

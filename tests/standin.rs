@@ -274,7 +274,7 @@ async fn the_first_read_of_a_key_writes_it_back_and_keys_alone_register_nobody()
     assert_eq!(js(&stage, EVIDENCE).await["registered"], false);
 }
 
-/// What a logout leaves after each step: registered, noise key, number stored, mark, synced.
+/// The evidence that a logout leaves after each step: registered, noise key, number stored, mark, synced.
 const LOGOUT: [(LogoutStep, bool, bool, bool, bool); 7] = [
     (LogoutStep::Marked, true, true, true, true),
     (LogoutStep::KeysRemoved, false, false, true, true),
@@ -341,7 +341,7 @@ async fn a_logout_goes_its_steps_in_order_and_the_lid_outlives_it() {
     }
 }
 
-/// Where each name is, as an expression with `NAME` in it that is true if it is there.
+/// The place of each name, as an expression with `NAME` in it that is true if it is there.
 fn place(name: Name) -> &'static str {
     match name.as_str() {
         "last-wid-md" | "WALid" | "WANoiseInfo" | "post-logout" => {

@@ -133,7 +133,7 @@ async fn root_with_the_sandbox() {
 fn run_as_nobody(test: &str) {
     let home = tempfile::tempdir().unwrap();
     let program = home.path().join("start");
-    // Where it was built, others may have no access.
+    // Other users may have no access to the directory in which it was built.
     std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     for path in [home.path(), &program] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();

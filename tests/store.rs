@@ -194,7 +194,7 @@ async fn the_table_of_a_laravel_service_is_used_as_it_is() {
         let linked = row("linked").await.unwrap();
         assert_eq!(linked.status, Status::Connected);
         assert_eq!(linked.phone.unwrap().reveal(), "628110000041");
-        // What the reference leaves behind is not shown as connected.
+        // Rows that the reference leaves behind are not shown as connected.
         for session in ["null number", "null text"] {
             let shown = row(session).await.unwrap();
             assert_eq!((shown.status, shown.phone), (Status::Authenticated, None));
@@ -355,7 +355,7 @@ async fn postgres_is_told_of_what_other_processes_write() {
             ),
         };
         if round == 6 {
-            // What is said while nobody listens is lost, and made up for.
+            // Notifications without a listener are lost; the poll makes up for them.
             let ends = format!(
                 "select pg_terminate_backend(pid) from pg_stat_activity where query like 'LISTEN%'
                 and datname = current_database() and application_name = '{}'

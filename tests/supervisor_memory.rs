@@ -42,7 +42,7 @@ async fn come_and_go(supervisor: &Supervisor, sessions: std::ops::Range<u32>) {
         session.end(Duration::ZERO).await;
     }
     assert!(supervisor.sessions().is_empty());
-    // What was aborted last is gone once the runtime has had its turn.
+    // The tasks that were aborted last are gone once the runtime has had its turn.
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }

@@ -57,7 +57,7 @@ fn files(directory: &str) -> Vec<PathBuf> {
     found
 }
 
-/// What stands between two texts.
+/// Returns the text between two texts.
 fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
     let (_, rest) = text
         .split_once(start)
@@ -314,7 +314,7 @@ fn every_variable_has_its_row() {
 fn every_example_has_its_whole_command() {
     let readme = read("README.md");
     let manifest = read("Cargo.toml");
-    // What lies deeper is shared by them, not one of its own.
+    // Deeper files are shared by the examples.
     let is_example = |path: &&PathBuf| {
         path.parent() == Some("examples".as_ref()) && path.extension() == Some("rs".as_ref())
     };
@@ -453,6 +453,28 @@ fn files_can_be_read_in_one_sitting() {
     for path in files("src") {
         let lines = read(&path).lines().count();
         assert!(lines <= MAX_LINES, "{} has {lines} lines", path.display());
+    }
+}
+
+/// A sentence names who acts; it does not ask.
+#[test]
+fn comments_do_not_begin_with_a_question() {
+    let openers = ["What", "Who", "Whoever", "Whose", "Where", "Whatever"];
+    let is_code = |path: &PathBuf| {
+        let extension = path.extension().unwrap_or_default();
+        ["rs", "js", "sql", "sh"]
+            .map(AsRef::as_ref)
+            .contains(&extension)
+    };
+    let files = ["src", "tests", "benches", "examples"].map(files).concat();
+    for path in files.into_iter().filter(is_code) {
+        for line in read(&path).lines().map(str::trim_start) {
+            let marks = ["//! ", "/// ", "// ", "# ", "-- "];
+            let comment = marks.iter().find_map(|mark| line.strip_prefix(mark));
+            let word = comment.and_then(|comment| comment.split([' ', ',', ':']).next());
+            let is_asking = word.is_some_and(|word| openers.contains(&word));
+            assert!(!is_asking, "{}: {line}", path.display());
+        }
     }
 }
 

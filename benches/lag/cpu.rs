@@ -1,4 +1,4 @@
-//! What waiting costs: the processor time of many sessions that wait at once.
+//! The cost of waiting: the processor time of many sessions that wait at once.
 
 use std::collections::HashMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! What is said of a series of figures.
+//! The statistics of a series of figures.
 
 use serde_json::{Value, json};
 

@@ -71,7 +71,7 @@ struct Args {
     /// Write the plot here
     #[arg(long, value_name = "PATH")]
     svg: Option<PathBuf>,
-    /// What cargo passes to every benchmark
+    /// Passed by cargo to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -127,7 +127,7 @@ async fn run(args: &Args) -> Outcome<()> {
     Ok(())
 }
 
-/// What the first part has measured.
+/// The results of the first part.
 struct Lag {
     runs: u32,
     versions: Value,

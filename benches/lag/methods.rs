@@ -12,7 +12,7 @@ use whatsapp_phone::source::webdriver::{Page, WebDriverSource};
 
 use crate::Outcome;
 
-/// What `client.info.wid.user` is built from, asked of the page itself.
+/// Asks the page itself for the value from which `client.info.wid.user` is built.
 const CLIENT_INFO: &str =
     "return window.require('WAWebUserPrefsMeUser').getMaybeMePnUser()?.user ?? null";
 const STORE_CONN_ME: &str = "return window.Store?.Conn?.me?.user ?? null";

@@ -31,7 +31,7 @@ struct Case {
     scenario: Scenario,
 }
 
-/// What came of one case: lags in milliseconds, by `eager` and by `classic`, in pairs.
+/// The results of one case: lags in milliseconds, by `eager` and by `classic`, in pairs.
 #[derive(Debug)]
 pub(crate) struct Row {
     name: String,

@@ -1,4 +1,4 @@
-//! What the program is told by a file and by the environment, which goes before the file.
+//! The program's configuration from a file and from the environment, which takes precedence.
 
 use std::collections::HashMap;
 use std::env;
@@ -36,7 +36,7 @@ impl Config {
             let unreadable = |error| format!("{} cannot be read: {error}", path.display());
             let lines = dotenvy::from_path_iter(path).map_err(unreadable)?;
             for line in lines {
-                // What is on the line may be a secret.
+                // The line may hold a secret.
                 let (name, value) = line
                     .map_err(|_| format!("{} has a line that is not NAME=value", path.display()))?;
                 values.insert(name, value);

@@ -1,4 +1,4 @@
-//! What the examples share: the command line, whose complaints name no number.
+//! Helpers of the examples: the command line, whose error messages contain no number.
 
 use clap::Parser;
 use whatsapp_phone::failure::{ProtocolFailure, Site};

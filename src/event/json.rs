@@ -33,7 +33,7 @@ pub enum EventError {
     Field {
         /// Which.
         field: &'static str,
-        /// What it must be.
+        /// The expected form.
         rule: &'static str,
     },
     /// The number of a `session_ready` is none.

@@ -11,7 +11,7 @@ use crate::jid::Jid;
 use crate::phone::PhoneNumber;
 use crate::source::Assurance;
 
-/// What happened.
+/// The kind of an event, with its data.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventKind {
@@ -52,7 +52,7 @@ impl EventKind {
     }
 }
 
-/// What a `session_ready` says: the number, and what is known beside it.
+/// The data of a `session_ready`: the number, and its LID, source and assurance if they are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ready {
     phone: PhoneNumber,
@@ -117,7 +117,7 @@ impl From<&Extraction> for Ready {
     }
 }
 
-/// What a `session_error` says. Its texts are cleaned: numbers in them are masked.
+/// The data of a `session_error`. Its texts are cleaned: numbers in them are masked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failed {
     pub(super) error: String,
@@ -126,7 +126,7 @@ pub struct Failed {
 }
 
 impl Failed {
-    /// What `error` says in events of ours.
+    /// The value of `error` in events of this crate.
     pub const EXTRACTION: &'static str = "phone_extraction_failed";
 
     /// A failure by its stable code (`not_ready`, `number_already_connected`, ...) and in words.
@@ -155,7 +155,7 @@ impl Failed {
         self.code.as_deref()
     }
 
-    /// What happened, in words. May be empty.
+    /// Returns the message. It may be empty.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message

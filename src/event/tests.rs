@@ -201,7 +201,7 @@ async fn a_qr_code_is_forgotten_after_a_minute_wherever_it_is() {
     let late = events.recv().await.unwrap();
     for event in [event, late] {
         assert_eq!(value(&event)["data"]["qr"], Value::Null);
-        // What was passed on too late is still an event.
+        // An event that was passed on too late is still an event.
         assert!(read(&event.to_json()).is_ok());
     }
 }

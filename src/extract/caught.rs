@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What `act` returns, or the words of its panic, as foreign as any.
+/// Returns the result of `act`, or the message of its panic, which is foreign text.
 pub(crate) fn quietly<T>(act: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(act)).map_err(panic_words)
 }

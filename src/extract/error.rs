@@ -96,7 +96,7 @@ impl ErrorKind {
 pub struct SourceFailure {
     /// The source's name.
     pub source: String,
-    /// What it reported.
+    /// The failure that it reported.
     pub failure: ProtocolFailure,
 }
 
@@ -120,7 +120,7 @@ struct Inner {
     failures: Vec<SourceFailure>,
     /// Index in `failures` of the one that decided, if one did.
     decisive: Option<usize>,
-    /// What its failures were read by.
+    /// The classifier of the extractor.
     classifier: ProtocolErrorClassifier,
 }
 
@@ -258,7 +258,7 @@ impl ExtractError {
         }
     }
 
-    /// What the decisive failure means, to the classifier of the extractor.
+    /// Classifies the decisive failure with the classifier of the extractor.
     pub(crate) fn classification(&self) -> Option<Classification<'_>> {
         Some(self.0.classifier.classify(self.decisive()?))
     }
@@ -356,7 +356,7 @@ impl Error for ExtractError {
 }
 
 impl From<ProtocolFailure> for ExtractError {
-    /// What kept an extraction from beginning, for instance that no page could be opened.
+    /// Makes the error of an extraction that could not begin, for instance because no page could be opened.
     fn from(failure: ProtocolFailure) -> Self {
         let classifier = ProtocolErrorClassifier::default();
         let class = classifier.classify(&failure).class;

@@ -1,11 +1,11 @@
-//! What the answers of one round amount to.
+//! Combines the answers of one round.
 
 use super::error::ErrorKind;
 use super::lane::{Answer, Lane};
 use crate::classify::{ErrorClass, Phase, ProtocolErrorClassifier, Verdict};
 use crate::source::{Assurance, Identity, Look, PageState, Pending};
 
-/// What a round comes to.
+/// The result of a round.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Judgement {
     /// Nothing yet.

@@ -43,7 +43,7 @@ impl Manner {
     }
 }
 
-/// What a source came to say in its slot.
+/// The answer of a source in its slot.
 struct Said {
     answer: Answer,
     /// When the slot ends, counted from its first answer: asking again does not prolong it.
@@ -60,7 +60,7 @@ pub(super) struct Lane<'a> {
     pending: Option<Pin<Box<dyn Future<Output = Said> + Send + 'a>>>,
     /// The round in which it was last asked. Its answer may come in a later one.
     asked: u32,
-    /// What it last said, and the round in which that came.
+    /// Its latest answer, and the round in which that came.
     last: Option<(u32, Said)>,
 }
 

@@ -66,7 +66,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// What an extraction knows while it runs; outlives the rounds when the deadline cuts them.
+/// The state of an extraction while it runs. It outlives the rounds, which the deadline may cut.
 struct Run<'a> {
     lanes: Vec<Lane<'a>>,
     attempt: u32,

@@ -167,7 +167,7 @@ async fn a_closed_page_or_a_dead_browser_ends_it_at_once() {
         ("connection lost", ErrorKind::BrowserGone),
     ] {
         let page = MockSource::new("page").at(ms(700), failure(code));
-        // What is found beside a dead page is stale.
+        // A number that is found beside a dead page is stale.
         let stale = MockSource::new("sidecar").number_at(ms(700), NUMBER);
         let error = extract(&[&stale, &page], &policy(Watch::Poll, 15))
             .await

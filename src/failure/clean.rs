@@ -1,4 +1,4 @@
-//! What becomes of a foreign text before anybody sees it: [`clean`].
+//! [`clean`]: makes foreign text safe to show.
 
 use std::cell::Cell;
 use std::fmt;
@@ -40,8 +40,8 @@ pub(crate) fn clean(text: &str, max: usize) -> String {
     masked
 }
 
-/// What follows the control sequence of a terminal (ECMA-48, CSI) that `first` begins, if it begins one:
-/// colours, mostly.
+/// Returns the text behind the control sequence of a terminal (ECMA-48, CSI; mostly colours) that `first`
+/// begins, if it begins one.
 fn behind_sequence(first: char, rest: &str) -> Option<&str> {
     let rest = match first {
         '\u{1b}' => rest.strip_prefix('[')?,

@@ -91,7 +91,7 @@ struct Tag {
 
 type Reply = Result<Accepted, OnboardError>;
 
-/// What the sink has accepted.
+/// The event or refusal that the sink has accepted.
 #[derive(Debug)]
 pub(super) enum Accepted {
     Event,

@@ -11,7 +11,7 @@ use super::{Assurance, Identity, InfoSource, Look, PageState};
 use crate::failure::ProtocolFailure;
 use crate::jid::Jid;
 
-/// What a [`MockSource`] does when it is asked.
+/// The behaviour of a [`MockSource`] when it is asked.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Act {
@@ -111,7 +111,7 @@ impl MockSource {
         self.at(at, Look::Found(me))
     }
 
-    /// What this source answers for a JID: its own name is the reader.
+    /// Returns the answer of this source for a JID: its own name is the reader.
     #[must_use]
     pub fn look(&self, jid: Jid, assurance: Assurance) -> Look {
         Look::from_identity(Identity::new(jid, assurance, self.name.clone()))

@@ -32,7 +32,7 @@ use super::session_store::Ignored;
 use super::status::{SessionError, SessionRow, Status};
 use crate::event::{EventKind, Failed, SessionEvent};
 
-/// What a store does about an event: the result of [`judge_event`].
+/// The result of [`judge_event`]: whether a store writes the row or ignores the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Decision {

@@ -130,7 +130,7 @@ pub struct SessionPage {
     /// The sessions, in the store's own order, which never changes. A page that is not the last may have
     /// fewer rows than asked for, or none.
     pub rows: Vec<SessionRow>,
-    /// Where the next page begins. `None`: this is the last page.
+    /// The cursor of the next page. `None`: this is the last page.
     pub next: Option<Cursor>,
 }
 

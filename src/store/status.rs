@@ -1,4 +1,4 @@
-//! What a store knows of a session: [`SessionRow`], [`Status`], [`StatusChange`], [`SessionError`].
+//! The state of a session in a store: [`SessionRow`], [`Status`], [`StatusChange`], [`SessionError`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use crate::source::Assurance;
 
 macro_rules! statuses {
     ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
-        /// Where a session stands.
+        /// The status of a session.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Status { $($(#[$doc])* $variant,)* }
@@ -106,7 +106,7 @@ impl From<&Failed> for SessionError {
 pub struct SessionRow {
     /// Which session.
     pub session: SessionKey,
-    /// Where it stands. Never [`Connected`](Status::Connected) without a number: a row that another
+    /// Its status. Never [`Connected`](Status::Connected) without a number: a row that another
     /// program wrote so is shown as [`Authenticated`](Status::Authenticated).
     pub status: Status,
     /// The number that it is bound to, also while it is not linked.
@@ -141,7 +141,7 @@ impl SessionRow {
         }
     }
 
-    /// What is told of it to watchers.
+    /// Returns the change that watchers of this row see.
     #[must_use]
     pub fn to_change(&self) -> StatusChange {
         let is_shown = self.status != Status::Error;
@@ -170,7 +170,7 @@ impl SessionRow {
 pub struct StatusChange {
     /// Which session.
     pub session: SessionKey,
-    /// Where it stands now.
+    /// Its new status.
     pub status: Status,
     /// Its number. Always there when `status` is [`Connected`](Status::Connected), never when it is
     /// [`Error`](Status::Error).

@@ -15,7 +15,7 @@ use crate::retry::{Backoff, Delays};
 /// A session that lived for so long starts a new series of restarts, if the backoff has no deadline.
 pub(super) const STABLE_AFTER: Duration = Duration::from_secs(600);
 
-/// What the caller of a [`Lifecycle`] must do.
+/// An action that the caller of a [`Lifecycle`] must carry out.
 #[derive(Debug)]
 pub(super) enum Action {
     /// Send the stop signal to the tasks, and abort those that are left at this time.
@@ -25,7 +25,7 @@ pub(super) enum Action {
     Close(Reason, Option<(Duration, Series)>),
 }
 
-/// What the caller knows at the moment at which something happens.
+/// The facts that the caller has when something happens.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Now {
     pub(super) at: Instant,

@@ -14,7 +14,7 @@ use crate::failure::{ProtocolFailure, Site, find};
 /// A task's name, as its caller gave it.
 pub(super) type Name = Cow<'static, str>;
 
-/// What kind of [`Reason`] it is.
+/// The kind of a [`Reason`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReasonKind {
@@ -203,19 +203,19 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What [`SupervisorBuilder::on_report`](super::SupervisorBuilder::on_report) receives.
+/// The argument of [`SupervisorBuilder::on_report`](super::SupervisorBuilder::on_report) receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
     /// The session's id. It prints masked.
     pub session: Id,
-    /// What happened.
+    /// The event.
     pub event: Event,
     /// Why.
     pub reason: Reason,
 }
 
-/// What happened, in a [`Report`].
+/// The event of a [`Report`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {

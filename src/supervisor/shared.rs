@@ -1,4 +1,4 @@
-//! What handles and tasks share: [`SharedSupervisor`] and [`SharedSession`].
+//! State that handles and tasks share: [`SharedSupervisor`] and [`SharedSession`].
 //!
 //! A [`SharedSession`] runs the actions of its [`Lifecycle`], which changes under a lock, so that there
 //! is one first reason and one end. Foreign code (an observer, a hook, a destructor) never runs under it.
@@ -33,7 +33,7 @@ pub(super) type Observer = dyn Fn(&Report) + Send + Sync;
 /// Restarts a session after this delay, by the hook of the supervisor.
 pub(super) type RestartHook = dyn Fn(&Arc<SharedSession>, Duration, Reason) + Send + Sync;
 
-/// What a [`SupervisorBuilder`](super::SupervisorBuilder) sets.
+/// The settings of a [`SupervisorBuilder`](super::SupervisorBuilder) sets.
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) classifier: ProtocolErrorClassifier,
@@ -55,7 +55,7 @@ impl Default for Settings {
     }
 }
 
-/// What all sessions of a supervisor share.
+/// The state that all sessions of a supervisor share.
 #[derive(Default)]
 pub(super) struct SharedSupervisor {
     pub(super) settings: Settings,
@@ -93,7 +93,7 @@ impl SharedSupervisor {
     }
 }
 
-/// What all handles and tasks of a session share.
+/// The state that all handles and tasks of a session share.
 pub(super) struct SharedSession {
     pub(super) id: Id,
     pub(super) supervisor: Arc<SharedSupervisor>,

@@ -1,4 +1,4 @@
-//! What tests of this crate, and of yours, run against.
+//! Stand-ins and contract suites, for tests of this crate and of yours.
 
 pub mod contract;
 pub mod standin;

@@ -378,7 +378,7 @@ async fn a_server_that_writes_nothing_for_now_is_asked_again() {
     assert_eq!((error.code(), error.is_transient()), ("storage", true));
     place.end().await;
 
-    // What does not fit never will.
+    // A value that does not fit is a permanent error.
     super::on_each(async |place| {
         let store = place.open(StoreOptions::default()).await.unwrap();
         store.register(&key("s")).await.unwrap();

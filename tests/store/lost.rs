@@ -12,7 +12,7 @@ use super::database::{Kind, Place};
 use super::ready;
 use super::time::until;
 
-/// What a proxy does with its connections.
+/// The way in which a proxy treats its connections.
 #[derive(Clone, Copy, Debug, Default)]
 struct Rule {
     /// Connections before this one take what the store says, pass on nothing, and stay open.
@@ -27,7 +27,7 @@ struct Proxy {
     rule: watch::Sender<Rule>,
     /// How many connections there were.
     count: watch::Receiver<usize>,
-    /// What the store said on dead connections, in bytes.
+    /// The number of bytes that the store sent on dead connections.
     unheard: watch::Receiver<usize>,
 }
 
@@ -107,7 +107,7 @@ async fn dead_connections_hold_up_the_next_events_for_a_moment_only() {
         let registered = tokio::join!(store.register(&one), store.register(&two));
         assert!(registered.0.is_ok() && registered.1.is_ok());
 
-        // Whatever is connected is dead from now on, without a word.
+        // All connections are dead from now on, without a close.
         let alive_from = *proxy.count.borrow();
         assert!(alive_from > 0);
         let cuts_commits = false;

@@ -15,7 +15,7 @@ use whatsapp_phone::store::{
 use super::database::{Kind, Place};
 use super::{key, ready};
 
-/// What must become of a store over the table.
+/// The expected result of making a store over the table.
 #[derive(Clone, Copy, Debug)]
 enum Expect {
     Works,

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// What a WebDriver server may do in place of an answer.
+/// The things that a WebDriver server may do in place of an answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Babble {
     /// From then on no connection is answered.

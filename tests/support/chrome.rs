@@ -97,7 +97,7 @@ impl Chrome {
             .collect()
     }
 
-    /// What this expression gives in that tab.
+    /// Returns the value of this expression in that tab.
     pub(crate) async fn eval(&self, id: &str, expression: &str) -> Value {
         let asked = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
         self.cdp(id, "Runtime.evaluate", asked).await["result"]["value"].clone()

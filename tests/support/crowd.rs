@@ -23,7 +23,7 @@ pub(crate) const fn is_failing(n: u32) -> bool {
     n % 10 < FAILING
 }
 
-/// What an undisturbed session came to.
+/// The result of an undisturbed session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finished {
     pub(crate) session: u32,

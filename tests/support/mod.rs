@@ -1,4 +1,4 @@
-//! What the tests with a real browser share. A missing browser fails them, with the install line.
+//! Helpers of the tests with a real browser. A missing browser fails them, with the install line.
 #![allow(dead_code, reason = "each test program uses its part")]
 
 pub(crate) mod babble;

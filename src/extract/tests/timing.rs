@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use super::*;
 
-/// What a source does at every look.
+/// The behaviour of a source at every look.
 #[derive(Clone, Copy, Debug)]
 enum Habit {
     NotYet,

@@ -1,4 +1,4 @@
-//! What holds of the extractor and its errors as types.
+//! Properties of the extractor and its errors as types.
 
 use super::*;
 

@@ -19,7 +19,7 @@ use crate::source::{Assurance, Look};
 const ME: &str = "628110000041@c.us";
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What a look gives.
+/// The result of a look.
 #[derive(Clone, Copy)]
 enum Answer {
     Is(LinkState),

@@ -215,7 +215,7 @@ impl Observation {
             (LinkState::Barred(Bar::Conflict), _) => PageState::Conflict,
             (LinkState::Barred(Bar::ProxyBlock), _) => PageState::ProxyBlock,
             (LinkState::Barred(Bar::TosBlock), _) => PageState::TosBlock,
-            // Whatever account its storage still has.
+            // Also if its storage still has an account.
             _ if page.has_qr_code => PageState::QrShown,
             (LinkState::Linking, Some("OPENING" | "PAIRING")) => PageState::Linking,
             (LinkState::Linking, _) => PageState::Provisional,

@@ -22,7 +22,7 @@ impl fmt::Display for Mute {
 
 impl Error for Mute {}
 
-/// What is thrown, and throws another bomb when it is dropped.
+/// A panic payload that panics again when it is dropped.
 struct Thrown;
 
 impl Drop for Thrown {

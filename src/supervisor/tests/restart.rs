@@ -113,7 +113,7 @@ fn it_comes_back_under_its_id_and_others_do_not_notice() {
             Ok::<_, io::Error>(())
         }));
         end_of(&first).await;
-        // Whoever saw the end finds the id taken: nobody gets in between.
+        // After the end is seen, the id is already taken again.
         assert!(matches!(
             supervisor.start("7"),
             Err(StartError::Taken { .. })

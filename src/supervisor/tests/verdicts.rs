@@ -1,4 +1,4 @@
-//! What errors mean to the session: in one that is ending, and of extractions.
+//! How errors affect a session: one that is ending, and errors of extractions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -142,7 +142,7 @@ async fn an_extraction_goes_by_its_kind() {
             assert_eq!(seen, (Some(rule), live), "{code}");
         }
     }
-    // What never began has no more than the words of its failure, and unknown ones are not retried.
+    // An extraction that never began has only the text of its failure, and unknown failures are not retried.
     let never_began = ExtractError::from(unknown);
     assert_eq!(never_began.code(), "not_ready");
     let reason = Reason::failed(

@@ -123,7 +123,7 @@ pub use self::rules::{
 pub use super::standin::{LID, PHONE};
 use crate::source::{Assurance, InfoSource};
 
-/// What there is to see for a source under test.
+/// A situation that a source under test sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum World {
@@ -216,7 +216,7 @@ pub async fn all(fixture: &dyn Fixture) {
     every_shape(fixture, best).await;
 }
 
-/// What has to pass through the trait's forwarding: the name, `probe`, and a `wait` of its own.
+/// Checks the calls that the trait's forwarding must pass on: the name, `probe`, and a `wait` of its own.
 async fn every_shape(fixture: &dyn Fixture, assurance: Assurance) {
     let pace = fixture.pace();
     let after = if fixture.notices() {

@@ -136,7 +136,7 @@ async fn accepts(fixture: &dyn SinkFixture, sink: &dyn EventSink, event: &Sessio
     }
 }
 
-/// What has arrived, which must be these in this order; in any order where `sorted`.
+/// Checks that these events have arrived, in this order; in any order if `sorted`.
 async fn arrives(
     fixture: &dyn SinkFixture,
     sink: &dyn EventSink,

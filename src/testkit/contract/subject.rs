@@ -16,7 +16,7 @@ use crate::source::{Assurance, Identity, InfoSource, Look};
 
 pub(super) type Answer = Result<Look, ProtocolFailure>;
 
-/// What two clocks may differ by: a source over a browser counts `max` on the browser's.
+/// The difference that two clocks may have: a source over a browser counts `max` on the browser's.
 const SLACK: Duration = Duration::from_millis(10);
 
 #[derive(Clone, Copy)]
@@ -38,7 +38,7 @@ impl<'a> Subject<'a> {
         );
     }
 
-    /// What the future gives, which must come at most this much later than a hung source would.
+    /// Returns the output of the future, which must end at most this much later than a hung source would.
     pub(super) async fn ends<T>(self, after: Duration, future: impl Future<Output = T>) -> T {
         match timeout(after + hang_timeout(self.pace), future).await {
             Ok(output) => output,

@@ -194,7 +194,7 @@ impl InfoSource for Faulty {
             }
             NeverNotices => sleep(max).await,
             LeaderTakesAll => {
-                // Whoever comes second waits for the first, even for one that was dropped.
+                // The second caller waits for the first, even for one that was dropped.
                 let me = Arc::new(());
                 let follows = {
                     let mut leader = self.leader.lock().unwrap();

@@ -1,4 +1,4 @@
-//! What the stand-in page is, and what happens on it and when.
+//! [`Scenario`]: the content of the stand-in page, and its events in time.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::names::Name;
 use super::step::Step;
 
-/// Where this page keeps the own number: one row per generation of WhatsApp Web and its libraries.
+/// The place in which this page keeps the own number: one row per generation of WhatsApp Web and its libraries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -51,7 +51,7 @@ impl Generation {
     }
 }
 
-/// What storage holds of a former account before the first load of a scenario, and why it must not be believed.
+/// A former account in the storage before the first load of a scenario, and the reason not to believe it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -66,7 +66,7 @@ pub enum Stale {
     MarkAlone,
 }
 
-/// What a getter returns.
+/// The result of a getter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

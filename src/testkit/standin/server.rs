@@ -34,7 +34,7 @@ const SCRIPT: &str = concat!(
 const STRICT_CSP: &str = "default-src 'none'; script-src 'self'; connect-src 'self'";
 const BODY_LIMIT: usize = 1024;
 
-/// What the handlers and their owner share.
+/// The state that the handlers and their owner share.
 #[derive(Debug)]
 pub(super) struct Shared {
     round: Mutex<Round>,

@@ -60,7 +60,7 @@ pub enum Step {
     },
     /// `alert(text)`: stops the page until somebody answers.
     Dialog {
-        /// What it says.
+        /// Its text.
         text: String,
     },
     /// [`Step::LogoutAs`] with [`Logout::default`].

@@ -220,7 +220,7 @@ impl Entry {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        // What is in the pipe now is not another recording's.
+        // The pipe's present content does not belong to another recording.
         self.output.read();
         let mut state = lock(&self.output.0.state);
         state.recordings -= 1;

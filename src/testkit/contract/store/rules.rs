@@ -1,4 +1,4 @@
-//! What one session goes through.
+//! The rules for one session.
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -228,7 +228,7 @@ pub async fn applies_once(fixture: &dyn StoreFixture) {
     }
 }
 
-/// What comes too late changes nothing: by `seq` where there is one, else arrival is the order.
+/// An event that comes too late changes nothing. The order is that of `seq`; without it, that of arrival.
 ///
 /// # Panics
 ///

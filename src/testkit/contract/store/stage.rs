@@ -83,7 +83,7 @@ impl Stage {
         }
     }
 
-    /// What must work.
+    /// Returns the result of a call that must succeed.
     pub(super) async fn works<T>(
         &self,
         what: &str,

@@ -23,7 +23,7 @@ async fn the_memory_store_keeps_the_contract() {
     all(&Memory).await; // MemoryStore
 }
 
-/// What a store does wrong.
+/// The rule that a store breaks.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     ForgetsIds,

@@ -1,4 +1,4 @@
-//! Who is told what.
+//! The changes that watchers see.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-// What this document's own `setMe` has set, and what tests make of the getters.
+// The values that this document's own `setMe` has set, and the getters' results that tests set.
 const own = { me: null, lid: null, storeMe: null, throwing: false, storeUp: false, loggedOut: false };
 
 class Wid {
