@@ -61,6 +61,16 @@ impl Backoff {
         deadline: None,
     };
 
+    /// Conflicts between transactions: 1 ms growing to 50 ms, each up to twice as long at random, so that
+    /// two that collide do not collide again.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    pub(crate) const CONFLICTS: Self = Self {
+        interval: Duration::from_millis(1),
+        max_interval: Some(Duration::from_millis(50)),
+        jitter: 1.0,
+        ..Self::DEFAULT
+    };
+
     /// Returns a builder that starts from the default: initial delay 0, any number of attempts,
     /// interval 100 ms, growth 2, longest interval 5 s, no jitter, no deadline.
     pub const fn builder() -> BackoffBuilder {

@@ -1,7 +1,6 @@
 //! [`Database`]: transactions, reads, and their retries until the deadline.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use sqlx::Pool;
@@ -14,15 +13,13 @@ use super::driver::{Connection, Driver};
 use super::failure::{Class, Failure, late, late_again};
 use super::lease::Lease;
 use super::schema::Layout;
+use crate::retry::Backoff;
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::options::StoreOptions;
 use crate::store::watch::Hub;
 
 /// How often a row that a unique index refuses is tried: another transaction may be leaving its place.
 const MAX_DUPLICATES: u32 = 5;
-
-/// The longest pause between two tries.
-const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 /// One table of accounts, in one database.
 #[derive(Debug)]
@@ -127,23 +124,24 @@ impl<D: Driver> Database<D> {
         let deadline = self.options.deadline;
         let (mut reason, mut is_pausing) = (None, false);
         let tries = async {
-            let (mut tries, mut duplicates, mut before) = (0, 0, None);
+            let (mut duplicates, mut before) = (0, None);
+            // The first attempt has no delay.
+            let mut delays = Backoff::CONFLICTS.delays().skip(1);
             loop {
                 let Failure { class, error } = match attempt(before).await {
                     Ok(done) => return Ok(done),
                     Err(failure) => failure,
                 };
-                tries += 1;
                 duplicates += u32::from(class == Class::Duplicate);
                 if duplicates >= MAX_DUPLICATES || !class.is_retried() {
                     return Err(error);
                 }
-                tracing::debug!(store = D::NAME, tries, ?class, "retrying after a conflict");
+                tracing::debug!(store = D::NAME, ?class, "retrying after a conflict");
                 before = Some(class);
                 // A duplicate says nothing yet: the other transaction may be rolled back.
                 reason = Some(error).filter(|_| class != Class::Duplicate);
                 is_pausing = true;
-                sleep(pause(tries)).await;
+                sleep(delays.next().unwrap_or_default()).await;
                 is_pausing = false;
             }
         };
@@ -221,10 +219,4 @@ async fn run<D: Driver, T: DeserializeOwned>(
 
 fn failure<D: Driver>(error: &sqlx::Error) -> Failure {
     Failure::of(D::NAME, D::class(error), error)
-}
-
-/// How long to wait after so many tries.
-fn pause(tries: u32) -> Duration {
-    let longest = Duration::from_millis(1 << tries.min(10)).min(MAX_PAUSE);
-    Duration::from_micros(500) + longest.mul_f64(fastrand::f64())
 }

@@ -1,7 +1,5 @@
 //! Prepares the tables when a store is made: checks what there is, and creates what is missing.
 
-use std::time::Duration;
-
 use sqlx::{AssertSqlSafe, Pool, SqlSafeStr, SqlStr};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
@@ -11,6 +9,7 @@ use super::driver::Driver;
 use super::failure::{Class, Failure};
 use super::lease::{Lease, connect};
 use super::schema::{Fact, Layout, Tables};
+use crate::retry::Backoff;
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::options::StoreOptions;
 
@@ -89,6 +88,8 @@ async fn run<D: Driver>(
     sql: SqlStr,
     parameters: &[&str],
 ) -> Result<Vec<String>, sqlx::Error> {
+    // The first attempt has no delay.
+    let mut delays = Backoff::CONFLICTS.delays().skip(1);
     loop {
         let mut lease = Lease::of(pool, &Mutex::default()).await?;
         match D::run(&mut lease, sql.clone(), parameters).await {
@@ -99,7 +100,7 @@ async fn run<D: Driver>(
             // The connection is closed, and what it began with it.
             Err(error) if D::class(&error) == Class::Conflict => {
                 drop(lease);
-                sleep(Duration::from_millis(fastrand::u64(1..20))).await;
+                sleep(delays.next().unwrap_or_default()).await;
             }
             Err(error) => return Err(error),
         }
