@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use futures_util::FutureExt;
+
 use super::StoreFixture;
 use super::stage::{Stage, authenticated, disconnected, key, key_in, phone, ready};
 use crate::store::{
@@ -136,22 +138,33 @@ impl Workspace {
             let Some(change) = stage.ends(self.watcher.changed()).await else {
                 return stage.rule(false, "a watch lasts as long as the store", &expected);
             };
-            let is_own = change.session.workspace_id == key("any").workspace_id;
-            let is_whole = change.status != Status::Connected || change.phone.is_some();
-            stage.rule(
-                is_own && is_whole,
-                "a watcher of a workspace sees whole changes of its own sessions",
-                &change,
-            );
-            let session = change.session.session_id.as_str().to_owned();
-            let last = self.latest.insert(session, change.clone());
-            stage.rule(
-                last.as_ref()
-                    .is_none_or(|last| *last != change && last.version <= change.version),
-                "a watcher sees each change once, and none that is older than the last",
-                &(last, change),
-            );
+            self.record(stage, change);
         }
+    }
+
+    /// Records the changes that are there already.
+    fn record_present(&mut self, stage: &Stage) {
+        while let Some(Some(change)) = self.watcher.changed().now_or_never() {
+            self.record(stage, change);
+        }
+    }
+
+    fn record(&mut self, stage: &Stage, change: StatusChange) {
+        let is_own = change.session.workspace_id == key("any").workspace_id;
+        let is_whole = change.status != Status::Connected || change.phone.is_some();
+        stage.rule(
+            is_own && is_whole,
+            "a watcher of a workspace sees whole changes of its own sessions",
+            &change,
+        );
+        let session = change.session.session_id.as_str().to_owned();
+        let last = self.latest.insert(session, change.clone());
+        stage.rule(
+            last.as_ref()
+                .is_none_or(|last| *last != change && last.version <= change.version),
+            "a watcher sees each change once, and none that is older than the last",
+            &(last, change),
+        );
     }
 }
 
@@ -182,6 +195,7 @@ pub async fn tells_watchers_of_workspaces(fixture: &dyn StoreFixture) {
     );
     for watched in [&mut own, &mut other] {
         watched.sees(&stage, &start).await;
+        watched.record_present(&stage);
         let rule = "a watcher of a workspace begins with the sessions that are not given up";
         stage.rule(watched.latest.len() == 2, rule, &watched.latest);
     }
