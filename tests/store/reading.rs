@@ -45,8 +45,8 @@ async fn fill(place: &Place) {
     place.run(&accounts).await;
     place
         .run(
-            "INSERT INTO whatsapp_phone_sessions (account_id, session_id, life, version, is_given_up, shows_error, seen_at)
-            SELECT id, session_id, id, 0, 0, 0, 0 FROM whatsapp_accounts",
+            "INSERT INTO whatsapp_phone_sessions (account_id, session_id, life, version, shows_error, seen_at)
+            SELECT id, session_id, id, 0, 0, 0 FROM whatsapp_accounts",
         )
         .await;
     let analyse = match place.kind {

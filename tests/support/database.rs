@@ -5,12 +5,15 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use tokio::task::yield_now;
 use whatsapp_phone::sqlx::mysql::MySqlConnectOptions;
 use whatsapp_phone::sqlx::{self, AssertSqlSafe, MySqlPool, PgPool, SqlitePool};
 use whatsapp_phone::store::mysql::MySqlStore;
 use whatsapp_phone::store::postgres::PostgresStore;
 use whatsapp_phone::store::sqlite::SqliteStore;
 use whatsapp_phone::store::{SessionStore, StoreError, StoreOptions};
+
+use super::time::within_limit;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -187,10 +190,23 @@ impl Place {
     /// Ends it. SQLite's file goes by itself.
     pub(crate) async fn end(self) {
         let name = &self.name;
-        match self.kind {
-            Kind::Sqlite => {}
-            Kind::Postgres => self.run(&format!("DROP SCHEMA {name} CASCADE")).await,
-            Kind::MySql => self.run(&format!("DROP DATABASE {name}")).await,
+        match &self.pool {
+            Pool::Sqlite(_) => {}
+            // A store that still lives may read its tables; the server then refuses one of the two.
+            Pool::Postgres(pool) => {
+                let sql = format!("DROP SCHEMA IF EXISTS {name} CASCADE");
+                let dropped = async {
+                    while sqlx::raw_sql(AssertSqlSafe(sql.clone()))
+                        .execute(pool)
+                        .await
+                        .is_err()
+                    {
+                        yield_now().await;
+                    }
+                };
+                within_limit("the schema is dropped", dropped).await;
+            }
+            Pool::MySql(_) => self.run(&format!("DROP DATABASE {name}")).await,
         }
     }
 }

@@ -21,7 +21,7 @@ SELECT CAST(JSON_OBJECT('table', c.table_name, 'column', c.column_name,
             WHERE k.constraint_schema = t.table_schema AND k.table_name = t.table_name) */) AS CHAR)
     FROM information_schema.tables t
     WHERE t.table_schema = DATABASE() AND JSON_CONTAINS(?1, JSON_QUOTE(t.table_name))
-    UNION ALL SELECT CAST(JSON_OBJECT('version', VERSION(), 'autocommit', @@autocommit) AS CHAR)
+    UNION ALL SELECT CAST(JSON_OBJECT('version', VERSION(), 'autocommit', IF(@@autocommit, 1, 0)) AS CHAR)
 
 -- name: load
 SELECT {row} FROM {ids} LEFT JOIN {sessions} s ON {is_beside}
