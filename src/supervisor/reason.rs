@@ -203,7 +203,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The argument of [`SupervisorBuilder::on_report`](super::SupervisorBuilder::on_report) receives.
+/// The argument of [`SupervisorBuilder::on_report`](super::SupervisorBuilder::on_report).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {

@@ -33,7 +33,7 @@ pub(super) type Observer = dyn Fn(&Report) + Send + Sync;
 /// Restarts a session after this delay, by the hook of the supervisor.
 pub(super) type RestartHook = dyn Fn(&Arc<SharedSession>, Duration, Reason) + Send + Sync;
 
-/// The settings of a [`SupervisorBuilder`](super::SupervisorBuilder) sets.
+/// The settings of a [`SupervisorBuilder`](super::SupervisorBuilder).
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) classifier: ProtocolErrorClassifier,
