@@ -20,7 +20,7 @@ const OTHER: &str = "628990000099@c.us";
 const LID: &str = "123456789012345@lid";
 
 /// How long the two that never get a number are given, from their first look.
-const PATIENCE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Extractions over scripted sources, in real time
 #[derive(Debug, Parser)]
@@ -57,7 +57,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     };
     let short = policy
         .to_builder()
-        .deadline(policy.backoff().initial_delay() + PATIENCE)
+        .deadline(policy.backoff().initial_delay() + GRACE)
         .build()?;
 
     let page = || MockSource::new("page");

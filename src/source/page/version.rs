@@ -6,7 +6,7 @@ use crate::failure::clean;
 /// Longest version kept, in bytes.
 pub(super) const MAX_VERSION: usize = 64;
 
-/// Returns a version that the page names. A text that is none is cleaned.
+/// Returns a version that the page names. Any other text is cleaned.
 pub(super) fn version(text: Option<&Text>) -> Option<String> {
     let text = text?.as_str()?;
     match is_version(text) {
