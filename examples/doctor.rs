@@ -1,7 +1,7 @@
 //! Shows which readers and guards work on a WhatsApp Web page, and why the others do not.
 //!
 //! Without arguments it starts the stand-in page of `testkit`, ChromeDriver and Chromium, and diagnoses
-//! that. Exit code: 0 healthy, 1 not, 2 wrong use.
+//! that. Exit code: 0 healthy, 1 not, 2 wrong use. A browser that does not close is reported on standard error.
 
 #[path = "support/page.rs"]
 mod page;
@@ -14,7 +14,7 @@ use clap::Parser;
 use page::PageArgs;
 use serde_json::json;
 use whatsapp_phone::extract::ExtractError;
-use whatsapp_phone::source::webdriver::{Diagnosis, Overrides};
+use whatsapp_phone::source::webdriver::Overrides;
 use whatsapp_phone::testkit::standin::{Generation, Scenario};
 
 /// Which readers work on this WhatsApp Web page, and why not?
@@ -42,15 +42,7 @@ async fn main() -> ExitCode {
         }
     };
     let is_healthy = match diagnose(&args, &overrides).await {
-        Ok(diagnosis) => {
-            let text = if args.json {
-                json!(diagnosis).to_string()
-            } else {
-                diagnosis.to_string()
-            };
-            println!("{text}");
-            diagnosis.is_healthy
-        }
+        Ok(is_healthy) => is_healthy,
         Err(error) => {
             let cause = std::error::Error::source(&error);
             let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
@@ -67,10 +59,21 @@ async fn main() -> ExitCode {
     ExitCode::from(u8::from(!is_healthy))
 }
 
-async fn diagnose(args: &Args, overrides: &Overrides) -> Result<Diagnosis, ExtractError> {
+/// Prints the diagnosis, and returns whether the page is healthy.
+async fn diagnose(args: &Args, overrides: &Overrides) -> Result<bool, ExtractError> {
     let scenario = Scenario::ready(Generation::Current);
     let opened = args.page.open(scenario, overrides).await?;
     let diagnosis = opened.page.diagnose(args.deadline).await;
-    opened.close().await?;
-    Ok(diagnosis?)
+    if let Ok(diagnosis) = &diagnosis {
+        let text = if args.json {
+            json!(diagnosis).to_string()
+        } else {
+            diagnosis.to_string()
+        };
+        println!("{text}");
+    }
+    if let Err(error) = opened.close().await {
+        eprintln!("the browser was not closed: {error}");
+    }
+    Ok(diagnosis?.is_healthy)
 }

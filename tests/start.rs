@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use support::chrome::Chrome;
-use support::{LIMIT, assert_says, ms, sandbox};
+use support::{LIMIT, assert_says, cancel_after, ms, sandbox};
 use whatsapp_phone::failure::ProtocolFailure;
 use whatsapp_phone::source::webdriver::{
     DriverProcess, DriverProcessBuilder, OpenOptions, Page, Target,
 };
+use whatsapp_phone::testkit::standin::{Scenario, StandIn};
 
 /// Set for a copy of this test program that plays an old browser; its value is the profile.
 const OLD_BROWSER: &str = "WHATSAPP_PHONE_TEST_OLD_BROWSER";
@@ -118,14 +119,19 @@ async fn root_with_the_sandbox() {
         .start()
         .await
         .unwrap_or_else(|error| panic!("{error}"));
-    let outcome = Page::open(&driver, options()).await;
+    let stand_in = StandIn::start(Scenario::never()).await.unwrap();
+    let target = Target::at(stand_in.origin()).unwrap();
+    let outcome = Page::open(&driver, options().target(target)).await;
     if rustix::process::geteuid().is_root() {
         let parts = ["does not run as root with its sandbox", "--no-sandbox"];
         assert_says(&outcome.unwrap_err(), &parts);
         run_as_nobody("root_with_the_sandbox");
-    } else if let Err(failure) = outcome {
+    } else {
         // It starts, unless this system forbids the sandbox to everybody, as containers often do.
-        assert_says(&failure, &["does not allow the browser's sandbox"]);
+        match outcome {
+            Ok(page) => page.close().await,
+            Err(failure) => assert_says(&failure, &["does not allow the browser's sandbox"]),
+        }
     }
 }
 
@@ -188,6 +194,24 @@ exec sleep 600",
             "no `{part}` in: {failure}"
         );
     }
+}
+
+#[tokio::test]
+async fn starts_that_were_given_up_take_no_cause_from_the_next_one() {
+    let (_keep, hangs) = script("exec sleep 600");
+    let (_keep_too, loud) = script("echo 'Missing X server or $DISPLAY' >&2; exit 1");
+    let driver = builder()
+        .start()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    let hanging = options().browser(&hangs).deadline(ms(300));
+    let failure = Page::open(&driver, hanging).await.unwrap_err();
+    assert_eq!(failure.code(), Some("timeout"), "{failure}");
+    cancel_after(ms(300), Page::open(&driver, options().browser(&hangs))).await;
+    let failure = Page::open(&driver, options().browser(&loud))
+        .await
+        .unwrap_err();
+    assert_says(&failure, &["no display", "Missing X server"]);
 }
 
 #[tokio::test]

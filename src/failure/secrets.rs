@@ -6,6 +6,7 @@
 //! | a parameter, field or header with the name of a secret | `?api_key=x`, `"token": "x"`, `Cookie: x` | `?api_key=*` and so on |
 //! | a list of them | `"keys": ["x", "y"]` | `"keys": [***]` |
 //! | a bearer token | `Bearer eyJhbGci` | `Bearer ***` |
+//! | the credentials of a header | `Authorization: Digest username="me", response="x"` | `Authorization: Digest ***` |
 //!
 //! Each of them also in percent-encoding and in JSON that is a string of JSON.
 
@@ -137,14 +138,23 @@ fn find(text: &str, is_cut: bool) -> Vec<Range<usize>> {
 
 /// User and password of the URL whose authority starts here.
 fn user_info(text: &str, start: usize, is_cut: bool) -> Option<(usize, usize)> {
-    let is_end =
-        |c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>' | '\\');
-    let len = text[start..].find(is_end);
-    let end = start + len.unwrap_or(text.len() - start);
-    match text[start..end].rfind('@') {
+    let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>');
+    let url = &text[start..];
+    let url = &url[..url.find(is_end).unwrap_or(url.len())];
+    let authority = &url[..url.find(['/', '?', '#', '\\']).unwrap_or(url.len())];
+    // A password may hold these characters as they are. A host has at most a port before them.
+    let is_host = match authority.split_once(':') {
+        Some((host, port)) => {
+            let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+            is_port || host.starts_with('[') || authority.contains('@')
+        }
+        None => true,
+    };
+    let part = if is_host { authority } else { url };
+    match part.rfind('@') {
         Some(at) => Some((start, start + at)),
         // Its `@` may be behind the cut.
-        None => (len.is_none() && is_cut).then_some((start, end)),
+        None => (is_cut && start + part.len() == text.len()).then_some((start, text.len())),
     }
 }
 
@@ -186,7 +196,8 @@ fn field(text: &str, at: usize) -> Option<(usize, usize)> {
         .any(|scheme| value.eq_ignore_ascii_case(scheme))
         && text[end..].starts_with(' ')
     {
-        return Some(value_at(text, end + 1));
+        let start = behind_blanks(text, end);
+        return Some((start, parameters_end(text, start)));
     }
     Some((start, end))
 }
@@ -199,7 +210,7 @@ fn bearer(text: &str, at: usize) -> Option<(usize, usize)> {
     if !is_bearer || text[..start].ends_with(|c: char| c.is_alphanumeric()) {
         return None;
     }
-    let (start, end) = value_at(text, at + 1);
+    let (start, end) = value_at(text, behind_blanks(text, at));
     let word = text[start..end].split(['=', ',', ':']).next()?;
     let is_word = AFTER_BEARER
         .iter()
@@ -211,8 +222,18 @@ fn bearer(text: &str, at: usize) -> Option<(usize, usize)> {
 fn value_at(text: &str, start: usize) -> (usize, usize) {
     let is_quote = |c: char| matches!(c, '"' | '\'' | '`');
     let value = &text[start..];
-    let is_end = |c: char| c.is_whitespace() || is_quote(c) || matches!(c, '&' | '<' | '>' | '\\');
-    let len = value.find(is_end).unwrap_or(value.len());
+    let is_end = |(at, c): &(usize, char)| match c {
+        '&' => true,
+        '<' => is_closing_tag(&value[*at..]),
+        // An escape of the text around the value.
+        '\\' => {
+            let escaped = value[*at..].trim_start_matches('\\');
+            escaped.starts_with(is_quote) || escaped.starts_with("u00")
+        }
+        c => c.is_whitespace() || is_quote(*c),
+    };
+    let end = value.char_indices().find(is_end);
+    let len = end.map_or(value.len(), |(at, _)| at);
     let (before, rest) = value.split_at(len);
     // `"..."`, `b'...'`, `Some("...")`
     let opens = before.len() <= 2 && before.chars().all(|c| c.is_ascii_alphabetic())
@@ -221,8 +242,37 @@ fn value_at(text: &str, start: usize) -> (usize, usize) {
         let start = start + len + 1;
         return (start, start + quoted_len(&text[start..], quote));
     }
-    let kept = before.trim_end_matches([')', ']', '}', ',', '.', ';']);
+    let kept = before.trim_end_matches([')', ']', '}', '>', ',', '.', ';']);
     (start, start + kept.len())
+}
+
+/// Whether a text begins with `</name>`.
+fn is_closing_tag(text: &str) -> bool {
+    let name = text.strip_prefix("</").and_then(|tag| tag.split_once('>'));
+    name.is_some_and(|(name, _)| name.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+fn behind_blanks(text: &str, at: usize) -> usize {
+    text.len() - text[at..].trim_start_matches(' ').len()
+}
+
+/// The end of `a`, or of `a="b", c=d`.
+fn parameters_end(text: &str, start: usize) -> usize {
+    let mut end = value_at(text, start).1;
+    loop {
+        if text[..end].ends_with('=') && text[end..].starts_with('"') {
+            end = text.len().min(end + 2 + quoted_len(&text[end + 1..], '"'));
+        }
+        let Some(next) = text[end..].trim_start_matches(' ').strip_prefix(',') else {
+            return end;
+        };
+        let next = next.trim_start_matches(' ');
+        let behind_name = next.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '-');
+        if behind_name.len() == next.len() || !behind_name.starts_with('=') {
+            return end;
+        }
+        end = value_at(text, text.len() - next.len()).1;
+    }
 }
 
 /// The length of a quoted text up to its closing quote.

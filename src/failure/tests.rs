@@ -146,6 +146,64 @@ fn secrets_are_masked_wherever_they_stand() {
         ),
         ("-H 'X-Api-Key: hunter2'", "-H 'X-Api-Key: ***'"),
         ("sent BEARER xyz", "sent BEARER ***"),
+        (
+            "sent Bearer   hunter2, port 5432",
+            "sent Bearer   ***, port 5432",
+        ),
+        (
+            "Authorization: Bearer  hunter2",
+            "Authorization: Bearer  ***",
+        ),
+        (
+            r#"authorization:  Digest username="me", realm="a@b, c", qop=auth, nc=00000001,cnonce="0a", response="6629\"fae4" from 5432"#,
+            "authorization:  Digest *** from 5432",
+        ),
+        (
+            r#"{"headers":{"Authorization":"Digest username=\"me\", response=\"hunter2\"","port":5432}}"#,
+            r#"{"headers":{"Authorization":"***","port":5432}}"#,
+        ),
+        (
+            r#""Authorization: Digest username=\"me\", response=\"hunter2\"", 5432"#,
+            r#""Authorization: Digest ***", 5432"#,
+        ),
+        (
+            "Authorization: Basic dXNlcjpwYXNz, port: 5432",
+            "Authorization: Basic ***, port: 5432",
+        ),
+        (
+            "postgres://app:hun/ter2@db:5432/x",
+            "postgres://***@db:5432/x",
+        ),
+        (
+            "postgres://app:hun?ter2@db:5432/x",
+            "postgres://***@db:5432/x",
+        ),
+        ("redis://:hun#ter2@db:5432/x", "redis://***@db:5432/x"),
+        (r"amqp://app:hun\ter2@db:5432/x", "amqp://***@db:5432/x"),
+        (
+            "mysql://app:/#?@db:3306/x failed",
+            "mysql://***@db:3306/x failed",
+        ),
+        (
+            "?url=https%3A%2F%2Fme%3Ahun%2Fter2%40grid.example%3A4444%2Fwd",
+            "?url=https%3A%2F%2F***%40grid.example%3A4444%2Fwd",
+        ),
+        (r"password=ab\cd port=5432", "password=*** port=5432"),
+        (r"password=ab\\cd\n port=5432", "password=*** port=5432"),
+        (
+            r#"password="ab\cd" port=5432"#,
+            r#"password="***" port=5432"#,
+        ),
+        ("password=ab<cd port=5432", "password=*** port=5432"),
+        ("password: ab>c<d, port: 5432", "password: ***, port: 5432"),
+        (
+            "<p>token=hunter2</p><p>port 5432</p>",
+            "<p>token=***</p><p>port 5432</p>",
+        ),
+        (
+            r#"{\"url\":\"/hub?key=hun<ter2\",\"port\":5432}"#,
+            r#"{\"url\":\"/hub?key=***\",\"port\":5432}"#,
+        ),
         ("Cookie: sid=hunter2; theme=x next", "Cookie: *** next"),
         ("token=628110000041", "token=***"),
         (
@@ -212,6 +270,8 @@ fn texts_without_secrets_are_unchanged() {
         "http://127.0.0.1:9515/session answered 404; https://web.whatsapp.com/@me",
         "monkey=1 vault::secret::Token::new() std::sync: ok",
         "mail to admin@example.com: see https://example.com/a?b=c",
+        "http://127.0.0.1:9515/@me#x@y http://[::1]:9515/a@b answered 404",
+        r"WWW-Authenticate: Digest realm='grid', qop=auth; 'C:\port:5432' <b>code 23505</b>",
         "?next=%2Fhub%3Fport%3D9515%26n%3D1 answered 404 at 100% of 5432",
         r#"{\"port\":5432,\"code\":\"23505\",\"errno\":1062}"#,
         "unique keys: [account_id, workspace_id]; {\"monkeys\":[1,2],\"ports\":[5432,9515]}",
@@ -228,7 +288,9 @@ fn a_secret_at_the_cut_is_masked() {
         for secret in [
             "https://me:hunter2@",
             "?key=hunter2&",
-            "Bearer hunter2 ",
+            "Bearer  hunter2 ",
+            "https://me:hun/ter2@",
+            "Authorization: Digest a=\"b\", c=\"hunter2\" ",
             "password: \"hunter2\" ",
         ] {
             for text in [
@@ -271,16 +333,16 @@ proptest! {
     fn no_secret_survives(
         before in "[a-z0-9 ,.:;=&?/\\[{(\"']{0,60}",
         form in 0_usize..14,
-        secret in "[A-Za-z0-9+/_.~!-]{4,40}[A-Z][0-9]",
+        secret in "[A-Za-z0-9+/_.~!<?#-]{4,40}[A-Z][0-9]",
         after in "[a-z0-9 ,.:;=&?/\\]})\"']{0,60}",
     ) {
         let form = [
             "https://me:§@host/", "?api_key=§&", "&access_token=§ ", "\"password\":\"§\"", "\\\"token\\\":\\\"§\\\"",
-            "Authorization: Bearer § ", "Bearer § ", "password: § ", "secret: Some(\"§\")", "Set-Cookie: a=§; b=1 ",
+            "Authorization: Bearer  § ", "Bearer  § ", "password: § ", "secret: Some(\"§\")", "Set-Cookie: a=§; b=1 ",
             "%3Ftoken%3D§%26", "%22password%22%3A%22§%22", "\"keys\": [\"a\",\"§\"]", "\\\\\\\"token\\\\\\\":\\\\\\\"§\\\\\\\"",
         ][form];
-        // A slash ends the authority of a URL.
-        let secret = if form.starts_with("https") { secret.replace(['/', '.'], "x") } else { secret };
+        // Digits before a slash are a port.
+        let secret = if form.starts_with("https") { format!("x{}", secret.replace(['.', '<'], "x")) } else { secret };
         let text = format!("{before} {}{after}", form.replace('§', &secret));
         let cleaned = clean(&text, MAX_TEXT);
         prop_assert!(!cleaned.contains(&secret), "{text}: {cleaned}");

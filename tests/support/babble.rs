@@ -73,7 +73,7 @@ pub(crate) async fn babbler(babble: Babble, page: String) -> String {
     url
 }
 
-fn is_whole(request: &str) -> bool {
+pub(crate) fn is_whole(request: &str) -> bool {
     let Some((head, body)) = request.split_once("\r\n\r\n") else {
         return false;
     };

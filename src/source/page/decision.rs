@@ -71,11 +71,13 @@ impl Evidence {
             Self::Registration => {
                 "WhatsApp's registration test and its storage keys cannot be read"
             }
-            Self::Sync => "sync not confirmed: `Socket.hasSynced` is not a boolean",
-            Self::State => "`Socket.state` cannot be read",
-            Self::Socket => "the `Socket` model cannot be read",
-            Self::LogoutMark => "the mark of a logout (`post-logout`) is still in its storage",
-            Self::Boot => "no sign that the page has booted (`Debug.VERSION`)",
+            Self::Sync => {
+                "sync not confirmed: the socket does not say whether it has synced (guard socket_synced)"
+            }
+            Self::State => "the socket's state cannot be read (guard socket_state)",
+            Self::Socket => "the socket cannot be read (guards socket_module and socket)",
+            Self::LogoutMark => "the mark of a logout is still in its storage (guard logout_key)",
+            Self::Boot => "no sign that the page has booted (guard boot_marker)",
         }
     }
 }

@@ -157,56 +157,86 @@ fn outcome(look: &Look, standing: Standing, state: Option<PageState>) -> String 
     }
 }
 
+/// The usual fault of a part.
+const GONE: &str = "was renamed or removed";
+
 /// Lists the parts that a page of this generation should have and does not; one sentence each.
 fn losses(seen: &Observation, details: &Details) -> Vec<String> {
     let page = seen.envelope();
     let mut losses = Vec::new();
-    let mut lose = |is_lost: bool, name: &str, effect: &str| {
+    let mut lose = |is_lost: bool, name: &str, fault: &str, effect: &str| {
         if is_lost {
-            losses.push(format!("{name} was renamed or removed, {effect}"));
+            losses.push(format!("{name} {fault}, {effect}"));
         }
     };
+    let has_account = !matches!(account(page, None), Account::Nobody);
     if !details.has_require || !page.is_booted {
         return losses;
     }
     let guard = |guard: Guard| {
         let words = guard.as_str().replace('_', " ");
-        format!("the {words} `{}` (guard {guard})", guard.default_name())
+        format!(
+            "the {words} `{}` (guard {guard})",
+            page.overrides.name(guard)
+        )
     };
     lose(
         !details.has_boot_marker,
         &guard(Guard::BootMarker),
+        GONE,
         "so a page counts as booted only 20 s after it has loaded",
     );
     let no_test = if page.storage.noise && page.storage.me {
         "so the storage keys replace WhatsApp's registration test"
+    } else if !has_account {
+        "and the page has no account whose storage keys could replace WhatsApp's registration test"
     } else {
         "and the storage keys cannot replace WhatsApp's registration test, so answers are `unverified` at best"
     };
     lose(
         !details.has_registration_module,
         &guard(Guard::RegistrationModule),
+        GONE,
         no_test,
     );
+    let test_fault = match details {
+        Details {
+            has_registration_test: false,
+            ..
+        } => GONE,
+        Details {
+            registration_threw: true,
+            ..
+        } => "throws",
+        _ => "does not give a boolean",
+    };
     lose(
         details.has_registration_module && page.registered.is_none(),
         &guard(Guard::RegistrationTest),
+        test_fault,
         no_test,
     );
-    let unverified = "so answers are `unverified`";
+    let unverified = if has_account {
+        "so answers are `unverified`"
+    } else {
+        "so the number of an account would be `unverified`"
+    };
     lose(
         !details.has_socket_module,
         &guard(Guard::SocketModule),
+        GONE,
         unverified,
     );
     lose(
         details.has_socket_module && page.socket.is_none(),
         &guard(Guard::Socket),
+        GONE,
         unverified,
     );
     lose(
         page.socket.is_some() && page.state().is_none(),
         &guard(Guard::SocketState),
+        GONE,
         unverified,
     );
     let lacks_sync = match seen.standing() {
@@ -218,13 +248,20 @@ fn losses(seen: &Observation, details: &Details) -> Vec<String> {
     lose(
         lacks_sync,
         &guard(Guard::SocketSynced),
+        GONE,
         "or the page has not synced, so answers are `unverified`",
     );
     let readers = "so the readers that ask WhatsApp's own code cannot";
-    lose(!details.has_me_module, "`WAWebUserPrefsMeUser`", readers);
+    lose(
+        !details.has_me_module,
+        "`WAWebUserPrefsMeUser`",
+        GONE,
+        readers,
+    );
     lose(
         !details.has_conn_module,
         "`WAWebConnModel`",
+        GONE,
         "so push name and platform are unknown",
     );
     if details.has_me_module && !details.has_old_getter() {
@@ -232,18 +269,20 @@ fn losses(seen: &Observation, details: &Details) -> Vec<String> {
             lose(
                 !details.has_getter(name),
                 &format!("`{name}`"),
+                GONE,
                 "so other getters or the storage replace it",
             );
         }
     }
     if registration(page) == Registration::Yes {
         let keys = "so the storage cannot replace a getter or the registration test";
-        lose(!page.storage.noise, &guard(Guard::NoiseKey), keys);
-        lose(!page.storage.me, &guard(Guard::NumberKey), keys);
+        lose(!page.storage.noise, &guard(Guard::NoiseKey), GONE, keys);
+        lose(!page.storage.me, &guard(Guard::NumberKey), GONE, keys);
         let knows_lid = matches!(account(page, None), Account::Known(known) if known.lid.is_some());
         lose(
             knows_lid && !details.has_lid_key,
             &guard(Guard::LidKey),
+            GONE,
             "so the storage cannot replace a getter of the LID",
         );
     }

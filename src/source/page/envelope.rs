@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::overrides::Overrides;
 use super::qr::QrAnswer;
 use super::readers::Reader;
 use super::scripts::Scripts;
@@ -25,6 +26,9 @@ pub(crate) struct Envelope {
     /// The table by which the page was read.
     #[serde(skip, default = "built_in")]
     pub(crate) readers: Arc<[Reader]>,
+    /// The overrides with which it was read.
+    #[serde(skip)]
+    pub(crate) overrides: Arc<Overrides>,
     /// By the row's index in the table.
     pub(super) rows: BTreeMap<usize, RowAnswer>,
     #[serde(default)]
@@ -69,6 +73,9 @@ pub(super) struct Details {
     pub(super) has_require: bool,
     pub(super) has_boot_marker: bool,
     pub(super) has_registration_module: bool,
+    pub(super) has_registration_test: bool,
+    /// The registration test has thrown.
+    pub(super) registration_threw: bool,
     pub(super) has_socket_module: bool,
     pub(super) has_me_module: bool,
     pub(super) has_conn_module: bool,

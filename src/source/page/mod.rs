@@ -21,4 +21,4 @@ pub(crate) mod qr;
 pub(crate) mod readers;
 pub(crate) mod scripts;
 pub(crate) mod target;
-mod version;
+pub(crate) mod version;

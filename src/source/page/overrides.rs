@@ -233,17 +233,19 @@ impl Overrides {
             .chain(READERS.iter().cloned())
     }
 
+    /// The present name of a guard.
+    pub(super) fn name(&self, guard: Guard) -> &str {
+        let name = self.guards.get(&guard);
+        name.map_or(guard.default_name(), |name| name)
+    }
+
     /// The present names of all guards, as the scripts read them.
     pub(super) fn names(&self) -> Value {
-        let name = |guard: &Guard| {
-            self.guards
-                .get(guard)
-                .map_or(guard.default_name(), |name| name)
-        };
         let names = Guard::ALL.iter().map(|guard| {
+            let name = self.name(*guard);
             let name = match guard {
-                Guard::BootMarker => json!(name(guard).split('.').collect::<Vec<_>>()),
-                _ => json!(name(guard)),
+                Guard::BootMarker => json!(name.split('.').collect::<Vec<_>>()),
+                _ => json!(name),
             };
             (guard.as_str().to_owned(), name)
         });

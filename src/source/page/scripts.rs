@@ -38,6 +38,7 @@ pub(crate) enum Extra {
 /// The scripts of one page. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Scripts {
+    overrides: Arc<Overrides>,
     readers: Arc<[Reader]>,
     /// Declares the names of the guards.
     names: Arc<str>,
@@ -57,6 +58,7 @@ impl Scripts {
         let look = bare(include_str!("script/look.js")).replace("__ROWS__", &rows);
         let wait = bare(include_str!("script/wait.js")).replace("__LOOK__", &look);
         Self {
+            overrides: Arc::new(overrides.clone()),
             readers,
             names: format!("const NAMES = {};\n", overrides.names()).into(),
             look: look.into(),
@@ -67,6 +69,11 @@ impl Scripts {
     /// Returns the scripts without overrides.
     pub(crate) fn built_in() -> &'static Self {
         &BUILT_IN
+    }
+
+    /// The overrides from which they were built.
+    pub(crate) const fn overrides(&self) -> &Arc<Overrides> {
+        &self.overrides
     }
 
     /// The table whose indices the rows of an envelope have.

@@ -4,7 +4,7 @@ use super::envelope::Text;
 use crate::failure::clean;
 
 /// Longest version kept, in bytes.
-pub(super) const MAX_VERSION: usize = 64;
+pub(crate) const MAX_VERSION: usize = 64;
 
 /// Returns a version that the page names. Any other text is cleaned.
 pub(super) fn version(text: Option<&Text>) -> Option<String> {
@@ -15,18 +15,19 @@ pub(super) fn version(text: Option<&Text>) -> Option<String> {
     }
 }
 
-/// Whether a text has the form of a version, whose digits are no number: `2.3000.1030000000-alpha`.
+/// Whether a text has the form of a version, whose digits are no number: `2.3000.1030000000-alpha`. The revision
+/// starts with `10`, and no phone number does. The digits of other versions are too few to be masked.
 fn is_version(text: &str) -> bool {
     let (numbers, name) = text.split_once('-').unwrap_or((text, ""));
-    let mut lengths = Vec::new();
-    for number in numbers.split('.') {
-        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
-            return false;
-        }
-        lengths.push(number.len());
-    }
+    let parts: Vec<_> = numbers.split('.').collect();
+    let [first, second, revision] = parts[..] else {
+        return false;
+    };
+    let has_digits =
+        |part: &str, count| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
     let is_name = name.len() <= 16 && name.bytes().all(|byte| byte.is_ascii_alphabetic());
-    is_name && matches!(lengths[..], [1..=2, 1..=4, 1..=10])
+    let is_revision = revision.starts_with("10") && has_digits(revision, 10);
+    first == "2" && has_digits(second, 4) && is_revision && is_name
 }
 
 #[cfg(test)]
@@ -39,6 +40,12 @@ mod tests {
             ("2.3000.1030000000", "2.3000.1030000000"),
             ("2.3000.1030000000-alpha", "2.3000.1030000000-alpha"),
             ("2.2412.54", "2.2412.54"),
+            ("0.4.930", "0.4.930"),
+            ("62.811.0000041", "62.811.0*****1"),
+            ("2.6281.1000004100", "2.6281.1000004100"),
+            ("62.8110.1000004100", "62.8110.10******00"),
+            ("2.811.1000004100", "2.811.10******00"),
+            ("2.3000.6281100000", "2.3000.62******00"),
             ("628110000041", "62********41"),
             ("2.3000.628110000041", "2.3000.62********41"),
             (

@@ -64,27 +64,24 @@ impl Page {
     ///
     /// Output that is printed while several pages are being opened on one driver is in none of their errors,
     /// because it does not tell whose it is; it is in the driver's
-    /// [log file](super::driver::DriverProcessBuilder::log_file).
+    /// [log file](super::driver::DriverProcessBuilder::log_file). An opening that has ended or was dropped no
+    /// longer counts; what its browser still prints may be in the error of the next one.
     pub async fn open(
         driver: &DriverProcess,
         options: OpenOptions,
     ) -> Result<Self, ProtocolFailure> {
         let deadline = options.deadline;
         let recording = Arc::new(driver.record());
-        // It ends as soon as there is a session.
-        let started = Arc::downgrade(&recording);
+        let started = Started(Arc::clone(&recording));
         let own = (driver.browsers().clone(), recording);
         let opening = options.run(driver.url().to_owned(), Some(own));
         let outcome = in_background(deadline, opening).await;
-        outcome.map_err(|failure| {
-            let output = started.upgrade().map(|recording| recording.text());
-            match output.as_deref().and_then(describe_output) {
-                Some(cause) if failure.code() == Some("timeout") => {
-                    let text = format!("{failure}; {cause}");
-                    ProtocolFailure::new(failure.site(), text).with_code("timeout")
-                }
-                _ => failure,
+        outcome.map_err(|failure| match describe_output(&started.0.text()) {
+            Some(cause) if failure.code() == Some("timeout") => {
+                let text = format!("{failure}; {cause}");
+                ProtocolFailure::new(failure.site(), text).with_code("timeout")
             }
+            _ => failure,
         })
     }
 
@@ -193,6 +190,16 @@ impl OpenOptions {
             chrome["binary"] = browser.to_string_lossy().into();
         }
         chrome
+    }
+}
+
+/// Ends the recording of a start as soon as nobody waits for it: the start itself may go on in the background, and
+/// its recording would overlap those of later starts.
+struct Started(Arc<Recording>);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

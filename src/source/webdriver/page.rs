@@ -128,17 +128,28 @@ impl Page {
         };
         loop {
             let is_over = Instant::now() >= end;
-            match self.look().await {
-                Ok(seen) if is_over || seen.is_settled() => break,
+            let is_done = |look: &Answer| {
+                let seen = look.as_ref();
+                seen.is_ok_and(|seen| is_over || seen.is_settled())
+            };
+            let mut look = self.look().await;
+            if is_done(&look) {
+                // The page may have moved on since.
+                let tab = Arc::clone(self.tab());
+                let detailed =
+                    Command::start(Duration::ZERO, async move { tab.look_in_detail().await });
+                look = detailed.answer().await;
+            }
+            let is_done = is_done(&look);
+            match look {
+                Ok(seen) if is_done => {
+                    let (driver, browser) = self.tab().versions.clone();
+                    return Ok(Diagnosis::new(&seen, driver, browser));
+                }
                 Err(failure) if is_over || !may_pass(&failure) => return Err(failure),
                 _ => sleep(LOOK_INTERVAL).await,
             }
         }
-        let tab = Arc::clone(self.tab());
-        let look = Command::start(Duration::ZERO, async move { tab.look_in_detail().await });
-        let seen = look.answer().await?;
-        let (driver, browser) = self.tab().versions.clone();
-        Ok(Diagnosis::new(&seen, driver, browser))
     }
 
     /// Returns which tab this is.

@@ -52,6 +52,10 @@ impl Session {
             Ok(client) => client,
             Err(error) => return Err(new_session(&error, &webdriver, recording.as_deref()).await),
         };
+        // The browser has started.
+        if let Some(recording) = recording {
+            recording.end();
+        }
         let connection = Connection {
             client,
             guard: Some(Arc::new(guard)),

@@ -109,10 +109,7 @@ pub(super) fn describe(answer: &str, printed: Option<Printed<'_>>) -> String {
             false => "it printed nothing".into(),
             true => "other browsers started at the same time, so their output cannot be told apart: open one page at a time to see it".into(),
         },
-        Some(_) if row.mark == ENDED => {
-            let end = output.ceil_char_boundary(output.len().saturating_sub(MAX_QUOTED));
-            format!("it said: {}", clean(&output[end..], MAX_QUOTED))
-        }
+        Some(_) if row.mark == ENDED => format!("it said: {}", clean_end(output)),
         _ if answer.contains(row.mark) => format!("it said: {}", clean(answer, MAX_QUOTED)),
         _ => return in_output(output, row),
     };
@@ -127,6 +124,18 @@ pub(super) fn describe_output(output: &str) -> Option<String> {
 fn in_output(output: &str, row: &Row) -> String {
     let line = clean(&line_of(output, row.mark), MAX_QUOTED);
     format!("{}; {} (it said: {line})", row.cause, row.remedy)
+}
+
+/// Returns the end of a text. All of it is cleaned before the cut, which could halve a secret and hide its mark.
+fn clean_end(text: &str) -> String {
+    let cleaned = clean(text, text.len());
+    match cleaned.len().checked_sub(MAX_QUOTED) {
+        None | Some(0) => cleaned,
+        Some(excess) => {
+            let start = cleaned.ceil_char_boundary(excess + '…'.len_utf8());
+            format!("…{}", &cleaned[start..])
+        }
+    }
 }
 
 /// The line that has this mark, without the head of Chrome's log, and the one after it if that belongs to it.
@@ -176,6 +185,24 @@ mod tests {
             line_of(text, "execvp"),
             "LaunchProcess: failed to execvp: /tmp/x"
         );
+    }
+
+    #[test]
+    fn the_end_of_an_output_is_quoted_and_shows_no_half_of_a_secret() {
+        for lead in 0..60 {
+            let rest = "y".repeat(MAX_QUOTED - '…'.len_utf8() - lead);
+            let printed = Printed {
+                text: &format!(
+                    "{}token=hunter2-hunter2-hunter2 {rest}",
+                    "first ".repeat(90)
+                ),
+                has_overlapped: false,
+            };
+            let text = describe("Chrome instance exited.", Some(printed));
+            assert!(text.ends_with(&format!("{rest})")), "{text}");
+            assert!(text.contains("it said: …"), "{text}");
+            assert!(!text.contains("ter2"), "{text}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::error::{LookError, LookErrorKind, command};
 use super::evaluate::evaluate;
 use super::finder::TabFinder;
 use super::session::{SCRIPT_TIMEOUT, Session};
-use crate::failure::{ProtocolFailure, Site};
+use crate::failure::{ProtocolFailure, Site, clean};
 use crate::link::QrCode;
 use crate::source::PageState;
 use crate::source::page::decision::{Evidence, Observation};
@@ -24,6 +24,7 @@ use crate::source::page::history::History;
 use crate::source::page::lock::lock;
 use crate::source::page::scripts::{Extra, Kind, Scripts};
 use crate::source::page::target::Target;
+use crate::source::page::version::MAX_VERSION;
 
 /// Time between two looks within a slice, which find what no event reports.
 const PACE: Duration = Duration::from_millis(50);
@@ -320,6 +321,7 @@ impl Tab {
         let mut envelope: Envelope =
             serde_json::from_value(answer).map_err(|error| LookError::malformed(&error))?;
         envelope.readers = Arc::clone(scripts.readers());
+        envelope.overrides = Arc::clone(scripts.overrides());
         if envelope.origin() == Some(self.target.origin()) {
             Ok(envelope)
         } else if envelope.is_error_page {
@@ -370,7 +372,7 @@ impl Tab {
 fn versions(client: &Client) -> (Option<String>, Option<String>) {
     let given = client.capabilities();
     // ChromeDriver adds the commit to its version.
-    let version = |value: &Value| Some(value.as_str()?.split(' ').next()?.to_owned());
+    let version = |value: &Value| Some(clean(value.as_str()?.split(' ').next()?, MAX_VERSION));
     let driver = given.and_then(|given| version(given.get("chrome")?.get("chromedriverVersion")?));
     let browser = given.and_then(|given| version(given.get("browserVersion")?));
     (driver, browser)

@@ -66,6 +66,16 @@ pub enum Stale {
     MarkAlone,
 }
 
+impl Stale {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::NoNoiseInfo,
+        Self::PostLogout,
+        Self::NullText,
+        Self::MarkAlone,
+    ];
+}
+
 /// The result of a getter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -75,6 +85,11 @@ pub enum WidForm {
     Object,
     /// The bare text.
     Text,
+}
+
+impl WidForm {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Object, Self::Text];
 }
 
 /// How the page shows its QR code.
@@ -88,6 +103,11 @@ pub enum QrForm {
     Canvas,
     /// A canvas alone whose data no script can read.
     Sealed,
+}
+
+impl QrForm {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Text, Self::Canvas, Self::Sealed];
 }
 
 /// A page and its timelines. Start from a preset or from [`Scenario::new`], add with [`Scenario::at`].

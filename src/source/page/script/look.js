@@ -78,7 +78,7 @@ const socket = guarded(() => mod(NAMES.socket_module)[NAMES.socket]).value;
 const state = text(guarded(() => socket[NAMES.socket_state]).value);
 const { value: flag } = guarded(() => socket[NAMES.socket_synced]);
 const synced = typeof flag === 'boolean' ? flag : null;
-const { value: verdict } = guarded(() => mod(NAMES.registration_module)[NAMES.registration_test]());
+const { value: verdict, threw: registrationThrew } = guarded(() => mod(NAMES.registration_module)[NAMES.registration_test]());
 const registered = typeof verdict === 'boolean' ? verdict : null;
 
 const ABSENT = { __proto__: null };
@@ -135,6 +135,8 @@ const details = () => ({
   hasRequire,
   hasBootMarker: holds(() => follow(NAMES.boot_marker) != null),
   hasRegistrationModule: mod(NAMES.registration_module) != null,
+  hasRegistrationTest: holds(() => has(mod(NAMES.registration_module), NAMES.registration_test)),
+  registrationThrew: registrationThrew === true,
   hasSocketModule: mod(NAMES.socket_module) != null,
   hasMeModule: me != null,
   hasConnModule: conn != null,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, PipeReader, Read as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -31,8 +32,12 @@ struct Shared {
 
 struct State {
     kept: String,
-    /// The bytes of this recording that are no longer kept.
+    /// The bytes that are no longer kept.
     dropped: usize,
+    /// The entry to which the first kept line belongs, unless it has a head of its own.
+    entry: Entry,
+    /// The first kept line has lost its start.
+    is_mid_line: bool,
     recordings: usize,
     /// The number of recordings that began while another one lived.
     overlaps: usize,
@@ -53,6 +58,8 @@ impl Output {
         let state = State {
             kept: String::new(),
             dropped: 0,
+            entry: Entry::Program,
+            is_mid_line: false,
             recordings: 0,
             overlaps: 0,
             announce: Some(announce),
@@ -78,6 +85,7 @@ impl Output {
         state.recordings += 1;
         Recording {
             start: state.dropped + state.kept.len(),
+            has_ended: AtomicBool::new(false),
             overlaps,
             output: self.clone(),
         }
@@ -131,9 +139,7 @@ impl State {
         }
         self.kept.push_str(&String::from_utf8_lossy(piece));
         if let Some(excess) = self.kept.len().checked_sub(TAIL) {
-            let cut = self.kept.ceil_char_boundary(excess);
-            self.kept.drain(..cut);
-            self.dropped += cut;
+            self.drop_oldest(excess);
         }
         if self.announce.is_some()
             && let Some(port) = announced_port(&self.kept)
@@ -143,16 +149,45 @@ impl State {
     }
 }
 
+impl State {
+    /// Drops this many bytes, and the rest of the line that they end in.
+    fn drop_oldest(&mut self, len: usize) {
+        let cut = match self.kept.as_bytes()[len..]
+            .iter()
+            .position(|byte| *byte == b'\n')
+        {
+            Some(rest) => len + rest + 1,
+            None => self.kept.len(),
+        };
+        for line in self.kept[..cut].split_inclusive('\n') {
+            if !self.is_mid_line {
+                self.entry = Entry::at(line).unwrap_or(self.entry);
+            }
+            self.is_mid_line = !line.ends_with('\n');
+        }
+        self.kept.drain(..cut);
+        self.dropped += cut;
+    }
+
+    /// Drops everything.
+    fn clear(&mut self) {
+        self.dropped += self.kept.len();
+        self.kept = String::new();
+        (self.entry, self.is_mid_line) = (Entry::Program, false);
+    }
+}
+
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Output").finish_non_exhaustive()
     }
 }
 
-/// Keeps the end of what is printed while it lives.
+/// Keeps the end of what is printed until it ends.
 pub(crate) struct Recording {
     output: Output,
     start: usize,
+    has_ended: AtomicBool,
     /// Those of the output when this one began.
     overlaps: usize,
 }
@@ -163,14 +198,23 @@ impl Recording {
         lock(&self.output.0.state).overlaps != self.overlaps
     }
 
-    /// Returns what was printed before this call, as lines: the end of it if it is long. The lines that every
-    /// start prints, console messages of pages and ChromeDriver's record of commands are left out.
+    /// Returns what was printed before this call, as lines: the end of it if it is long, and nothing after
+    /// [`end`](Self::end). The lines that every start prints, console messages of pages and ChromeDriver's record
+    /// of commands are left out.
     pub(crate) fn text(&self) -> String {
         self.output.read();
         let state = lock(&self.output.0.state);
-        let start = self.start.saturating_sub(state.dropped);
-        let recorded = state.kept.get(start..).unwrap_or_default();
-        let mut entry = Entry::Program;
+        if self.has_ended.load(Ordering::Relaxed) {
+            return String::new();
+        }
+        let (mut recorded, mut entry) = match self.start.checked_sub(state.dropped) {
+            Some(start) => (state.kept.get(start..).unwrap_or_default(), Entry::Program),
+            None => (&*state.kept, state.entry),
+        };
+        if self.start < state.dropped && state.is_mid_line {
+            // Half a line may be half a secret.
+            recorded = recorded.split_once('\n').map_or("", |(_, rest)| rest);
+        }
         let lines = recorded.lines().filter(|line| {
             entry = Entry::at(line).unwrap_or(entry);
             let is_kept = match entry {
@@ -218,16 +262,25 @@ impl Entry {
     }
 }
 
-impl Drop for Recording {
-    fn drop(&mut self) {
+impl Recording {
+    /// Ends it, whoever still holds it.
+    pub(crate) fn end(&self) {
         // The pipe's present content does not belong to another recording.
         self.output.read();
         let mut state = lock(&self.output.0.state);
+        if self.has_ended.swap(true, Ordering::Relaxed) {
+            return;
+        }
         state.recordings -= 1;
         if state.recordings == 0 {
-            state.dropped += state.kept.len();
-            state.kept = String::new();
+            state.clear();
         }
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -272,13 +325,40 @@ mod tests {
         writer.write_all(b"\nlast words\n").unwrap();
         drop(writer);
         assert!(port.await.is_err());
-        let text = recording.text();
-        assert!(
-            text.len() <= TAIL && text.ends_with("\nlast words"),
-            "{text}"
-        );
+        // The line before has lost its start.
+        assert_eq!(recording.text(), "last words");
         let copied = std::fs::read(file.path()).unwrap();
         assert_eq!(copied.len(), 1_000_000 + 12);
+    }
+
+    #[test]
+    fn the_cut_of_a_long_output_leaves_no_half_line_and_no_rest_of_a_message() {
+        for rest in 0..40 {
+            let (reader, mut writer) = io::pipe().unwrap();
+            let (output, _port) = Output::drain(reader, None).unwrap();
+            let recording = output.record();
+            let mut print = |text: &str| {
+                writer.write_all(text.as_bytes()).unwrap();
+                output.read();
+            };
+            print(&format!("{}\n", "z".repeat(600)));
+            print("[1:1:1128/145126.3:INFO:CONSOLE:1] \"a page's secret\nmore of a page\n\n\n\"\n");
+            // The cut is in the line of the page, or in one of the others.
+            let long = "y".repeat(TAIL - 30 - rest);
+            print(&format!(
+                "[1:1:1128/145126.4:ERROR:x.cc:9] token=hunter2\n{long}"
+            ));
+            print("\nlast words\n");
+            let text = recording.text();
+            assert!(text.ends_with("last words"), "{text}");
+            for part in ["page", "z"] {
+                assert!(!text.contains(part), "{rest}: {text}");
+            }
+            assert!(
+                text.contains("hunter2") == text.contains("token=hunter2"),
+                "{rest}"
+            );
+        }
     }
 
     #[test]
@@ -308,7 +388,16 @@ mod tests {
         drop(first);
         print("of the second\n");
         assert_eq!(second.text(), "of the second");
-        drop(second);
+        second.end();
+        assert_eq!(second.text(), "");
+        let third = output.record();
+        print("of the third\n");
+        assert_eq!(
+            (third.text(), second.text()),
+            ("of the third".into(), String::new())
+        );
+        assert!(!third.has_overlapped());
+        drop((second, third));
         assert!(lock(&output.0.state).kept.is_empty());
         print("nobody records\n");
         assert_eq!(output.record().text(), "");
