@@ -8,14 +8,16 @@ mod support;
 
 use std::net::{IpAddr, SocketAddr};
 
-use support::chrome::Chrome;
-use support::{LIMIT, assert_says, options, policy};
+use serde_json::Value;
+use support::chrome::{Chrome, http as ask};
+use support::{LIMIT, assert_says, options, policy, until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use whatsapp_phone::failure::ProtocolFailure;
 use whatsapp_phone::source::webdriver::{
     AttachOptions, DebuggerAddress, Page, Target, WebDriverSource,
 };
+use whatsapp_phone::source::{Assurance, InfoSource as _, Look};
 use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn};
 use whatsapp_phone::{Extractor, PhoneExtractor};
 
@@ -254,8 +256,24 @@ async fn the_longest_deadline_is_valid() {
     let driver = whatsapp_phone::source::webdriver::DriverProcess::builder();
     let driver = driver.start_timeout(longest).start().await.unwrap();
     let open = options(&stand_in.url()).deadline(longest);
-    Page::open(&driver, open).await.unwrap().close().await;
+    let page = Page::open(&driver, open.clone()).await.unwrap();
+    assert!(page.diagnose(longest).await.unwrap().is_healthy);
+    let source = WebDriverSource::all(&page);
+    let look = source.wait(Assurance::Confirmed, longest).await.unwrap();
+    assert!(matches!(look, Look::Found(_)), "{look:?}");
+    page.close().await;
+    let page = Page::open_at(driver.url(), open).await;
+    page.unwrap().close().await;
+    let server = driver.url().replace("http://", "").replace('/', "");
+    until("the session has left the server", || {
+        let sessions: Value = serde_json::from_str(&ask(&server, "GET", "sessions")).unwrap();
+        sessions["value"] == Value::Array(vec![])
+    })
+    .await;
     let attach = AttachOptions::default().target(Target::at(stand_in.origin()).unwrap());
-    let page = Page::attach(&driver, chrome.address.clone(), attach.deadline(longest));
-    page.await.unwrap().close().await;
+    let attach = attach.deadline(longest);
+    let page = Page::attach(&driver, chrome.address.clone(), attach.clone()).await;
+    page.unwrap().close().await;
+    let page = Page::attach_at(driver.url(), chrome.address.clone(), attach).await;
+    page.unwrap().close().await;
 }

@@ -16,6 +16,7 @@ mod evidence;
 pub(crate) mod history;
 pub(crate) mod http;
 pub(crate) mod lock;
+mod losses;
 pub(crate) mod overrides;
 pub(crate) mod qr;
 pub(crate) mod readers;

@@ -98,7 +98,8 @@ impl Page {
     }
 
     /// Reads the page with these names and readers of the caller's from the next look on, in all clones of
-    /// this page and all their sources. They replace all earlier ones.
+    /// this page and all their sources. They replace all earlier ones. Expressions of readers run in the account's
+    /// page, with all its rights.
     ///
     /// # Errors
     ///

@@ -298,6 +298,22 @@ async fn stop_ends_all_and_says_who_had_to_be_aborted() {
     assert!(supervisor.sessions().is_empty());
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_longest_times_are_valid() {
+    let supervisor = Supervisor::builder().grace(Duration::MAX).build();
+    let lost = supervisor.start("lost").unwrap();
+    let ending = lost.ending();
+    drop(lost.spawn("wait", async move {
+        ending.await;
+        Ok::<_, io::Error>(())
+    }));
+    let closed = ProtocolFailure::new(Site::WebDriverCommand, "gone").with_code("no such window");
+    lost.judge("callback", &closed);
+    let report = supervisor.stop(Duration::MAX).await;
+    assert_eq!((report.aborted, report.stuck), (vec![], vec![]));
+    assert!(lost.state().is_ended());
+}
+
 #[test]
 fn a_task_that_does_not_yield_is_named_and_holds_nobody_else() {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();

@@ -146,6 +146,18 @@ async fn the_time_without_an_answer_can_be_set() {
     assert!(at.len() == 1 && (120.0..130.0).contains(&at[0]), "{at:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_longest_times_are_valid() {
+    let sink = Sink::default();
+    let longest = Duration::MAX;
+    let pages = page([(0, Is(Linked)), (100, Hangs)]);
+    let watch = watch(sink.clone(), pages, 0).unresponsive_after(longest);
+    assert_eq!(run(&watch, HOUR).await, None);
+    let watch = self::watch(sink.clone(), page([(0, Linked)]), 0).every(longest);
+    assert_eq!(run(&watch, HOUR).await, None);
+    assert_eq!(sink.names(), ["session_ready"]);
+}
+
 /// Runs a watch that writes into a store, and sweeps the store every minute. Returns when the row was
 /// given up, in seconds.
 async fn swept(page: Page, time: Duration) -> Option<u64> {
