@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use super::*;
 use support::signal;
 
-/// The program, built anew if it is older than its source.
+/// The program, which is built if it is missing or older than its source.
 async fn program() -> &'static Path {
     static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
     let build = async || {
@@ -19,6 +19,9 @@ async fn program() -> &'static Path {
         build.args(["build", "--locked", "--quiet", "--all-features"]);
         build.args(["--example", "doctor", "--manifest-path"]);
         build.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
         assert!(build.status().await.unwrap().success());
         // Of `target/debug/deps/doctor-0123`.
         let this = std::env::current_exe().unwrap();

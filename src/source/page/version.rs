@@ -19,15 +19,10 @@ pub(super) fn version(text: Option<&Text>) -> Option<String> {
 /// starts with `10`, and no phone number does. The digits of other versions are too few to be masked.
 fn is_version(text: &str) -> bool {
     let (numbers, name) = text.split_once('-').unwrap_or((text, ""));
-    let parts: Vec<_> = numbers.split('.').collect();
-    let [first, second, revision] = parts[..] else {
-        return false;
-    };
-    let has_digits =
-        |part: &str, count| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
+    let revision = numbers.strip_prefix("2.3000.10").unwrap_or_default();
+    let is_revision = revision.len() == 8 && revision.bytes().all(|byte| byte.is_ascii_digit());
     let is_name = name.len() <= 16 && name.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let is_revision = revision.starts_with("10") && has_digits(revision, 10);
-    first == "2" && has_digits(second, 4) && is_revision && is_name
+    is_revision && is_name
 }
 
 #[cfg(test)]
@@ -42,7 +37,7 @@ mod tests {
             ("2.2412.54", "2.2412.54"),
             ("0.4.930", "0.4.930"),
             ("62.811.0000041", "62.811.0*****1"),
-            ("2.6281.1000004100", "2.6281.1000004100"),
+            ("2.6281.1000004100", "2.6281.10******00"),
             ("62.8110.1000004100", "62.8110.10******00"),
             ("2.811.1000004100", "2.811.10******00"),
             ("2.3000.6281100000", "2.3000.62******00"),

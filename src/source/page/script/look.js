@@ -78,7 +78,9 @@ const socket = guarded(() => mod(NAMES.socket_module)[NAMES.socket]).value;
 const state = text(guarded(() => socket[NAMES.socket_state]).value);
 const { value: flag } = guarded(() => socket[NAMES.socket_synced]);
 const synced = typeof flag === 'boolean' ? flag : null;
-const { value: verdict, threw: registrationThrew } = guarded(() => mod(NAMES.registration_module)[NAMES.registration_test]());
+const { value: verdict, threw: registrationThrew } = guarded(() =>
+  mod(NAMES.registration_module)[NAMES.registration_test](),
+);
 const registered = typeof verdict === 'boolean' ? verdict : null;
 
 const ABSENT = { __proto__: null };

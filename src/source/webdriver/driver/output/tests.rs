@@ -1,4 +1,4 @@
-//! What is kept of an output, and for whom.
+//! Which text is kept of an output, and by which recording.
 
 use super::*;
 
