@@ -32,7 +32,8 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Ignored {
-    /// It was applied before and is still the latest, or the row has its effect already.
+    /// It was applied before, and its `seq`, if it has one, is still the last; or the row has its effect
+    /// already.
     Repeated,
     /// A later event was applied before, or it is an expired QR code of a session that is connected.
     OutOfOrder,

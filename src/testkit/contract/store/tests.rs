@@ -72,7 +72,9 @@ impl SessionStore for Faulty {
             _ => event.clone(),
         };
         match (self.0.apply(&again).await, self.1) {
-            (Ok(Outcome::Ignored(Ignored::OutOfOrder)), Fault::CallsOutdatedRepeated) => {
+            (Ok(Outcome::Ignored(Ignored::OutOfOrder)), Fault::CallsOutdatedRepeated)
+                if matches!(event.kind(), EventKind::SessionDisconnected { .. }) =>
+            {
                 Ok(Outcome::Ignored(Ignored::Repeated))
             }
             (Err(error), Fault::ForgetsDeletedRows)
