@@ -20,7 +20,7 @@ pub(super) struct State {
     pub(super) disconnects: u64,
     /// Number of events that were queued.
     pub(super) queued: u64,
-    /// Counts the times from which on refused events may be sent again.
+    /// Counts the calls of [`try_again`](Self::try_again). A refusal stops nothing after the next call.
     tries: u64,
     pub(super) refusal: Option<Refusal>,
     /// The number whose refusal was reported last, unless another event was accepted since.
@@ -36,7 +36,7 @@ pub(super) struct Refusal {
     pub(super) phone: Option<PhoneNumber>,
     pub(super) error: SinkError,
     pub(super) at: Instant,
-    /// Of the event.
+    /// The count of the state when the event was queued.
     tries: u64,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Tag {
     repeats: bool,
     /// Number of events that were queued up to this one.
     pub(super) queued: u64,
-    /// As of the state, when the event was queued.
+    /// The count of the state when the event was queued.
     tries: u64,
     /// The number that this event reports as refused, and the reason.
     refused: Option<(PhoneNumber, Failed)>,
@@ -95,7 +95,7 @@ impl State {
             return Receipt(Err(OnboardError::new(event, error)));
         }
         if let Some((at, event, tag)) = self.pending.make_room() {
-            self.follows(at, tag.before.clone());
+            self.set_before(at, tag.before.clone());
             let text = "too many events wait for the sink, and a later one has replaced this one";
             let error = SinkError::permanent("superseded", text);
             tracing::info!(event = ?event.kind(), "an event was dropped: {text}");
@@ -117,8 +117,8 @@ impl State {
         Receipt(Ok((event, receipt)))
     }
 
-    /// Notes the last event before the one at this position, or before the next one if there is none.
-    fn follows(&mut self, at: usize, last: LastEvent) {
+    /// Sets the last event before the one at this position, or before the next one that is queued.
+    fn set_before(&mut self, at: usize, last: LastEvent) {
         match self.pending.tag_mut(at) {
             Some(tag) => tag.before = last,
             None => self.last = last,
@@ -130,7 +130,8 @@ impl State {
         self.tries += 1;
     }
 
-    /// The same if another program has changed the row: it may no longer show the error.
+    /// Allows refused events to be sent and reported again: another program has changed the row, so it may no
+    /// longer show the error.
     pub(super) fn row_changed(&mut self) {
         self.try_again();
         self.reported = None;
@@ -199,7 +200,7 @@ impl State {
             if let Some(seq) = seq {
                 *event = event.clone().with_seq(seq);
             }
-            self.follows(1, report);
+            self.set_before(1, report);
         }
     }
 
@@ -208,7 +209,7 @@ impl State {
         if let Some((_, tag)) = self.pending.remove_first()
             && let Some((_, failed)) = tag.refused.clone()
         {
-            self.follows(0, tag.last.clone());
+            self.set_before(0, tag.last.clone());
             tag.answer(Ok(Accepted::Refusal(failed)));
         }
     }
@@ -220,14 +221,13 @@ impl State {
         self.error = None;
         // A QR code that may have arrived does not make a session linked.
         let is_as_before = is_refused || tag.last.is_qr_code() && tag.before.is_unlinked();
-        self.follows(
-            0,
-            match is_as_before {
-                true => tag.before.clone(),
-                false => LastEvent::Unconfirmed,
-            },
-        );
-        if tag.reply.is_closed() {
+        let last = match is_as_before {
+            true => tag.before.clone(),
+            false => LastEvent::Unconfirmed,
+        };
+        self.set_before(0, last);
+        // A refusal is logged once.
+        if tag.reply.is_closed() && !is_refused {
             tracing::error!(event = ?event.kind(), code = error.code(), %error, "an event was given up");
         }
         tag.answer(Err(OnboardError::new(event, error)));
