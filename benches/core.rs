@@ -41,7 +41,7 @@ use whatsapp_phone::classify::ProtocolErrorClassifier;
 use whatsapp_phone::extract::{Extractor, PhoneExtractor};
 use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::jid::Jid;
-use whatsapp_phone::retry::{RetryPolicy, Watch};
+use whatsapp_phone::retry::{LookMode, RetryPolicy};
 use whatsapp_phone::source::{Assurance, Identity, InfoSource, Look};
 
 const HALF_SECOND: Duration = Duration::from_millis(500);
@@ -261,7 +261,7 @@ fn look(c: &mut Criterion) {
     let source = Counting::new();
     // The largest attempts and deadline: the source ends each extraction.
     let policy = RetryPolicy::builder()
-        .watch(Watch::Poll)
+        .watch(LookMode::Poll)
         .interval(HALF_SECOND);
     let day = Duration::from_secs(24 * 60 * 60);
     let policy = policy.unlimited_attempts().deadline(day).build().unwrap();

@@ -11,7 +11,7 @@
 //! look of `poll` is over and its extraction sleeps; that of `wait` sits in a source that sleeps, which
 //! is as little as a source can hold. The size of the future alone is by `size_of_val`.
 //!
-//! **Lateness.** 10,000 extractions under `Watch::Poll`, 500 ms apart, on a runtime with two workers,
+//! **Lateness.** 10,000 extractions under `LookMode::Poll`, 500 ms apart, on a runtime with two workers,
 //! eleven looks each. A look is due 500 ms after the end of the one before; each notes by how much it
 //! came later. Tokio's timers count whole milliseconds upwards, so about 0.5 ms are nobody's; the same
 //! number of bare `sleep` loops shows what the runtime alone does. "at once" has all begin in the same
@@ -34,7 +34,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use whatsapp_phone::extract::{Extractor, PhoneExtractor};
 use whatsapp_phone::failure::ProtocolFailure;
-use whatsapp_phone::retry::{RetryPolicy, Watch};
+use whatsapp_phone::retry::{LookMode, RetryPolicy};
 use whatsapp_phone::source::{Assurance, InfoSource, Look};
 
 #[global_allocator]
@@ -52,7 +52,7 @@ fn main() {
         "  {:<28}{:>10}{:>12}{:>10}",
         "policy", "future", "allocated", "resident"
     );
-    for watch in [Watch::Poll, Watch::Wait] {
+    for watch in [LookMode::Poll, LookMode::Wait] {
         let Bytes {
             future,
             allocated,
@@ -115,7 +115,7 @@ impl InfoSource for Idle {
     }
 }
 
-fn bytes(runtime: &Runtime, watch: Watch) -> Bytes {
+fn bytes(runtime: &Runtime, watch: LookMode) -> Bytes {
     let policy = RetryPolicy::builder()
         .watch(watch)
         .interval(HOUR)
@@ -202,7 +202,7 @@ impl InfoSource for Punctual {
 /// All that was noted, in order of size.
 fn lateness(runtime: &Runtime, spread: Duration, is_bare: bool) -> Vec<Duration> {
     let policy = RetryPolicy::builder()
-        .watch(Watch::Poll)
+        .watch(LookMode::Poll)
         .interval(INTERVAL)
         .attempts(LOOKS);
     let policy = policy.deadline(HOUR).build().unwrap();

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use whatsapp_phone::failure::Site;
-use whatsapp_phone::retry::Watch;
+use whatsapp_phone::retry::LookMode;
 use whatsapp_phone::{
     Assurance, ErrorKind, ExtractError, Extraction, Extractor, Identity, InfoSource, Jid, Look,
     PhoneExtractor, ProtocolFailure, RetryPolicy,
@@ -104,7 +104,7 @@ fn bad(path: &Path, why: &dyn std::fmt::Display) -> ProtocolFailure {
 async fn main() -> ExitCode {
     let args: Args = support::args();
     // Eager, but asked again and again, since nothing tells of a change.
-    let policy = RetryPolicy::eager().to_builder().watch(Watch::Poll);
+    let policy = RetryPolicy::eager().to_builder().watch(LookMode::Poll);
     let policy = match policy.deadline(args.deadline).build() {
         Ok(policy) => policy,
         Err(error) => {

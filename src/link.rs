@@ -112,6 +112,12 @@ pub trait LinkSource: Send + Sync {
     async fn qr(&self) -> Result<Option<QrCode>, ProtocolFailure> {
         Ok(None)
     }
+
+    /// Returns an identifier of the document that the latest successful look has seen: another one after a
+    /// reload. `None`, as by default: unknown.
+    fn document(&self) -> Option<String> {
+        None
+    }
 }
 
 macro_rules! forward {
@@ -124,6 +130,10 @@ macro_rules! forward {
 
             async fn qr(&self) -> Result<Option<QrCode>, ProtocolFailure> {
                 (**self).qr().await
+            }
+
+            fn document(&self) -> Option<String> {
+                (**self).document()
             }
         }
     )*};

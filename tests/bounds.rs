@@ -18,7 +18,7 @@ use support::{cancel_after, ms, options};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 use whatsapp_phone::fantoccini::ClientBuilder;
-use whatsapp_phone::retry::Watch;
+use whatsapp_phone::retry::LookMode;
 use whatsapp_phone::source::webdriver::{
     AttachOptions, DebuggerAddress, Page, Target, WebDriverSource,
 };
@@ -57,7 +57,7 @@ async fn took<T>(future: impl Future<Output = T>) -> (T, Duration) {
 
 #[tokio::test(start_paused = true)]
 async fn an_extraction_ends_at_its_deadline() {
-    for watch in [Watch::Poll, Watch::Wait] {
+    for watch in [LookMode::Poll, LookMode::Wait] {
         for page in silent_pages().await {
             for _ in ["the first on its page", "the next"] {
                 let policy = RetryPolicy::builder().watch(watch).deadline(ms(3300));

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use whatsapp_phone::event::{EventKind, SessionEvent, SessionId, SessionKey, WorkspaceId};
-use whatsapp_phone::store::decide::{Decision, given_up, judge_event, retire_holders, revived};
+use whatsapp_phone::store::decide::{Judgement, given_up, judge_event, retire_holders, revived};
 use whatsapp_phone::store::{
     APPLIED_IDS_KEPT, Ignored, Outcome, SessionPage, SessionQuery, SessionRow, SessionStore,
     Status, StatusChange, StatusWatcher, StoreError, StoreErrorKind, StoreOptions, WorkspaceSender,
@@ -153,12 +153,17 @@ fn apply(
     ) else {
         return Ok(Outcome::Ignored(Ignored::Foreign));
     };
-    let entry = table.live(session).ok_or_else(|| unknown(session))?;
+    let entry = table.entries.get(&session.session_id);
+    let entry = entry.filter(|entry| entry.row.session == *session);
+    let entry = entry.ok_or_else(|| unknown(session))?;
+    if entry.is_deleted {
+        return Err(StoreError::given_up(&entry.row));
+    }
     let id = event.id().map(|id| id.as_str().to_owned());
     let is_applied = id.as_ref().is_some_and(|id| entry.applied.contains_key(id));
     let write = match judge_event(&entry.row, is_applied, event, options.rebind_policy())? {
-        Decision::Write(write) => write,
-        Decision::Ignore(why) => return Ok(Outcome::Ignored(why)),
+        Judgement::Write(write) => write,
+        Judgement::Ignore(why) => return Ok(Outcome::Ignored(why)),
         _ => unreachable!("a later version of the crate"),
     };
     let mut retired = Vec::new();

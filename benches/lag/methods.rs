@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use fantoccini::Client;
 use tokio::time::sleep;
 use whatsapp_phone::extract::{Extractor, PhoneExtractor};
-use whatsapp_phone::retry::{RetryPolicy, Watch};
+use whatsapp_phone::retry::{LookMode, RetryPolicy};
 use whatsapp_phone::source::webdriver::{Page, WebDriverSource};
 
 use crate::Outcome;
@@ -64,7 +64,7 @@ impl Method {
         let policy = match self {
             Self::Reference | Self::Classic => RetryPolicy::classic(),
             Self::Poll50 => RetryPolicy::builder()
-                .watch(Watch::Poll)
+                .watch(LookMode::Poll)
                 .interval(Duration::from_millis(50))
                 .build()?,
             Self::Eager | Self::Attached => RetryPolicy::eager(),

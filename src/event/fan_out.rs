@@ -1,11 +1,12 @@
 //! Events to several sinks, of which one decides: [`FanOut`].
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use super::sink::in_time;
 use super::{Decision, EventSink, SessionEvent, SinkError};
@@ -24,7 +25,12 @@ const MAX_WAITING: usize = 1024;
 ///
 /// Each **observer** has its own queue and task: it gets the events in order, and delays neither `send`
 /// nor the others. Its delivery is best effort: an event is logged and lost if the observer refuses it, or
-/// if 1024 events wait already.
+/// if 1024 events wait already. If the tokio runtime of the task has ended, the events that waited are lost,
+/// and the next event starts the task again.
+///
+/// If several events are sent at once, the deciding sink gets them in any order, and each observer may get
+/// them in another one. If the order matters, await each `send` before the next, or set
+/// [`seq`](SessionEvent::with_seq).
 ///
 /// ```
 /// use whatsapp_phone::event::{EventSink, SessionEvent, SessionKey};
@@ -52,8 +58,8 @@ pub struct FanOut {
 
 struct Observer {
     sink: Arc<dyn EventSink>,
-    /// Read by the observer's task, which the first event starts.
-    queue: OnceLock<mpsc::Sender<SessionEvent>>,
+    /// Read by the observer's task, which the first event in a runtime starts.
+    queue: Mutex<mpsc::Sender<SessionEvent>>,
 }
 
 impl FanOut {
@@ -67,13 +73,14 @@ impl FanOut {
         }
     }
 
-    /// Adds an observer. The first event starts its task in the present tokio runtime. The task ends when
+    /// Adds an observer. The first event in a tokio runtime starts its task there. The task ends when
     /// this fan-out was dropped and no event waits.
     #[must_use]
     pub fn observer(mut self, sink: impl EventSink + 'static) -> Self {
         self.observers.push(Observer {
             sink: Arc::new(sink),
-            queue: OnceLock::new(),
+            // Closed, as that of a task that has ended.
+            queue: Mutex::new(mpsc::channel(1).0),
         });
         self
     }
@@ -98,7 +105,7 @@ impl EventSink for FanOut {
 
     async fn decide(&self, event: &SessionEvent) -> Result<Decision, SinkError> {
         let sink = &*self.deciding;
-        let decision = in_time(sink, self.deadline, sink.decide(event)).await?;
+        let decision = in_time(sink, self.deadline, || sink.decide(event)).await?;
         if decision == Decision::PassOn {
             for observer in &self.observers {
                 observer.pass_on(event, self.deadline);
@@ -110,16 +117,19 @@ impl EventSink for FanOut {
 
 impl Observer {
     fn pass_on(&self, event: &SessionEvent, deadline: Duration) {
-        let queue = self.queue.get_or_init(|| {
-            let (queue, events) = mpsc::channel(MAX_WAITING);
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sent = queue.try_send(event.clone());
+        if let Err(TrySendError::Closed(event)) = sent {
+            let (restarted, events) = mpsc::channel(MAX_WAITING);
             tokio::spawn(deliver(Arc::clone(&self.sink), events, deadline));
-            queue
-        });
-        if queue.try_send(event.clone()).is_err() {
+            *queue = restarted;
+            sent = queue.try_send(event);
+        }
+        if sent.is_err() {
             tracing::warn!(
                 sink = self.sink.name(),
                 event = ?event.kind(),
-                "an observer lost an event: its queue is full, or its task has ended"
+                "an observer lost an event: its queue is full"
             );
         }
     }
@@ -131,7 +141,7 @@ async fn deliver(
     deadline: Duration,
 ) {
     while let Some(event) = events.recv().await {
-        if let Err(error) = in_time(&sink, deadline, sink.send(&event)).await {
+        if let Err(error) = in_time(&sink, deadline, || sink.send(&event)).await {
             tracing::warn!(
                 sink = sink.name(), event = ?event.kind(), code = error.code(), %error,
                 "an observer lost an event"

@@ -68,7 +68,8 @@ impl SessionEvent {
     /// Reads an event, of ours or of another sender.
     ///
     /// Fields that are not known are kept and written again by [`to_json`](Self::to_json), and so is
-    /// an `occurred_at`, `version`, `lid` or `assurance` that cannot be read: nothing is decided by
+    /// an `occurred_at`, `version`, `lid` or `assurance` that cannot be read, and an `id`, `seq`, `status`,
+    /// `error`, `code`, `message` or `reason` of another JSON type than ours: nothing is decided by
     /// them. An event without `id` is known by its effect alone: applied to a session that is
     /// already so, it is a repetition. One without `seq` is ordered by its arrival.
     ///
@@ -98,8 +99,6 @@ impl SessionEvent {
             Some(Value::String(id)) if is_ours || EventId::new(&id).is_ok() => {
                 Some(EventId::new(&id)?)
             }
-            // None of another type is one either, with the same words.
-            Some(_) if is_ours => Some(EventId::new("")?),
             Some(other) => {
                 beside.insert("id".into(), other);
                 None
@@ -109,7 +108,7 @@ impl SessionEvent {
         let seq = match beside.remove("seq") {
             None | Some(Value::Null) => None,
             Some(value) => match seq(&value) {
-                None if is_ours => {
+                None if is_ours && value.is_number() => {
                     return Err(field("seq", "an integer from 0 to 9007199254740991"));
                 }
                 None => {
@@ -124,7 +123,11 @@ impl SessionEvent {
         });
         let version = take_if(&mut beside, "version", Value::as_u64);
         let data = beside.remove("data");
-        let (session, kind, within, is_in_qr_code) = read_data(name, data)?;
+        let (session, kind, mut within, is_in_qr_code) = read_data(name, data)?;
+        let copies = match &kind {
+            EventKind::QrCodeGenerated(qr) => take_copies(qr, &mut beside, &mut within),
+            _ => None,
+        };
         Ok(Self {
             id,
             occurred_at,
@@ -134,6 +137,7 @@ impl SessionEvent {
             kind,
             beside,
             within,
+            copies,
             is_in_qr_code,
         })
     }
@@ -142,6 +146,10 @@ impl SessionEvent {
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut event = self.beside.clone();
+        let copies = self.copies.as_ref().and_then(QrCode::reveal);
+        let copies = copies.and_then(|json| serde_json::from_str(&json).ok());
+        let (beside, within): (Object, Object) = copies.unwrap_or_default();
+        event.extend(beside);
         event.insert("event".into(), self.name().into());
         if let Some(id) = &self.id {
             event.insert("id".into(), id.as_str().into());
@@ -156,28 +164,26 @@ impl SessionEvent {
         if let Some(version) = self.version {
             event.insert("version".into(), version.into());
         }
-        if let Some(data) = self.write_data() {
+        if let Some(data) = self.write_data(within) {
             event.insert("data".into(), data);
         }
         Value::Object(event).to_string()
     }
 
-    fn write_data(&self) -> Option<Value> {
+    fn write_data(&self, copies: Object) -> Option<Value> {
         if let EventKind::Foreign(foreign) = &self.kind {
             return foreign.data.clone();
         }
         let mut data = self.within.clone();
-        if let EventKind::QrCodeGenerated(qr) = &self.kind
-            && qr.reveal().is_none()
-        {
-            // Anything longer than a number may be a copy of the code.
-            data.retain(|_, value| value.is_number() || value.is_boolean() || value.is_null());
-        }
+        data.extend(copies);
         if let Some(session) = &self.session {
             data.insert("workspace_id".into(), session.workspace_id.write());
             data.insert("session_id".into(), session.session_id.write());
         }
-        let mut put = |key: &str, value: Value| data.insert(key.into(), value);
+        // A field of another type than ours was kept.
+        let mut put = |key: &str, value: Value| {
+            data.entry(key).or_insert(value);
+        };
         match &self.kind {
             EventKind::QrCodeGenerated(qr) => {
                 put(qr_field(self.is_in_qr_code), json!(qr.reveal()));
@@ -236,28 +242,45 @@ fn read_data(name: String, data: Option<Value>) -> Result<Read, EventError> {
         return Err(field("data", "an object"));
     };
     let session = SessionKey::read(&mut data)?;
+    let is_text = |field: &str| data.get(field).is_some_and(Value::is_string);
     let is_in_qr_code = name == "qr_code_generated"
-        && data.get("qr").is_none_or(Value::is_null)
-        && data.contains_key("qr_code");
+        && !is_text("qr")
+        && (is_text("qr_code")
+            || data.get("qr").is_none_or(Value::is_null) && data.contains_key("qr_code"));
     let kind = match &*name {
         "qr_code_generated" => EventKind::QrCodeGenerated(qr_code(&mut data, is_in_qr_code)?),
         "session_authenticated" => EventKind::SessionAuthenticated,
         "session_reconnected" => EventKind::SessionReconnected,
         "session_ready" => EventKind::SessionReady(ready(&mut data)?),
         "session_error" => {
-            let error = take_text(&mut data, "error")?;
-            let code = take_text(&mut data, "code")?;
-            let message = take_text(&mut data, "message")?.unwrap_or_default();
+            let error = take_text(&mut data, "error");
+            let code = take_text(&mut data, "code");
+            let message = take_text(&mut data, "message").unwrap_or_default();
             let error = error.as_deref().unwrap_or(Failed::EXTRACTION);
             EventKind::SessionError(Failed::read(error, code.as_deref(), &message))
         }
         _ => {
-            let reason = take_text(&mut data, "reason")?.unwrap_or_default();
+            let reason = take_text(&mut data, "reason").unwrap_or_default();
             let reason = clean(&reason, MAX_TEXT);
             EventKind::SessionDisconnected { reason }
         }
     };
     Ok((Some(session), kind, data, is_in_qr_code))
+}
+
+/// Takes out the fields that may contain this code, which are kept as long as the code. Within `data` that
+/// is anything longer than a number.
+fn take_copies(qr: &QrCode, beside: &mut Object, within: &mut Object) -> Option<QrCode> {
+    let code = qr.reveal().map(|code| Value::from(code).to_string());
+    let is_copy = |value: &Value| {
+        let json = value.to_string();
+        let code = code.as_ref().map(|code| code.trim_matches('"'));
+        json.contains("data:image/") || code.is_some_and(|code| json.contains(code))
+    };
+    let is_long = |value: &Value| value.is_string() || value.is_array() || value.is_object();
+    let copies = (take_all(beside, is_copy), take_all(within, is_long));
+    let is_any = !copies.0.is_empty() || !copies.1.is_empty();
+    is_any.then(|| qr.keep_beside(json!(copies).to_string()))
 }
 
 /// The session that an event of others names, if it does.
@@ -307,10 +330,7 @@ fn ready(data: &mut Object) -> Result<Ready, EventError> {
     let Some(Value::String(phone)) = data.remove("phone_number") else {
         return Err(field("phone_number", "a string of digits, in quotes"));
     };
-    if data
-        .remove("status")
-        .is_some_and(|status| status != "connected")
-    {
+    if take_text(data, "status").is_some_and(|status| status != "connected") {
         return Err(field("status", "`connected` in a session_ready"));
     }
     let mut ready = Ready::from(PhoneNumber::parse(&phone).map_err(EventError::Phone)?);
@@ -338,10 +358,15 @@ fn take_if<T>(from: &mut Object, key: &str, read: impl Fn(&Value) -> Option<T>) 
     Some(found)
 }
 
-fn take_text(from: &mut Object, key: &'static str) -> Result<Option<String>, EventError> {
-    match from.remove(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(field(key, "a string")),
-    }
+/// Takes out all fields with such a value.
+fn take_all(from: &mut Object, is_taken: impl Fn(&Value) -> bool) -> Object {
+    let (taken, left) = std::mem::take(from)
+        .into_iter()
+        .partition(|(_, value)| is_taken(value));
+    *from = left;
+    taken
+}
+
+fn take_text(from: &mut Object, key: &str) -> Option<String> {
+    take_if(from, key, |value| value.as_str().map(str::to_owned))
 }

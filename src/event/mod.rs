@@ -12,9 +12,9 @@
 //! | `session_disconnected` | `reason` |
 //!
 //! Beside `event` stand `id`, `occurred_at` (RFC 3339), `seq` (rising per session) and `version` (1).
-//! Foreign events lack them. Foreign fields and events are kept and passed on. If the QR code of an event is
-//! forgotten, texts, lists and objects beside it in `data` are forgotten too, since they may hold a copy of
-//! it; numbers such as `expires_in` stay.
+//! Foreign events lack them. Foreign fields and events are kept and passed on. Texts, lists and objects beside
+//! a QR code in `data` may contain a copy of it, so they are kept as long as the code: 60 seconds. So are
+//! fields beside `event` that contain the code or a picture. Numbers such as `expires_in` stay.
 //!
 //! | sink | delivers to | feature |
 //! |---|---|---|
@@ -77,6 +77,8 @@ pub struct SessionEvent {
     /// Foreign fields, beside `event` and in `data`.
     beside: Map<String, Value>,
     within: Map<String, Value>,
+    /// The foreign fields of a `qr_code_generated` that may contain its code, as JSON.
+    copies: Option<QrCode>,
     /// Whether the payload of a QR code is in `qr_code`, and not in `qr`.
     is_in_qr_code: bool,
 }
@@ -97,6 +99,7 @@ impl SessionEvent {
             kind,
             beside: Map::new(),
             within: Map::new(),
+            copies: None,
             is_in_qr_code: false,
         }
     }
@@ -246,6 +249,16 @@ impl Sequence {
     #[must_use]
     pub fn after(last: Option<u64>) -> Self {
         Self(Arc::new(AtomicU64::new(last.unwrap_or(0))))
+    }
+
+    /// Goes on after this number, unless the count is there already.
+    pub(crate) fn raise(&self, last: u64) {
+        self.0.fetch_max(last, Ordering::Relaxed);
+    }
+
+    /// Returns the last number that was used.
+    pub(crate) fn last(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 
     /// Returns the next number.

@@ -21,7 +21,8 @@ use crate::failure::{MAX_TEXT, ProtocolFailure, clean, disclose_code};
 ///
 /// - `Ok` means accepted: the sink is responsible for the event from then on. Otherwise it returns an error.
 /// - It accepts events of every kind, foreign ones too, and does not change them.
-/// - Events that are sent one after another arrive in that order. Several may be sent at once.
+/// - Events of which each is sent after the one before was accepted arrive in that order. Several may be
+///   sent at once, and then arrive in any order.
 /// - The same event may be sent again, with the same id, after an error or a crash.
 /// - Every `send` ends: its own calls have deadlines. It is cancel-safe: if the future is dropped, the
 ///   event has arrived or has not, and the sink is ready for the next one.
@@ -187,13 +188,18 @@ impl Error for SinkError {
     }
 }
 
-/// Waits for a `send` or a `decide` of this sink. A panic, or no answer in time, is a transient error.
-pub(crate) async fn in_time<T>(
+/// Calls `send` or `decide` of this sink and waits for the result. A panic, also one before the future is
+/// returned, or no answer in time, is a transient error.
+pub(crate) async fn in_time<T, F>(
     sink: &dyn EventSink,
     limit: Duration,
-    call: impl Future<Output = Result<T, SinkError>>,
-) -> Result<T, SinkError> {
+    call: impl FnOnce() -> F,
+) -> Result<T, SinkError>
+where
+    F: Future<Output = Result<T, SinkError>>,
+{
     let name = sink.name();
+    let call = async { call().await };
     match timeout(limit, AssertUnwindSafe(call).catch_unwind()).await {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => {

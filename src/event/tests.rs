@@ -148,8 +148,6 @@ fn hostile_input_is_refused_in_words_that_do_not_repeat_it() {
         r#"{"event":"session_authenticated","seq":-1,"data":{"workspace_id":7,"session_id":"s"}}"#.into(),
         r#"{"event":"session_authenticated","seq":9007199254740992,"data":{"workspace_id":7,"session_id":"s"}}"#.into(),
         r#"{"event":"session_authenticated","id":"a b","data":{"workspace_id":7,"session_id":"s"}}"#.into(),
-        r#"{"event":"session_authenticated","id":7,"data":{"workspace_id":7,"session_id":"s"}}"#.into(),
-        r#"{"event":"session_error","message":7,"data":{"workspace_id":7,"session_id":"s","message":7}}"#.into(),
         format!(r#"{{"event":"qr_code_generated","data":{{"workspace_id":7,"session_id":"s","qr":"{}"}}}}"#, "q".repeat(QrCode::MAX_LEN + 1)),
     ] {
         let error = read(&json).unwrap_err();
@@ -276,4 +274,54 @@ async fn what_others_say_beside_a_qr_code_is_forgotten_with_it() {
     assert_eq!(late["trace"], "t");
     let data = serde_json::json!({"workspace_id": 7, "session_id": "s", "qr": null});
     assert_eq!(late["data"], data);
+}
+
+/// The event is still held, so the copies must be gone from it, and not only from its JSON.
+#[tokio::test(start_paused = true)]
+async fn no_copy_of_a_qr_code_outlives_its_minute_in_memory() {
+    let json = r#"{"event": "qr_code_generated", "trace": "t", "copy": ["2@\"secret"], "picture": "data:image/png;base64,SECRET",
+        "data": {"workspace_id": 7, "session_id": "s", "qr": "2@\"secret", "qr_code": "data:image/png;base64,SECRET", "expires_in": 60}}"#;
+    let event = read(json).unwrap();
+    assert_eq!(value(&event), serde_json::from_str::<Value>(json).unwrap());
+    for map in [&event.beside, &event.within] {
+        assert!(
+            !serde_json::to_string(map)
+                .unwrap()
+                .to_lowercase()
+                .contains("secret")
+        );
+    }
+    let copies = event.copies.clone().unwrap();
+    assert!(copies.reveal().unwrap().contains("SECRET"));
+    tokio::time::sleep(QrCode::LIFE + Duration::from_millis(1)).await;
+    // Removed by its task, before anybody asks.
+    assert_eq!(format!("{copies:?}"), "QrCode(forgotten)");
+    let late = value(&event);
+    assert_eq!(late["trace"], "t");
+    assert!(
+        !late.to_string().to_lowercase().contains("secret"),
+        "{late}"
+    );
+    assert_eq!(late["data"]["expires_in"], 60);
+}
+
+#[tokio::test]
+async fn fields_of_others_that_share_a_name_with_ours_are_kept() {
+    for json in [
+        r#"{"event":"session_authenticated","id":7,"seq":"12","data":{"workspace_id":7,"session_id":"s"}}"#,
+        r#"{"event":"session_error","data":{"workspace_id":7,"session_id":"s","error":{"name":"x"},"code":404,"message":["a"]}}"#,
+        r#"{"event":"session_disconnected","data":{"workspace_id":7,"session_id":"s","reason":428}}"#,
+        r#"{"event":"session_disconnected","data":{"workspace_id":7,"session_id":"s","reason":null}}"#,
+        r#"{"event":"session_ready","data":{"workspace_id":7,"session_id":"s","phone_number":"628110000041","status":200}}"#,
+        r#"{"event":"qr_code_generated","data":{"workspace_id":7,"session_id":"s","qr":{"count":2},"qr_code":"2@abc"}}"#,
+    ] {
+        let event = read(json).unwrap();
+        assert!(!matches!(event.kind(), EventKind::Foreign(_)), "{json}");
+        if let EventKind::SessionError(failed) = event.kind() {
+            assert_eq!((failed.error(), failed.code()), (Failed::EXTRACTION, None));
+        }
+        assert_eq!((event.id(), event.seq()), (None, None));
+        let expected: Value = serde_json::from_str(json).unwrap();
+        assert_eq!(value(&event), expected, "{json}");
+    }
 }

@@ -17,7 +17,7 @@ use super::lane::{Lane, Manner};
 use super::{ErrorKind, ExtractError, Extraction};
 use crate::classify::ProtocolErrorClassifier;
 use crate::jid::Jid;
-use crate::retry::{MIN_INTERVAL, RetryPolicy, Watch};
+use crate::retry::{LookMode, MIN_INTERVAL, RetryPolicy};
 use crate::source::{Assurance, InfoSource, Look};
 
 /// One extraction, before it runs.
@@ -129,7 +129,7 @@ impl<'a> Run<'a> {
         // A slot beyond the deadline never ends; cut to it, no instant can overflow.
         let slot = slot.min(plan.policy.deadline());
         let manner = match plan.policy.watch() {
-            Watch::Wait => Manner::Wait {
+            LookMode::Wait => Manner::Wait {
                 min: plan.accept,
                 until: Instant::now() + slot,
             },

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::failure::{ProtocolFailure, Site};
-use crate::retry::Watch;
+use crate::retry::LookMode;
 use crate::source::mock::{Act, MockSource};
 use crate::source::{Look, from_fn};
 
@@ -42,7 +42,7 @@ async fn extract(
     extract_phone_safely(&sources, policy).await
 }
 
-fn policy(watch: Watch, attempts: u32) -> RetryPolicy {
+fn policy(watch: LookMode, attempts: u32) -> RetryPolicy {
     let policy = RetryPolicy::builder()
         .watch(watch)
         .attempts(attempts)
@@ -92,7 +92,7 @@ async fn classic_asks_the_fallback_once_at_ten_seconds() {
 async fn by_default_a_broken_primary_costs_one_round() {
     let primary = MockSource::new("client.info.wid").at(ms(0), failure("javascript error"));
     let other = MockSource::new("Store.Conn.me").number_at(ms(0), NUMBER);
-    let found = extract(&[&primary, &other], &policy(Watch::Poll, 15))
+    let found = extract(&[&primary, &other], &policy(LookMode::Poll, 15))
         .await
         .unwrap();
     assert_eq!((found.attempt, found.elapsed), (1, ms(0)));
@@ -110,7 +110,7 @@ async fn eager_answers_the_moment_the_number_exists() {
 #[tokio::test(start_paused = true)]
 async fn the_interval_runs_from_the_end_of_a_look() {
     let page = MockSource::new("page").taking(ms(300));
-    let error = extract(&[&page], &policy(Watch::Poll, 3))
+    let error = extract(&[&page], &policy(LookMode::Poll, 3))
         .await
         .unwrap_err();
     let starts: Vec<_> = page.calls().iter().map(|call| call.at).collect();
@@ -120,7 +120,7 @@ async fn the_interval_runs_from_the_end_of_a_look() {
 
 #[tokio::test(start_paused = true)]
 async fn a_passing_failure_burns_no_attempt_and_costs_no_second() {
-    for watch in [Watch::Poll, Watch::Wait] {
+    for watch in [LookMode::Poll, LookMode::Wait] {
         // A reload: 120 ms of failures in the first slot.
         let page = MockSource::new("page")
             .at(ms(0), failure("wrong origin"))
@@ -133,7 +133,7 @@ async fn a_passing_failure_burns_no_attempt_and_costs_no_second() {
 #[tokio::test(start_paused = true)]
 async fn a_lasting_failure_is_asked_again_at_most_every_50_ms_and_no_slot_starts_early() {
     let page = MockSource::new("page").at(ms(0), failure("wrong origin"));
-    let error = extract(&[&page], &policy(Watch::Poll, 3))
+    let error = extract(&[&page], &policy(LookMode::Poll, 3))
         .await
         .unwrap_err();
     assert_eq!((error.attempts(), error.kind()), (3, ErrorKind::NotReady));
@@ -152,7 +152,7 @@ async fn a_lasting_failure_is_asked_again_at_most_every_50_ms_and_no_slot_starts
 async fn what_is_not_known_to_pass_is_not_asked_again_within_its_slot() {
     let unknown = ProtocolFailure::new(Site::Unknown, "what is this");
     let page = MockSource::new("page").at(ms(0), unknown);
-    let error = extract(&[&page], &policy(Watch::Poll, 3))
+    let error = extract(&[&page], &policy(LookMode::Poll, 3))
         .await
         .unwrap_err();
     assert_eq!(page.calls().len(), 3);
@@ -169,7 +169,7 @@ async fn a_closed_page_or_a_dead_browser_ends_it_at_once() {
         let page = MockSource::new("page").at(ms(700), failure(code));
         // A number that is found beside a dead page is stale.
         let stale = MockSource::new("sidecar").number_at(ms(700), NUMBER);
-        let error = extract(&[&stale, &page], &policy(Watch::Poll, 15))
+        let error = extract(&[&stale, &page], &policy(LookMode::Poll, 15))
             .await
             .unwrap_err();
         assert_eq!((error.kind(), error.attempts()), (kind, 3), "{code}");
@@ -183,14 +183,14 @@ async fn it_ends_at_once_when_every_source_says_that_its_set_up_is_wrong() {
     let wrong = MockSource::new("wrong").at(ms(0), failure("misconfigured"));
     let twin = MockSource::new("twin").at(ms(0), failure("ambiguous_tab"));
     let page = MockSource::new("page").number_at(ms(1000), NUMBER);
-    let error = extract(&[&twin, &wrong], &policy(Watch::Poll, 15))
+    let error = extract(&[&twin, &wrong], &policy(LookMode::Poll, 15))
         .await
         .unwrap_err();
     assert_eq!(
         (error.kind(), error.attempts()),
         (ErrorKind::AmbiguousTab, 1)
     );
-    let found = extract(&[&wrong, &page], &policy(Watch::Poll, 15))
+    let found = extract(&[&wrong, &page], &policy(LookMode::Poll, 15))
         .await
         .unwrap();
     assert_eq!(found.source, "page");
@@ -199,13 +199,13 @@ async fn it_ends_at_once_when_every_source_says_that_its_set_up_is_wrong() {
 #[tokio::test(start_paused = true)]
 async fn a_hanging_source_holds_nobody_and_ends_at_its_look_timeout() {
     let hung = MockSource::new("hung").at(ms(0), Act::Hang);
-    for watch in [Watch::Poll, Watch::Wait] {
+    for watch in [LookMode::Poll, LookMode::Wait] {
         let page = MockSource::new("page").number_at(ms(1000), NUMBER);
         let found = extract(&[&hung, &page], &policy(watch, 15)).await.unwrap();
         assert_eq!(found.elapsed, ms(1000), "{watch:?}");
     }
 
-    let error = extract(&[&hung], &policy(Watch::Poll, 2))
+    let error = extract(&[&hung], &policy(LookMode::Poll, 2))
         .await
         .unwrap_err();
     // Two looks of two seconds, and the pause between them; asked once each.
@@ -224,14 +224,14 @@ async fn the_deadline_holds_whatever_the_sources_do() {
         let policy = RetryPolicy::builder().watch(watch).deadline(ms(1300));
         policy.look_timeout(ms(5000)).build().unwrap()
     };
-    for watch in [Watch::Poll, Watch::Wait] {
+    for watch in [LookMode::Poll, LookMode::Wait] {
         for sources in [&[&hung][..], &[&never], &[&hung, &never]] {
             let error = extract(sources, &short(watch)).await.unwrap_err();
             assert_eq!(error.elapsed(), ms(1300), "{watch:?}");
             assert_eq!(error.kind(), ErrorKind::NotReady);
         }
     }
-    let error = extract(&[&hung], &short(Watch::Poll)).await.unwrap_err();
+    let error = extract(&[&hung], &short(LookMode::Poll)).await.unwrap_err();
     assert_eq!(error.failures()[0].failure.code(), Some("look timeout"));
 }
 
@@ -239,12 +239,12 @@ async fn the_deadline_holds_whatever_the_sources_do() {
 async fn a_panicking_source_is_a_failure_of_that_source_alone() {
     let broken = MockSource::new("broken").at(ms(0), Act::Panic);
     let page = MockSource::new("page").number_at(ms(1000), NUMBER);
-    let found = extract(&[&broken, &page], &policy(Watch::Poll, 15))
+    let found = extract(&[&broken, &page], &policy(LookMode::Poll, 15))
         .await
         .unwrap();
     assert_eq!((found.attempt, found.source.as_str()), (3, "page"));
 
-    let error = extract(&[&broken], &policy(Watch::Poll, 3))
+    let error = extract(&[&broken], &policy(LookMode::Poll, 3))
         .await
         .unwrap_err();
     assert_eq!(
@@ -269,7 +269,7 @@ async fn rivals_of_equal_assurance_that_disagree_are_an_error() {
         .number_at(ms(0), OTHER)
         .taking(ms(1));
 
-    let policy = policy(Watch::Poll, 3);
+    let policy = policy(LookMode::Poll, 3);
     assert_eq!(
         extract(&[&a, &b], &policy).await.unwrap_err().kind(),
         ErrorKind::SourcesDisagree
@@ -297,11 +297,13 @@ async fn rivals_of_equal_assurance_that_disagree_are_an_error() {
 #[tokio::test(start_paused = true)]
 async fn a_lid_is_an_outcome_of_its_own_and_never_a_number() {
     let lid = MockSource::new("page").at(ms(0), look(LID, Assurance::Confirmed));
-    let error = extract(&[&lid], &policy(Watch::Poll, 3)).await.unwrap_err();
+    let error = extract(&[&lid], &policy(LookMode::Poll, 3))
+        .await
+        .unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::LidOnly, 3));
 
     let first_lid = lid.clone().number_at(ms(800), NUMBER);
-    let found = extract(&[&first_lid], &policy(Watch::Wait, 3))
+    let found = extract(&[&first_lid], &policy(LookMode::Wait, 3))
         .await
         .unwrap();
     assert_eq!(found.phone.reveal(), "628110000041");
@@ -328,7 +330,7 @@ async fn only_what_is_sure_enough_is_accepted() {
     }
 
     let never_sure = MockSource::new("page").at(ms(0), look(NUMBER, Assurance::Provisional));
-    let error = extract(&[&never_sure], &policy(Watch::Wait, 2))
+    let error = extract(&[&never_sure], &policy(LookMode::Wait, 2))
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotReady);
@@ -360,7 +362,7 @@ async fn a_backoff_drives_an_extraction() {
     let page = MockSource::new("page").number_at(ms(1400), NUMBER);
     let extractor = Extractor::builder()
         .source(page.clone())
-        .policy(policy(Watch::Poll, 1))
+        .policy(policy(LookMode::Poll, 1))
         .schedule(|| {
             Box::new(crate::retry::from_backoff(backoff::backoff::Constant::new(
                 ms(500),

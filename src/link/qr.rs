@@ -69,7 +69,10 @@ impl QrCode {
         if !(1..=Self::MAX_LEN).contains(&bytes) {
             return Err(QrCodeError { bytes });
         }
-        let until = Instant::now() + Self::LIFE;
+        Ok(Self::held(payload, Instant::now() + Self::LIFE, is_picture))
+    }
+
+    fn held(payload: Payload, until: Instant, is_picture: bool) -> Self {
         let held = Arc::new(Held {
             payload: Mutex::new(payload),
             until,
@@ -79,7 +82,17 @@ impl QrCode {
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(forget_at(until, Arc::downgrade(&held)));
         }
-        Ok(Self(held))
+        Self(held)
+    }
+
+    /// Keeps a text that may contain this code for as long as the payload: not at all if there is none.
+    #[cfg(feature = "events")]
+    pub(crate) fn keep_beside(&self, text: String) -> Self {
+        let payload = Payload(text.into_bytes());
+        match self.reveal() {
+            Some(_) => Self::held(payload, self.0.until, false),
+            None => Self::without_payload(false),
+        }
     }
 
     /// Makes a code without its payload: the page shows a code, but its sender does not know the

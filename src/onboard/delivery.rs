@@ -4,15 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, oneshot};
-use tokio::task::JoinHandle;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use super::error::OnboardError;
-use super::last::LastEvent;
-use super::pending::PendingEvents;
-use crate::event::{EventKind, EventSink, Failed, SessionEvent, SinkError, in_time};
-use crate::phone::PhoneNumber;
+use super::state::{Receipt, Reply, State, Tag};
+use crate::event::{EventSink, SessionEvent, SinkError, in_time};
 use crate::retry::Backoff;
 
 /// How long one attempt may take.
@@ -30,12 +27,12 @@ const REFUSALS: [&str; 4] = [
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct DeliveryState {
-    /// How many events wait, at most 64. One that is being sent counts.
+    /// How many events wait: at most 64, and one `session_disconnected`. One that is being sent counts.
     pub waiting: usize,
     /// The latest error of the first of them, if it was not accepted yet.
     pub error: Option<SinkError>,
     /// The reason for which the sink has refused the session's latest event, or its number. `None` once it
-    /// has accepted one.
+    /// has accepted one that is no `session_error`.
     pub refusal: Option<SinkError>,
 }
 
@@ -56,177 +53,6 @@ struct Queue {
     state: Mutex<State>,
     /// Notified after each event.
     finished: Notify,
-}
-
-#[derive(Default)]
-pub(super) struct State {
-    pending: PendingEvents<Tag>,
-    /// The last event that was queued, unless it was given up.
-    pub(super) last: LastEvent,
-    /// Number of disconnects.
-    pub(super) disconnects: u64,
-    pub(super) refusal: Option<Refusal>,
-    error: Option<SinkError>,
-    task: Option<JoinHandle<()>>,
-}
-
-/// An event that the sink has refused.
-#[derive(Clone, Debug)]
-pub(super) struct Refusal {
-    /// The number, if it is the number that was refused.
-    pub(super) phone: Option<PhoneNumber>,
-    pub(super) error: SinkError,
-}
-
-struct Tag {
-    last: LastEvent,
-    /// The last event before this one.
-    before: LastEvent,
-    /// Whether an error is sent again that was the last event.
-    repeats: bool,
-    /// The reason for which the sink has refused a `session_ready` that this event replaces.
-    refused: Option<Failed>,
-    reply: oneshot::Sender<Reply>,
-}
-
-type Reply = Result<Accepted, OnboardError>;
-
-/// The event or refusal that the sink has accepted.
-#[derive(Debug)]
-pub(super) enum Accepted {
-    Event,
-    /// It has refused the number for this reason, and has accepted the `session_error`.
-    Refusal(Failed),
-}
-
-/// An event that was queued, or that found no room.
-pub(super) struct Receipt(Result<(SessionEvent, oneshot::Receiver<Reply>), OnboardError>);
-
-impl State {
-    pub(super) fn has_room(&self) -> bool {
-        self.pending.has_room()
-    }
-
-    /// Queues an event. `seq` numbers it, and is called only if there is room.
-    pub(super) fn push(
-        &mut self,
-        event: SessionEvent,
-        last: LastEvent,
-        repeats: bool,
-        number: impl FnOnce(SessionEvent) -> SessionEvent,
-    ) -> Receipt {
-        if !self.has_room() {
-            let text = "64 events of the session wait for the sink; send this one again later";
-            let error = SinkError::transient("queue_full", text);
-            return Receipt(Err(OnboardError::new(event, error)));
-        }
-        let (reply, receipt) = oneshot::channel();
-        let before = std::mem::replace(&mut self.last, last.clone());
-        let tag = Tag {
-            last,
-            before,
-            repeats,
-            refused: None,
-            reply,
-        };
-        let queued = number(event);
-        if let Some((event, tag)) = self.pending.push(queued.clone(), tag) {
-            let text = "too many events wait for the sink, and a later one has replaced this one";
-            let error = SinkError::permanent("superseded", text);
-            tracing::info!(event = ?event.kind(), "an event was dropped: {text}");
-            tag.answer(Err(OnboardError::new(event, error)));
-        }
-        Receipt(Ok((queued, receipt)))
-    }
-
-    fn accept_first(&mut self) {
-        let Some((event, tag)) = self.pending.remove_first() else {
-            return;
-        };
-        self.error = None;
-        if !matches!(event.kind(), EventKind::SessionError(_)) {
-            self.refusal = None;
-        }
-        let refused = tag.refused.clone();
-        tag.answer(Ok(refused.map_or(Accepted::Event, Accepted::Refusal)));
-    }
-
-    fn refuse_first(&mut self, error: SinkError) {
-        let is_latest = self.pending.len() == 1;
-        let Some((event, tag)) = self.pending.first_mut() else {
-            return;
-        };
-        let phone = match event.kind() {
-            EventKind::SessionReady(ready) => Some(ready.phone().clone()),
-            _ => None,
-        };
-        if self.refusal.as_ref().map(|it| it.error.code()) != Some(error.code()) {
-            tracing::warn!(event = ?event.kind(), code = error.code(), %error, "the sink refused an event");
-        }
-        self.error = None;
-        let is_ready = phone.is_some();
-        let phone = phone.filter(|_| error.code() != "unknown_session");
-        self.refusal = Some(Refusal {
-            phone,
-            error: error.clone(),
-        });
-        if !is_ready {
-            self.give_up_first(error);
-            return;
-        }
-        let failed = Failed::new(error.code(), error.to_string());
-        let report = LastEvent::Failed(Some(error.code().to_owned()));
-        let is_known = tag.before == report && !tag.repeats;
-        tag.last = report.clone();
-        tag.refused = Some(failed.clone());
-        if is_latest {
-            self.last = report;
-        }
-        if is_known {
-            self.accept_refusal();
-        } else if let Some(session) = event.session() {
-            // It takes the place of the `session_ready`, in the order too.
-            let seq = event.seq();
-            *event = SessionEvent::session_error(session.clone(), failed);
-            if let Some(seq) = seq {
-                *event = event.clone().with_seq(seq);
-            }
-        }
-    }
-
-    /// Removes a refused `session_ready` whose `session_error` was sent before.
-    fn accept_refusal(&mut self) {
-        if let Some((_, tag)) = self.pending.remove_first()
-            && let Some(failed) = tag.refused.clone()
-        {
-            tag.answer(Ok(Accepted::Refusal(failed)));
-        }
-    }
-
-    fn give_up_first(&mut self, error: SinkError) {
-        let Some((event, tag)) = self.pending.remove_first() else {
-            return;
-        };
-        self.error = None;
-        if self.pending.len() == 0 {
-            // A QR code that may have arrived does not make a session linked.
-            self.last = match tag.last.is_qr_code() && tag.before.is_unlinked() {
-                true => tag.before.clone(),
-                false => LastEvent::Unconfirmed,
-            };
-        }
-        if tag.reply.is_closed() {
-            tracing::error!(event = ?event.kind(), code = error.code(), %error, "an event was given up");
-        }
-        tag.answer(Err(OnboardError::new(event, error)));
-    }
-}
-
-impl Tag {
-    fn answer(self, reply: Reply) {
-        // The caller may not wait for it.
-        drop(self.reply.send(reply));
-    }
 }
 
 impl Deliveries {
@@ -253,22 +79,15 @@ impl Deliveries {
         }
     }
 
-    /// Waits until no event waits.
-    pub(super) async fn idle(&self) {
-        self.until(|state| state.pending.len() == 0).await;
-    }
-
-    /// Waits until there is room for an event.
-    pub(super) async fn room(&self) {
-        self.until(State::has_room).await;
-    }
-
-    async fn until(&self, is_reached: impl Fn(&State) -> bool) {
+    /// Waits until none of the events waits that were queued before the call.
+    pub(super) async fn settled(&self) {
+        let queued = self.lock().queued;
         loop {
             let mut finished = std::pin::pin!(self.queue.finished.notified());
             finished.as_mut().enable();
             self.start();
-            if is_reached(&self.lock()) {
+            let is_later = |tag: &Tag| tag.queued > queued;
+            if self.lock().pending.first().is_none_or(is_later) {
                 return;
             }
             finished.await;
@@ -335,7 +154,7 @@ impl Task {
             match result {
                 Ok(()) => state.accept_first(),
                 Err(error) if is_refusal(&error) => state.refuse_first(error),
-                Err(error) => state.give_up_first(error),
+                Err(error) => state.give_up_first(error, false),
             }
             drop(state);
             self.queue.finished.notify_waiters();
@@ -350,8 +169,8 @@ impl Task {
         let mut delay = delays.next().unwrap_or_default();
         loop {
             sleep(delay).await;
-            let sent = self.sink.send(event);
-            let Err(error) = in_time(&self.sink, SEND_TIMEOUT, sent).await else {
+            let sent = in_time(&self.sink, SEND_TIMEOUT, || self.sink.send(event)).await;
+            let Err(error) = sent else {
                 return Ok(());
             };
             let may_pass = error.is_transient() || self.retries_all;

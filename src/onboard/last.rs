@@ -41,7 +41,7 @@ impl From<&SessionRow> for LastEvent {
             (Status::QrScanning, _) => Self::Registered,
             (Status::Authenticated | Status::Connected, _) => Self::Authenticated,
             (Status::Disconnected, _) => Self::Disconnected,
-            (Status::Error, _) => Self::Failed(None),
+            (Status::Error, _) => Self::Failed(row.error.as_ref().map(|error| error.code.clone())),
             (Status::Failed, _) => Self::Nothing,
         }
     }

@@ -15,21 +15,23 @@
 //!
 //! Events are queued at the call and delivered in order by a task of the onboarding. At most
 //! 64 events of a session wait. If another one comes, an older `qr_code_generated` is dropped for it, or else
-//! an older `session_authenticated`, since a later event has replaced both. If 64 other events wait, no
-//! further one is accepted. [`DeliveryState`] says what waits, and why. When the last clone of an
+//! an older `session_authenticated`, since a later event has replaced both. If 64 other events wait, only a
+//! `session_disconnected` is queued, beside them, and replaces another one that waits there; any other event
+//! is logged and fails as `queue_full`. [`DeliveryState`] says what waits, and why. When the last clone of an
 //! onboarding, or the watch, is dropped, each event that waits is sent once more and then given up.
 //!
 //! A sink **refuses** an event with one of these codes; any other error is a failure of the sink:
 //!
 //! | code | a `session_ready` that is refused | any other event |
 //! |---|---|---|
-//! | `number_already_connected`, `rebind_refused`, `invalid_event`, `unknown_session` | is replaced by a `session_error` with the code, unless that was the last event already | is dropped and logged |
+//! | `number_already_connected`, `rebind_refused`, `invalid_event`, `unknown_session` | is replaced by a `session_error` with the code, unless that was the last event already, of the same number | is dropped and logged |
 
 mod delivery;
 mod error;
 mod last;
 mod onboarding;
 mod pending;
+mod state;
 #[cfg(test)]
 mod tests;
 mod watch;

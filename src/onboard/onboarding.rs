@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
-use super::delivery::{Accepted, Deliveries, DeliveryState, Receipt, State};
+use super::delivery::{Deliveries, DeliveryState};
 use super::error::OnboardError;
 use super::last::LastEvent;
+use super::state::{Accepted, Receipt, State};
 use crate::event::{EventSink, Failed, QrCode, Ready, Sequence, SessionEvent, SessionKey};
 use crate::extract::{ErrorKind, ExtractError, Extraction, PhoneExtractor};
 use crate::phone::PhoneNumber;
@@ -30,7 +31,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 ///   same number, it is not sent again.
 /// - [`qr_code`](Self::qr_code), [`authenticated`](Self::authenticated) and
 ///   [`disconnected`](Self::disconnected) queue their event at the call. Await the result to know that the
-///   sink has accepted it, or drop it to go on at once: it is [delivered](super#delivery) in any case.
+///   sink has accepted it, or drop it to go on at once: it is [delivered](super#delivery) all the same. Only
+///   if 64 events wait, it finds no room, and is logged and in the `queue_full` error.
 /// - The events of one session are sent in order. Transient errors are retried by
 ///   [`delivery`](Self::delivery).
 /// - An [`OnboardError`] has the event that was not accepted.
@@ -103,24 +105,29 @@ impl Onboarding {
 
     /// Continues a session from its row, as [`SessionStore::register`](crate::store::SessionStore::register)
     /// returns it: the row's status and number count as the last event that was sent, and `seq`
-    /// continues after the row's `last_seq`. Without it an onboarding does not know what an earlier
-    /// process has sent. A row of another session is ignored and logged. Call it before the first event.
+    /// continues after the row's `last_seq`, or after that of the [`sequence`](Self::sequence) if it is
+    /// greater. Without it an onboarding does not know what an earlier process has sent. A row of another
+    /// session is ignored and logged. Call it before the first event.
     #[must_use]
-    pub fn resume(mut self, row: &SessionRow) -> Self {
+    pub fn resume(self, row: &SessionRow) -> Self {
         if row.session != self.session {
             tracing::warn!(session = %self.session, row = %row.session, "not resumed: the row is another session's");
             return self;
         }
-        self.sequence = Some(Sequence::after(row.last_seq));
         self.deliveries.lock().last = row.into();
-        self
+        self.sequence(Sequence::after(row.last_seq))
     }
 
     /// Numbers the session's events, so that receivers can restore their order. A new process must
     /// continue after the last number that was used, as [`resume`](Self::resume) does; otherwise stores
-    /// ignore its events as out of order. Default: no numbers; the order is that of arrival.
+    /// ignore its events as out of order. If this is called after `resume`, or again, the greater of both
+    /// counts goes on; the order of the calls does not matter. Default: no numbers; the order is that of
+    /// arrival.
     #[must_use]
     pub fn sequence(mut self, sequence: Sequence) -> Self {
+        if let Some(before) = &self.sequence {
+            sequence.raise(before.last());
+        }
         self.sequence = Some(sequence);
         self
     }
@@ -188,12 +195,13 @@ impl Onboarding {
         self.queue(event, LastEvent::Authenticated)
     }
 
-    /// Queues `session_disconnected`. The outcome of an extraction in progress is discarded from the call
-    /// on, even if earlier events still wait for the sink.
+    /// Queues `session_disconnected`, also if 64 events wait already: beside these the latest one waits. The
+    /// outcome of an extraction in progress is discarded from the call on, even if earlier events still wait
+    /// for the sink.
     ///
     /// # Errors
     ///
-    /// If the sink did not accept it.
+    /// If the sink did not accept it; `superseded` if another disconnect has replaced it.
     pub fn disconnected(
         &self,
         reason: &str,
@@ -233,7 +241,7 @@ impl Onboarding {
         if let Ok(found) = &result
             && self.last() == LastEvent::Ready(found.phone.clone())
         {
-            self.deliveries.idle().await;
+            self.deliveries.settled().await;
         }
         let outcome = match self.conclude(disconnects, result, repeats) {
             (outcome, None) => outcome,
@@ -278,7 +286,7 @@ impl Onboarding {
                 if state.last == last {
                     return (Onboarded::Ready(found), None);
                 }
-                let refused = state.refusal.as_ref().filter(|_| !repeats);
+                let refused = state.blocking().filter(|_| !repeats);
                 if let Some(it) = refused.filter(|it| it.phone.as_ref() == Some(&found.phone)) {
                     let failed = Failed::new(it.error.code(), it.error.to_string());
                     return (Onboarded::Failed(failed), None);
@@ -295,6 +303,15 @@ impl Onboarding {
             self.push(&mut state, event, last, repeats)
         });
         (Onboarded::Failed(failed), receipt)
+    }
+
+    /// Goes on after the row was changed by another program: events may follow its `last_seq`, and refusals
+    /// are reported again.
+    pub(super) fn row_changed(&self, row: Option<&SessionRow>) {
+        if let (Some(sequence), Some(row)) = (&self.sequence, row) {
+            sequence.raise(row.last_seq.unwrap_or(0));
+        }
+        self.deliveries.lock().row_changed();
     }
 
     fn queue(

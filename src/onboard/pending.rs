@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use crate::event::{EventKind, SessionEvent};
 
-/// The most events that wait, the one that is being sent included.
+/// The most events that wait, the one that is being sent included. A `session_disconnected` may wait beside
+/// them.
 pub(super) const MAX_PENDING: usize = 64;
 
 /// Events in the order of their delivery, each with a tag of the caller.
@@ -44,14 +45,33 @@ impl<T> PendingEvents<T> {
             .or_else(|| oldest(|kind| matches!(kind, EventKind::SessionAuthenticated)))
     }
 
-    /// Adds an event at the end, and returns the one that was dropped for it. The caller checks
-    /// [`has_room`](Self::has_room) first.
-    pub(super) fn push(&mut self, event: SessionEvent, tag: T) -> Option<(SessionEvent, T)> {
+    /// Returns whether there is room for this event. There always is for a `session_disconnected`.
+    pub(super) fn has_room_for(&self, event: &SessionEvent) -> bool {
+        self.has_room() || matches!(event.kind(), EventKind::SessionDisconnected { .. })
+    }
+
+    /// Drops an event, if another one needs its room. Returns its position and itself. The caller checks
+    /// [`has_room_for`](Self::has_room_for) first.
+    pub(super) fn make_room(&mut self) -> Option<(usize, SessionEvent, T)> {
+        // Only a `session_disconnected` waits beside the others, and the next one replaces it.
+        let beside = (self.len() > MAX_PENDING).then_some(MAX_PENDING);
         let is_full = self.len() >= MAX_PENDING;
-        let dropped = self.droppable().filter(|_| is_full);
-        let dropped = dropped.and_then(|at| self.events.remove(at));
+        let at = self.droppable().or(beside).filter(|_| is_full)?;
+        let (event, tag) = self.events.remove(at)?;
+        Some((at, event, tag))
+    }
+
+    /// Adds an event at the end.
+    pub(super) fn push(&mut self, event: SessionEvent, tag: T) {
         self.events.push_back((event, tag));
-        dropped
+    }
+
+    pub(super) fn first(&self) -> Option<&T> {
+        self.events.front().map(|(_, tag)| tag)
+    }
+
+    pub(super) fn tag_mut(&mut self, at: usize) -> Option<&mut T> {
+        self.events.get_mut(at).map(|(_, tag)| tag)
     }
 
     /// Returns the first event, which is being sent from now on.
@@ -99,7 +119,7 @@ mod tests {
         let mut queue = PendingEvents::default();
         for (at, event) in events.into_iter().enumerate() {
             assert!(queue.has_room());
-            assert!(queue.push(event, at).is_none());
+            queue.push(event, at);
         }
         queue
     }
@@ -131,7 +151,11 @@ mod tests {
         let mut queue = queue(events);
         for dropped in [5, 8, 3] {
             assert!(queue.has_room());
-            assert_eq!(queue.push(disconnected(), 99).unwrap().1, dropped);
+            let (at, _, tag) = queue.make_room().unwrap();
+            assert_eq!(tag, dropped);
+            // The next event is there now.
+            assert_eq!(*queue.tag_mut(at).unwrap(), dropped + 1);
+            queue.push(disconnected(), 99);
             assert_eq!(queue.len(), MAX_PENDING);
         }
         assert!(!queue.has_room());
@@ -141,6 +165,21 @@ mod tests {
             .filter(|at| ![3, 5, 8].contains(at))
             .collect();
         assert_eq!(tags(&queue), [kept, vec![99; 3]].concat());
+    }
+
+    #[test]
+    fn one_disconnect_waits_beside_a_full_queue_and_the_next_one_replaces_it() {
+        let mut queue = queue(vec![disconnected(); MAX_PENDING]);
+        assert!(!queue.has_room_for(&qr_code()) && !queue.has_room_for(&authenticated()));
+        for (tag, replaced) in [(100, None), (101, Some(100)), (102, Some(101))] {
+            assert!(queue.has_room_for(&disconnected()));
+            assert_eq!(queue.make_room().map(|(_, _, tag)| tag), replaced);
+            queue.push(disconnected(), tag);
+            assert_eq!(queue.len(), MAX_PENDING + 1);
+        }
+        assert!(!queue.has_room());
+        let expected: Vec<usize> = (0..MAX_PENDING).chain([102]).collect();
+        assert_eq!(tags(&queue), expected);
     }
 
     #[test]

@@ -313,6 +313,26 @@ async fn events_without_a_seq_are_not_out_of_order_after_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_greater_count_goes_on_in_any_order_of_calls() {
+    let mut row = crate::store::SessionRow::new(key());
+    row.last_seq = Some(41);
+    for (after, expected) in [(100, 101), (7, 42)] {
+        let count = || Sequence::after(Some(after));
+        let begin = || {
+            let (sink, events) = channel::channel(16);
+            (Onboarding::new(key(), ready_at(secs(0), ME), sink), events)
+        };
+        let ((first, mut of_first), (second, mut of_second)) = (begin(), begin());
+        let first = first.sequence(count()).resume(&row);
+        let second = second.resume(&row).sequence(count());
+        for (onboarding, events) in [(first, &mut of_first), (second, &mut of_second)] {
+            onboarding.authenticated().await.unwrap();
+            assert_eq!(events.recv().await.unwrap().seq(), Some(expected));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wrong_account_is_sent_as_an_error_also_after_another_error() {
     let sink = Script::default();
     let onboarding = Onboarding::new(key(), ready_at(secs(25), OTHER), sink.clone());

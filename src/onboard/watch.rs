@@ -1,5 +1,6 @@
 //! [`Watch`]: the events of a session, from its page alone.
 
+mod retries;
 mod tracker;
 
 use std::fmt;
@@ -10,9 +11,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::tracker::{Action, LinkTracker};
-use super::delivery::{DeliveryState, Refusal};
+use super::delivery::DeliveryState;
 use super::last::LastEvent;
 use super::onboarding::Onboarding;
+use super::state::Refusal;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::event::{EventSink, QrCode, Sequence, SessionKey};
 use crate::extract::{Extractor, ExtractorBuilder};
@@ -21,13 +23,10 @@ use crate::link::{LinkSource, LinkState};
 use crate::phone::PhoneNumber;
 use crate::retry::Backoff;
 use crate::source::InfoSource;
-use crate::store::{SessionRow, SessionStore, Status};
+use crate::store::{SessionRow, SessionStore};
 
 /// Longest time of one look at the page, and of one look at the row.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How often the row is read after a refusal.
-const ROW_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long [`Watch::run`] waits for the delivery of the last events when the page is gone.
 const LAST_DELIVERY: Duration = Duration::from_secs(60);
@@ -36,7 +35,7 @@ const LAST_DELIVERY: Duration = Duration::from_secs(60);
 ///
 /// | the page | event |
 /// |---|---|
-/// | shows a QR code | `qr_code_generated`, with the code if the page can [read](LinkSource::qr) it: again for each new code, and after 60 s of the same one. Without it: again every 10 minutes |
+/// | shows a QR code | `qr_code_generated`, with the code if the page can [read](LinkSource::qr) it: again for each new code, and after 60 s of the same one, at most 10 times a minute. Without it: again every 10 minutes |
 /// | its QR code has expired | `qr_code_generated` with `expired`, once |
 /// | the phone has accepted the code | `session_authenticated`; again every 10 minutes for at most 6 hours |
 /// | connected | `session_authenticated` after a QR code or a disconnect; then `session_ready` or `session_error` |
@@ -60,18 +59,21 @@ const LAST_DELIVERY: Duration = Duration::from_secs(60);
 /// If the sink is down, the watch goes on, and its events wait: [`delivery_state`](Self::delivery_state) says
 /// so. They are [queued](super#delivery) and retried until the sink accepts them, permanent errors
 /// included. While the queue is full no event is formed; the state of the page at the time at which there is
-/// room again is then sent.
+/// room again is then sent. Only the `session_disconnected` of a page or browser that has gone is queued beside
+/// the others.
 ///
 /// If the sink refuses a number, the watch sends one `session_error` with the sink's code, and sends the
 /// number again only when
 ///
 /// - the extraction gives another number,
-/// - the page has changed: it was reloaded, or its state was another one,
-/// - the session's row has changed, if the watch has its [`store`](Self::store), or
-/// - the caller says so by [`try_again`](Self::try_again).
+/// - the page has changed: it was [reloaded](LinkSource::document), or its state was another one,
+/// - the session's row has changed, if the watch has its [`store`](Self::store),
+/// - the caller says so by [`try_again`](Self::try_again), or
+/// - five minutes have passed, since another session may have left the number.
 ///
-/// If the sink refuses any other event, or does not know the session (`unknown_session`), the watch sends
-/// nothing until then. [`StoreSink::register_unknown`](crate::store::StoreSink::register_unknown) registers an
+/// If it is refused again, another `session_error` is sent only if the number, the code or the row has
+/// changed. If the sink refuses any other event, or does not know the session (`unknown_session`), the watch
+/// sends nothing until then. A refusal that comes when the page has changed already stops nothing. [`StoreSink::register_unknown`](crate::store::StoreSink::register_unknown) registers an
 /// unknown session again instead.
 ///
 /// After a restart of the process, [`resume`](Self::resume) from the session's row. Otherwise the watch does
@@ -195,7 +197,7 @@ impl Watch {
     }
 
     /// Sets the store that holds the session's row. After a refusal the watch reads the row every 10 s, and
-    /// tries again when its status or number has changed.
+    /// tries again when its status or number has changed, or if the row is not the reason for the refusal.
     #[must_use]
     pub fn store(mut self, store: impl SessionStore + 'static) -> Self {
         self.store = Some(Arc::new(store));
@@ -234,8 +236,15 @@ impl Watch {
     /// all events. The future may be dropped; queued events are delivered while the watch lives, and the
     /// next run continues after them.
     pub async fn run(&self) -> Ended {
+        tokio::select! {
+            biased;
+            ended = self.look() => ended,
+            never = self.retry_refused() => match never {},
+        }
+    }
+
+    async fn look(&self) -> Ended {
         let mut tracker = LinkTracker::new(self.unresponsive_after, Instant::now());
-        let mut row = RowCheck::default();
         loop {
             let began = Instant::now();
             let answer = match timeout(LOOK_TIMEOUT, self.page.link()).await {
@@ -249,17 +258,14 @@ impl Watch {
                 },
                 Err(_) => None,
             };
-            let has_page_changed = tracker.record(answer, began, Instant::now());
+            let document = answer.and_then(|_| self.page.document());
+            let has_page_changed = tracker.record(answer, document, began, Instant::now());
             tracker.code = match answer {
                 Some(LinkState::Unlinked) => self.code().await,
                 _ => None,
             };
-            let has_row_changed = self.has_row_changed(&mut row).await;
-            if self.tries_again.swap(false, Ordering::Relaxed)
-                || has_page_changed
-                || has_row_changed
-            {
-                self.onboarding.deliveries.lock().refusal = None;
+            if self.tries_again.swap(false, Ordering::Relaxed) || has_page_changed {
+                self.onboarding.deliveries.lock().try_again();
             }
             self.queue_due(&mut tracker).await;
             sleep(self.every).await;
@@ -299,38 +305,15 @@ impl Watch {
     fn may_send(&self) -> bool {
         let state = self.onboarding.deliveries.lock();
         let is_number = |refusal: &Refusal| refusal.phone.is_some();
-        state.has_room() && state.refusal.as_ref().is_none_or(is_number)
-    }
-
-    /// Returns whether the session's row has changed since the sink has refused an event.
-    async fn has_row_changed(&self, check: &mut RowCheck) -> bool {
-        let state = self.delivery_state();
-        let Some(store) = self.store.as_ref().filter(|_| state.refusal.is_some()) else {
-            *check = RowCheck::default();
-            return false;
-        };
-        let is_due = check.at.is_none_or(|at| at.elapsed() >= ROW_INTERVAL);
-        // The `session_error` of a refusal changes the row too.
-        if !is_due || state.waiting > 0 {
-            return false;
-        }
-        check.at = Some(Instant::now());
-        let id = &self.onboarding.session().session_id;
-        let Ok(Ok(row)) = timeout(LOOK_TIMEOUT, store.session(id)).await else {
-            return false;
-        };
-        let row = row.map(|row| (row.status, row.phone));
-        let before = check.row.replace(row.clone());
-        before.is_some_and(|before| before != row)
+        state.has_room() && state.blocking().is_none_or(is_number)
     }
 
     async fn disconnect(&self, end: Ended) {
         let delivered = async {
             if self.onboarding.last() != LastEvent::Disconnected {
-                self.onboarding.deliveries.room().await;
                 drop(self.onboarding.disconnected(end.as_str()));
             }
-            self.onboarding.deliveries.idle().await;
+            self.onboarding.deliveries.settled().await;
         };
         if timeout(LAST_DELIVERY, delivered).await.is_err() {
             let waiting = self.delivery_state().waiting;
@@ -345,13 +328,6 @@ impl Watch {
             _ => None,
         }
     }
-}
-
-/// The latest look at the row after a refusal.
-#[derive(Default)]
-struct RowCheck {
-    at: Option<Instant>,
-    row: Option<Option<(Status, Option<PhoneNumber>)>>,
 }
 
 impl fmt::Debug for Watch {

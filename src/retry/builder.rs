@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::backoff::within;
-use super::{PolicyError, RetryPolicy, Watch};
+use super::{LookMode, PolicyError, RetryPolicy};
 
 /// Builds a [`RetryPolicy`]. See [`RetryPolicy::builder`]. Most setters are those of
 /// [`BackoffBuilder`](super::BackoffBuilder), where an attempt is a look.
@@ -81,7 +81,7 @@ impl RetryPolicyBuilder {
     }
 
     /// Sets how a source is watched between two looks.
-    pub const fn watch(mut self, watch: Watch) -> Self {
+    pub const fn watch(mut self, watch: LookMode) -> Self {
         self.draft.watch = watch;
         self
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 
-use super::{Backoff, PolicyError, RetryPolicy, Watch};
+use super::{Backoff, LookMode, PolicyError, RetryPolicy};
 use crate::failure::{clean, clean_error, read_text};
 
 /// The fields of a [`RetryPolicy`], not validated. Absent ones are those of the eager policy.
@@ -24,7 +24,7 @@ pub(super) struct Form {
     jitter: f64,
     look_timeout: Human,
     deadline: Human,
-    watch: Watch,
+    watch: LookMode,
     fallback_after_exhaustion: bool,
 }
 
@@ -85,13 +85,13 @@ impl<'de> Deserialize<'de> for RetryPolicy {
     }
 }
 
-impl Serialize for Watch {
+impl Serialize for LookMode {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
 }
 
-impl<'de> Deserialize<'de> for Watch {
+impl<'de> Deserialize<'de> for LookMode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let wanted = "`watch` is a string, expected `poll` or `wait`";
         read_text(deserializer, wanted, |text| match text {
@@ -213,7 +213,7 @@ mod tests {
             assert!(!error.contains("628110000041"), "{error}");
             assert!(error.len() <= 300, "{error}");
         }
-        let error = serde_json::from_str::<Watch>("\"628110000041\"").unwrap_err();
+        let error = serde_json::from_str::<LookMode>("\"628110000041\"").unwrap_err();
         assert!(!error.to_string().contains("628110000041"), "{error}");
     }
 
@@ -239,7 +239,7 @@ mod tests {
                 .growth(f64::from(growth) / 100.0)
                 .jitter(f64::from(jitter) / 100.0)
                 .look_timeout(nanos(look_timeout))
-                .watch(if poll { Watch::Poll } else { Watch::Wait })
+                .watch(if poll { LookMode::Poll } else { LookMode::Wait })
                 .fallback_after_exhaustion(fallback);
             let builder = attempts.into_iter().fold(builder, RetryPolicyBuilder::attempts);
             let room = nanos(86_400_000_000_000 - interval);

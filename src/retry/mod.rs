@@ -39,7 +39,7 @@ use serde::Serialize;
 /// How a source is watched between the start of one slot and the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
-pub enum Watch {
+pub enum LookMode {
     /// One look at the start of each slot, then silence until the next: what the usual recipe does.
     /// The number is seen up to one interval late.
     Poll,
@@ -48,7 +48,7 @@ pub enum Watch {
     Wait,
 }
 
-impl Watch {
+impl LookMode {
     /// The stable name, as in configuration files and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -59,7 +59,7 @@ impl Watch {
     }
 }
 
-impl fmt::Display for Watch {
+impl fmt::Display for LookMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -73,14 +73,14 @@ impl fmt::Display for Watch {
 ///
 /// ```
 /// use std::time::Duration;
-/// use whatsapp_phone::retry::{RetryPolicy, Watch};
+/// use whatsapp_phone::retry::{RetryPolicy, LookMode};
 ///
 /// let policy = RetryPolicy::builder()
 ///     .attempts(4)
 ///     .interval(Duration::from_millis(100))
 ///     .growth(2.0)
 ///     .max_interval(Duration::from_millis(300))
-///     .watch(Watch::Poll)
+///     .watch(LookMode::Poll)
 ///     .build()?;
 ///
 /// let delays: Vec<u128> = policy.delays().map(|delay| delay.as_millis()).collect();
@@ -106,7 +106,7 @@ impl fmt::Display for Watch {
 pub struct RetryPolicy {
     backoff: Backoff,
     look_timeout: Duration,
-    watch: Watch,
+    watch: LookMode,
     fallback_after_exhaustion: bool,
 }
 
@@ -114,7 +114,7 @@ impl RetryPolicy {
     /// Looks at once and watches, up to 10 s. The default.
     ///
     /// Initial delay 0, any number of attempts, interval 400 ms, no growth, no cap, no jitter, look
-    /// timeout 2 s, deadline 10 s, [`Watch::Wait`], every source asked each round.
+    /// timeout 2 s, deadline 10 s, [`LookMode::Wait`], every source asked each round.
     ///
     /// ```
     /// use whatsapp_phone::retry::RetryPolicy;
@@ -133,7 +133,7 @@ impl RetryPolicy {
                 ..Backoff::DEFAULT
             },
             look_timeout: Duration::from_secs(2),
-            watch: Watch::Wait,
+            watch: LookMode::Wait,
             fallback_after_exhaustion: false,
         }
     }
@@ -141,7 +141,7 @@ impl RetryPolicy {
     /// The usual whatsapp-web.js recipe: 2.5 s of delay, 15 looks 500 ms apart at the first
     /// source, then one look at the others at 10.0 s.
     ///
-    /// Look timeout 2 s, deadline 11 s, [`Watch::Poll`].
+    /// Look timeout 2 s, deadline 11 s, [`LookMode::Poll`].
     ///
     /// ```
     /// use std::time::Duration;
@@ -162,7 +162,7 @@ impl RetryPolicy {
                 deadline: Some(Duration::from_secs(11)),
                 ..Self::eager().backoff
             },
-            watch: Watch::Poll,
+            watch: LookMode::Poll,
             fallback_after_exhaustion: true,
             ..Self::eager()
         }
@@ -236,7 +236,7 @@ impl RetryPolicy {
 
     /// Returns how a source is watched between two looks.
     #[must_use]
-    pub const fn watch(&self) -> Watch {
+    pub const fn watch(&self) -> LookMode {
         self.watch
     }
 

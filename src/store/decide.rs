@@ -7,14 +7,14 @@
 //! ```
 //! use whatsapp_phone::PhoneNumber;
 //! use whatsapp_phone::event::{SessionEvent, SessionKey};
-//! use whatsapp_phone::store::decide::{Decision, judge_event, retire_holders};
+//! use whatsapp_phone::store::decide::{Judgement, judge_event, retire_holders};
 //! use whatsapp_phone::store::{SessionRow, Status, StoreOptions};
 //!
 //! let options = StoreOptions::default();
 //! let row = SessionRow::new(SessionKey::new(7, "new")?);
 //! let phone: PhoneNumber = "628110000041".parse()?;
 //! let event = SessionEvent::session_ready(row.session.clone(), phone.clone());
-//! let Decision::Write(write) = judge_event(&row, false, &event, options.rebind_policy())? else {
+//! let Judgement::Write(write) = judge_event(&row, false, &event, options.rebind_policy())? else {
 //!     panic!("nothing like it was applied before");
 //! };
 //! assert_eq!(write.row.status, Status::Connected);
@@ -26,6 +26,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::cmp::Ordering;
+
 use super::error::StoreError;
 use super::options::{DuplicatePolicy, RebindPolicy};
 use super::session_store::Ignored;
@@ -35,7 +37,7 @@ use crate::event::{EventKind, Failed, SessionEvent};
 /// The result of [`judge_event`]: whether a store writes the row or ignores the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Decision {
+pub enum Judgement {
     /// Nothing is written.
     Ignore(Ignored),
     /// The row is written, and the event's id noted, in one step.
@@ -56,7 +58,8 @@ pub struct RowWrite {
 }
 
 /// Judges an event against the row of its session, which is not given up and has the event's key.
-/// `is_applied` says that the event's id was applied before.
+/// `is_applied` says that the event's id was applied before. A repetition with a `seq` below the row's last
+/// one is out of order: later events have replaced its effect.
 ///
 /// # Errors
 ///
@@ -66,12 +69,13 @@ pub fn judge_event(
     is_applied: bool,
     event: &SessionEvent,
     rebind: RebindPolicy,
-) -> Result<Decision, StoreError> {
-    if is_applied {
-        return Ok(Decision::Ignore(Ignored::Repeated));
-    }
-    if event.seq().is_some_and(|seq| Some(seq) <= row.last_seq) {
-        return Ok(Decision::Ignore(Ignored::OutOfOrder));
+) -> Result<Judgement, StoreError> {
+    let order = event.seq().map(|seq| Some(seq).cmp(&row.last_seq));
+    match order {
+        Some(Ordering::Less) => return Ok(Judgement::Ignore(Ignored::OutOfOrder)),
+        _ if is_applied => return Ok(Judgement::Ignore(Ignored::Repeated)),
+        Some(Ordering::Equal) => return Ok(Judgement::Ignore(Ignored::OutOfOrder)),
+        Some(Ordering::Greater) | None => {}
     }
     let mut next = SessionRow {
         last_seq: row.last_seq.max(event.seq()),
@@ -83,13 +87,16 @@ pub fn judge_event(
     next.status = match event.kind() {
         // A session whose code nobody scans may be swept, so an expired code is not a sign of life.
         EventKind::QrCodeGenerated(qr) if qr.is_expired() => {
-            return Ok(Decision::Ignore(Ignored::Expired));
+            return Ok(Judgement::Ignore(match row.status {
+                Status::Connected => Ignored::OutOfOrder,
+                _ => Ignored::Expired,
+            }));
         }
         // They are sent before `session_ready`, and may have waited in a queue.
         EventKind::QrCodeGenerated(_) | EventKind::SessionAuthenticated
             if event.seq().is_none() && row.status == Status::Connected =>
         {
-            return Ok(Decision::Ignore(Ignored::OutOfOrder));
+            return Ok(Judgement::Ignore(Ignored::OutOfOrder));
         }
         EventKind::QrCodeGenerated(_) => Status::QrScanning,
         EventKind::SessionReconnected if row.status == Status::Connected => Status::Connected,
@@ -124,15 +131,15 @@ pub fn judge_event(
             Status::Error
         }
         EventKind::SessionDisconnected { .. } => Status::Disconnected,
-        EventKind::Foreign(_) => return Ok(Decision::Ignore(Ignored::Foreign)),
+        EventKind::Foreign(_) => return Ok(Judgement::Ignore(Ignored::Foreign)),
     };
     let is_change = next.status != row.status || next.phone != row.phone || error.is_some();
     // Without an id only the effect tells a repetition.
     if !is_change && event.id().is_none() && event.seq().is_none() {
-        return Ok(Decision::Ignore(Ignored::Repeated));
+        return Ok(Judgement::Ignore(Ignored::Repeated));
     }
     next.version += u64::from(is_change);
-    Ok(Decision::Write(Box::new(RowWrite {
+    Ok(Judgement::Write(Box::new(RowWrite {
         row: next,
         connects,
         error,

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::event::{EventError, Failed, SessionKey, SinkError};
+use super::status::SessionRow;
+use crate::event::{EventError, Failed, SessionEvent, SessionKey, SinkError};
 use crate::failure::{MAX_TEXT, ProtocolFailure, clean, disclose_code};
 
 /// The reason for a [`StoreError`].
@@ -59,6 +60,8 @@ struct Inner {
     kind: StoreErrorKind,
     message: String,
     is_transient: bool,
+    /// Of a row that was given up: its `last_seq`.
+    given_up: Option<Option<u64>>,
     source: Option<ProtocolFailure>,
 }
 
@@ -70,6 +73,7 @@ impl StoreError {
             kind,
             message: clean(message.as_ref(), MAX_TEXT),
             is_transient: false,
+            given_up: None,
             source: None,
         }))
     }
@@ -111,6 +115,20 @@ impl StoreError {
             "the store has no session {session}, or has given it up; register it before its first event"
         );
         Self::new(StoreErrorKind::UnknownSession, message)
+    }
+
+    /// Makes an `unknown_session` error for an event of a row that was given up. By the row's `last_seq`,
+    /// [`StoreSink::register_unknown`](super::StoreSink::register_unknown) tells late events from new ones.
+    #[must_use]
+    pub fn given_up(row: &SessionRow) -> Self {
+        Self::unknown(&row.session).with(|inner| inner.given_up = Some(row.last_seq))
+    }
+
+    /// Returns whether the session of this event may be registered: it is unknown, and if it was given up,
+    /// the event comes after all that were applied before.
+    pub(super) fn allows_registration(&self, event: &SessionEvent) -> bool {
+        let is_later = |last| event.seq() > last;
+        self.kind() == StoreErrorKind::UnknownSession && self.0.given_up.is_none_or(is_later)
     }
 
     /// Makes a `session_taken` error: the session's id belongs to another workspace.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::decide::{Decision, given_up, judge_event, retire_holders, revived};
+use super::decide::{Judgement, given_up, judge_event, retire_holders, revived};
 use super::error::StoreError;
 use super::options::{APPLIED_IDS_KEPT, StoreOptions};
 use super::query::{SessionPage, SessionQuery};
@@ -67,12 +67,15 @@ impl MemoryStore {
         let mut rows = self.lock();
         let found = rows
             .get(&session.session_id)
-            .filter(|found| !found.is_deleted && found.row.session == *session)
+            .filter(|found| found.row.session == *session)
             .ok_or_else(|| StoreError::unknown(session))?;
+        if found.is_deleted {
+            return Err(StoreError::given_up(&found.row));
+        }
         let is_applied = event.id().is_some_and(|id| found.applied.contains_key(id));
         let write = match judge_event(&found.row, is_applied, event, self.options.rebind)? {
-            Decision::Ignore(why) => return Ok(Outcome::Ignored(why)),
-            Decision::Write(write) => write,
+            Judgement::Ignore(why) => return Ok(Outcome::Ignored(why)),
+            Judgement::Write(write) => write,
         };
         let mut retired = Vec::new();
         if write.connects {

@@ -32,9 +32,10 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Ignored {
-    /// It was applied before, or the row has its effect already.
+    /// It was applied before, and its `seq`, if it has one, is still the last; or the row has its effect
+    /// already.
     Repeated,
-    /// A later event was applied before.
+    /// A later event was applied before, or it is an expired QR code of a session that is connected.
     OutOfOrder,
     /// It is of a kind that stores do not know.
     Foreign,
@@ -114,7 +115,8 @@ pub trait SessionStore: Send + Sync {
     ///
     /// # Errors
     ///
-    /// If the event is refused; then nothing is written. If the storage fails, or does not answer in
+    /// If the event is refused; then nothing is written. An event of a row that was given up is refused by
+    /// [`StoreError::given_up`]. If the storage fails, or does not answer in
     /// time; the error says so if the event may have been written. After a transient error it may
     /// be applied again.
     async fn apply(&self, event: &SessionEvent) -> Result<Outcome, StoreError>;

@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 
-use super::error::{StoreError, StoreErrorKind};
+use super::error::StoreError;
 use super::options::RowValues;
 use super::session_store::{Ignored, Outcome, SessionStore};
-use crate::event::{Decision, EventSink, SessionEvent, SinkError};
+use crate::event::{Decision, EventKind, EventSink, SessionEvent, SinkError};
 
 /// Applies every event to a store before `send` returns, so no front end reads a null number while a
 /// `session_ready` waits in a queue. An event that the store [ignores](Ignored) is accepted;
@@ -45,8 +45,13 @@ impl<S: SessionStore> StoreSink<S> {
     }
 
     /// Registers the session of an event that the store refuses as `unknown_session`, by
-    /// [`register_with`](SessionStore::register_with), and applies the event again. So a session
-    /// whose row was given up comes back. Default: the event is refused.
+    /// [`register_with`](SessionStore::register_with), and applies the event again. Default: the event is
+    /// refused.
+    ///
+    /// Only an event of a live session registers it: a QR code that has not expired,
+    /// `session_authenticated`, `session_ready` or `session_reconnected`. A session whose row was given up
+    /// comes back only if the event's `seq` is above the row's last one; any other event may be a late one
+    /// of a session that was [deleted](SessionStore::delete).
     #[must_use]
     pub fn register_unknown(mut self, values: RowValues) -> Self {
         self.register = Some(values);
@@ -60,7 +65,7 @@ impl<S: SessionStore> StoreSink<S> {
             event.session(),
         ) {
             (Err(error), Some(values), Some(session))
-                if error.kind() == StoreErrorKind::UnknownSession =>
+                if is_live(event) && error.allows_registration(event) =>
             {
                 tracing::info!(%session, "registering the session again");
                 self.store.register_with(session, values).await?;
@@ -68,6 +73,19 @@ impl<S: SessionStore> StoreSink<S> {
             }
             (result, ..) => result,
         }
+    }
+}
+
+/// Returns whether the session is live that has sent this event.
+fn is_live(event: &SessionEvent) -> bool {
+    match event.kind() {
+        EventKind::QrCodeGenerated(qr) => !qr.is_expired(),
+        EventKind::SessionAuthenticated
+        | EventKind::SessionReady(_)
+        | EventKind::SessionReconnected => true,
+        EventKind::SessionError(_)
+        | EventKind::SessionDisconnected { .. }
+        | EventKind::Foreign(_) => false,
     }
 }
 

@@ -86,6 +86,70 @@ fn it_is_built_outside_of_a_runtime_and_in_any_order_of_calls() {
     });
 }
 
+#[test]
+fn observers_get_events_in_a_later_runtime_too() {
+    let (accepting, _events) = channel(10);
+    let (observer, mut observed) = channel(10);
+    let sink = FanOut::after(accepting).observer(observer);
+    for _ in 0..2 {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            sink.send(&event()).await.unwrap();
+            let arrived = tokio::time::timeout(DEADLINE, observed.recv()).await;
+            assert!(arrived.unwrap().is_some());
+        });
+    }
+}
+
+/// Counts its calls, and panics in `send` itself, not in its future.
+#[derive(Default)]
+struct Rash(Arc<Mutex<u32>>);
+
+impl EventSink for Rash {
+    fn name(&self) -> &str {
+        "rash"
+    }
+
+    fn send<'a, 'b, 'c>(
+        &'a self,
+        _event: &'b SessionEvent,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + 'c>>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        *self.0.lock().unwrap() += 1;
+        panic!("a bug")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_before_the_future_is_an_error_too() {
+    let event = event();
+    let error = FanOut::after(Rash::default())
+        .send(&event)
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), "sink_panicked");
+    let rash = Rash::default();
+    let result = in_time(&rash, DEADLINE, || rash.send(&event)).await;
+    assert_eq!(result.unwrap_err().code(), "sink_panicked");
+    // The task of the observer survives it, so the second event arrives there too.
+    let calls = Arc::new(Mutex::new(0));
+    let (accepting, _events) = channel(10);
+    let sink = FanOut::after(accepting).observer(Rash(Arc::clone(&calls)));
+    for _ in 0..2 {
+        sink.send(&event).await.unwrap();
+        sleep(DEADLINE).await;
+    }
+    assert_eq!(*calls.lock().unwrap(), 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_queue_of_an_observer_is_bounded() {
     let got = Arc::default();

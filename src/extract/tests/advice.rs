@@ -7,7 +7,7 @@ use crate::source::PageState;
 async fn an_error_carries_the_first_known_state_of_its_pages_and_that_states_advice() {
     let blank = MockSource::new("page").showing(PageState::Unknown);
     let page = MockSource::new("page").showing(PageState::Conflict);
-    let policy = policy(Watch::Poll, 2);
+    let policy = policy(LookMode::Poll, 2);
     let error = extract(&[&blank, &page], &policy).await.unwrap_err();
     assert_eq!(error.page_state(), Some(PageState::Conflict));
     let advice = PageState::Conflict.advice();

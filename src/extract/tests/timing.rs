@@ -81,7 +81,7 @@ async fn looks_of(
 #[tokio::test(start_paused = true)]
 async fn no_source_is_asked_before_its_pause_is_over_and_no_attempt_is_burnt() {
     let tempo = [3, 40, 100, 130, 260, 480, 600, 1300];
-    for watch in [Watch::Poll, Watch::Wait] {
+    for watch in [LookMode::Poll, LookMode::Wait] {
         let policy = policy(watch, 8).to_builder().look_timeout(ms(130 + 800));
         let policy = policy.build().unwrap();
         for (a, b) in tempo.iter().flat_map(|a| tempo.map(|b| (*a, b))) {
@@ -95,7 +95,7 @@ async fn no_source_is_asked_before_its_pause_is_over_and_no_attempt_is_burnt() {
                     // in passing is asked again in its slot.
                     let pause = match (watch, habit) {
                         (_, Habit::FailsInPassing) => ms(50),
-                        (Watch::Poll, _) => ms(500),
+                        (LookMode::Poll, _) => ms(500),
                         _ => ms(0),
                     };
                     let is_rested = |two: &[(Duration, Duration)]| two[1].0 >= two[0].1 + pause;
@@ -108,7 +108,7 @@ async fn no_source_is_asked_before_its_pause_is_over_and_no_attempt_is_burnt() {
 
 #[tokio::test(start_paused = true)]
 async fn a_late_answer_does_not_end_the_slot_in_which_it_comes() {
-    let policy = policy(Watch::Poll, 10);
+    let policy = policy(LookMode::Poll, 10);
     let pair = [(100, Habit::FailsInPassing), (40, Habit::NotYet)];
     let ([_, steady], _) = looks_of(&policy, pair).await;
     let starts: Vec<_> = steady.iter().map(|(start, _)| *start).collect();
@@ -118,7 +118,9 @@ async fn a_late_answer_does_not_end_the_slot_in_which_it_comes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hung_source_burns_no_attempt_of_a_wait() {
-    let policy = policy(Watch::Wait, 20).to_builder().look_timeout(ms(130));
+    let policy = policy(LookMode::Wait, 20)
+        .to_builder()
+        .look_timeout(ms(130));
     let pair = [(0, Habit::NotYet), (0, Habit::Hangs)];
     let (_, error) = looks_of(&policy.build().unwrap(), pair).await;
     assert_eq!((error.attempts(), error.elapsed()), (20, ms(20 * 500)));
@@ -126,7 +128,7 @@ async fn a_hung_source_burns_no_attempt_of_a_wait() {
 
 fn scheduled(
     page: &MockSource,
-    watch: Watch,
+    watch: LookMode,
     schedule: impl Fn() -> Box<dyn Iterator<Item = Duration> + Send> + Send + Sync + 'static,
 ) -> Extractor {
     let builder = Extractor::builder().source(page.clone());
@@ -139,7 +141,7 @@ fn scheduled(
 
 #[tokio::test(start_paused = true)]
 async fn a_delay_that_no_clock_counts_lasts_until_the_deadline() {
-    for watch in [Watch::Poll, Watch::Wait] {
+    for watch in [LookMode::Poll, LookMode::Wait] {
         for at in 0..3 {
             let page = MockSource::new("page");
             let extractor = scheduled(&page, watch, move || {
@@ -156,7 +158,7 @@ async fn a_delay_that_no_clock_counts_lasts_until_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn a_schedule_of_zeros_does_not_spin() {
-    for watch in [Watch::Poll, Watch::Wait] {
+    for watch in [LookMode::Poll, LookMode::Wait] {
         let page = MockSource::new("page");
         let zeros = scheduled(&page, watch, || Box::new(std::iter::repeat_n(ms(0), 101)));
         let error = zeros.extract().await.unwrap_err();
@@ -169,7 +171,7 @@ async fn a_schedule_of_zeros_does_not_spin() {
 #[tokio::test(start_paused = true)]
 async fn an_empty_schedule_is_misconfigured() {
     let page = MockSource::new("page");
-    let empty = scheduled(&page, Watch::Poll, || Box::new(std::iter::empty()));
+    let empty = scheduled(&page, LookMode::Poll, || Box::new(std::iter::empty()));
     let error = empty.extract().await.unwrap_err();
     let seen = (error.kind(), error.attempts(), error.elapsed());
     assert_eq!(seen, (ErrorKind::Misconfigured, 0, ms(0)));
@@ -219,7 +221,7 @@ async fn what_a_source_threw_is_dropped_in_peace() {
     }
     let source = from_fn("fn", || async { std::panic::panic_any(Thrown) });
     let sources: [Arc<dyn InfoSource>; 1] = [Arc::new(source)];
-    let error = extract_phone_safely(&sources, &policy(Watch::Poll, 2)).await;
+    let error = extract_phone_safely(&sources, &policy(LookMode::Poll, 2)).await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::SourcePanicked);
 }
 
@@ -228,12 +230,12 @@ async fn a_panic_in_the_drop_of_a_look_does_not_escape() {
     for hangs in [true, false] {
         let sources: [Arc<dyn InfoSource>; 1] = [Arc::new(BadDrop { hangs })];
         // By its look timeout, by the deadline, and by its caller.
-        let error = extract_phone_safely(&sources, &policy(Watch::Poll, 2)).await;
+        let error = extract_phone_safely(&sources, &policy(LookMode::Poll, 2)).await;
         assert_eq!(error.unwrap_err().kind(), ErrorKind::NotReady);
-        let short = policy(Watch::Poll, 2).to_builder().deadline(ms(700));
+        let short = policy(LookMode::Poll, 2).to_builder().deadline(ms(700));
         let error = extract_phone_safely(&sources, &short.build().unwrap()).await;
         assert_eq!(error.unwrap_err().kind(), ErrorKind::NotReady);
-        let policy = policy(Watch::Poll, 2);
+        let policy = policy(LookMode::Poll, 2);
         let left = tokio::time::timeout(ms(100), extract_phone_safely(&sources, &policy)).await;
         assert!(left.is_err());
     }

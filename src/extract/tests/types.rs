@@ -18,7 +18,7 @@ async fn without_sources_it_is_misconfigured() {
 async fn no_error_prints_a_number() {
     let leaky = ProtocolFailure::new(Site::Unknown, "no such contact 628110000041@c.us");
     let page = MockSource::new("page").at(ms(0), leaky);
-    let error = extract(&[&page], &policy(Watch::Poll, 1))
+    let error = extract(&[&page], &policy(LookMode::Poll, 1))
         .await
         .unwrap_err();
     let printed = format!(
@@ -42,7 +42,7 @@ async fn what_blocks_is_named() {
         ProtocolFailure::new(Site::WebDriverCommand, said).with_code("unexpected alert open");
     let other = MockSource::new("other").at(ms(0), failure("wrong origin"));
     let page = MockSource::new("page").at(ms(0), dialog.clone());
-    let error = extract(&[&other, &page], &policy(Watch::Poll, 2))
+    let error = extract(&[&other, &page], &policy(LookMode::Poll, 2))
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Blocked);
@@ -68,7 +68,7 @@ async fn what_did_not_decide_is_no_cause() {
         (&lid, ErrorKind::LidOnly),
         (&unsure, ErrorKind::NotReady),
     ] {
-        let error = extract(&[&failing, source], &policy(Watch::Poll, 2)).await;
+        let error = extract(&[&failing, source], &policy(LookMode::Poll, 2)).await;
         let error = error.unwrap_err();
         assert_eq!((error.kind(), error.failures().len()), (kind, 1));
         assert!(std::error::Error::source(&error).is_none(), "{kind:?}");
@@ -96,7 +96,7 @@ fn an_extraction_can_be_spawned() {
 async fn a_number_that_is_not_sure_enough_says_more_than_a_lid() {
     let lid = MockSource::new("lid").at(ms(0), look(LID, Assurance::Confirmed));
     let unsure = MockSource::new("unsure").at(ms(0), look(NUMBER, Assurance::Provisional));
-    let error = extract(&[&lid, &unsure], &policy(Watch::Poll, 2))
+    let error = extract(&[&lid, &unsure], &policy(LookMode::Poll, 2))
         .await
         .unwrap_err();
     let seen = (error.kind(), error.refused());

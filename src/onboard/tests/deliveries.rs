@@ -88,12 +88,77 @@ async fn a_full_queue_is_an_error_and_its_events_are_kept() {
     for _ in 0..pending::MAX_PENDING {
         drop(onboarding.disconnected("logout"));
     }
-    let error = onboarding.disconnected("logout").await.unwrap_err();
+    let error = onboarding.authenticated().await.unwrap_err();
     assert_eq!((error.code(), error.is_transient()), ("queue_full", true));
     let dropped = onboarding.run().await.unwrap_err();
     assert_eq!(dropped.code(), "queue_full");
-    sleep(secs(10)).await;
-    assert_eq!(sink.names().len(), pending::MAX_PENDING);
+    // A disconnect waits beside them, the latest one alone.
+    let replaced = onboarding.disconnected("one");
+    let last = onboarding.disconnected("two");
+    assert_eq!(replaced.await.unwrap_err().code(), "superseded");
+    assert_eq!(
+        onboarding.delivery_state().waiting,
+        pending::MAX_PENDING + 1
+    );
+    last.await.unwrap();
+    assert_eq!(sink.names().len(), pending::MAX_PENDING + 1);
+}
+
+/// Takes this long for each event.
+struct Slow(Duration, Script);
+
+#[async_trait::async_trait]
+impl EventSink for Slow {
+    fn name(&self) -> &str {
+        "slow"
+    }
+
+    async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
+        sleep(self.0).await;
+        self.1.send(event).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_does_not_wait_for_events_that_were_queued_after_its_number() {
+    let sink = Slow(secs(8), Script::default());
+    let onboarding = Onboarding::new(key(), ready_at(secs(0), ME), sink);
+    let start = Instant::now();
+    let later = async {
+        sleep(secs(1)).await;
+        for _ in 0..5 {
+            drop(onboarding.disconnected("logout"));
+        }
+    };
+    // Its event is queued, and delivered although the run is dropped.
+    assert!(
+        tokio::time::timeout(secs(0), onboarding.run())
+            .await
+            .is_err()
+    );
+    let (outcome, ()) = tokio::join!(onboarding.run(), later);
+    assert!(
+        matches!(outcome, Ok(Onboarded::Disconnected)),
+        "{outcome:?}"
+    );
+    assert!(start.elapsed() < secs(9), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_event_leaves_the_state_from_before_it() {
+    let mut row = crate::store::SessionRow::new(key());
+    (row.status, row.phone) = (Status::Connected, Some("628110000041".parse().unwrap()));
+    let invalid = SinkError::permanent("invalid_event", "the id is too long");
+    let sink = Script::refusing([invalid.clone(), invalid]);
+    let onboarding = Onboarding::new(key(), ready_at(secs(0), ME), sink.clone()).resume(&row);
+    // Both wait when the first one is refused.
+    let (first, second) = tokio::join!(onboarding.authenticated(), onboarding.disconnected("x"));
+    assert!(first.is_err() && second.is_err());
+    assert!(matches!(onboarding.run().await, Ok(Onboarded::Ready(_))));
+    assert_eq!(
+        sink.names(),
+        ["session_authenticated", "session_disconnected"]
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod qr;
 mod refusals;
 mod resumed;
+mod row_changes;
 mod sink_down;
 mod timers;
 
@@ -38,6 +39,8 @@ impl From<LinkState> for Answer {
 struct Page {
     start: Instant,
     script: Vec<(Duration, Answer)>,
+    /// When it is reloaded, without another state.
+    reloads_at: Option<Duration>,
 }
 
 /// With times in seconds.
@@ -51,6 +54,7 @@ fn page_ms<A: Into<Answer>, const N: usize>(script: [(u64, A); N]) -> Page {
     Page {
         start: Instant::now(),
         script: script.into_iter().map(from).collect(),
+        reloads_at: None,
     }
 }
 
@@ -64,6 +68,11 @@ impl LinkSource for Page {
             Fails(code) => Err(ProtocolFailure::new(Site::WebDriverCommand, code).with_code(code)),
             Hangs => std::future::pending().await,
         }
+    }
+
+    fn document(&self) -> Option<String> {
+        let is_reloaded = self.start.elapsed() >= self.reloads_at?;
+        Some(is_reloaded.to_string())
     }
 }
 
@@ -136,6 +145,10 @@ impl<L: LinkSource> LinkSource for Shows<L> {
 
     async fn qr(&self) -> Result<Option<QrCode>, ProtocolFailure> {
         self.0.qr().await
+    }
+
+    fn document(&self) -> Option<String> {
+        self.0.document()
     }
 }
 
@@ -360,33 +373,4 @@ async fn another_run_continues_after_the_last_event() {
         assert_eq!(run(&watch, Duration::from_secs(20)).await, None);
     }
     assert_eq!(sink.names(), ["session_ready"]);
-}
-
-/// Fails the first events for good.
-struct FailingAtFirst(Sink, AtomicU32);
-
-#[async_trait::async_trait]
-impl EventSink for FailingAtFirst {
-    fn name(&self) -> &str {
-        "failing"
-    }
-
-    async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
-        if self.1.fetch_add(1, Ordering::Relaxed) < 2 {
-            return Err(SinkError::permanent("broken", "the sink is broken"));
-        }
-        self.0.send(event).await
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_qr_code_that_was_not_accepted_is_sent_again_without_a_disconnect() {
-    let sink = Sink::default();
-    let row = crate::store::SessionRow::new(key());
-    let failing = FailingAtFirst(sink.clone(), AtomicU32::new(0));
-    let watch = watch(failing, page([(0, Unlinked)]), 0).resume(&row);
-    for _ in 0..3 {
-        run(&watch, Duration::from_secs(10)).await;
-    }
-    assert_eq!(sink.names(), ["qr_code_generated"]);
 }

@@ -1,6 +1,7 @@
 //! [`LinkTracker`]: decides from the looks at a page which event is due. It does no I/O and reads no
 //! clock.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -18,6 +19,11 @@ const NOT_STARTED_AFTER: Duration = Duration::from_secs(60);
 /// How often the event of a session that still waits is repeated: the sign of life that keeps a store
 /// from sweeping it as stuck.
 const REFRESH: Duration = Duration::from_secs(10 * 60);
+
+/// How many QR codes are sent in each [`CODES_TIME`]. WhatsApp Web renews its code every 20 seconds or less
+/// often; a hostile page may show another one at each look.
+const MAX_CODES: usize = 10;
+const CODES_TIME: Duration = Duration::from_secs(60);
 
 /// How long `session_authenticated` is repeated.
 const LINKING_REFRESHED_FOR: Duration = Duration::from_secs(6 * 60 * 60);
@@ -46,6 +52,8 @@ pub(super) struct LinkTracker {
     answer: Option<LinkState>,
     /// The latest answer of a look that did not fail.
     state: Option<LinkState>,
+    /// The latest document, if it is known.
+    document: Option<String>,
     /// When the present run of equal answers began: at the end of its first look, or at the start of
     /// that look if it failed.
     since: Instant,
@@ -63,6 +71,8 @@ pub(super) struct LinkTracker {
     pub(super) code: Option<QrCode>,
     /// The code that was due before.
     sent: Option<QrCode>,
+    /// When the latest codes were due.
+    codes: VecDeque<Instant>,
 }
 
 impl LinkTracker {
@@ -71,6 +81,7 @@ impl LinkTracker {
             unresponsive_after,
             answer: None,
             state: None,
+            document: None,
             since: now,
             lasted: Duration::ZERO,
             unknown_before: Duration::ZERO,
@@ -79,13 +90,16 @@ impl LinkTracker {
             is_number_checked: false,
             code: None,
             sent: None,
+            codes: VecDeque::new(),
         }
     }
 
-    /// Adds a look; `None` if it failed or timed out. Returns whether the page's state has changed.
+    /// Adds a look at this document; no answer if it failed or timed out. Returns whether the page's state has
+    /// changed, or the page was reloaded.
     pub(super) fn record(
         &mut self,
         answer: Option<LinkState>,
+        document: Option<String>,
         began: Instant,
         ended: Instant,
     ) -> bool {
@@ -104,8 +118,11 @@ impl LinkTracker {
             self.since = first;
         }
         self.lasted = latest.saturating_duration_since(self.since);
+        let is_reloaded =
+            document.is_some() && self.document.is_some() && document != self.document;
+        self.document = document.or(self.document.take());
         let state = answer.or(self.state);
-        std::mem::replace(&mut self.state, state) != state
+        std::mem::replace(&mut self.state, state) != state || is_reloaded
     }
 
     /// Returns the step that is due after this last event. The caller carries it out and asks again.
@@ -121,8 +138,12 @@ impl LinkTracker {
             Some(state) if self.lasted >= LASTING => self.of_state(state, last, now),
             Some(_) => None,
         };
+        if action == Some(Action::QrCode) && !self.may_send_code(now) {
+            return None;
+        }
         match action {
             Some(Action::QrCode) => {
+                self.codes.push_back(now);
                 self.refreshed = now;
                 self.sent.clone_from(&self.code);
             }
@@ -176,6 +197,11 @@ impl LinkTracker {
             | (LinkState::Linking, _) => Some(Action::Authenticate),
             (LinkState::Linked, _) => Some(Action::Extract),
         }
+    }
+
+    fn may_send_code(&mut self, now: Instant) -> bool {
+        self.codes.retain(|at| now.duration_since(*at) < CODES_TIME);
+        self.codes.len() < MAX_CODES
     }
 
     fn is_code_new(&self) -> bool {

@@ -134,6 +134,11 @@ impl History {
         past
     }
 
+    /// Returns the document of the latest look that did not fail.
+    pub(crate) fn document(&self) -> Option<&str> {
+        self.document.as_deref()
+    }
+
     /// A look failed: nobody knows whether the page stayed unchanged.
     pub(crate) fn interrupt(&mut self) {
         self.unchanged = None;

@@ -127,4 +127,8 @@ impl LinkSource for WebDriverSource {
     async fn qr(&self) -> Result<Option<QrCode>, ProtocolFailure> {
         self.page.qr().await
     }
+
+    fn document(&self) -> Option<String> {
+        self.page.tab().document()
+    }
 }

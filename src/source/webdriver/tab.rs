@@ -170,6 +170,10 @@ impl Tab {
         self.state().page_state
     }
 
+    pub(super) fn document(&self) -> Option<String> {
+        self.state().history.document().map(str::to_owned)
+    }
+
     /// One look: every reader in one round trip.
     pub(super) async fn look(&self) -> Answer {
         let outcome = self.read(Extra::None).await;

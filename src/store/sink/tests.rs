@@ -8,8 +8,9 @@ use tokio::time::{Instant, sleep};
 use super::*;
 use crate::event::channel::channel;
 use crate::event::fan_out::FanOut;
-use crate::event::{QrCode, SessionKey};
+use crate::event::{Failed, QrCode, SessionKey};
 use crate::phone::PhoneNumber;
+use crate::store::Status;
 use crate::store::memory::MemoryStore;
 
 /// How an observer answers, like a webhook.
@@ -71,18 +72,22 @@ async fn store() -> Arc<MemoryStore> {
 /// and an event of an unknown session.
 #[tokio::test(start_paused = true)]
 async fn no_observer_gets_an_event_that_the_store_refused() {
+    let authenticated = SessionEvent::session_authenticated(key("a")).with_seq(1);
     let ready = SessionEvent::session_ready(key("a"), phone()).with_seq(2);
+    let expired = |session| SessionEvent::qr_code_generated(key(session), QrCode::expired());
     let sent = [
-        (
-            SessionEvent::session_authenticated(key("a")).with_seq(1),
-            "ok",
-        ),
+        (authenticated.clone(), "ok"),
         (ready.clone(), "ok"),
         (ready, "ok"),
+        // Outdated, although its id is known.
+        (authenticated, "ok"),
         (
             SessionEvent::session_authenticated(key("a")).with_seq(1),
             "ok",
         ),
+        // The session is connected.
+        (expired("a"), "ok"),
+        (expired("a").with_seq(3), "ok"),
         (
             SessionEvent::session_ready(key("b"), phone()).with_seq(1),
             "number_already_connected",
@@ -91,10 +96,7 @@ async fn no_observer_gets_an_event_that_the_store_refused() {
             SessionEvent::session_authenticated(key("c")),
             "unknown_session",
         ),
-        (
-            SessionEvent::qr_code_generated(key("b"), QrCode::expired()),
-            "ok",
-        ),
+        (expired("b"), "ok"),
         (
             SessionEvent::session_disconnected(key("a"), "LOGOUT").with_seq(3),
             "ok",
@@ -154,4 +156,68 @@ async fn an_outdated_event_is_withheld_behind_wrappers_and_fan_outs_too() {
         assert_eq!(events.recv().await.unwrap().seq(), Some(3));
         assert!(events.recv().await.is_none());
     }
+}
+
+/// Returns the code of the answer of a sink that registers unknown sessions.
+async fn registering(store: &Arc<MemoryStore>, event: &SessionEvent) -> String {
+    let sink = StoreSink::new(Arc::clone(store)).register_unknown(RowValues::default());
+    let result = sink.send(event).await;
+    result
+        .as_ref()
+        .map_or_else(SinkError::code, |()| "ok")
+        .to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_an_event_of_a_live_session_registers_it() {
+    let failed = Failed::new("not_ready", "no number");
+    let code = QrCode::new("2@abc").unwrap();
+    for (event, answer) in [
+        (SessionEvent::qr_code_generated(key("c"), code), "ok"),
+        (SessionEvent::session_authenticated(key("c")), "ok"),
+        (SessionEvent::session_ready(key("c"), phone()), "ok"),
+        (SessionEvent::session_reconnected(key("c")), "ok"),
+        (
+            SessionEvent::qr_code_generated(key("c"), QrCode::expired()),
+            "unknown_session",
+        ),
+        (
+            SessionEvent::session_disconnected(key("c"), "LOGOUT"),
+            "unknown_session",
+        ),
+        (
+            SessionEvent::session_error(key("c"), failed),
+            "unknown_session",
+        ),
+    ] {
+        let store = store().await;
+        assert_eq!(registering(&store, &event).await, answer, "{event:?}");
+        let row = store.session(&key("c").session_id).await.unwrap();
+        assert_eq!(row.is_some(), answer == "ok", "{event:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_event_does_not_bring_a_deleted_session_back() {
+    let store = store().await;
+    let ready = SessionEvent::session_ready(key("a"), phone()).with_seq(7);
+    store.apply(&ready).await.unwrap();
+    store.delete(&key("a")).await.unwrap();
+    for late in [
+        ready,
+        SessionEvent::session_authenticated(key("a")).with_seq(7),
+        SessionEvent::session_ready(key("a"), phone()),
+        SessionEvent::session_disconnected(key("a"), "LOGOUT").with_seq(8),
+    ] {
+        assert_eq!(
+            registering(&store, &late).await,
+            "unknown_session",
+            "{late:?}"
+        );
+        assert!(store.session(&key("a").session_id).await.unwrap().is_none());
+    }
+    let live = SessionEvent::session_ready(key("a"), phone()).with_seq(8);
+    assert_eq!(registering(&store, &live).await, "ok");
+    let row = store.session(&key("a").session_id).await.unwrap().unwrap();
+    assert_eq!(row.status, Status::Connected);
 }

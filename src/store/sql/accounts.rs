@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::row::Row;
 use crate::event::{EventId, SessionEvent, SessionKey};
 use crate::phone::PhoneNumber;
-use crate::store::decide::{Decision, judge_event, retires};
+use crate::store::decide::{Judgement, judge_event, retires};
 use crate::store::error::StoreError;
 use crate::store::options::DuplicatePolicy;
 use crate::store::session_store::Outcome;
@@ -125,9 +125,13 @@ impl Accounts {
         let database = transaction.database;
         let options = &database.options;
         let session = wanted.session;
-        let own = self.own(session).filter(|&own| !self.all[own].is_deleted);
+        let own = self.own(session);
         let own = own.ok_or_else(|| StoreError::unknown(session))?;
-        let row = self.all[own].row.clone()?;
+        let row = match &self.all[own].row {
+            Ok(row) if self.all[own].is_deleted => return Err(StoreError::given_up(row).into()),
+            Err(_) if self.all[own].is_deleted => return Err(StoreError::unknown(session).into()),
+            row => row.clone()?,
+        };
         if !self.is_locked(own) {
             return Err(Failure::held(session));
         }
@@ -137,8 +141,8 @@ impl Accounts {
             before.is_some_and(|before| before.iter().any(|event| event == id.as_str()))
         });
         let write = match judge_event(&row, is_applied, event, options.rebind)? {
-            Decision::Ignore(why) => return Ok(Outcome::Ignored(why)),
-            Decision::Write(write) => write,
+            Judgement::Ignore(why) => return Ok(Outcome::Ignored(why)),
+            Judgement::Write(write) => write,
         };
         let mut retired = Vec::new();
         if let Some(number) = &write.row.phone {

@@ -53,6 +53,18 @@ async fn each_code_of_the_page_is_sent_once_with_its_payload() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_page_with_a_new_code_at_each_look_is_sent_ten_times_a_minute() {
+    let shows = |page: MockLink, at: u64| page.qr_at(Duration::from_secs(at), &format!("2@{at}"));
+    let codes = codes((0..300).fold(MockLink::new(), shows)).await;
+    let times: Vec<u64> = codes.iter().map(|(at, _)| *at).collect();
+    assert!(
+        times.windows(11).all(|of| of[10] - of[0] >= 60),
+        "{times:?}"
+    );
+    assert_eq!(times.len(), 50, "{times:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_code_that_cannot_be_read_is_sent_once_without_a_payload() {
     let page = MockLink::new().at(Duration::ZERO, LinkState::Unlinked);
     assert_eq!(codes(page).await, [(1, None)]);

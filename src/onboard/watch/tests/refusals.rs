@@ -4,7 +4,7 @@ use super::*;
 use crate::event::Decision;
 use crate::event::fan_out::FanOut;
 use crate::store::memory::MemoryStore;
-use crate::store::{RowValues, StoreSink};
+use crate::store::{RowValues, Status, StoreSink};
 
 const OTHER: &str = "628990000099@c.us";
 
@@ -70,7 +70,8 @@ async fn row(store: &MemoryStore) -> Option<SessionRow> {
     store.session(&key().session_id).await.unwrap()
 }
 
-/// Prints, for each cause, what a linked page sends in an hour.
+/// Prints, for each cause, what a linked page sends in an hour. A refused event is sent again eleven times:
+/// every five minutes. Neither the store nor an observer gets anything by that.
 #[tokio::test(start_paused = true)]
 async fn in_an_hour_each_refusal_and_each_error_is_reported_once() {
     let linking = "session_authenticated";
@@ -98,7 +99,7 @@ async fn in_an_hour_each_refusal_and_each_error_is_reported_once() {
             stored(&held),
             &held,
             0,
-            3,
+            3 + 11,
             &[linking, "session_error number_already_connected"][..],
         ),
         (
@@ -106,16 +107,16 @@ async fn in_an_hour_each_refusal_and_each_error_is_reported_once() {
             stored(&bound),
             &bound,
             0,
-            3,
+            3 + 11,
             &[linking, "session_error rebind_refused"],
         ),
-        ("unknown_session", stored(&empty), &empty, 0, 2, &[]),
+        ("unknown_session", stored(&empty), &empty, 0, 2 * 12, &[]),
         (
             "invalid_event",
             failing(invalid.clone(), true),
             &empty,
             0,
-            2,
+            2 + 11,
             &["session_error invalid_event"],
         ),
         (
@@ -123,7 +124,7 @@ async fn in_an_hour_each_refusal_and_each_error_is_reported_once() {
             failing(invalid, false),
             &empty,
             0,
-            2,
+            2 * 12,
             &[],
         ),
         (
@@ -152,21 +153,16 @@ async fn in_an_hour_each_refusal_and_each_error_is_reported_once() {
             observer.names().join(", ")
         );
         assert_eq!(observer.names(), expected, "{cause}");
-        assert_eq!(
-            (count, changes),
-            (
-                sent,
-                expected.len() as u64 * u64::from(!cause.starts_with("invalid"))
-            ),
-            "{cause}"
-        );
+        let is_stored = !cause.starts_with("invalid");
+        let expected = expected.len() as u64 * u64::from(is_stored);
+        assert_eq!((count, changes), (sent, expected), "{cause}");
         let refusal = watch.delivery_state().refusal;
         let code = refusal.as_ref().map_or("not_ready", SinkError::code);
         assert!(cause.starts_with(code), "{cause}: {code}");
     }
 }
 
-/// Returns the second at which the row was connected, if a holder of the number ends after 300 s and the
+/// Returns the second at which the row was connected, if a holder of the number ends after 310 s and the
 /// page plays this script.
 async fn connected_at(page: Page, tries_again: bool) -> Option<u64> {
     let (store, holder) = store_with_holder().await;
@@ -175,7 +171,7 @@ async fn connected_at(page: Page, tries_again: bool) -> Option<u64> {
     let watch = watch(StoreSink::new(Arc::clone(&store)), page, 0).resume(&row);
     let start = Instant::now();
     let end_holder = async {
-        sleep(Duration::from_secs(300)).await;
+        sleep(Duration::from_secs(310)).await;
         let end = SessionEvent::session_disconnected(holder, "LOGOUT");
         store.apply(&end).await.unwrap();
         if tries_again {
@@ -196,12 +192,68 @@ async fn connected_at(page: Page, tries_again: bool) -> Option<u64> {
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_number_is_sent_again_when_the_page_has_changed_or_the_caller_says_so() {
-    assert_eq!(connected_at(page([(0, Linked)]), false).await, None);
-    let reloaded = page([(0, Linked), (600, Unknown), (605, Linked)]);
+    let reloaded = page([(0, Linked), (400, Unknown), (405, Linked)]);
     let at = connected_at(reloaded, false).await.unwrap();
-    assert!((606..610).contains(&at), "{at}");
+    assert!((406..410).contains(&at), "{at}");
+    // Between two looks.
+    let reloaded = Page {
+        reloads_at: Some(Duration::from_millis(400_500)),
+        ..page([(0, Linked)])
+    };
+    let at = connected_at(reloaded, false).await.unwrap();
+    assert!((401..403).contains(&at), "{at}");
     let at = connected_at(page([(0, Linked)]), true).await.unwrap();
-    assert!((300..303).contains(&at), "{at}");
+    assert!((310..313).contains(&at), "{at}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_number_is_sent_again_every_five_minutes() {
+    let at = connected_at(page([(0, Linked)]), false).await.unwrap();
+    assert!((600..610).contains(&at), "{at}");
+}
+
+/// The events of a linked page whose numbers are all refused, within an hour. `change` gets the store, in
+/// which three sessions are registered: that of the page, and two that are connected with its numbers.
+async fn refused<F: Future<Output = ()>>(
+    change: impl FnOnce(Arc<MemoryStore>) -> F,
+) -> Vec<String> {
+    let (store, _) = store_with_holder().await;
+    let other = SessionKey::new(7, "other").unwrap();
+    store.register(&other).await.unwrap();
+    let phone: PhoneNumber = "628990000099".parse().unwrap();
+    let ready = SessionEvent::session_ready(other, phone);
+    store.apply(&ready).await.unwrap();
+    let row = store.register(&key()).await.unwrap();
+    let number = MockSource::new("page").number_at(Duration::ZERO, ME);
+    let number = number.number_at(Duration::from_secs(1000), OTHER);
+    let observer = Sink::default();
+    let sink = FanOut::after(StoreSink::new(Arc::clone(&store))).observer(observer.clone());
+    let watch = Watch::new(key(), Shows(page([(0, Linked)]), number), sink);
+    let watch = watch.resume(&row).store(Arc::clone(&store));
+    tokio::join!(run(&watch, HOUR), change(store));
+    observer.names()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_another_number_is_reported_too() {
+    let error = "session_error number_already_connected";
+    let names = refused(async |_| ()).await;
+    assert_eq!(names, ["session_authenticated", error, error]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_reported_again_when_the_row_has_changed() {
+    let error = "session_error number_already_connected";
+    let names = refused(async |store| {
+        sleep(Duration::from_secs(500)).await;
+        let reset = SessionEvent::session_disconnected(key(), "reset");
+        store.apply(&reset).await.unwrap();
+        sleep(Duration::from_secs(15)).await;
+        let row = row(&store).await.unwrap();
+        assert_eq!(row.status, Status::Error);
+    })
+    .await;
+    assert_eq!(names, ["session_authenticated", error, error, error]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -243,6 +295,37 @@ async fn an_unknown_session_is_sent_when_its_row_is_there() {
     assert!((300..315).contains(&start.elapsed().as_secs()));
 }
 
+/// Takes five seconds to refuse the first event, and accepts all others.
+struct RefusingLate(Sink, AtomicU32);
+
+#[async_trait::async_trait]
+impl EventSink for RefusingLate {
+    fn name(&self) -> &str {
+        "late"
+    }
+
+    async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
+        if self.1.fetch_add(1, Ordering::Relaxed) == 0 {
+            sleep(Duration::from_secs(5)).await;
+            return Err(SinkError::permanent("invalid_event", "the id is too long"));
+        }
+        self.0.send(event).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_comes_when_the_page_has_changed_stops_nothing() {
+    let observer = Sink::default();
+    let sink = RefusingLate(observer.clone(), AtomicU32::new(0));
+    let page = page([(0, Linking), (3, Linked)]);
+    let watch = watch(sink, page, 30).resume(&SessionRow::new(key()));
+    run(&watch, Duration::from_secs(100)).await;
+    assert_eq!(
+        observer.names(),
+        ["session_error not_ready", "session_ready"]
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_unknown_session_is_registered_again_if_the_caller_allows_it() {
     let store = Arc::new(MemoryStore::default());
@@ -265,7 +348,9 @@ async fn an_unknown_session_is_registered_again_if_the_caller_allows_it() {
         StoreSink::new(Arc::clone(&store)).register_unknown(RowValues::default()),
         page([(0, Unlinked)]),
         0,
-    );
+    )
+    // Without a `seq` its events might be late ones.
+    .sequence(Sequence::after(None));
     run(&unlinked, Duration::from_secs(60)).await;
     assert_eq!(row(&store).await.unwrap().status, Status::QrScanning);
     assert_eq!(observer.names(), ["session_ready"]);

@@ -74,6 +74,21 @@ async fn a_resumed_session_sends_only_what_has_changed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_error_of_the_row_is_not_sent_again() {
+    for (code, expected) in [
+        ("not_ready", &[][..]),
+        ("sources_disagree", &["session_error not_ready"]),
+    ] {
+        let mut row = row(Status::Error);
+        row.error = Some(crate::store::SessionError::new(code, ""));
+        let sink = Sink::default();
+        let watch = watch(sink.clone(), page([(0, Linked)]), 9999).resume(&row);
+        run(&watch, Duration::from_secs(200)).await;
+        assert_eq!(sink.names(), expected, "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_number_than_that_of_the_row_is_not_taken_for_it() {
     let mut other = row(Status::Connected);
     other.phone = Some("628990000099".parse().unwrap());
@@ -143,12 +158,41 @@ async fn after_an_unconfirmed_event_the_session_is_disconnected_first() {
     let after = |state: LinkState, lasted: u64| {
         let mut tracker = LinkTracker::new(HOUR, start);
         let later = start + Duration::from_secs(lasted);
-        tracker.record(Some(state), start, start);
-        tracker.record(Some(state), later, later);
+        tracker.record(Some(state), None, start, start);
+        tracker.record(Some(state), None, later, later);
         tracker.due(&LastEvent::Unconfirmed, later)
     };
     assert_eq!(after(Unlinked, 2), Some(Action::Disconnect("unlinked")));
     assert_eq!(after(Unknown, 59), None);
     assert_eq!(after(Unknown, 60), Some(Action::Disconnect("not_started")));
     assert_eq!(after(Linked, 2), Some(Action::Extract));
+}
+
+/// Fails the first events for good.
+struct FailingAtFirst(Sink, AtomicU32);
+
+#[async_trait::async_trait]
+impl EventSink for FailingAtFirst {
+    fn name(&self) -> &str {
+        "failing"
+    }
+
+    async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
+        if self.1.fetch_add(1, Ordering::Relaxed) < 2 {
+            return Err(SinkError::permanent("broken", "the sink is broken"));
+        }
+        self.0.send(event).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_qr_code_that_was_not_accepted_is_sent_again_without_a_disconnect() {
+    let sink = Sink::default();
+    let row = SessionRow::new(key());
+    let failing = FailingAtFirst(sink.clone(), AtomicU32::new(0));
+    let watch = watch(failing, page([(0, Unlinked)]), 0).resume(&row);
+    for _ in 0..3 {
+        run(&watch, Duration::from_secs(10)).await;
+    }
+    assert_eq!(sink.names(), ["qr_code_generated"]);
 }

@@ -55,6 +55,7 @@ fn unsteady(period: u64) -> Page {
         script: script
             .map(|(at, state)| (Duration::from_millis(at), Is(state)))
             .collect(),
+        reloads_at: None,
     }
 }
 
@@ -134,6 +135,24 @@ async fn with_64_events_waiting_no_event_is_formed_and_the_state_is_sent_afterwa
             .collect()
     };
     assert_eq!(fixed(&got), fixed(&all));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_page_is_sent_although_64_events_waited() {
+    let mut page = unsteady(8);
+    let end = Duration::from_secs(590);
+    page.script.retain(|(at, _)| *at < end);
+    page.script.push((end, Fails("no such window")));
+    let sink = Sink::default();
+    let down = DownUntil(2 * TEN_MINUTES, Down::Refusing, sink.clone());
+    let watch = watch(down, page, 0);
+    assert_eq!(run(&watch, HOUR).await, Some(Ended::PageClosed));
+    assert_eq!(watch.delivery_state().waiting, MAX_PENDING + 1);
+    assert!(sink.names().is_empty());
+    sleep(2 * TEN_MINUTES).await;
+    let names = sink.names();
+    assert_eq!(names.len(), MAX_PENDING + 1);
+    assert_eq!(names.last().unwrap(), "session_disconnected page_closed");
 }
 
 #[tokio::test(start_paused = true)]

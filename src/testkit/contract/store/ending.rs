@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::StoreFixture;
 use super::stage::{Stage, authenticated, disconnected, key, key_in, ready};
-use crate::event::SessionKey;
-use crate::store::{Status, StatusChange, StoreErrorKind, StoreOptions};
+use crate::event::{EventSink, SessionKey};
+use crate::store::{RowValues, Status, StatusChange, StoreErrorKind, StoreOptions, StoreSink};
 
 /// A session that is unknown, or of another workspace, can be neither ended nor deleted.
 async fn refuses(stage: &Stage, session: &SessionKey) {
@@ -48,6 +48,26 @@ pub async fn ends_sessions(fixture: &dyn StoreFixture) {
     stage.stands("linked", Status::Connected, Some(1)).await;
 }
 
+/// A sink that registers unknown sessions does not bring back the deleted session `linked`, whose last
+/// `seq` is 3, for an event that may be late.
+async fn registers_no_late_events(stage: &Stage) {
+    let late = [
+        ready("linked", 1),
+        authenticated("linked").with_seq(3),
+        disconnected("linked").with_seq(4),
+    ];
+    for (event, store) in late.iter().zip(stage.stores.iter().cycle()) {
+        let sink = StoreSink::new(store).register_unknown(RowValues::default());
+        let refused = stage.ends(sink.send(event)).await;
+        let is_refused =
+            matches!(&refused, Err(error) if error.code() == StoreErrorKind::UnknownSession.code());
+        let rule = "a deleted session is not registered for an event that may be late";
+        stage.rule(is_refused, rule, &(event, refused));
+        let row = stage.row("linked").await;
+        stage.rule(row.is_none(), rule, &row);
+    }
+}
+
 /// A session that the host deletes is given up, whatever its status was, and leaves its number to others.
 ///
 /// # Panics
@@ -77,6 +97,7 @@ pub async fn deletes_sessions(fixture: &dyn StoreFixture) {
     ] {
         stage.refuses(&late, StoreErrorKind::UnknownSession).await;
     }
+    registers_no_late_events(&stage).await;
     let (_, retired) = stage.applies(&ready("next", 1)).await;
     let rule = "a deleted session holds no number";
     stage.rule(retired.is_empty(), rule, &retired);
@@ -88,6 +109,13 @@ pub async fn deletes_sessions(fixture: &dyn StoreFixture) {
         "a deleted session begins anew, its `seq` goes on",
         &anew,
     );
+    stage.delete(0, "linked").await;
+    let sink = StoreSink::new(&stage.stores[1]).register_unknown(RowValues::default());
+    let live = authenticated("linked").with_seq(4);
+    let accepted = stage.ends(sink.send(&live)).await;
+    let rule = "a deleted session may be registered for a later event";
+    stage.rule(accepted.is_ok(), rule, &accepted);
+    stage.stands("linked", Status::Authenticated, None).await;
 }
 
 /// Sessions that wait for too long are given up, and may begin anew.

@@ -4,8 +4,8 @@ use super::*;
 use crate::event::{EventKind, QrCode, SessionEvent, SessionId, SessionKey, WorkspaceId};
 use crate::store::memory::MemoryStore;
 use crate::store::{
-    Outcome, SessionPage, SessionQuery, SessionRow, StatusChange, StatusWatcher, StoreError,
-    WorkspaceWatcher,
+    Ignored, Outcome, SessionPage, SessionQuery, SessionRow, StatusChange, StatusWatcher,
+    StoreError, StoreErrorKind, WorkspaceWatcher,
 };
 
 struct Memory;
@@ -37,6 +37,8 @@ enum Fault {
     ForgetsErrors,
     EndsOnly,
     SeesNobody,
+    CallsOutdatedRepeated,
+    ForgetsDeletedRows,
 }
 
 struct Faulty(MemoryStore, Fault);
@@ -69,7 +71,19 @@ impl SessionStore for Faulty {
             (_, _, Fault::Hangs) => std::future::pending().await,
             _ => event.clone(),
         };
-        self.0.apply(&again).await
+        match (self.0.apply(&again).await, self.1) {
+            (Ok(Outcome::Ignored(Ignored::OutOfOrder)), Fault::CallsOutdatedRepeated)
+                if matches!(event.kind(), EventKind::SessionDisconnected { .. }) =>
+            {
+                Ok(Outcome::Ignored(Ignored::Repeated))
+            }
+            (Err(error), Fault::ForgetsDeletedRows)
+                if error.kind() == StoreErrorKind::UnknownSession =>
+            {
+                Err(StoreError::unknown(&"that was given up"))
+            }
+            (result, _) => result,
+        }
     }
 
     async fn session(&self, id: &SessionId) -> Result<Option<SessionRow>, StoreError> {
@@ -158,5 +172,7 @@ async fn each_broken_rule_is_named() {
         "begins with the sessions that are not given up",
     )
     .await;
+    breaks(Fault::CallsOutdatedRepeated, "is out of order if its `seq`").await;
+    breaks(Fault::ForgetsDeletedRows, "an event that may be late").await;
     breaks(Fault::SeesNobody, "a watch lasts as long as the store").await;
 }
