@@ -50,7 +50,7 @@
 //! | `event` | `SessionEvent`; `EventSink` and its drivers (feature `events`) |
 //! | `store` | `SessionStore` and its drivers, `StoreSink`, watchers (feature `events`; `sqlite`, `postgres`, `mysql`) |
 //! | `onboard` | `Onboarding` and `Watch`: a session from its QR code to its number (feature `events`) |
-//! | `testkit` | an imitation of WhatsApp Web, and contract tests for your own sources, sinks and stores (feature `testkit`) |
+//! | `testkit` | the stand-in WhatsApp Web, and contract tests for your own sources, sinks and stores (feature `testkit`) |
 //! | [`guide`] | the guides |
 //!
 //! Most programs need only the types at the root. Further features: `webdriver-rustls` (WebDriver servers at

@@ -103,7 +103,7 @@ fn assert_rows(prose: &str, what: &[impl AsRef<str>]) {
     }
 }
 
-/// The guides, and the rows of their index.
+/// Lists the guides.
 fn guides() -> Vec<PathBuf> {
     let mut guides = files("src/guide");
     guides.retain(|path| path.extension() == Some("md".as_ref()));
@@ -124,7 +124,7 @@ fn assert_in_guides(names: &[impl AsRef<str>]) {
     }
 }
 
-/// A doc comment as the text that it is.
+/// Returns a file without the marks of its doc comments.
 fn docs(path: &str) -> String {
     let code = read(path);
     let lines = code.lines().map(str::trim_start);
@@ -574,7 +574,7 @@ const BANNED_WORDS: &[&str] = &[
     "patience", "mistrust", "flight", "told", "odd", "befalls", "dearer",
 ];
 
-/// The prose of a file, without its code.
+/// Returns the prose of a file, without its code.
 fn prose(path: &Path) -> String {
     let mut is_code = false;
     let mut prose = String::new();
