@@ -33,10 +33,10 @@ pub mod sessions {}
     doc = "Needs the features `mysql` and `testkit`."
 )]
 pub mod stores {}
-#[cfg_attr(all(feature = "events", feature = "webdriver"), doc = include_str!("onboarding.md"))]
+#[cfg_attr(all(feature = "supervisor", feature = "events", feature = "webdriver"), doc = include_str!("onboarding.md"))]
 #[cfg_attr(
-    not(all(feature = "events", feature = "webdriver")),
-    doc = "Needs the features `events` and `webdriver`."
+    not(all(feature = "supervisor", feature = "events", feature = "webdriver")),
+    doc = "Needs the features `supervisor`, `events` and `webdriver`."
 )]
 pub mod onboarding {}
 #[doc = include_str!("errors.md")]
