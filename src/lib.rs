@@ -1,7 +1,8 @@
-//! Which phone number does this WhatsApp Web session belong to?
+//! Finds the phone number that a WhatsApp Web session is linked to.
 //!
-//! The right number as soon as a source knows it, or a precise reason why there is none. Never a
-//! wrong number, never a hang.
+//! An extraction returns the number a few milliseconds after a source has it, or an [`ExtractError`] with a
+//! stable code, and always ends by its deadline. A LID, a group or the remains of a logged-out account are
+//! never returned as a number.
 //!
 //! ```
 //! use std::time::Duration;
@@ -15,75 +16,49 @@
 //! assert_eq!(found.phone.reveal(), "628110000041");
 //! assert_eq!(found.elapsed, Duration::from_secs(3));
 //!
-//! let nobody = MockSource::new("page of nobody");
-//! let error = Extractor::builder().source(nobody).build()?.extract().await.unwrap_err();
+//! let empty = MockSource::new("page without an account");
+//! let error = Extractor::builder().source(empty).build()?.extract().await.unwrap_err();
 //! assert_eq!(error.kind(), ErrorKind::NotReady);
 //! assert_eq!(error.elapsed(), Duration::from_secs(10));
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! For a page in a real browser see `source::webdriver::WebDriverSource` (feature `webdriver`). Its
-//! `Page` is in a browser of ours (`open`), in one that somebody else runs (`attach`), or behind a
-//! client of the caller's (`from_client`).
+//! Begin with a guide: [embed the extractor](guide::embed), [beside a running Puppeteer](guide::puppeteer),
+//! [several sessions](guide::sessions), [events and stores](guide::stores), [onboarding](guide::onboarding),
+//! [error classification](guide::errors), [your own source, sink or store](guide::custom),
+//! [moving from the Node recipe](guide::from_node), [running it](guide::running), [design](guide::design).
 //!
-//! # One way through the house
+//! # Module overview
 //!
-//! ```text
-//! page -> InfoSource -> PhoneExtractor -> SessionEvent -> EventSink -> SessionStore -> StatusChange
-//!         (drivers)     RetryPolicy,      (ready, error)  (drivers)    (drivers)       (watchers)
-//!                       ProtocolErrorClassifier,
-//!                       deadline
-//! ```
-//!
-//! Drivers report, the classifier judges failures, the policy schedules, the extractor runs; it
-//! answers with an [`Extraction`], or an [`ExtractError`] with a code. The sink carries, the store
-//! decides; if many sessions share a process, a `Supervisor` isolates them from each other. Each module uses
-//! those above it in this table, never those below; the first three are one row.
+//! An [`InfoSource`] reports each look at a page. An [`Extractor`] asks its sources, classifies their failures
+//! and repeats looks by its [`RetryPolicy`]. Its outcome becomes a `SessionEvent`, which an `EventSink` delivers
+//! and a `SessionStore` applies to the session's row. Each module uses only those above it; the first three are
+//! one row.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`phone`] | [`PhoneNumber`]: digits, masked when printed |
-//! | [`jid`] | [`Jid`] and [`Server`](jid::Server): whether a user is a number, only the server tells |
-//! | [`failure`] | [`ProtocolFailure`]: what a driver reports, its foreign text cleaned and cut |
-//! | [`retry`] | [`Backoff`]: when to try again; [`RetryPolicy`]: when to look, how often, when to give up |
-//! | [`classify`] | [`ProtocolErrorClassifier`]: what a failure means and what to do about it |
-//! | [`link`] | [`LinkSource`](link::LinkSource): whether a session is linked at all, and its QR code |
-//! | [`source`] | [`InfoSource`] and its drivers |
+//! | [`jid`] | [`Jid`] and [`Server`](jid::Server): only the server tells whether the user is a phone number |
+//! | [`failure`] | [`ProtocolFailure`]: a driver's failure, its text masked and bounded |
+//! | [`retry`] | [`Backoff`]: a schedule of attempts; [`RetryPolicy`]: how an extraction looks, and when it gives up |
+//! | [`classify`] | [`ProtocolErrorClassifier`]: the class of a failure, and the action to take |
+//! | [`link`] | [`LinkSource`](link::LinkSource): whether a session is linked, and its QR code |
+//! | [`source`] | [`InfoSource`] and its drivers, among them `source::webdriver` (feature `webdriver`) |
 //! | [`extract`] | [`Extractor`], [`extract_phone_safely`], [`ExtractError`] |
 //! | `supervisor` | `Supervisor`: sessions in one process, isolated from each other (feature `supervisor`) |
-//! | `event` | `SessionEvent`: what is told of a session; `EventSink` and its drivers (feature `events`) |
-//! | `store` | `SessionStore` and its drivers, `StoreSink`: from an event to the row and its watchers (feature `events`) |
-//! | `onboard` | `Onboarding`: runs an extractor for a session and sends the outcome to a sink; `Watch`: the same from the page alone, until it unlinks (feature `events`) |
-//! | `testkit` | a stand-in WhatsApp Web and the contract suites of sources, sinks and stores, for tests of this crate and of yours (feature `testkit`) |
+//! | `event` | `SessionEvent`; `EventSink` and its drivers (feature `events`) |
+//! | `store` | `SessionStore` and its drivers, `StoreSink`, watchers (feature `events`; `sqlite`, `postgres`, `mysql`) |
+//! | `onboard` | `Onboarding` and `Watch`: a session from its QR code to its number (feature `events`) |
+//! | `testkit` | the stand-in WhatsApp Web, and contract tests for your own sources, sinks and stores (feature `testkit`) |
+//! | [`guide`] | the guides |
 //!
-//! The types that most programs name are re-exported at the root.
+//! Most programs need only the types at the root. Further features: `webdriver-rustls` (WebDriver servers at
+//! https URLs), `sql-rustls` (TLS for databases), `backoff` (schedules of the crate `backoff`). The README has all
+//! features, the error codes with their remedies, and the versions that fit.
 //!
-//! # What it does not do
-//!
-//! - It does not speak WhatsApp's protocol, link a session, send anything or scan contacts. It reads
-//!   what a page that you run shows.
-//! - It does not judge whether a number can be dialled: the digits are WhatsApp's, verbatim.
-//! - It does not free a page that is stuck in an endless loop. It leaves it in time.
-//! - It leaves nothing in the page of a browser that it attached to, answers no dialog there and closes
-//!   no window. What ChromeDriver does to other tabs stands at `Page::attach`.
-//! - It starts and ends no sessions on its own, and posts no webhooks. Both are planned.
-//! - It does not support browsers other than Chromium, nor, with `webdriver`, systems other than Unix.
-//!
-//! # Features
-//!
-//! | feature | default | what it adds |
-//! |---|---|---|
-//! | `webdriver` | yes | pages in a real browser, through ChromeDriver over plain HTTP |
-//! | `supervisor` | yes | the module `supervisor` |
-//! | `webdriver-rustls` | | the same for WebDriver servers at https URLs |
-//! | `backoff` | | schedules of `backoff` 0.4, in both directions |
-//! | `events` | | the modules `event`, `store` and `onboard`, with the store in memory |
-//! | `sqlite` | | `events`, and sessions in SQLite |
-//! | `postgres` | | `events`, and sessions in PostgreSQL |
-//! | `mysql` | | `events`, and sessions in MySQL or MariaDB |
-//! | `sql-rustls` | | TLS for `postgres` and `mysql` |
-//! | `testkit` | | the module `testkit` |
+//! The crate reads pages. It speaks no protocol of WhatsApp's, links no session and sends nothing; see
+//! [limits](guide::running#limits).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -93,6 +68,7 @@ pub mod classify;
 pub mod event;
 pub mod extract;
 pub mod failure;
+pub mod guide;
 pub mod jid;
 pub mod link;
 #[cfg(feature = "events")]

@@ -446,7 +446,7 @@ async fn a_page_that_replaced_built_ins_is_read_by_a_guest_too() {
     loaded(&chrome, &tab).await;
     let before = chrome.eval(&tab, TRACES).await;
     let driver = support::driver().await;
-    // They had been replaced when the guest came.
+    // They had been replaced before this crate attached.
     let page = attach(&driver, &chrome, stand_in.origin()).await.unwrap();
     assert_eq!(extract(&page).await.unwrap().phone.reveal(), NUMBER);
     // They are replaced while it is there.

@@ -107,7 +107,7 @@ async fn a_grid_behind_https() {
     })
     .await;
 
-    // A certificate of somebody else's is told from a server that is not there.
+    // Another server's certificate and a missing server give different errors.
     let said = ask(&grid, &stand_in.url(), &other).await;
     assert!(said.starts_with("Some(\"misconfigured\")"), "{said}");
     assert!(said.contains("invalid peer certificate"), "{said}");

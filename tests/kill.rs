@@ -1,5 +1,5 @@
-//! A process that applies events is killed with SIGKILL at random moments, again and again. What it had
-//! accepted is there afterwards, and what is delivered again has effect once.
+//! A process that applies events is killed with SIGKILL at random moments, again and again. Events
+//! that it had accepted are there afterwards, and an event that is delivered again has effect once.
 //!
 //! The process is a copy of this program. 200 moments for each database, unless
 //! WHATSAPP_PHONE_TEST_KILLS says otherwise.

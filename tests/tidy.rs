@@ -13,6 +13,9 @@ use whatsapp_phone::RetryPolicy;
 /// Most lines of a file that is read in one sitting.
 const MAX_LINES: usize = 400;
 
+/// Most lines of the README: everything else is in the guides.
+const MAX_README_LINES: usize = 160;
+
 /// The modules, top row first. A file may use its own row and those above it, never those below.
 const ROWS: &[&[&str]] = &[
     &["phone", "jid", "failure"],
@@ -27,6 +30,7 @@ const ROWS: &[&[&str]] = &[
     &["onboard"],
     &["watch"],
     &["testkit"],
+    &["guide"],
 ];
 
 fn root() -> &'static Path {
@@ -99,6 +103,78 @@ fn assert_rows(prose: &str, what: &[impl AsRef<str>]) {
     }
 }
 
+/// Lists the guides.
+fn guides() -> Vec<PathBuf> {
+    let mut guides = files("src/guide");
+    guides.retain(|path| path.extension() == Some("md".as_ref()));
+    guides
+}
+
+/// Each must be named in the README or a guide.
+fn assert_in_guides(names: &[impl AsRef<str>]) {
+    assert!(!names.is_empty());
+    let guides: String = guides().iter().map(read).collect();
+    let prose = read("README.md") + &guides;
+    let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+    for name in names {
+        let is_named = prose
+            .split(|c| !is_letter(c))
+            .any(|word| word == name.as_ref());
+        assert!(is_named, "no guide names {}", name.as_ref());
+    }
+}
+
+/// Returns a file without the marks of its doc comments.
+fn docs(path: &str) -> String {
+    let code = read(path);
+    let lines = code.lines().map(str::trim_start);
+    let lines = lines.map(|line| line.trim_start_matches("//! ").trim_start_matches("/// "));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_readme_is_short_and_its_links_lead_somewhere() {
+    let readme = read("README.md");
+    assert!(readme.lines().count() <= MAX_README_LINES);
+    for link in readme.split("](").skip(1) {
+        let link = link.split(')').next().unwrap();
+        let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+        if path.starts_with("https://") {
+            continue;
+        }
+        let text = read(path).to_lowercase();
+        let heading = format!("# {}\n", anchor.replace('-', " "));
+        assert!(
+            anchor.is_empty() || text.contains(&heading),
+            "README.md: {link}"
+        );
+    }
+}
+
+#[test]
+fn every_guide_is_listed() {
+    let (readme, index, front_page) = (
+        read("README.md"),
+        docs("src/guide/mod.rs"),
+        docs("src/lib.rs"),
+    );
+    for path in guides() {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(
+            readme.contains(&format!("](src/guide/{name}.md) |")),
+            "README.md: {name}"
+        );
+        assert!(
+            index.contains(&format!("\n| [`{name}`] | ")),
+            "src/guide/mod.rs: {name}"
+        );
+        assert!(
+            front_page.contains(&format!("](guide::{name})")),
+            "src/lib.rs: {name}"
+        );
+    }
+}
+
 #[test]
 fn the_version_stands_in_the_changelog() {
     let version = manifest_value("version");
@@ -120,14 +196,18 @@ fn every_feature_has_its_row() {
     let features = manifest_keys("features").into_iter().map(|(name, _)| name);
     let features: Vec<_> = features.filter(|name| name != "default").collect();
     assert_rows(&read("README.md"), &features);
-    let front_page = read("src/lib.rs").replace("//! ", "");
-    assert_rows(&front_page, &features);
+    let front_page = docs("src/lib.rs");
+    for name in features {
+        assert!(
+            front_page.contains(&format!("`{name}`")),
+            "src/lib.rs: {name}"
+        );
+    }
 }
 
 #[test]
 fn every_source_driver_has_its_rows() {
     let parent = read("src/source/mod.rs");
-    let readme = read("README.md");
     let mut drivers = Vec::new();
     let modules = parent
         .lines()
@@ -157,8 +237,9 @@ fn every_source_driver_has_its_rows() {
         assert!(parent.lines().any(has_row), "src/source/mod.rs: {row}");
         drivers.push(source);
     }
+    assert!(parent.contains("//! | [`from_fn`] |"));
     drivers.push("from_fn".to_owned());
-    assert_rows(&readme, &drivers);
+    assert_in_guides(&drivers);
 }
 
 /// The public types of a directory whose names end so, with the module that they are in.
@@ -177,11 +258,10 @@ fn types(directory: &str, ending: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Each has a row in the docs of its parent and in the README, and a line that runs the contract.
+/// Each has a row in the docs of its parent, is named in a guide, and has a line that runs the contract.
 fn assert_drivers(parent: &str, drivers: &[(String, String)], contracts: &[&str]) {
     let docs = read(parent);
     let contracts: String = contracts.iter().map(read).collect();
-    let readme = read("README.md");
     for (module, name) in drivers {
         // A private module between the two is left out.
         let ends = [
@@ -198,7 +278,7 @@ fn assert_drivers(parent: &str, drivers: &[(String, String)], contracts: &[&str]
             call.iter().any(|call| line.contains(call)) && line.contains(name.as_str())
         };
         assert!(contracts.lines().any(runs), "no contract line for {name}");
-        assert_rows(&readme, &[name]);
+        assert_in_guides(&[name]);
     }
 }
 
@@ -262,7 +342,14 @@ fn every_reader_has_its_row() {
     let table = between(&readers, " READERS: ", "\n];");
     let names = quoted_after(table, " name: Cow::Borrowed(\"");
     assert_eq!(names.len(), table.matches("        id: ReaderId::").count());
-    assert_rows(&read("README.md"), &names);
+    assert_rows(&read("src/guide/embed.md"), &names);
+}
+
+#[test]
+fn every_error_code_of_a_store_has_its_row() {
+    let error = read("src/store/error.rs");
+    let codes = quoted_after(between(&error, "fn code(self)", "\n    }"), " => \"");
+    assert_rows(&read("src/guide/stores.md"), &codes);
 }
 
 #[test]
@@ -282,7 +369,7 @@ fn every_policy_setting_has_its_numbers() {
         format!("| `{name}` | {} | {} |", of(&eager), of(&classic))
     };
     let looks = |p: &RetryPolicy| p.attempts().map_or("unlimited".into(), |n| n.to_string());
-    let readme = read("README.md");
+    let table = docs("src/retry/mod.rs");
     for row in [
         row("initial_delay", &|p| {
             format_duration(p.backoff().initial_delay()).to_string()
@@ -300,14 +387,17 @@ fn every_policy_setting_has_its_numbers() {
             p.fallback_after_exhaustion().to_string()
         }),
     ] {
-        assert!(readme.contains(&row), "{row}");
+        assert!(table.contains(&row), "{row}");
     }
 }
 
 #[test]
 fn every_variable_has_its_row() {
     let env = read("src/retry/env.rs");
-    assert_rows(&read("README.md"), &quoted_after(&env, ": &str = \""));
+    assert_rows(
+        &docs("src/retry/env.rs"),
+        &quoted_after(&env, ": &str = \""),
+    );
 }
 
 #[test]
@@ -336,14 +426,14 @@ fn every_example_has_its_whole_command() {
         if !features.is_empty() {
             command += &format!(" --features {}", features.join(","));
         }
-        let has = readme.lines().any(|line| {
-            line == command
-                || line
-                    .strip_prefix(&command)
-                    .is_some_and(|rest| rest.starts_with(" -- "))
-        });
-        assert!(has, "README.md has no line `{command}`");
-        assert_rows(&readme, &[name]);
+        let is_described = |line: &str| {
+            let rest = line.strip_prefix(&command).map(str::trim_start);
+            rest.is_some_and(|rest| {
+                rest.starts_with("# ") || (rest.starts_with("-- ") && rest.contains("  # "))
+            })
+        };
+        let has = readme.lines().any(is_described);
+        assert!(has, "README.md has no line `{command}` with a comment");
     }
 }
 
@@ -474,6 +564,63 @@ fn comments_do_not_begin_with_a_question() {
             let word = comment.and_then(|comment| comment.split([' ', ',', ':']).next());
             let is_asking = word.is_some_and(|word| openers.contains(&word));
             assert!(!is_asking, "{}: {line}", path.display());
+        }
+    }
+}
+
+/// The openers of [`comments_do_not_begin_with_a_question`], and words that are metaphors or riddles.
+const BANNED_WORDS: &[&str] = &[
+    "What", "Who", "Whoever", "Whose", "Where", "Whatever", "house", "guest", "farewell",
+    "patience", "mistrust", "flight", "told", "odd", "befalls", "dearer",
+];
+
+/// Returns the prose of a file, without its code.
+fn prose(path: &Path) -> String {
+    let mut is_code = false;
+    let mut prose = String::new();
+    let text = read(path);
+    let is_rust = path.extension() == Some("rs".as_ref());
+    for line in text.lines() {
+        let line = match is_rust {
+            true => line
+                .trim_start()
+                .strip_prefix("//")
+                .unwrap_or_default()
+                .trim_start_matches(['!', '/']),
+            false => line,
+        };
+        if line.trim_start().starts_with("```") {
+            is_code = !is_code;
+        } else if !is_code {
+            prose.extend(line.split('`').step_by(2).chain(["\n"]));
+        }
+    }
+    prose
+}
+
+#[test]
+fn prose_names_who_acts_and_has_no_metaphors() {
+    let mut paths: Vec<PathBuf> = [
+        "README.md",
+        "CHANGELOG.md",
+        "src/lib.rs",
+        "benches/README.md",
+        "benches/lag/METHOD.md",
+    ]
+    .map(PathBuf::from)
+    .into();
+    paths.extend(files("src/guide"));
+    for path in paths {
+        for (number, line) in prose(&path).lines().enumerate() {
+            let mut words = line.split(|c: char| !c.is_alphanumeric());
+            let banned = words.find(|word| BANNED_WORDS.contains(word));
+            assert_eq!(
+                banned,
+                None,
+                "{}, line {} of its prose: {line}",
+                path.display(),
+                number + 1
+            );
         }
     }
 }

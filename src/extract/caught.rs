@@ -8,8 +8,8 @@ pub(crate) fn quietly<T>(act: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(act)).map_err(panic_words)
 }
 
-/// The words of a caught panic. What was thrown may itself panic when it is dropped; what that throws
-/// is left alone, since there would be no end to it.
+/// Returns the message of a caught panic. The payload may itself panic when it is dropped; a payload of that
+/// panic is not dropped, since it could panic again.
 pub(crate) fn panic_words(panic: Box<dyn Any + Send>) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));

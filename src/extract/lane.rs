@@ -97,7 +97,7 @@ impl<'a> Lane<'a> {
         self.last.as_ref().map(|(_, said)| &said.answer)
     }
 
-    /// Why the source has no number to give, as far as it told.
+    /// Returns the source's last failure; if its look has not ended, the failure that it gave no answer.
     pub(super) fn failure(&self) -> Option<ProtocolFailure> {
         match self.last() {
             Some(answer) => answer.as_ref().err().cloned(),
@@ -113,8 +113,8 @@ impl<'a> Lane<'a> {
             .map(|(_, said)| &said.answer)
     }
 
-    /// When this round's slot ends, if the source was asked in it and has answered. What it was
-    /// asked earlier and answers only now says nothing of this slot: that one is over.
+    /// When this round's slot ends, if the source was asked in it and has answered. An
+    /// answer to an earlier round says nothing of this slot: that round's slot is over.
     pub(super) fn slot_end_of(&self, round: u32) -> Option<Instant> {
         if self.asked != round || self.is_pending() {
             return None;

@@ -9,7 +9,7 @@
 //! same slot, at least 50 ms later, so that attempts are not burnt at once. A source that hangs
 //! keeps its own look, at most for the look timeout, and does not hold the others.
 //!
-//! **What ends it early.** A closed page or a dead browser, as the
+//! **Early ends.** A closed page or a dead browser, as the
 //! [classifier](crate::classify::ProtocolErrorClassifier) reads the failure; two sources or readers
 //! that disagree; set-ups that are wrong, where that is what every source says. Everything else is
 //! looked at again until the policy is exhausted.

@@ -6,10 +6,17 @@
 //!
 //! A [`RetryPolicy`] is a backoff plus how an extraction looks:
 //!
-//! | policy | first look | looks | between them | watches | gives up |
-//! |---|---|---|---|---|---|
-//! | [`eager`](RetryPolicy::eager), the default | at once | any number | 400 ms | the page reports | after 10 s |
-//! | [`classic`](RetryPolicy::classic) | at 2.5 s | 15 | 500 ms | asks again and again | after 11 s |
+//! | setting | [`eager`](RetryPolicy::eager), the default | [`classic`](RetryPolicy::classic) |
+//! |---|---|---|
+//! | `initial_delay` | 0s | 2s 500ms |
+//! | `attempts` | unlimited | 15 |
+//! | `interval` | 400ms | 500ms |
+//! | `growth` | 1 | 1 |
+//! | `jitter` | 0 | 0 |
+//! | `look_timeout` | 2s | 2s |
+//! | `deadline` | 10s | 11s |
+//! | `watch` | wait | poll |
+//! | `fallback_after_exhaustion` | false | true |
 //!
 //! A policy comes from code ([`RetryPolicy::builder`]), from a configuration file (serde, durations
 //! as `"500ms"`) or from the environment ([`RetryPolicy::from_env`]). All three use the same

@@ -120,7 +120,7 @@ pub trait InfoSource: Send + Sync {
     async fn probe(&self) -> Result<Look, ProtocolFailure>;
 
     /// Looks for up to `max`, for a number of at least `min`. The default sleeps `max`, then
-    /// probes once; a source that can be told of a change does better.
+    /// probes once; a source that notices a change does better.
     ///
     /// # Errors
     ///

@@ -294,7 +294,7 @@ async fn a_pool_of_one_serves_watchers_and_events() {
                 Status::Disconnected,
             ),
         };
-        // By turns told by the store itself, and by `NOTIFY`.
+        // The store itself and `NOTIFY` take turns to report the change.
         match round % 4 {
             // The first may come before the listener is connected.
             0 | 1 => drop(store.apply(&event).await.unwrap()),

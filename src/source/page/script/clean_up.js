@@ -1,7 +1,7 @@
 // Removes what ChromeDriver has put into a page that somebody else drives: `cdc_<22 characters>_<built-in>`,
 // which it puts into every document, and `ret_nodes`, an array that its wrapper leaves behind once a script
 // has returned: hence the timer. Names that only look like those are the owner's. An owner who also drives the
-// page by a ChromeDriver cannot be told apart, and that driver puts its names back.
+// page by a ChromeDriver cannot be recognised, and that driver puts its names back.
 const BUILT_INS = ['Array', 'JSON', 'Object', 'Promise', 'Proxy', 'Symbol', 'Window'];
 const isDrivers = (name) => {
   if (name[0] + name[1] + name[2] + name[3] !== 'cdc_' || name[26] !== '_') return false;
