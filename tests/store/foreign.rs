@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
+use whatsapp_phone::PhoneNumber;
 use whatsapp_phone::event::{Failed, SessionEvent, SessionKey, WorkspaceId};
 use whatsapp_phone::sqlx::Executor;
 use whatsapp_phone::sqlx::mysql::MySqlPoolOptions;
@@ -308,7 +309,7 @@ async fn a_uuid_workspace_has_one_row_per_session_in_every_form() {
             assert_eq!(change.status, Status::QrScanning);
         }
         let ready = |workspace: &str, id| {
-            let phone = "628110000041".parse().unwrap();
+            let phone: PhoneNumber = "628110000041".parse().unwrap();
             SessionEvent::session_ready(session(workspace, id), phone)
         };
         store.apply(&ready(&plain, "s")).await.unwrap();

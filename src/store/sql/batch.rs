@@ -228,13 +228,11 @@ fn canonical<D: Driver>(
 
 fn check_values<D: Driver>(database: &Database<D>, values: &RowValues) -> Result<(), StoreError> {
     let layout = &database.layout;
-    let given = |column: &str| values.0.iter().any(|(name, _)| name == column);
+    let given = |column: &str| values.iter().any(|(name, _)| name == column);
     let missing: Vec<_> = layout.required().filter(|column| !given(column)).collect();
-    let mut unknown = values
-        .0
-        .iter()
-        .filter(|(name, _)| layout.find(name).is_none());
-    let message = if let Some((name, _)) = unknown.next() {
+    let mut names = values.iter().map(|(name, _)| name);
+    let unknown = names.find(|name| layout.find(name).is_none());
+    let message = if let Some(name) = unknown {
         format!("the table has no column `{name}` for the value of `register_with`")
     } else if !missing.is_empty() {
         format!(

@@ -73,7 +73,18 @@ impl<D: Driver> Connections<D> {
         lease.map_err(|error| failure::<D>(&error))
     }
 
-    /// Runs a statement without a transaction. If it fails, its connection is closed.
+    /// Runs a script that begins and ends a transaction. If it fails, its connection is closed.
+    pub(super) async fn create(&self, script: &Statement) -> Result<(), StoreError> {
+        self.until_done(|_| async {
+            let mut lease = self.lease().await?;
+            run::<D, ()>(&mut lease, script, &[]).await?;
+            lease.give_back();
+            Ok(())
+        })
+        .await
+    }
+
+    /// Runs a statement without a transaction.
     pub(super) async fn read<T: DeserializeOwned>(
         &self,
         statement: &Statement,
@@ -81,9 +92,12 @@ impl<D: Driver> Connections<D> {
     ) -> Result<Vec<T>, StoreError> {
         self.until_done(|_| async {
             let mut lease = self.lease().await?;
-            let rows = run::<D, T>(&mut lease, statement, parameters).await?;
-            lease.give_back();
-            Ok(rows)
+            let rows = run::<D, T>(&mut lease, statement, parameters).await;
+            let failed = rows.as_ref().err();
+            if failed.is_none_or(|failure| failure.class.leaves_the_connection()) {
+                lease.give_back();
+            }
+            rows
         })
         .await
     }

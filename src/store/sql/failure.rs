@@ -106,34 +106,22 @@ impl Failure {
 
     /// A failed operation of the store called `name`.
     pub(super) fn of(name: &str, class: Class, error: &sqlx::Error) -> Self {
-        use StoreErrorKind::{Misconfigured, Storage};
-        let (kind, is_final, text) = match class {
-            Class::Setup => (
-                Misconfigured,
-                true,
-                format!(
-                    "the store `{name}` is configured wrongly for this database: check its URL, TLS, the user's rights and the tables; the cause says what the database refused"
-                ),
+        let text = match class {
+            Class::Setup => format!(
+                "the store `{name}` is configured wrongly for this database: check its URL, TLS, the user's rights and the tables; the cause says what the database refused"
             ),
-            Class::Duplicate => (
-                Storage,
-                true,
-                format!(
-                    "a unique index of the database behind `{name}` refused the row; the cause names the index"
-                ),
+            Class::Duplicate => format!(
+                "a unique index of the database behind `{name}` refused the row; the cause names the index"
             ),
-            Class::Unfit => (
-                Storage,
-                true,
-                format!(
-                    "the database behind `{name}` refused the values, and always will; the cause says why"
-                ),
+            Class::Unfit => format!(
+                "the database behind `{name}` refused the values, and always will; the cause says why"
             ),
-            _ => (
-                Storage,
-                false,
-                format!("the operation failed in the database behind `{name}`"),
-            ),
+            _ => format!("the operation failed in the database behind `{name}`"),
+        };
+        let (kind, is_final) = match class {
+            Class::Setup => (StoreErrorKind::Misconfigured, true),
+            Class::Duplicate | Class::Unfit => (StoreErrorKind::Storage, true),
+            _ => (StoreErrorKind::Storage, false),
         };
         let failed = StoreError::new(kind, text).caused_by(cause(error));
         let error = if is_final { failed } else { failed.transient() };

@@ -48,8 +48,8 @@ impl Follower {
         }
     }
 
-    /// Reads all watched sessions on a timer that no notification delays, and those that another process
-    /// has changed at once.
+    /// Reads all watched sessions on a timer that no notification delays, and at once those that another
+    /// process has changed.
     async fn follow<D: Driver>(&self, database: &Weak<Database<D>>) {
         let mut listener = D::Listener::default();
         let mut unrecognised = HashSet::new();

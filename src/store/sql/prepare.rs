@@ -49,7 +49,7 @@ pub(super) async fn prepare<D: Driver>(
             (None, Some(layout)) => return Ok(layout),
             (Some(table), _) if options.create_tables && created != table => {
                 // Several processes may create the same tables at once.
-                connections.read::<()>(&create, &[]).await?;
+                connections.create(&create).await?;
                 created = table;
             }
             (table, _) => return Err(missing(&table.unwrap_or(tables.accounts))),

@@ -98,7 +98,7 @@ async fn work<D: Driver>(database: Arc<Database<D>>, mut queued: mpsc::Receiver<
 async fn apply<D: Driver>(database: Arc<Database<D>>, jobs: Vec<Job>) {
     let mut parts = vec![jobs];
     while let Some(mut jobs) = parts.pop() {
-        // Their callers have gone, or have their answer: it is late.
+        // Callers that were dropped, or whose deadline has passed.
         jobs.retain(|job| !job.reply.is_closed());
         if jobs.is_empty() {
             continue;
