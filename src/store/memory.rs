@@ -219,7 +219,7 @@ impl SessionStore for MemoryStore {
         let is_watched =
             |found: &&Row| !found.is_deleted && found.row.session.workspace_id == *workspace;
         for found in rows.values().filter(is_watched) {
-            hub.publish_listed(hub.changes(), "", &found.row.to_change());
+            hub.publish_read(hub.changes(), "", &found.row.to_change());
         }
         Ok(watcher)
     }

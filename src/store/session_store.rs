@@ -1,5 +1,6 @@
 //! [`SessionStore`]: the trait, and the results of its calls.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -192,68 +193,84 @@ pub trait SessionStore: Send + Sync {
     ) -> Result<WorkspaceWatcher, StoreError>;
 }
 
+/// Implements the trait by the store in an owner: `$inner` follows a reference to the owner.
 macro_rules! forward {
-    ($($owner:ty),*) => {$(
-        #[async_trait]
-        impl<S: SessionStore + ?Sized> SessionStore for $owner {
-            fn name(&self) -> &str {
-                (**self).name()
-            }
+    ([$($generics:tt)*] $owner:ty, $($inner:tt)*) => {
+        #[allow(suspicious_double_ref_op, reason = "the store that a reference owns is its referent")]
+        const _: () = {
+            use std::time::Duration;
 
-            async fn register(&self, session: &SessionKey) -> Result<SessionRow, StoreError> {
-                (**self).register(session).await
-            }
+            use $crate::event::{SessionEvent, SessionId, SessionKey, WorkspaceId};
+            use $crate::store::{
+                Outcome, RowValues, SessionPage, SessionQuery, SessionRow, SessionStore,
+                StatusChange, StatusWatcher, StoreError, WorkspaceWatcher,
+            };
 
-            async fn register_with(
-                &self,
-                session: &SessionKey,
-                values: &RowValues,
-            ) -> Result<SessionRow, StoreError> {
-                (**self).register_with(session, values).await
-            }
+            #[async_trait::async_trait]
+            impl<$($generics)*> SessionStore for $owner {
+                fn name(&self) -> &str {
+                    self $($inner)*.name()
+                }
 
-            async fn apply(&self, event: &SessionEvent) -> Result<Outcome, StoreError> {
-                (**self).apply(event).await
-            }
+                async fn register(&self, session: &SessionKey) -> Result<SessionRow, StoreError> {
+                    self $($inner)*.register(session).await
+                }
 
-            async fn session(&self, id: &SessionId) -> Result<Option<SessionRow>, StoreError> {
-                (**self).session(id).await
-            }
+                async fn register_with(
+                    &self,
+                    session: &SessionKey,
+                    values: &RowValues,
+                ) -> Result<SessionRow, StoreError> {
+                    self $($inner)*.register_with(session, values).await
+                }
 
-            async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
-                (**self).sessions(query).await
-            }
+                async fn apply(&self, event: &SessionEvent) -> Result<Outcome, StoreError> {
+                    self $($inner)*.apply(event).await
+                }
 
-            async fn end(&self, session: &SessionKey) -> Result<StatusChange, StoreError> {
-                (**self).end(session).await
-            }
+                async fn session(&self, id: &SessionId) -> Result<Option<SessionRow>, StoreError> {
+                    self $($inner)*.session(id).await
+                }
 
-            async fn delete(&self, session: &SessionKey) -> Result<StatusChange, StoreError> {
-                (**self).delete(session).await
-            }
+                async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
+                    self $($inner)*.sessions(query).await
+                }
 
-            async fn sweep_stuck(
-                &self,
-                older_than: Duration,
-            ) -> Result<Vec<StatusChange>, StoreError> {
-                (**self).sweep_stuck(older_than).await
-            }
+                async fn end(&self, session: &SessionKey) -> Result<StatusChange, StoreError> {
+                    self $($inner)*.end(session).await
+                }
 
-            async fn watch(&self, id: &SessionId) -> Result<StatusWatcher, StoreError> {
-                (**self).watch(id).await
-            }
+                async fn delete(&self, session: &SessionKey) -> Result<StatusChange, StoreError> {
+                    self $($inner)*.delete(session).await
+                }
 
-            async fn watch_workspace(
-                &self,
-                workspace: &WorkspaceId,
-            ) -> Result<WorkspaceWatcher, StoreError> {
-                (**self).watch_workspace(workspace).await
+                async fn sweep_stuck(
+                    &self,
+                    older_than: Duration,
+                ) -> Result<Vec<StatusChange>, StoreError> {
+                    self $($inner)*.sweep_stuck(older_than).await
+                }
+
+                async fn watch(&self, id: &SessionId) -> Result<StatusWatcher, StoreError> {
+                    self $($inner)*.watch(id).await
+                }
+
+                async fn watch_workspace(
+                    &self,
+                    workspace: &WorkspaceId,
+                ) -> Result<WorkspaceWatcher, StoreError> {
+                    self $($inner)*.watch_workspace(workspace).await
+                }
             }
-        }
-    )*};
+        };
+    };
 }
+#[allow(unused_imports, reason = "without drivers it is used here alone")]
+pub(super) use forward;
 
-forward!(Arc<S>, Box<S>, &S);
+forward!([S: SessionStore + ?Sized] Arc<S>, .deref());
+forward!([S: SessionStore + ?Sized] Box<S>, .deref());
+forward!([S: SessionStore + ?Sized] &S, .deref());
 
 const _: fn(&dyn SessionStore) = |store| {
     fn is_send_and_sync<T: Send + Sync + ?Sized>(_: &T) {}

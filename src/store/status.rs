@@ -164,7 +164,7 @@ impl SessionRow {
     }
 }
 
-/// A session's status, as it is told to watchers. `Debug` masks the number.
+/// A session's status, as watchers see it. `Debug` masks the number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StatusChange {

@@ -188,15 +188,15 @@ fn a_row_that_was_read_before_its_deletion_brings_no_session_back() {
     let since = hub.changes();
     hub.publish("1", &row.to_change());
     hub.publish("1", &decide::given_up(row.clone()).to_change());
-    hub.publish_listed(since, "1", &row.to_change());
+    hub.publish_read(since, "1", &row.to_change());
     let seen = watcher.changed().now_or_never().flatten();
     assert_eq!(seen.unwrap().status, Status::Failed);
     for known in hub.known_of(&workspace) {
         hub.forget(&known);
     }
-    hub.publish_listed(since, "1", &row.to_change());
+    hub.publish_read(since, "1", &row.to_change());
     assert!(watcher.changed().now_or_never().is_none());
-    hub.publish_listed(hub.changes(), "2", &row.to_change());
+    hub.publish_read(hub.changes(), "2", &row.to_change());
     let anew = watcher.changed().now_or_never().flatten();
     assert_eq!(anew.unwrap().status, Status::QrScanning);
 }

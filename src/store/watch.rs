@@ -1,7 +1,15 @@
-//! [`StatusWatcher`], and the [`Hub`] that tells the watchers of one store.
+//! [`StatusWatcher`], and the [`Hub`] that notifies the watchers of one store.
+
+#![cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    allow(
+        dead_code,
+        reason = "only a store that polls forgets sessions and reads them again"
+    )
+)]
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry as Place;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,7 +51,6 @@ pub(super) type KeepAlive = Arc<dyn Fn() + Send + Sync>;
 /// ```
 pub struct StatusWatcher {
     changes: watch::Receiver<StatusChange>,
-    /// Starts the task that reads for this watcher again if it has ended.
     keep_alive: Option<KeepAlive>,
 }
 
@@ -89,7 +96,6 @@ impl From<watch::Receiver<StatusChange>> for StatusWatcher {
     }
 }
 
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 impl StatusWatcher {
     /// Marks the present status as returned, and keeps the reading task alive.
     pub(super) fn begin(mut self, keep_alive: KeepAlive) -> Self {
@@ -124,16 +130,14 @@ struct Entry {
 }
 
 /// A watched session, as it was known at some moment.
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 #[derive(Debug)]
 pub(super) struct Watched {
     account: Option<String>,
     change: StatusChange,
     /// The store's own changes until then.
-    changes: u64,
+    pub(super) since: u64,
 }
 
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 impl Watched {
     pub(super) fn session(&self) -> &SessionId {
         &self.change.session.session_id
@@ -156,8 +160,8 @@ impl Hub {
         entries.forget_unwatched();
         let entries = &mut *entries;
         let entry = match entries.sessions.entry(now.session.session_id.clone()) {
-            Place::Occupied(entry) => entry.into_mut(),
-            Place::Vacant(place) => {
+            Occupied(entry) => entry.into_mut(),
+            Vacant(place) => {
                 forward(&entries.workspaces, &now);
                 place.insert(Entry::new(account, entries.changes, now))
             }
@@ -186,27 +190,20 @@ impl Hub {
         self.lock().changes
     }
 
-    /// Tells the watchers of a change that this store made. Changes may come in any order.
+    /// Publishes a change that this store made. Changes may come in any order.
     pub(super) fn publish(&self, account: &str, change: &StatusChange) {
         let mut entries = self.lock();
         entries.changes += 1;
-        entries.tell(account, change, None);
+        entries.publish(account, change, None);
     }
 
-    /// Tells the watchers of a row that was read after so many [`changes`](Self::changes).
-    pub(super) fn publish_listed(&self, since: u64, account: &str, change: &StatusChange) {
-        self.lock().tell(account, change, Some(since));
+    /// Publishes a row that was read after so many [`changes`](Self::changes).
+    pub(super) fn publish_read(&self, since: u64, account: &str, change: &StatusChange) {
+        self.lock().publish(account, change, Some(since));
     }
 
-    /// Tells the watchers of a watched session's row that was read.
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
-    pub(super) fn publish_read(&self, known: &Watched, account: &str, change: &StatusChange) {
-        self.publish_listed(known.changes, account, change);
-    }
-
-    /// Tells the watchers that the row is gone, unless a change was published since.
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
-    pub(super) fn end(&self, known: &Watched) {
+    /// Publishes that the row is gone, unless a change was published since.
+    pub(super) fn publish_gone(&self, known: &Watched) {
         let mut entries = self.lock();
         let entries = &mut *entries;
         let entry = entries.sessions.get_mut(known.session());
@@ -215,25 +212,23 @@ impl Hub {
         };
         if let Some(entry) = entry.filter(is_same) {
             entry.account = None;
-            let is_news = entry.sender.send_if_modified(|now| {
-                let is_news = now.status != Status::Failed;
+            let is_changed = entry.sender.send_if_modified(|now| {
+                let is_changed = now.status != Status::Failed;
                 (now.status, now.error) = (Status::Failed, None);
-                is_news
+                is_changed
             });
-            if is_news {
+            if is_changed {
                 forward(&entries.workspaces, &entry.sender.borrow());
             }
         }
     }
 
     /// Returns the sessions that are watched now.
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
     pub(super) fn watched(&self) -> Vec<Watched> {
         self.known(|entry| entry.sender.receiver_count() > 0)
     }
 
     /// Returns the workspaces that are watched now.
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
     pub(super) fn watched_workspaces(&self) -> Vec<WorkspaceId> {
         let mut entries = self.lock();
         entries.forget_unwatched();
@@ -241,34 +236,31 @@ impl Hub {
     }
 
     /// Returns the sessions that are known of a watched workspace.
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
     pub(super) fn known_of(&self, workspace: &WorkspaceId) -> Vec<Watched> {
         self.known(|entry| entry.sender.borrow().session.workspace_id == *workspace)
     }
 
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
     fn known(&self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<Watched> {
         let mut entries = self.lock();
         entries.forget_unwatched();
-        let changes = entries.changes;
+        let since = entries.changes;
         let wanted = entries.sessions.values().filter(|entry| is_wanted(entry));
         let known = wanted.map(|entry| Watched {
             account: entry.account.clone(),
             change: entry.sender.borrow().clone(),
-            changes,
+            since,
         });
         known.collect()
     }
 
     /// Forgets a session that was given up and is not watched for itself, unless a change was published
     /// since.
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
     pub(super) fn forget(&self, known: &Watched) {
         let mut entries = self.lock();
         let entries = &mut *entries;
-        if let Place::Occupied(entry) = entries.sessions.entry(known.session().clone())
+        if let Occupied(entry) = entries.sessions.entry(known.session().clone())
             && entry.get().sender.receiver_count() == 0
-            && entry.get().changed <= known.changes
+            && entry.get().changed <= known.since
         {
             entry.remove();
             entries.forgotten = entries.changes;
@@ -290,23 +282,23 @@ impl Entries {
         });
     }
 
-    /// Tells the watchers of a session and of its workspace. `since` counts the changes of this store until
-    /// the row was read; `None`: this store made the change.
-    fn tell(&mut self, account: &str, change: &StatusChange, since: Option<u64>) {
-        let is_news = match self.sessions.entry(change.session.session_id.clone()) {
-            Place::Occupied(mut entry) => {
+    /// Sends a change to the watchers of the session and of its workspace. `since` counts the changes of this
+    /// store until the row was read; `None`: this store made the change.
+    fn publish(&mut self, account: &str, change: &StatusChange, since: Option<u64>) {
+        let is_changed = match self.sessions.entry(change.session.session_id.clone()) {
+            Occupied(mut entry) => {
                 let entry = entry.get_mut();
                 let is_same_row = entry.account.as_deref() == Some(account);
-                // Another row than the known one is believed only if this store wrote nothing to the session
-                // since the reading began.
-                let is_believed = since.is_none_or(|since| is_same_row || entry.changed <= since);
+                // A row that differs from the known one is accepted only if this store wrote nothing to the
+                // session since the reading began.
+                let is_accepted = since.is_none_or(|since| is_same_row || entry.changed <= since);
                 if since.is_none() {
                     entry.changed = self.changes;
                 }
-                is_believed && entry.tell(account, change)
+                is_accepted && entry.publish(account, change)
             }
             // A session that was forgotten since the reading began may have been given up.
-            Place::Vacant(place)
+            Vacant(place)
                 if self.workspaces.contains_key(&change.session.workspace_id)
                     && since.is_none_or(|since| {
                         since >= self.forgotten && change.status != Status::Failed
@@ -316,9 +308,9 @@ impl Entries {
                 place.insert(Entry::new(account, changed, change.clone()));
                 true
             }
-            Place::Vacant(_) => false,
+            Vacant(_) => false,
         };
-        if is_news {
+        if is_changed {
             forward(&self.workspaces, change);
         }
     }
@@ -341,15 +333,16 @@ impl Entry {
         }
     }
 
-    fn tell(&mut self, account: &str, change: &StatusChange) -> bool {
+    /// Sends a change to the watchers of the session. Returns whether it differs from the last one.
+    fn publish(&mut self, account: &str, change: &StatusChange) -> bool {
         let is_same_row = self.account.as_deref() == Some(account);
         self.account = Some(account.to_owned());
         self.sender.send_if_modified(|known| {
-            let is_news = change != known && (!is_same_row || change.version >= known.version);
-            if is_news {
+            let is_changed = change != known && (!is_same_row || change.version >= known.version);
+            if is_changed {
                 known.clone_from(change);
             }
-            is_news
+            is_changed
         })
     }
 }

@@ -7,9 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
-use super::status::Status;
-use super::status::StatusChange;
+use super::status::{Status, StatusChange};
 use super::watch::{CHECK_EVERY, KeepAlive};
 use crate::event::SessionId;
 
@@ -72,7 +70,7 @@ pub struct WorkspaceSender(Weak<Shared>);
 #[derive(Default)]
 struct Shared {
     pending: Mutex<Pending>,
-    has_news: Notify,
+    has_changed: Notify,
 }
 
 /// The changes that were not returned yet: the latest of each session, in the order of the first of them.
@@ -102,7 +100,7 @@ impl WorkspaceWatcher {
     }
 
     /// Leaves out the sessions that were given up until now, and keeps the reading task alive.
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    #[allow(dead_code, reason = "only SQL stores read in a task")]
     pub(super) fn begin(mut self, keep_alive: KeepAlive) -> Self {
         let mut pending = self.shared.lock();
         let Pending { order, latest, .. } = &mut *pending;
@@ -117,7 +115,7 @@ impl WorkspaceWatcher {
     /// dropped. Cancel-safe.
     pub async fn changed(&mut self) -> Option<StatusChange> {
         loop {
-            let has_news = self.shared.has_news.notified();
+            let has_changed = self.shared.has_changed.notified();
             {
                 let mut pending = self.shared.lock();
                 let session = pending.order.pop_front();
@@ -131,9 +129,9 @@ impl WorkspaceWatcher {
             match &self.keep_alive {
                 Some(keep_alive) => {
                     keep_alive();
-                    let _ = timeout(CHECK_EVERY, has_news).await;
+                    let _ = timeout(CHECK_EVERY, has_changed).await;
                 }
-                None => has_news.await,
+                None => has_changed.await,
             }
         }
     }
@@ -153,7 +151,7 @@ impl WorkspaceSender {
             pending.order.push_back(session.clone());
         }
         drop(pending);
-        shared.has_news.notify_one();
+        shared.has_changed.notify_one();
     }
 
     /// Returns whether the watcher was dropped.
@@ -167,7 +165,7 @@ impl Drop for WorkspaceSender {
     fn drop(&mut self) {
         if let Some(shared) = self.0.upgrade() {
             shared.lock().is_over = true;
-            shared.has_news.notify_one();
+            shared.has_changed.notify_one();
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use whatsapp_phone::event::{Failed, SessionEvent};
+use whatsapp_phone::PhoneNumber;
+use whatsapp_phone::event::{Failed, SessionEvent, SessionKey, WorkspaceId};
 use whatsapp_phone::sqlx::Executor;
 use whatsapp_phone::sqlx::mysql::MySqlPoolOptions;
 use whatsapp_phone::store::mysql::MySqlStore;
-use whatsapp_phone::store::{Ignored, Outcome, RowValues, Status, StoreOptions};
+use whatsapp_phone::store::{Ignored, Outcome, RowValues, SessionQuery, Status, StoreOptions};
 
 use super::beside::Open;
 use super::database::{Kind, Place};
@@ -277,4 +278,52 @@ async fn connections_without_autocommit_are_refused() {
     let error = made.unwrap_err().to_string();
     assert!(error.contains("autocommit"), "{error}");
     place.end().await;
+}
+
+#[tokio::test]
+async fn a_uuid_workspace_has_one_row_per_session_in_every_form() {
+    const ID: &str = "8f14e45f-ceea-467f-a8f5-0d1b8b0c5a11";
+    let (upper, plain) = (ID.to_uppercase(), ID.replace('-', ""));
+    let session = |workspace: &str, id| SessionKey::new(workspace, id).unwrap();
+    for kind in [Kind::Postgres, Kind::MySql] {
+        let place = Place::new(kind).await;
+        place.open(StoreOptions::default()).await.unwrap();
+        place
+            .run(match kind {
+                Kind::MySql => {
+                    "alter table whatsapp_accounts modify workspace_id varchar(64);
+                    alter table whatsapp_accounts modify workspace_id uuid"
+                }
+                _ => "alter table whatsapp_accounts alter column workspace_id type uuid using null",
+            })
+            .await;
+        let store = place.open(StoreOptions::default()).await.unwrap();
+        let row = store.register(&session(&upper, "s")).await.unwrap();
+        assert_eq!(row.session, session(ID, "s"), "{kind}");
+        assert_eq!(store.register(&session(ID, "s")).await.unwrap(), row);
+        store.register(&session(&plain, "t")).await.unwrap();
+        let watched = WorkspaceId::new(&upper).unwrap();
+        let mut watcher = store.watch_workspace(&watched).await.unwrap();
+        for _ in ["s", "t"] {
+            let change = watcher.changed().await.unwrap();
+            assert_eq!(change.status, Status::QrScanning);
+        }
+        let ready = |workspace: &str, id| {
+            let phone: PhoneNumber = "628110000041".parse().unwrap();
+            SessionEvent::session_ready(session(workspace, id), phone)
+        };
+        store.apply(&ready(&plain, "s")).await.unwrap();
+        let change = watcher.changed().await.unwrap();
+        assert_eq!(change.session, row.session);
+        let refused = store.apply(&ready(&upper, "t")).await.unwrap_err();
+        assert_eq!(refused.code(), "number_already_connected", "{kind}");
+        let query = SessionQuery::default().workspace(watched);
+        assert_eq!(store.sessions(&query).await.unwrap().rows.len(), 2);
+        store.delete(&session(&upper, "s")).await.unwrap();
+        assert_eq!(store.session(&row.session.session_id).await.unwrap(), None);
+        let invalid = store.register(&session("7", "u")).await.unwrap_err();
+        assert_eq!(invalid.code(), "invalid_event");
+        assert!(invalid.to_string().contains("a UUID"), "{invalid}");
+        place.end().await;
+    }
 }

@@ -25,14 +25,22 @@ pub(super) struct Account {
     pub(super) is_deleted: bool,
     lacks_error: bool,
     life: i64,
-    error: Option<Failed>,
-    /// Events to note.
-    events: Vec<String>,
+    changes: Changes,
+}
+
+/// The changes to write.
+#[derive(Default)]
+struct Changes {
+    /// Whether the row is written at all.
     is_dirty: bool,
+    /// Whether status and `updated_at` are written.
     is_touched: bool,
     begins: bool,
     ends: bool,
     connects: bool,
+    error: Option<Failed>,
+    /// The ids of applied events.
+    events: Vec<String>,
 }
 
 impl Account {
@@ -46,13 +54,7 @@ impl Account {
             is_deleted: read.is_deleted != 0,
             lacks_error,
             life: read.life.unwrap_or_else(|| fastrand::i64(1..)),
-            error: None,
-            events: Vec::new(),
-            is_dirty: false,
-            is_touched: false,
-            begins: false,
-            ends: false,
-            connects: false,
+            changes: Changes::default(),
             read,
         }
     }
@@ -99,27 +101,28 @@ impl Account {
 
     /// Counts this as a sign of life.
     pub(super) fn touch(&mut self) {
-        (self.is_dirty, self.is_touched) = (true, true);
+        (self.changes.is_dirty, self.changes.is_touched) = (true, true);
     }
 
     pub(super) fn apply(&mut self, write: RowWrite, event: Option<&EventId>) {
         self.touch();
-        self.connects |= write.connects;
-        self.error = write.error.or(self.error.take());
+        self.changes.connects |= write.connects;
+        self.changes.error = write.error.or(self.changes.error.take());
         self.number = write.row.phone.clone();
         self.row = Ok(write.row);
-        self.events
+        self.changes
+            .events
             .extend(event.map(|event| event.as_str().to_owned()));
     }
 
-    /// Notes what the scan saw.
-    pub(super) fn note(&mut self) {
-        self.is_dirty = true;
+    /// Records what the scan saw.
+    pub(super) fn record(&mut self) {
+        self.changes.is_dirty = true;
     }
 
     /// Gives it up if it is stuck.
     pub(super) fn sweep(&mut self, seconds: i64) -> bool {
-        let is_stuck = !self.is_touched && self.row.is_ok() && self.read.is_stuck(seconds);
+        let is_stuck = !self.changes.is_touched && self.row.is_ok() && self.read.is_stuck(seconds);
         if is_stuck {
             self.give_up();
         }
@@ -129,7 +132,7 @@ impl Account {
     pub(super) fn give_up(&mut self) {
         self.touch();
         self.is_deleted = true;
-        (self.ends, self.begins) = (true, false);
+        (self.changes.ends, self.changes.begins) = (true, false);
         self.number = None;
         self.row = self.row.clone().map(given_up);
     }
@@ -137,87 +140,67 @@ impl Account {
     pub(super) fn revive(&mut self) {
         self.touch();
         self.is_deleted = false;
-        self.begins = true;
+        self.changes.begins = true;
         self.number = None;
         self.row = self.row.clone().map(revived);
     }
 
     /// Takes the number from a row that was given up.
     pub(super) fn clear_number(&mut self) {
-        self.is_dirty = true;
+        self.changes.is_dirty = true;
         self.number = None;
     }
 
     /// The error to put into the metadata.
     pub(super) fn new_error(&self) -> Option<&Failed> {
-        self.error.as_ref()
+        self.changes.error.as_ref()
     }
 
     /// The change to write, if there is one.
     pub(super) fn to_save(&self) -> Option<Save<'_>> {
-        let row = self.row.as_ref().ok();
-        if !self.is_dirty {
+        let Self { read, changes, .. } = self;
+        if !changes.is_dirty {
             return None;
         }
-        let before = &self.number_before;
-        let is_new_number = self.number != *before;
-        let has_text = before.is_some() || self.ends && self.read.number.is_some();
-        let clears = self.begins || has_text && self.number.is_none();
-        let kept = before.as_ref().filter(|_| clears && !self.begins);
-        let kept = kept
-            .map(PhoneNumber::reveal)
-            .or(self.read.kept_number.as_deref());
-        let spelling = self.read.number.as_deref();
-        let spelling = spelling.filter(|text| !is_new_number && !clears && !is_looked_up(text));
-        let error = match &self.row {
-            Ok(row) => {
+        let row = self.row.as_ref().ok();
+        let number = self.number.as_ref().map(PhoneNumber::reveal);
+        let before = self.number_before.as_ref().map(PhoneNumber::reveal);
+        let has_text = before.is_some() || changes.ends && read.number.is_some();
+        let clears = changes.begins || has_text && number.is_none();
+        let kept = before.filter(|_| clears && !changes.begins);
+        let spelling = read.number.as_deref();
+        let spelling = spelling.filter(|text| number == before && !clears && !is_looked_up(text));
+        let status = self.stored_status().filter(|_| changes.is_touched);
+        let (error, error_message) = match row {
+            Some(row) => {
                 let error = row.error.as_ref();
-                (
-                    error.map(|error| &*error.code),
-                    error.map(|error| &*error.message),
-                )
+                error.map(|error| (&*error.code, &*error.message)).unzip()
             }
-            Err(_) => (
-                self.read.error.as_deref(),
-                self.read.error_message.as_deref(),
-            ),
+            None => (read.error.as_deref(), read.error_message.as_deref()),
         };
         let shows_error = self.lacks_error && row.is_some_and(|row| row.status == Status::Error);
         Some(Save {
-            id: &self.read.id,
-            touched: self.is_touched.into(),
-            status: self
-                .stored_status()
-                .filter(|_| self.is_touched)
-                .map(Status::as_str),
-            phone: self
-                .number
-                .as_ref()
-                .filter(|_| is_new_number)
-                .map(PhoneNumber::reveal),
+            id: &read.id,
+            touched: changes.is_touched.into(),
+            status: status.map(Status::as_str),
+            phone: number.filter(|_| number != before),
             clears: clears.into(),
-            begins: self.begins.into(),
-            ends: self.ends.into(),
-            connects: self.connects.into(),
+            begins: changes.begins.into(),
+            ends: changes.ends.into(),
+            connects: changes.connects.into(),
             life: self.life,
-            last_seq: row.map_or(self.read.last_seq, |row| row.last_seq),
-            version: row
-                .map_or(self.read.version, |row| Some(row.version))
-                .unwrap_or(0),
+            last_seq: row.map_or(read.last_seq, |row| row.last_seq),
+            version: row.map_or(read.version.unwrap_or(0), |row| row.version),
             lid: row.and_then(|row| row.lid.as_ref()).map(Jid::reveal),
             assurance: row.and_then(|row| row.assurance).map(Assurance::as_str),
-            kept_number: kept,
-            spelled_number: self
-                .number
-                .as_ref()
-                .filter(|_| spelling.is_some())
-                .map(PhoneNumber::reveal),
+            kept_number: kept.or(read.kept_number.as_deref()),
+            spelled_number: number.filter(|_| spelling.is_some()),
             spelling: spelling.filter(|text| text.len() <= 255),
-            error: error.0,
-            error_message: error.1,
+            error,
+            error_message,
             shows_error: shows_error.into(),
-            seen_at: self.read.seen_at().filter(|_| !self.is_touched),
-            events: &self.events,
+            seen_at: read.seen_at().filter(|_| !changes.is_touched),
+            events: &changes.events,
         })
     }
 }
@@ -246,16 +229,13 @@ fn session_row(
         .map_err(|error: UnknownStatus| unrecognised(&error))?;
     // A later write of another program wins.
     let is_latest = read.seen_updated_at == read.updated;
-    let is_error = lacks_error && read.shows_error == Some(1) && status == Status::Disconnected;
-    let status = if is_error && is_latest {
-        Status::Error
-    } else {
-        status
+    let shows_error = lacks_error && read.shows_error == Some(1) && is_latest;
+    let status = match status {
+        Status::Disconnected if shows_error => Status::Error,
+        status => status,
     };
-    let error = read
-        .error
-        .as_ref()
-        .filter(|_| is_latest && status == Status::Error);
+    let is_current = is_latest && status == Status::Error;
+    let error = read.error.as_ref().filter(|_| is_current);
     let message = read.error_message.as_deref().unwrap_or_default();
     let row = SessionRow {
         status,

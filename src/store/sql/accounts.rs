@@ -16,18 +16,18 @@ use crate::store::decide::{Judgement, judge_event, retires};
 use crate::store::error::StoreError;
 use crate::store::options::DuplicatePolicy;
 use crate::store::session_store::Outcome;
-use crate::store::status::Status;
+use crate::store::status::{SessionRow, Status};
 
 /// The rows and locks that an event needs.
-#[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
-    pub(super) session: &'a SessionKey,
+    /// As the table holds it.
+    pub(super) session: SessionKey,
     pub(super) number: Option<&'a PhoneNumber>,
     pub(super) event: Option<&'a EventId>,
 }
 
-impl<'a> Wanted<'a> {
-    pub(super) fn of(session: &'a SessionKey) -> Self {
+impl Wanted<'_> {
+    pub(super) fn of(session: SessionKey) -> Self {
         Self {
             session,
             number: None,
@@ -110,31 +110,30 @@ impl Accounts {
         self.all.iter().position(is_own)
     }
 
-    /// A locked row, to change it.
-    pub(super) fn locked(&mut self, session: &SessionKey) -> Option<&mut Account> {
-        let own = self.own(session).filter(|&own| self.is_locked(own))?;
-        Some(&mut self.all[own])
+    /// The row of a session that is not soft-deleted, to change it.
+    pub(super) fn live(&self, session: &SessionKey) -> Result<(usize, SessionRow), Failure> {
+        let unknown = || StoreError::unknown(session);
+        let own = self.own(session).ok_or_else(unknown)?;
+        let row = match &self.all[own].row {
+            Ok(row) if self.all[own].is_deleted => return Err(StoreError::given_up(row).into()),
+            Err(_) if self.all[own].is_deleted => return Err(unknown().into()),
+            row => row.clone()?,
+        };
+        match self.is_locked(own) {
+            true => Ok((own, row)),
+            false => Err(Failure::held(session)),
+        }
     }
 
     pub(super) fn apply<D: Driver>(
         &mut self,
         transaction: &mut Transaction<'_, D>,
         event: &SessionEvent,
-        wanted: Wanted<'_>,
+        session: &SessionKey,
     ) -> Result<Outcome, Failure> {
         let database = transaction.database;
         let options = &database.options;
-        let session = wanted.session;
-        let own = self.own(session);
-        let own = own.ok_or_else(|| StoreError::unknown(session))?;
-        let row = match &self.all[own].row {
-            Ok(row) if self.all[own].is_deleted => return Err(StoreError::given_up(row).into()),
-            Err(_) if self.all[own].is_deleted => return Err(StoreError::unknown(session).into()),
-            row => row.clone()?,
-        };
-        if !self.is_locked(own) {
-            return Err(Failure::held(session));
-        }
+        let (own, row) = self.live(session)?;
         let life = self.all[own].life();
         let before = self.applied.get(&life);
         let is_applied = event.id().is_some_and(|id| {
@@ -158,11 +157,10 @@ impl Accounts {
                 holders.clear();
             }
             let statuses = holders.iter().map(|&holder| {
-                // An unrecognised row keeps its number: nobody could be notice that it lost it.
-                let status = self.all[holder].stored_status();
-                status
-                    .filter(|_| self.all[holder].row.is_ok())
-                    .unwrap_or(Status::Connected)
+                // An unrecognised row keeps its number: no watcher could see that it loses it.
+                let holder = &self.all[holder];
+                let status = holder.row.is_ok().then(|| holder.stored_status());
+                status.flatten().unwrap_or(Status::Connected)
             });
             retires(&write.row, statuses, options.duplicates)?;
             for other in given_up {
@@ -170,9 +168,7 @@ impl Accounts {
             }
             for holder in holders {
                 self.all[holder].give_up();
-                let notice = self.all[holder].notice();
-                retired.extend(notice.iter().map(|(_, change)| change.clone()));
-                transaction.notices.extend(notice);
+                retired.extend(transaction.report(&self.all[holder]));
             }
         }
         self.all[own].apply(*write, event.id());
@@ -182,11 +178,8 @@ impl Accounts {
                 .or_default()
                 .push(id.as_str().to_owned());
         }
-        let notice = self.all[own]
-            .notice()
-            .ok_or_else(|| StoreError::unknown(session))?;
-        let change = notice.1.clone();
-        transaction.notices.push(notice);
+        let change = transaction.report(&self.all[own]);
+        let change = change.ok_or_else(|| StoreError::unknown(session))?;
         Ok(Outcome::Applied { change, retired })
     }
 

@@ -19,12 +19,12 @@ use crate::event::{EventId, EventKind, SessionEvent, SessionKey};
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::options::RowValues;
 use crate::store::session_store::{Ignored, Outcome};
-use crate::store::status::{SessionRow, Status};
+use crate::store::status::{SessionRow, Status, StatusChange};
 
 /// Locks and reads the rows of these sessions, and those that hold their numbers.
 pub(super) async fn load<D: Driver>(
     transaction: &mut Transaction<'_, D>,
-    wanted: &[Wanted<'_>],
+    wanted: &[&Wanted<'_>],
 ) -> Result<Accounts, Failure> {
     let database = transaction.database;
     let sessions = wanted.iter().map(|one| {
@@ -32,38 +32,38 @@ pub(super) async fn load<D: Driver>(
         json!({"session": one.session.session_id.as_str(), "event": event})
     });
     let sessions = Value::from_iter(sessions).to_string();
-    let numbers = wanted
-        .iter()
-        .filter_map(|one| Some((workspace(one.session), one.number?)));
-    let texts = numbers.flat_map(|(workspace, number)| {
+    let numbers = || {
+        let numbers = wanted.iter();
+        numbers.filter_map(|one| Some((workspace(&one.session), one.number?)))
+    };
+    let texts = numbers().flat_map(|(workspace, number)| {
         spellings(number).map(|text| json!({"workspace": workspace, "text": text}))
     });
     let texts = Value::from_iter(texts).to_string();
     let parameters = [&*sessions, &*texts];
     let mut locked = None;
-    if let Some(locking) = &database.statements.locking {
+    if D::IS_CONCURRENT {
+        let look_up = &database.statements.look_up;
         let found: Vec<(String, Option<String>, Option<String>)> =
-            transaction.run(&locking.look_up, &parameters).await?;
+            transaction.run(look_up, &parameters).await?;
         let held = found.iter().filter_map(|(_, workspace, text)| {
             let number = number(text.as_deref()?)?;
             Some(lock_of(database, workspace.as_deref()?, &number))
         });
-        let taken = wanted
-            .iter()
-            .filter_map(|one| Some(lock_of(database, workspace(one.session), one.number?)));
+        let taken = numbers().map(|(workspace, number)| lock_of(database, workspace, number));
         let locks: BTreeSet<_> = held.chain(taken).collect();
         let ids: BTreeSet<_> = found.iter().map(|(id, ..)| id).collect();
         let (locks, ids) = (json!(locks).to_string(), json!(ids).to_string());
-        let free: Vec<String> = transaction.run(&locking.lock, &[&locks, &ids]).await?;
+        let free: Vec<String> = transaction
+            .run(&database.statements.lock, &[&locks, &ids])
+            .await?;
         locked = Some(free.into_iter().collect());
     }
     // All of it may have changed before it was locked.
-    let rows = transaction.run(&database.statements.load, &parameters);
-    Ok(Accounts::new(
-        rows.await?,
-        locked,
-        database.layout.lacks_error,
-    ))
+    let rows = transaction
+        .run(&database.statements.load, &parameters)
+        .await?;
+    Ok(Accounts::new(rows, locked, database.layout.lacks_error))
 }
 
 /// Writes the changes. Rows that lose their numbers do so first: others may take them.
@@ -71,24 +71,19 @@ pub(super) async fn save<D: Driver>(
     transaction: &mut Transaction<'_, D>,
     accounts: &Accounts,
 ) -> Result<(), Failure> {
-    let (statements, layout) = (
-        &transaction.database.statements,
-        &transaction.database.layout,
-    );
+    let Database {
+        statements, layout, ..
+    } = transaction.database;
     for account in &accounts.all {
         let Some(error) = account.new_error() else {
             continue;
         };
-        let before = transaction
-            .run(&statements.metadata, &[account.id()])
-            .await?;
-        let before: Option<String> = before.into_iter().next().flatten();
-        let metadata = with_error(before.as_deref(), error);
+        let id = account.id();
+        let before: Vec<Option<String>> = transaction.run(&statements.metadata, &[id]).await?;
+        let metadata = with_error(before.first().and_then(Option::as_deref), error);
         if let Some(metadata) = metadata.filter(|metadata| layout.fits("metadata", metadata)) {
             let set = &statements.set_metadata;
-            transaction
-                .run::<()>(set, &[account.id(), &metadata])
-                .await?;
+            transaction.run::<()>(set, &[id, &metadata]).await?;
         }
     }
     let saves = accounts.all.iter().filter_map(Account::to_save);
@@ -110,35 +105,30 @@ pub(super) async fn apply<D: Driver>(
     transaction: &mut Transaction<'_, D>,
     events: &[&SessionEvent],
 ) -> Result<Vec<Result<Outcome, Failure>>, Failure> {
-    let database = transaction.database;
-    let wanted = events.iter().map(|event| {
-        let session = event.session()?;
-        if let Err(error) = check_ids(database, session) {
-            return Some(Err(error));
-        }
-        let number = match event.kind() {
-            EventKind::SessionReady(ready) => Some(ready.phone()),
-            _ => None,
-        };
-        let event = event.id();
-        Some(Ok(Wanted {
-            session,
-            number,
-            event,
-        }))
-    });
-    let wanted: Vec<_> = wanted.collect();
-    let valid: Vec<_> = wanted.iter().flatten().flatten().copied().collect();
-    let mut accounts = match valid.is_empty() {
-        true => Accounts::new(Vec::new(), None, false),
-        false => load(transaction, &valid).await?,
-    };
+    let wanted: Vec<_> = events
+        .iter()
+        .map(|event| {
+            let Some(session) = event.session() else {
+                return Ok(None);
+            };
+            Ok(Some(Wanted {
+                session: canonical(transaction.database, session)?,
+                number: match event.kind() {
+                    EventKind::SessionReady(ready) => Some(ready.phone()),
+                    _ => None,
+                },
+                event: event.id(),
+            }))
+        })
+        .collect();
+    let valid: Vec<_> = wanted.iter().flatten().flatten().collect();
+    let mut accounts = load(transaction, &valid).await?;
     let mut outcomes = Vec::with_capacity(events.len());
     for (event, wanted) in events.iter().zip(wanted) {
         outcomes.push(match wanted {
-            Some(Ok(wanted)) => accounts.apply(transaction, event, wanted),
-            Some(Err(error)) => Err(error.into()),
-            None => Ok(Outcome::Ignored(Ignored::Foreign)),
+            Ok(Some(wanted)) => accounts.apply(transaction, event, &wanted.session),
+            Ok(None) => Ok(Outcome::Ignored(Ignored::Foreign)),
+            Err(error) => Err(error),
         });
     }
     save(transaction, &accounts).await?;
@@ -152,9 +142,9 @@ pub(super) async fn register<D: Driver>(
     values: &RowValues,
 ) -> Result<SessionRow, Failure> {
     let database = transaction.database;
-    check_ids(database, session)?;
-    let wanted = [Wanted::of(session)];
-    let mut accounts = load(transaction, &wanted).await?;
+    let session = &canonical(database, session)?;
+    let wanted = Wanted::of(session.clone());
+    let mut accounts = load(transaction, &[&wanted]).await?;
     let is_new = accounts.all.is_empty();
     if is_new {
         check_values(database, values)?;
@@ -162,7 +152,7 @@ pub(super) async fn register<D: Driver>(
         let mut parameters = vec![workspace(session), session.session_id.as_str()];
         parameters.extend(values.0.iter().map(|(_, value)| value.as_str()));
         transaction.run::<()>(&insert, &parameters).await?;
-        accounts = load(transaction, &wanted).await?;
+        accounts = load(transaction, &[&wanted]).await?;
     }
     let name = session.session_id.as_str();
     let is_it = |account: &Account| account.session() == Some(name);
@@ -181,52 +171,68 @@ pub(super) async fn register<D: Driver>(
     if account.is_deleted || account.stored_status() == Some(Status::Failed) {
         account.revive();
     } else if is_new {
-        account.note();
+        account.record();
     } else if row.status.is_waiting() {
         account.touch();
     }
-    transaction.notices.extend(account.notice());
+    transaction.report(account);
     let row = account.row.clone()?;
     save(transaction, &accounts).await?;
     Ok(row)
 }
 
-/// Checks that the table can hold these ids, and gives them back as they are: `007` is no integer's name.
-fn check_ids<D: Driver>(database: &Database<D>, session: &SessionKey) -> Result<(), StoreError> {
+/// Gives up a session by the host's wish, whatever its status.
+pub(super) async fn delete<D: Driver>(
+    transaction: &mut Transaction<'_, D>,
+    session: &SessionKey,
+) -> Result<StatusChange, Failure> {
+    let canonical = canonical(transaction.database, session);
+    let session = &canonical.map_err(|_| StoreError::unknown(session))?;
+    let mut accounts = load(transaction, &[&Wanted::of(session.clone())]).await?;
+    let (own, _) = accounts.live(session)?;
+    accounts.all[own].give_up();
+    let change = transaction.report(&accounts.all[own]);
+    save(transaction, &accounts).await?;
+    Ok(change.ok_or_else(|| StoreError::unknown(session))?)
+}
+
+/// Returns the session's key as the table holds it.
+fn canonical<D: Driver>(
+    database: &Database<D>,
+    session: &SessionKey,
+) -> Result<SessionKey, StoreError> {
     let layout = &database.layout;
     let invalid = |message: &str| StoreError::new(StoreErrorKind::InvalidEvent, message);
-    let text = workspace(session);
-    if layout.column("workspace_id").is_integer() {
-        let number = text.parse::<i64>().ok();
-        if number.is_none_or(|number| number.to_string() != text) {
-            return Err(invalid(
-                "the event's `workspace_id` must be an integer in this store, as in its table",
-            ));
-        }
-    }
-    for (column, text) in [
-        ("workspace_id", text),
+    let Some(workspace_id) = layout.workspace(&session.workspace_id) else {
+        let is_integer = layout.column("workspace_id").is_integer();
+        let form = if is_integer { "an integer" } else { "a UUID" };
+        return Err(invalid(&format!(
+            "the event's `workspace_id` must be {form} in this store, as in its table"
+        )));
+    };
+    let ids = [
+        ("workspace_id", workspace_id.as_str()),
         ("session_id", session.session_id.as_str()),
-    ] {
-        if !layout.fits(column, text) {
-            let message = format!(
-                "the event's `{column}` is too long for the table's column; use a shorter one"
-            );
-            return Err(invalid(&message));
-        }
+    ];
+    let mut too_long = ids.iter().filter(|(column, id)| !layout.fits(column, id));
+    if let Some((column, _)) = too_long.next() {
+        return Err(invalid(&format!(
+            "the event's `{column}` is too long for the table's column; use a shorter one"
+        )));
     }
-    Ok(())
+    Ok(SessionKey {
+        workspace_id,
+        ..session.clone()
+    })
 }
 
 fn check_values<D: Driver>(database: &Database<D>, values: &RowValues) -> Result<(), StoreError> {
     let layout = &database.layout;
-    let given = |column: &str| values.0.iter().any(|(name, _)| name == column);
+    let given = |column: &str| values.iter().any(|(name, _)| name == column);
     let missing: Vec<_> = layout.required().filter(|column| !given(column)).collect();
-    let mut unknown = values
-        .0
-        .iter()
-        .filter(|(name, _)| layout.find(name).is_none());
-    let message = if let Some((name, _)) = unknown.next() {
+    let mut names = values.iter().map(|(name, _)| name);
+    let unknown = names.find(|name| layout.find(name).is_none());
+    let message = if let Some(name) = unknown {
         format!("the table has no column `{name}` for the value of `register_with`")
     } else if !missing.is_empty() {
         format!(

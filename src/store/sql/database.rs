@@ -1,13 +1,15 @@
-//! [`Database`]: transactions, reads, and their retries until the deadline.
+//! [`Connections`]: reads, and retries until the deadline. [`Database`]: transactions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use sqlx::Pool;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{sleep, timeout};
 
-use super::account::Notice;
+use super::account::{Account, Notice};
 use super::dialect::{Statement, Statements, Templates};
 use super::driver::{Connection, Driver};
 use super::failure::{Class, Failure, late, late_again};
@@ -16,16 +18,25 @@ use super::schema::Layout;
 use crate::retry::Backoff;
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::options::StoreOptions;
+use crate::store::status::StatusChange;
 use crate::store::watch::Hub;
 
 /// How often a row that a unique index refuses is tried: another transaction may be leaving its place.
 const MAX_DUPLICATES: u32 = 5;
 
+/// A pool, and how long each call may use it.
+#[derive(Debug)]
+pub(super) struct Connections<D: Driver> {
+    pub(super) pool: Pool<D::Sqlx>,
+    deadline: Duration,
+    probe: Mutex<()>,
+}
+
 /// One table of accounts, in one database.
 #[derive(Debug)]
 pub(super) struct Database<D: Driver> {
     pub(super) driver: Arc<D>,
-    pub(super) pool: Pool<D::Sqlx>,
+    pub(super) connections: Connections<D>,
     pub(super) layout: Layout,
     pub(super) statements: Statements,
     pub(super) templates: Templates,
@@ -33,7 +44,6 @@ pub(super) struct Database<D: Driver> {
     pub(super) hub: Hub,
     /// Held during a transaction if the database has one writer at a time.
     turn: Option<Mutex<()>>,
-    probe: Mutex<()>,
 }
 
 /// An open transaction. Dropped before its end, it leaves nothing behind.
@@ -41,56 +51,37 @@ pub(super) struct Transaction<'a, D: Driver> {
     pub(super) database: &'a Database<D>,
     lease: Lease<D::Sqlx>,
     _turn: Option<MutexGuard<'a, ()>>,
-    /// Changes that are reported to watchers after the commit.
-    pub(super) notices: Vec<Notice>,
+    /// Changes that watchers see after the commit.
+    notices: Vec<Notice>,
 }
 
-impl<D: Driver> Database<D> {
-    pub(super) fn new(
-        driver: D,
-        pool: Pool<D::Sqlx>,
-        layout: Layout,
-        options: StoreOptions,
-    ) -> Self {
-        let templates = Templates::new::<D>(&layout.tables, Some(&layout), &options);
-        let statements = templates.statements::<D>();
+/// The steps of a transaction; they may borrow as long as it does.
+type Steps<'a, D, T> =
+    dyn for<'t> Fn(&'t mut Transaction<'a, D>) -> BoxFuture<'t, Result<T, Failure>> + Sync + 'a;
+
+impl<D: Driver> Connections<D> {
+    pub(super) fn new(pool: Pool<D::Sqlx>, deadline: Duration) -> Self {
         Self {
-            driver: Arc::new(driver),
             pool,
-            layout,
-            options,
-            hub: Hub::default(),
-            turn: statements.locking.is_none().then(Mutex::default),
-            statements,
-            templates,
+            deadline,
             probe: Mutex::default(),
         }
     }
 
-    /// Begins a transaction.
-    pub(super) async fn begin(&self) -> Result<Transaction<'_, D>, Failure> {
-        let turn = match &self.turn {
-            Some(turn) => Some(turn.lock().await),
-            None => None,
-        };
+    async fn lease(&self) -> Result<Lease<D::Sqlx>, Failure> {
         let lease = Lease::of(&self.pool, &self.probe).await;
-        let mut lease = lease.map_err(|error| failure::<D>(&error))?;
-        let begun = run::<D, ()>(&mut lease, &self.statements.begin, &[]).await;
-        match begun {
-            Ok(_) => Ok(Transaction {
-                database: self,
-                lease,
-                _turn: turn,
-                notices: Vec::new(),
-            }),
-            Err(failure) => {
-                // The file is busy. After any other error the connection is closed.
-                if failure.class == Class::Conflict {
-                    lease.give_back();
-                }
-                Err(failure)
-            }
-        }
+        lease.map_err(|error| failure::<D>(&error))
+    }
+
+    /// Runs a script that begins and ends a transaction. If it fails, its connection is closed.
+    pub(super) async fn create(&self, script: &Statement) -> Result<(), StoreError> {
+        self.until_done(|_| async {
+            let mut lease = self.lease().await?;
+            run::<D, ()>(&mut lease, script, &[]).await?;
+            lease.give_back();
+            Ok(())
+        })
+        .await
     }
 
     /// Runs a statement without a transaction.
@@ -100,8 +91,7 @@ impl<D: Driver> Database<D> {
         parameters: &[&str],
     ) -> Result<Vec<T>, StoreError> {
         self.until_done(|_| async {
-            let lease = Lease::of(&self.pool, &self.probe).await;
-            let mut lease = lease.map_err(|error| failure::<D>(&error))?;
+            let mut lease = self.lease().await?;
             let rows = run::<D, T>(&mut lease, statement, parameters).await;
             let failed = rows.as_ref().err();
             if failed.is_none_or(|failure| failure.class.leaves_the_connection()) {
@@ -121,7 +111,6 @@ impl<D: Driver> Database<D> {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let deadline = self.options.deadline;
         let (mut reason, mut is_pausing) = (None, false);
         let tries = async {
             let (mut duplicates, mut before) = (0, None);
@@ -145,14 +134,77 @@ impl<D: Driver> Database<D> {
                 is_pausing = false;
             }
         };
-        if let Ok(done) = timeout(deadline, tries).await {
+        if let Ok(done) = timeout(self.deadline, tries).await {
             return done;
         }
         Err(match reason {
             Some(reason) if is_pausing => reason,
             Some(reason) => late_again(&reason),
-            None => late(D::NAME, deadline),
+            None => late(D::NAME, self.deadline),
         })
+    }
+}
+
+impl<D: Driver> Database<D> {
+    pub(super) fn new(
+        driver: D,
+        connections: Connections<D>,
+        layout: Layout,
+        options: StoreOptions,
+    ) -> Self {
+        let templates = Templates::new::<D>(&layout.tables, Some(&layout), &options);
+        Self {
+            driver: Arc::new(driver),
+            connections,
+            layout,
+            options,
+            hub: Hub::default(),
+            turn: (!D::IS_CONCURRENT).then(Mutex::default),
+            statements: templates.statements::<D>(),
+            templates,
+        }
+    }
+
+    /// Repeats a transaction of these steps until it succeeds, fails for good or the deadline passes.
+    pub(super) async fn transact<'a, T>(
+        &'a self,
+        steps: &Steps<'a, D, T>,
+    ) -> Result<T, StoreError> {
+        let transact = |_| self.transact_once(steps);
+        self.connections.until_done(transact).await
+    }
+
+    /// Runs these steps in a transaction, which is committed if they succeed.
+    pub(super) async fn transact_once<'a, T>(
+        &'a self,
+        steps: &Steps<'a, D, T>,
+    ) -> Result<T, Failure> {
+        let mut transaction = self.begin().await?;
+        let result = steps(&mut transaction).await;
+        transaction.end(result).await
+    }
+
+    async fn begin(&self) -> Result<Transaction<'_, D>, Failure> {
+        let turn = match &self.turn {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
+        let mut lease = self.connections.lease().await?;
+        match run::<D, ()>(&mut lease, &self.statements.begin, &[]).await {
+            Ok(_) => Ok(Transaction {
+                database: self,
+                lease,
+                _turn: turn,
+                notices: Vec::new(),
+            }),
+            Err(failure) => {
+                // The file is busy. After any other error the connection is closed.
+                if failure.class == Class::Conflict {
+                    lease.give_back();
+                }
+                Err(failure)
+            }
+        }
     }
 }
 
@@ -165,8 +217,17 @@ impl<D: Driver> Transaction<'_, D> {
         run::<D, T>(&mut self.lease, statement, parameters).await
     }
 
-    /// Commits if there is a result, and tells watchers; otherwise rolls back.
-    pub(super) async fn end<T>(mut self, result: Result<T, Failure>) -> Result<T, Failure> {
+    /// Adds a changed row to those that watchers see after the commit, and returns its change. `None`: the row
+    /// is not recognised.
+    pub(super) fn report(&mut self, account: &Account) -> Option<StatusChange> {
+        let notice = account.notice()?;
+        let change = notice.1.clone();
+        self.notices.push(notice);
+        Some(change)
+    }
+
+    /// Commits if there is a result, and notifies watchers; otherwise rolls back.
+    async fn end<T>(mut self, result: Result<T, Failure>) -> Result<T, Failure> {
         let database = self.database;
         let statements = &database.statements;
         let result = match result {
@@ -189,7 +250,7 @@ impl<D: Driver> Transaction<'_, D> {
             changes.push(change.session.session_id.as_str().to_owned());
         }
         if !changes.is_empty() {
-            database.driver.tell(&database.pool, changes);
+            database.driver.notify(&database.connections.pool, changes);
         }
         Ok(result)
     }

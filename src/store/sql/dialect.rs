@@ -40,8 +40,11 @@ pub(super) struct Statements {
     /// `[{session, event}]`, `[{workspace, text}]`: the rows of these sessions, the rows that hold one of
     /// these texts or the same text as one of those, and the events that were applied, as `{life, event}`.
     pub(super) load: Statement,
-    /// `None`: a transaction has the database to itself.
-    pub(super) locking: Option<Locking>,
+    /// As `load`, if the dialect is concurrent: the id, workspace and `phone_number` of the same rows, as an array.
+    pub(super) look_up: Statement,
+    /// `[lock]`, `[id]`: locks those that are free until the transaction ends; gives `lock` and the number of each
+    /// lock, and the id of each row.
+    pub(super) lock: Statement,
     /// Write rows; see [`Save`](super::row::Save).
     pub(super) save: Vec<Statement>,
     /// `id`: the metadata of a row, as a text or null.
@@ -62,16 +65,6 @@ pub(super) struct Statements {
     pub(super) prune: Statement,
 }
 
-/// The statements that lock rows and numbers.
-#[derive(Debug)]
-pub(super) struct Locking {
-    /// As `load`: the id, workspace and `phone_number` of the same rows, as an array.
-    pub(super) look_up: Statement,
-    /// `[lock]`, `[id]`: locks those that are free until the transaction ends; gives `lock` and the number of each
-    /// lock, and the id of each row.
-    pub(super) lock: Statement,
-}
-
 /// The SQL of a database.
 pub(super) trait Dialect {
     /// Stands around the names of tables and columns.
@@ -84,8 +77,8 @@ pub(super) trait Dialect {
     const IS_CONCURRENT: bool = true;
     /// The templates of the statements that write rows.
     const SAVES: &[&str] = &["{save}"];
-    /// Counts the locks of numbers, if they are rows of a table; there must be [`LOCKS`].
-    const COUNT_LOCKS: Option<&str> = None;
+    /// Whether the locks of numbers are rows of a table; there must be [`LOCKS`].
+    const HAS_LOCKS: bool = false;
 
     /// The texts of names that depend on the table or the options.
     fn names(_: &Layout, _: &StoreOptions) -> Vec<(&'static str, String)> {
@@ -142,7 +135,7 @@ impl Templates {
         }
     }
 
-    pub(super) fn fill(&self, template: &str) -> String {
+    fn fill(&self, template: &str) -> String {
         let mut filled = template.to_owned();
         loop {
             let before = filled.clone();
@@ -188,10 +181,8 @@ impl Templates {
             rollback: statement("{rollback}"),
             find: statement("{find}"),
             load: statement("{load}"),
-            locking: D::IS_CONCURRENT.then(|| Locking {
-                look_up: statement("{look_up}"),
-                lock: statement("{lock}"),
-            }),
+            look_up: statement("{look_up}"),
+            lock: statement("{lock}"),
             save: D::SAVES.iter().map(|save| statement(save)).collect(),
             metadata: statement("{metadata}"),
             set_metadata: statement("{set_metadata}"),
@@ -205,19 +196,19 @@ impl Templates {
     }
 
     /// Creates the table of accounts, unless it exists.
-    pub(super) fn create_accounts(&self, options: &StoreOptions) -> String {
+    pub(super) fn create_accounts(&self, options: &StoreOptions) -> Statement {
         let unique = match options.duplicates {
             DuplicatePolicy::Companions => "",
             _ => "{index_one_number}",
         };
-        self.fill(&format!(
+        self.statement(&format!(
             "{{begin_creating}} {{create_accounts}} {{indexes_of_accounts}} {unique} {{end_creating}}"
         ))
     }
 
     /// Creates the tables beside it, unless they exist.
-    pub(super) fn create_beside(&self) -> String {
-        self.fill("{begin_creating} {create_beside} {indexes_beside} {end_creating}")
+    pub(super) fn create_beside(&self) -> Statement {
+        self.statement("{begin_creating} {create_beside} {indexes_beside} {end_creating}")
     }
 
     /// Inserts a row: parameters are workspace, session and the values.

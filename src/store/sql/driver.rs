@@ -1,9 +1,11 @@
-//! [`Driver`]: what one database does its own way, beside its SQL.
+//! [`Driver`]: the connections and errors of one database.
 
 use std::fmt;
 use std::future::pending;
+use std::io::ErrorKind;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use sqlx::{Pool, SqlStr};
 
 use super::dialect::Dialect;
@@ -16,22 +18,32 @@ pub(super) type Connection<D> = <<D as Driver>::Sqlx as sqlx::Database>::Connect
 pub(super) trait Driver: Dialect + fmt::Debug + Send + Sync + 'static {
     const NAME: &'static str;
     type Sqlx: sqlx::Database;
-    /// Hears other processes while sessions are watched.
+    /// Receives notifications while sessions are watched.
     type Listener: Default + Send;
 
     /// Runs a statement; gives the first column of its rows. Without parameters, it may be several.
-    async fn run(
-        connection: &mut Connection<Self>,
+    fn run<'a>(
+        connection: &'a mut Connection<Self>,
         sql: SqlStr,
-        parameters: &[&str],
-    ) -> Result<Vec<String>, sqlx::Error>;
+        parameters: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Vec<String>, sqlx::Error>>;
 
     fn class(error: &sqlx::Error) -> Class;
 
-    /// Tells other processes of changes, after the commit.
-    fn tell(&self, _pool: &Pool<Self::Sqlx>, _changes: Vec<String>) {}
+    /// Classifies an error of the first connection: an untrusted certificate is wrong configuration, but later
+    /// it may be mended.
+    fn class_at_first(error: &sqlx::Error) -> Class {
+        match error {
+            sqlx::Error::Tls(_) => Class::Setup,
+            sqlx::Error::Io(error) if error.kind() == ErrorKind::InvalidData => Class::Setup,
+            _ => Self::class(error),
+        }
+    }
 
-    /// Waits until other processes tell of changes to sessions. `None`: notifications may have been lost.
+    /// Notifies other processes of changed sessions, after the commit.
+    fn notify(&self, _pool: &Pool<Self::Sqlx>, _sessions: Vec<String>) {}
+
+    /// Waits until other processes notify of changed sessions. `None`: notifications may have been lost.
     /// Cancel-safe.
     async fn listen(&self, _: &mut Self::Listener) -> Option<Vec<SessionId>> {
         pending().await
@@ -45,20 +57,27 @@ pub(super) fn hash(text: &str) -> u64 {
     })
 }
 
-/// Runs a statement on the connection of one driver.
+/// [`Driver::run`] for one driver.
 macro_rules! run {
-    ($connection:expr, $sql:expr, $parameters:expr) => {{
-        use sqlx::Row;
-        if $parameters.is_empty() {
-            let rows = sqlx::raw_sql($sql).fetch_all($connection).await?;
-            return rows.iter().map(|row| row.try_get(0)).collect();
+    () => {
+        fn run<'a>(
+            connection: &'a mut Connection<Self>,
+            sql: SqlStr,
+            parameters: &'a [&'a str],
+        ) -> BoxFuture<'a, Result<Vec<String>, sqlx::Error>> {
+            Box::pin(async move {
+                if parameters.is_empty() {
+                    let rows = sqlx::raw_sql(sql).fetch_all(connection).await?;
+                    return rows.iter().map(|row| sqlx::Row::try_get(row, 0)).collect();
+                }
+                let mut query = sqlx::query_scalar(sql);
+                for parameter in parameters {
+                    query = query.bind(*parameter);
+                }
+                query.fetch_all(connection).await
+            })
         }
-        let mut query = sqlx::query_scalar($sql);
-        for parameter in $parameters {
-            query = query.bind(*parameter);
-        }
-        query.fetch_all($connection).await
-    }};
+    };
 }
 #[allow(unused_imports, reason = "without drivers there is no use")]
 pub(super) use run;

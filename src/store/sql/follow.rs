@@ -16,7 +16,7 @@ use super::row::Row;
 use crate::event::{SessionId, WorkspaceId};
 use crate::store::error::StoreError;
 use crate::store::query::SessionQuery;
-use crate::store::watch::Watched;
+use crate::store::watch::{CHECK_EVERY, Watched};
 
 /// The task, if it runs.
 #[derive(Debug, Default)]
@@ -42,20 +42,14 @@ impl Follower {
                         store = D::NAME,
                         "reading watched sessions has panicked; it starts again"
                     );
-                    let Some(every) = database
-                        .upgrade()
-                        .map(|database| database.options.poll_every)
-                    else {
-                        return;
-                    };
-                    sleep(every).await;
+                    sleep(CHECK_EVERY).await;
                 }
             }));
         }
     }
 
-    /// Reads all watched sessions on a timer that no notification delays, and those that another process
-    /// tells of at once.
+    /// Reads all watched sessions on a timer that no notification delays, and at once those that another
+    /// process has changed.
     async fn follow<D: Driver>(&self, database: &Weak<Database<D>>) {
         let mut listener = D::Listener::default();
         let mut unrecognised = HashSet::new();
@@ -93,8 +87,8 @@ impl Follower {
             let driver = database.driver.clone();
             // Meanwhile the store may be dropped, which ends its watchers.
             drop(database);
-            let heard = timeout_at(next_poll, driver.listen(&mut listener)).await;
-            noticed = match heard {
+            let received = timeout_at(next_poll, driver.listen(&mut listener)).await;
+            noticed = match received {
                 Ok(Some(sessions)) => sessions,
                 Ok(None) | Err(_) => {
                     next_poll = Instant::now();
@@ -129,7 +123,7 @@ async fn follow_workspaces<D: Driver>(database: Weak<Database<D>>) {
     }
 }
 
-/// Reads all sessions of a workspace and tells its watchers, also of those that are gone.
+/// Reads all sessions of a workspace and publishes them, also those that are gone.
 pub(super) async fn look_at_workspace<D: Driver>(
     database: &Database<D>,
     workspace: &WorkspaceId,
@@ -143,7 +137,7 @@ pub(super) async fn look_at_workspace<D: Driver>(
     loop {
         let (accounts, next) = database.page(&query, after.as_deref()).await?;
         for (id, change) in accounts.iter().filter_map(Account::notice) {
-            hub.publish_listed(since, &id, &change);
+            hub.publish_read(since, &id, &change);
             listed.insert(change.session.session_id);
         }
         after = next;
@@ -159,7 +153,7 @@ pub(super) async fn look_at_workspace<D: Driver>(
     look(database, &gone, unrecognised).await
 }
 
-/// Reads sessions that other processes have changed, and tells the watchers of their workspaces.
+/// Reads sessions that other processes have changed, and publishes them.
 async fn look_at_changed<D: Driver>(
     database: &Database<D>,
     sessions: &[SessionId],
@@ -167,7 +161,7 @@ async fn look_at_changed<D: Driver>(
     let since = database.hub.changes();
     for account in find(database, sessions.iter()).await? {
         if let Some((id, change)) = account.notice() {
-            database.hub.publish_listed(since, &id, &change);
+            database.hub.publish_read(since, &id, &change);
         }
     }
     Ok(())
@@ -180,16 +174,14 @@ pub(super) async fn find<D: Driver>(
 ) -> Result<Vec<Account>, StoreError> {
     let sessions = sessions.map(|session| json!({"session": session.as_str()}));
     let sessions = Value::from_iter(sessions).to_string();
-    let rows: Vec<Row> = database
-        .read(&database.statements.find, &[&sessions])
-        .await?;
-    let rows = rows.into_iter();
-    Ok(rows
-        .map(|row| Account::new(row, database.layout.lacks_error))
-        .collect())
+    let find = &database.statements.find;
+    let rows: Vec<Row> = database.connections.read(find, &[&sessions]).await?;
+    let lacks_error = database.layout.lacks_error;
+    let rows = rows.into_iter().map(|row| Account::new(row, lacks_error));
+    Ok(rows.collect())
 }
 
-/// Reads watched sessions and tells their watchers, also if a row is gone. Unrecognised rows are skipped, and
+/// Reads watched sessions and publishes them, also if a row is gone. Unrecognised rows are skipped, and
 /// logged once.
 pub(super) async fn look<D: Driver>(
     database: &Database<D>,
@@ -203,11 +195,11 @@ pub(super) async fn look<D: Driver>(
     for one in watched {
         let is_it = |account: &&Account| account.session() == Some(one.session().as_str());
         let Some(account) = found.iter().find(is_it) else {
-            database.hub.end(one);
+            database.hub.publish_gone(one);
             continue;
         };
         match (account.notice(), &account.row) {
-            (Some((life, change)), _) => database.hub.publish_read(one, &life, &change),
+            (Some((life, change)), _) => database.hub.publish_read(one.since, &life, &change),
             (None, Err(error)) if unrecognised.insert(account.id().to_owned()) => {
                 tracing::warn!(store = D::NAME, %error, "a row was skipped");
             }

@@ -7,19 +7,24 @@ use super::database::Database;
 use super::dialect::Statement;
 use super::driver::Driver;
 use super::row::Row;
-use super::schema::Fact;
-use crate::event::WorkspaceId;
 use crate::store::error::StoreError;
-use crate::store::query::{Cursor, SessionPage, SessionQuery};
+use crate::store::query::{SessionPage, SessionQuery};
 use crate::store::status::Status;
 
 impl<D: Driver> Database<D> {
     pub(super) async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
-        let after = query.cursor().map(Cursor::as_str);
-        if after.is_some_and(|id| !may_hold(self.layout.column("id"), id)) {
-            return Err(StoreError::cursor());
-        }
-        let (accounts, next) = self.page(query, after).await?;
+        let workspace = query.workspace_id();
+        let query = match workspace.and_then(|id| self.layout.workspace(id)) {
+            Some(workspace) => &query.clone().workspace(workspace),
+            None => query,
+        };
+        let id = self.layout.column("id");
+        let after = query.cursor().map(|cursor| {
+            let id = id.canonical(cursor.as_str());
+            id.ok_or_else(StoreError::cursor)
+        });
+        let after = after.transpose()?;
+        let (accounts, next) = self.page(query, after.as_deref()).await?;
         let rows = accounts.into_iter().filter_map(|account| {
             let row = account.row;
             let unrecognised = row.as_ref().err();
@@ -41,14 +46,13 @@ impl<D: Driver> Database<D> {
         after: Option<&str>,
     ) -> Result<(Vec<Account>, Option<String>), StoreError> {
         let layout = &self.layout;
-        let workspace = query.workspace_id().map(WorkspaceId::as_str);
-        if workspace.is_some_and(|id| !may_hold(layout.column("workspace_id"), id)) {
-            return Ok((Vec::new(), None));
-        }
         let after = after.unwrap_or(layout.lowest_id());
-        let (list, parameters) = match workspace {
-            Some(workspace) => (&self.statements.list_workspace, vec![after, workspace]),
+        let (list, parameters) = match query.workspace_id() {
             None => (&self.statements.list, vec![after]),
+            Some(id) if layout.workspace(id).as_ref() != Some(id) => {
+                return Ok((Vec::new(), None));
+            }
+            Some(id) => (&self.statements.list_workspace, vec![after, id.as_str()]),
         };
         let limit = query.max_rows();
         let sql = list.sql.as_str();
@@ -58,7 +62,7 @@ impl<D: Driver> Database<D> {
             sql: AssertSqlSafe(sql).into_sql_str(),
             order: list.order.clone(),
         };
-        let mut rows: Vec<Row> = self.read(&list, &parameters).await?;
+        let mut rows: Vec<Row> = self.connections.read(&list, &parameters).await?;
         let has_more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| has_more).map(|row| row.id.clone());
@@ -78,13 +82,4 @@ fn stored(query: &SessionQuery, lacks_error: bool) -> String {
     });
     let stored: Vec<_> = stored.map(|status| format!("'{status}'")).collect();
     stored.join(", ")
-}
-
-/// Whether a column may hold this id, written as the database writes it.
-fn may_hold(column: &Fact, id: &str) -> bool {
-    if column.is_integer() {
-        let number = id.parse::<i64>();
-        return number.is_ok_and(|number| number.to_string() == id);
-    }
-    column.is_text() || uuid::Uuid::try_parse(id).is_ok()
 }

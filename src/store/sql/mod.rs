@@ -2,14 +2,13 @@
 //!
 //! Each file uses only files named before it: [`failure`], [`lease`], [`schema`], [`metadata`], [`row`] and
 //! [`account`]; [`dialect`] (the SQL of one database), [`driver`] (its connections and errors) and [`database`]
-//! (transactions and retries); [`accounts`], [`batch`], [`delete`], [`sweep`], [`queue`], [`list`], [`follow`] and
+//! (transactions and retries); [`accounts`], [`batch`], [`sweep`], [`queue`], [`list`], [`follow`] and
 //! [`prepare`]; [`sql_store`]; the drivers.
 
 mod account;
 mod accounts;
 mod batch;
 mod database;
-mod delete;
 mod dialect;
 mod driver;
 mod failure;

@@ -2,49 +2,42 @@
 
 mod statements;
 
-use std::time::Duration;
+use futures_util::future::BoxFuture;
+use sqlx::mysql::MySqlDatabaseError;
+use sqlx::{MySqlPool, SqlStr};
 
-use async_trait::async_trait;
-use sqlx::mysql::{MySqlDatabaseError, MySqlPoolOptions};
-use sqlx::{MySqlConnection, MySqlPool, SqlStr};
-
-use super::driver::{Driver, run};
-use super::failure::{Class, Failure};
-use super::schema::Layout;
-use super::server::{at_first, revive};
-use super::sql_store::{SqlStore, store};
-use crate::event::{SessionEvent, SessionId, SessionKey, WorkspaceId};
+use super::driver::{Connection, Driver, run};
+use super::failure::Class;
+use super::server::pool;
+use super::sql_store::SqlStore;
 use crate::store::error::StoreError;
-use crate::store::options::{RowValues, StoreOptions};
-use crate::store::query::{SessionPage, SessionQuery};
-use crate::store::session_store::{Outcome, SessionStore};
-use crate::store::status::{SessionRow, StatusChange};
-use crate::store::watch::StatusWatcher;
-use crate::store::watch_workspace::WorkspaceWatcher;
+use crate::store::options::StoreOptions;
+use crate::store::session_store::forward;
 
-store! {
-    /// A store in MySQL 8.0 or MariaDB 10.6, or later, with InnoDB. Every change is tested on MariaDB 10.11.
-    ///
-    /// A number is locked by a row of `whatsapp_phone_locks`, which
-    /// [`create_tables`](StoreOptions::create_tables) fills with the ids 0 to 4095. Clones share its pool.
-    ///
-    /// Times are written in the time zone of the connections. Those of `connect` run in UTC unless the URL
-    /// says otherwise (`?timezone=%2B07:00`); a pool of the caller's keeps its own.
-    ///
-    /// A server that asks for `caching_sha2_password`, MySQL 8's default, needs the feature
-    /// `sql-rustls`.
-    ///
-    /// ```no_run
-    /// use whatsapp_phone::store::{StoreOptions, mysql::MySqlStore};
-    ///
-    /// # async fn example() -> Result<(), whatsapp_phone::store::StoreError> {
-    /// let url = "mysql://service@localhost/whatsapp";
-    /// let store = MySqlStore::connect(url, StoreOptions::default().create_tables()).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    MySqlStore(MySql)
-}
+/// A store in MySQL 8.0 or MariaDB 10.6, or later, with InnoDB. Every change is tested on MariaDB 10.11.
+///
+/// A number is locked by a row of `whatsapp_phone_locks`, which
+/// [`create_tables`](StoreOptions::create_tables) fills with the ids 0 to 4095. Clones share its pool.
+///
+/// Times are written in the time zone of the connections. Those of `connect` run in UTC unless the URL
+/// says otherwise (`?timezone=%2B07:00`); a pool of the caller's keeps its own.
+///
+/// A server that asks for `caching_sha2_password`, MySQL 8's default, needs the feature
+/// `sql-rustls`.
+///
+/// ```no_run
+/// use whatsapp_phone::store::{StoreOptions, mysql::MySqlStore};
+///
+/// # async fn example() -> Result<(), whatsapp_phone::store::StoreError> {
+/// let url = "mysql://service@localhost/whatsapp";
+/// let store = MySqlStore::connect(url, StoreOptions::default().create_tables()).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct MySqlStore(SqlStore<MySql>);
+
+forward!([] MySqlStore, .0);
 
 impl MySqlStore {
     /// Connects, with up to ten connections, and checks the tables.
@@ -54,13 +47,7 @@ impl MySqlStore {
     /// `misconfigured` if the URL is invalid or a table cannot be used; `storage` if the server
     /// cannot be reached within [`StoreOptions::deadline`].
     pub async fn connect(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
-        let pool = MySqlPoolOptions::new()
-            .acquire_timeout(options.deadline)
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| Box::pin(revive(connection, meta.idle_for)))
-            .connect_lazy(url)
-            .map_err(|error| Failure::of(MySql::NAME, Class::Setup, &error).error)?;
-        Self::from_pool(pool, options).await
+        Self::from_pool(pool::<MySql>(url, &options)?, options).await
     }
 
     /// Uses a pool of the caller's, and checks the tables. On the connections that it uses, it adds
@@ -71,8 +58,7 @@ impl MySqlStore {
     ///
     /// As [`connect`](Self::connect).
     pub async fn from_pool(pool: MySqlPool, options: StoreOptions) -> Result<Self, StoreError> {
-        let store = SqlStore::open(|_: &Layout| MySql, pool, options, at_first::<MySql>);
-        Ok(Self(store.await?))
+        Ok(Self(SqlStore::open(|_| MySql, pool, options).await?))
     }
 
     /// Returns the pool, for the host's own statements beside the store's.
@@ -85,19 +71,12 @@ impl MySqlStore {
 #[derive(Debug)]
 struct MySql;
 
-#[async_trait]
 impl Driver for MySql {
     const NAME: &'static str = "mysql";
     type Sqlx = sqlx::MySql;
     type Listener = ();
 
-    async fn run(
-        connection: &mut MySqlConnection,
-        sql: SqlStr,
-        parameters: &[&str],
-    ) -> Result<Vec<String>, sqlx::Error> {
-        run!(connection, sql, parameters)
-    }
+    run!();
 
     fn class(error: &sqlx::Error) -> Class {
         Class::of(error, |error| {

@@ -3,52 +3,48 @@
 mod notify;
 mod statements;
 
-use std::time::Duration;
-
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{PgConnection, PgPool, SqlStr};
+use sqlx::{PgPool, SqlStr};
 
 use self::notify::{Listener, Notify};
-use super::driver::{Driver, run};
-use super::failure::{Class, Failure};
+use super::driver::{Connection, Driver, run};
+use super::failure::Class;
 use super::schema::Layout;
-use super::server::{at_first, revive};
-use super::sql_store::{SqlStore, store};
-use crate::event::{SessionEvent, SessionId, SessionKey, WorkspaceId};
+use super::server::pool;
+use super::sql_store::SqlStore;
+use crate::event::SessionId;
 use crate::store::error::StoreError;
-use crate::store::options::{RowValues, StoreOptions};
-use crate::store::query::{SessionPage, SessionQuery};
-use crate::store::session_store::{Outcome, SessionStore};
-use crate::store::status::{SessionRow, StatusChange};
-use crate::store::watch::StatusWatcher;
-use crate::store::watch_workspace::WorkspaceWatcher;
+use crate::store::options::StoreOptions;
+use crate::store::session_store::forward;
 
-store! {
-    /// A store in PostgreSQL 12 or later.
-    ///
-    /// [`create_tables`](StoreOptions::create_tables) makes `whatsapp_accounts` with a unique index on
-    /// workspace and number of rows that are not soft-deleted, unless the policy is
-    /// [`Companions`](crate::store::DuplicatePolicy::Companions). The table of accounts is found by the
-    /// search path, and the store's own tables are in its schema. Times are written in UTC. Clones share its
-    /// pool.
-    ///
-    /// Other processes tell of their changes by `NOTIFY`. While a session is watched, one connection beside
-    /// the pool listens; watched sessions are also read every [`poll_every`](StoreOptions::poll_every).
-    ///
-    /// Behind pgbouncer it needs a session pool, for listening and prepared statements.
-    ///
-    /// ```no_run
-    /// use whatsapp_phone::store::{StoreOptions, postgres::PostgresStore};
-    ///
-    /// # async fn example() -> Result<(), whatsapp_phone::store::StoreError> {
-    /// let url = "postgres://service@localhost/whatsapp";
-    /// let store = PostgresStore::connect(url, StoreOptions::default().create_tables()).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    PostgresStore(Postgres)
-}
+/// A store in PostgreSQL 12 or later.
+///
+/// [`create_tables`](StoreOptions::create_tables) makes `whatsapp_accounts` with a unique index on
+/// workspace and number of rows that are not soft-deleted, unless the policy is
+/// [`Companions`](crate::store::DuplicatePolicy::Companions). The table of accounts is found by the
+/// search path, and the store's own tables are in its schema. Times are written in UTC. Clones share its
+/// pool.
+///
+/// Other processes notify of their changes by `NOTIFY`. While a session is watched, one connection beside
+/// the pool listens; watched sessions are also read every [`poll_every`](StoreOptions::poll_every).
+///
+/// Behind pgbouncer it needs a session pool, for listening and prepared statements.
+///
+/// ```no_run
+/// use whatsapp_phone::store::{StoreOptions, postgres::PostgresStore};
+///
+/// # async fn example() -> Result<(), whatsapp_phone::store::StoreError> {
+/// let url = "postgres://service@localhost/whatsapp";
+/// let store = PostgresStore::connect(url, StoreOptions::default().create_tables()).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct PostgresStore(SqlStore<Postgres>);
+
+forward!([] PostgresStore, .0);
 
 impl PostgresStore {
     /// Connects, with up to ten connections, and checks the tables.
@@ -58,13 +54,7 @@ impl PostgresStore {
     /// `misconfigured` if the URL is invalid or a table cannot be used; `storage` if the server
     /// cannot be reached within [`StoreOptions::deadline`].
     pub async fn connect(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
-        let pool = PgPoolOptions::new()
-            .acquire_timeout(options.deadline)
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| Box::pin(revive(connection, meta.idle_for)))
-            .connect_lazy(url)
-            .map_err(|error| Failure::of(Postgres::NAME, Class::Setup, &error).error)?;
-        Self::from_pool(pool, options).await
+        Self::from_pool(pool::<Postgres>(url, &options)?, options).await
     }
 
     /// Uses a pool of the caller's, and checks the tables.
@@ -80,8 +70,7 @@ impl PostgresStore {
         let postgres = |layout: &Layout| Postgres {
             notify: Notify::new(layout, listening, deadline),
         };
-        let store = SqlStore::open(postgres, pool, options, at_first::<Postgres>);
-        Ok(Self(store.await?))
+        Ok(Self(SqlStore::open(postgres, pool, options).await?))
     }
 
     /// Returns the pool, for the host's own statements beside the store's.
@@ -102,13 +91,7 @@ impl Driver for Postgres {
     type Sqlx = sqlx::Postgres;
     type Listener = Listener;
 
-    async fn run(
-        connection: &mut PgConnection,
-        sql: SqlStr,
-        parameters: &[&str],
-    ) -> Result<Vec<String>, sqlx::Error> {
-        run!(connection, sql, parameters)
-    }
+    run!();
 
     fn class(error: &sqlx::Error) -> Class {
         Class::of(error, |error| match error.code().as_deref() {
@@ -129,8 +112,8 @@ impl Driver for Postgres {
         })
     }
 
-    fn tell(&self, pool: &PgPool, changes: Vec<String>) {
-        self.notify.tell(pool, changes);
+    fn notify(&self, pool: &PgPool, sessions: Vec<String>) {
+        self.notify.send(pool, sessions);
     }
 
     async fn listen(&self, listener: &mut Listener) -> Option<Vec<SessionId>> {

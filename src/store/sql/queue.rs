@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
@@ -97,18 +98,16 @@ async fn work<D: Driver>(database: Arc<Database<D>>, mut queued: mpsc::Receiver<
 async fn apply<D: Driver>(database: Arc<Database<D>>, jobs: Vec<Job>) {
     let mut parts = vec![jobs];
     while let Some(mut jobs) = parts.pop() {
-        // Their callers have gone, or were told that it is late.
+        // Callers that were dropped, or whose deadline has passed.
         jobs.retain(|job| !job.reply.is_closed());
         if jobs.is_empty() {
             continue;
         }
         let events: Vec<_> = jobs.iter().map(|job| &job.event).collect();
-        let applied = timeout(
-            database.options.deadline,
-            apply_together(&database, &events),
-        )
-        .await;
-        let Ok(applied) = applied else { continue };
+        let applied = apply_together(&database, &events);
+        let Ok(applied) = timeout(database.options.deadline, applied).await else {
+            continue;
+        };
         let outcomes = match applied {
             Ok(outcomes) => outcomes,
             Err(failure) if jobs.len() > 1 && failure.class.may_be_of_one() => {
@@ -131,7 +130,7 @@ pub(super) async fn apply_together<D: Driver>(
     database: &Database<D>,
     events: &[&SessionEvent],
 ) -> Result<Vec<Result<Outcome, Failure>>, Failure> {
-    let mut transaction = database.begin().await?;
-    let outcomes = batch::apply(&mut transaction, events).await;
-    transaction.end(outcomes).await
+    database
+        .transact_once(&|transaction| batch::apply(transaction, events).boxed())
+        .await
 }

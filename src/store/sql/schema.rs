@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
+use crate::event::WorkspaceId;
 use crate::phone::PhoneNumber;
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::options::{DEFAULT_TABLE, StoreOptions};
@@ -85,10 +86,10 @@ pub(super) struct Fact {
     length: Option<u64>,
     nullable: u8,
     has_default: u8,
-    /// The values of an enumeration.
-    values: Option<Vec<String>>,
-    pub(super) charset: Option<String>,
-    pub(super) collation: Option<String>,
+    /// The values of an enumeration, each in quotes.
+    values: Option<String>,
+    /// The character set of a text, and its collation.
+    pub(super) charset: [Option<String>; 2],
     /// Whether each update of a row sets it to the present time.
     changes: u8,
     /// The columns of a unique index over all rows and whole values; `None` for an expression.
@@ -120,12 +121,19 @@ impl Fact {
         base.starts_with("timestamp") || base.starts_with("datetime")
     }
 
-    pub(super) fn is_enumeration(&self) -> bool {
-        self.base() == "enum"
+    pub(super) fn is_uuid(&self) -> bool {
+        self.base() == "uuid"
     }
 
-    pub(super) fn is_json(&self) -> bool {
-        matches!(&*self.base(), "json" | "jsonb")
+    /// Returns an id in the form in which the database gives it: a UUID in lower case. `None`: the column
+    /// cannot hold it; `007` is no integer's name.
+    pub(super) fn canonical(&self, id: &str) -> Option<String> {
+        if self.is_uuid() {
+            let uuid = uuid::Uuid::try_parse(id).ok()?;
+            return Some(uuid.to_string());
+        }
+        let is_number = || id.parse().is_ok_and(|number: i64| number.to_string() == id);
+        (!self.is_integer() || is_number()).then(|| id.to_owned())
     }
 }
 
@@ -147,68 +155,64 @@ pub(super) struct Layout {
 impl Layout {
     /// Checks the table of accounts. `None`: it does not exist.
     pub(super) fn check(tables: &Tables, facts: &[Fact]) -> Result<Option<Self>, StoreError> {
-        let ours = facts.iter().filter(|fact| fact.table == tables.accounts);
-        let ours: Vec<_> = ours.cloned().collect();
-        if !ours.iter().any(|fact| fact.column.is_some()) {
-            return Ok(None);
-        }
-        let first = |text: fn(&Fact) -> Option<&String>| {
-            let mut texts = facts.iter().filter_map(text);
-            texts.next().cloned().unwrap_or_default()
-        };
+        let of_accounts = || facts.iter().filter(|fact| fact.table == tables.accounts);
+        let columns = of_accounts().filter(|fact| fact.column.is_some());
         let mut layout = Self {
             tables: tables.clone(),
-            columns: ours
-                .iter()
-                .filter(|fact| fact.column.is_some())
-                .cloned()
-                .collect(),
+            columns: columns.cloned().collect(),
             lacks_error: false,
-            schema: first(|fact| fact.schema.as_ref()),
-            version: first(|fact| fact.version.as_ref()),
+            schema: facts
+                .iter()
+                .find_map(|fact| fact.schema.clone())
+                .unwrap_or_default(),
+            version: facts
+                .iter()
+                .find_map(|fact| fact.version.clone())
+                .unwrap_or_default(),
         };
+        if layout.columns.is_empty() {
+            return Ok(None);
+        }
         layout.check_columns()?;
-        layout.lacks_error = layout.check_status(&ours)?;
-        let is_unique = |on: &str| {
-            let mut indexes = ours.iter().filter_map(|fact| fact.unique_on.as_ref());
-            indexes.any(|columns| matches!(&columns[..], [Some(column)] if column == on))
-        };
+        let checks = of_accounts().filter_map(|fact| fact.check.as_deref());
+        layout.lacks_error = layout.check_status(checks)?;
         for (column, fix) in [
             ("id", "make it the primary key"),
             ("session_id", "create one"),
         ] {
-            if !is_unique(column) {
+            let mut indexes = of_accounts().filter_map(|fact| fact.unique_on.as_deref());
+            let is_its_own = |on: &[Option<String>]| matches!(on, [Some(on)] if on == column);
+            if !indexes.any(is_its_own) {
                 return Err(layout.refuse(column, "has no unique index of its own", fix));
             }
         }
-        let engine = ours.iter().find_map(|fact| fact.engine.as_ref());
-        if let Some(engine) = engine.filter(|engine| !engine.eq_ignore_ascii_case("InnoDB")) {
-            let message = format!(
+        let mut engines = of_accounts().filter_map(|fact| fact.engine.as_ref());
+        let message = if let Some(engine) =
+            engines.find(|engine| !engine.eq_ignore_ascii_case("InnoDB"))
+        {
+            format!(
                 "the table `{}` has the engine {engine}, which has no transactions; run ALTER TABLE ... ENGINE = InnoDB",
                 tables.accounts
-            );
-            return Err(StoreError::new(StoreErrorKind::Misconfigured, message));
-        }
-        if facts.iter().any(|fact| fact.autocommit == Some(0)) {
-            let message = "the pool's connections have autocommit off, so their reads would show old rows; remove `SET autocommit = 0` from the pool or the server";
-            return Err(StoreError::new(StoreErrorKind::Misconfigured, message));
-        }
-        Ok(Some(layout))
+            )
+        } else if facts.iter().any(|fact| fact.autocommit == Some(0)) {
+            "the pool's connections have autocommit off, so their reads would show old rows; remove `SET autocommit = 0` from the pool or the server".to_owned()
+        } else {
+            return Ok(Some(layout));
+        };
+        Err(StoreError::new(StoreErrorKind::Misconfigured, message))
     }
 
     fn check_columns(&self) -> Result<(), StoreError> {
-        let is_key =
-            |column: &Fact| column.is_integer() || column.is_text() || column.base() == "uuid";
-        let is_plain_text = |column: &Fact| column.is_text();
-        let is_json = |column: &Fact| column.is_json() || column.is_text();
-        let is_any = |_: &Fact| true;
+        let is_key = |column: &Fact| column.is_integer() || column.is_text() || column.is_uuid();
+        let is_json = |column: &Fact| column.is_text() || column.base().starts_with("json");
+        let is_status = |column: &Fact| column.is_text() || column.values.is_some();
         type Test<'a> = &'a dyn Fn(&Fact) -> bool;
         let needed: [(&str, Test<'_>, &str, bool); 10] = [
             ("id", &is_key, "an integer, text or uuid", false),
             ("workspace_id", &is_key, "an integer, text or uuid", false),
-            ("session_id", &is_plain_text, "text", false),
-            ("phone_number", &is_plain_text, "text", true),
-            ("status", &is_any, "", false),
+            ("session_id", &Fact::is_text, "text", false),
+            ("phone_number", &Fact::is_text, "text", true),
+            ("status", &is_status, "text or an enumeration", false),
             ("metadata", &is_json, "json or text", false),
             ("last_connected_at", &Fact::is_time, "a timestamp", true),
             ("created_at", &Fact::is_time, "a timestamp", false),
@@ -232,12 +236,8 @@ impl Layout {
             let fix = "remove its ON UPDATE: a row is known by its time of creation";
             return Err(self.refuse("created_at", "changes with each update of a row", fix));
         }
-        let digits = PhoneNumber::MAX_DIGITS as u64;
-        if self
-            .column("phone_number")
-            .length
-            .is_some_and(|length| length < digits)
-        {
+        let digits = PhoneNumber::MAX_DIGITS;
+        if !self.fits("phone_number", &"0".repeat(digits)) {
             let problem = format!("holds fewer than {digits} characters, so numbers may not fit");
             return Err(self.refuse("phone_number", &problem, "make it varchar(32)"));
         }
@@ -245,45 +245,28 @@ impl Layout {
     }
 
     /// Checks that the column takes every status but `error`; says whether it lacks that.
-    fn check_status(&self, facts: &[Fact]) -> Result<bool, StoreError> {
-        let status = self.column("status");
-        let checks: Vec<_> = facts
-            .iter()
-            .filter_map(|fact| fact.check.as_deref())
-            .collect();
-        let quoted = |status: Status| format!("'{status}'");
+    fn check_status<'a>(
+        &'a self,
+        checks: impl Iterator<Item = &'a str>,
+    ) -> Result<bool, StoreError> {
+        let names = |list: &str, status: Status| list.contains(&format!("'{status}'"));
         // A constraint that names several enumerates them; that of our own table names `connected` alone.
-        let enumerates = |check: &&&str| {
+        let enumerates = |check: &&str| {
             let others = Status::ALL.iter().filter(|&&one| one != Status::Connected);
-            others.filter(|&&one| check.contains(&quoted(one))).count() > 1
+            others.filter(|&&one| names(check, one)).count() > 1
         };
-        let takes = |wanted: Status| match &status.values {
-            _ if status.is_enumeration() => {
-                let declared = status.declared.contains(&quoted(wanted));
-                let mut values = status.values.iter().flatten();
-                declared || values.any(|value| value == wanted.as_str())
-            }
-            _ => {
-                let fits = status
-                    .length
-                    .is_none_or(|length| length >= wanted.as_str().len() as u64);
-                let mut checks = checks.iter().filter(enumerates);
-                fits && checks.all(|check| check.contains(&quoted(wanted)))
-            }
+        let values = self.column("status").values.as_deref();
+        let lists: Vec<_> = checks.filter(enumerates).chain(values).collect();
+        let lacks = |status: &Status| {
+            !self.fits("status", status.as_str()) || !lists.iter().all(|list| names(list, *status))
         };
-        if !status.is_enumeration() && !status.is_text() {
-            let problem = format!("is of type {}", status.declared);
-            return Err(self.refuse("status", &problem, "it must be text or an enumeration"));
-        }
-        let missing = Status::ALL
-            .iter()
-            .find(|&&one| one != Status::Error && !takes(one));
-        match missing {
+        let needed = Status::ALL.iter().filter(|&&one| one != Status::Error);
+        match needed.copied().find(lacks) {
             Some(missing) => {
                 let problem = format!("cannot hold `{missing}`");
                 Err(self.refuse("status", &problem, "add it, or make the column varchar(32)"))
             }
-            None => Ok(!takes(Status::Error)),
+            None => Ok(lacks(&Status::Error)),
         }
     }
 
@@ -344,6 +327,12 @@ impl Layout {
         let required = required.filter(|column| column.nullable == 0 && column.has_default == 0);
         let names = required.filter_map(|column| column.column.as_deref());
         names.filter(|name| !is_in(OURS, name))
+    }
+
+    /// Returns a workspace's id as the table holds it. `None`: the table cannot hold it.
+    pub(super) fn workspace(&self, id: &WorkspaceId) -> Option<WorkspaceId> {
+        let id = self.column("workspace_id").canonical(id.as_str())?;
+        WorkspaceId::new(&id).ok()
     }
 
     /// Whether a text fits a column.

@@ -4,22 +4,29 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use sqlx::Connection;
+use sqlx::pool::{Pool, PoolOptions};
 use tokio::time::timeout;
 
 use super::driver::Driver;
-use super::failure::Class;
+use super::failure::{Class, Failure};
+use crate::store::error::StoreError;
+use crate::store::options::StoreOptions;
 
-/// An untrusted certificate is wrong configuration when a store is made, and may be mended later.
-pub(super) fn at_first<D: Driver>(error: &sqlx::Error) -> Class {
-    match error {
-        sqlx::Error::Tls(_) => Class::Setup,
-        sqlx::Error::Io(error) if error.kind() == ErrorKind::InvalidData => Class::Setup,
-        _ => D::class(error),
-    }
+/// Makes a pool of up to ten connections.
+pub(super) fn pool<D: Driver>(
+    url: &str,
+    options: &StoreOptions,
+) -> Result<Pool<D::Sqlx>, StoreError> {
+    PoolOptions::new()
+        .acquire_timeout(options.deadline)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| Box::pin(revive(connection, meta.idle_for)))
+        .connect_lazy(url)
+        .map_err(|error| Failure::of(D::NAME, Class::Setup, &error).error)
 }
 
 /// Checks a connection that was idle for long; checking each time would cost each call a round trip.
-pub(super) async fn revive<C: Connection>(
+async fn revive<C: Connection>(
     connection: &mut C,
     idle_for: Duration,
 ) -> Result<bool, sqlx::Error> {

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use futures_util::FutureExt;
 use sqlx::Pool;
 use tokio::time::timeout;
 
 use super::account::Account;
 use super::batch;
-use super::database::Database;
-use super::delete::delete;
+use super::database::{Connections, Database};
 use super::driver::Driver;
 use super::failure::{Class, late};
 use super::follow::{Follower, find, look, look_at_workspace};
@@ -21,7 +22,7 @@ use crate::event::{EventKind, SessionEvent, SessionId, SessionKey, WorkspaceId};
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::options::{RowValues, StoreOptions};
 use crate::store::query::{SessionPage, SessionQuery};
-use crate::store::session_store::{Ignored, Outcome};
+use crate::store::session_store::{Ignored, Outcome, SessionStore};
 use crate::store::status::{SessionRow, StatusChange};
 use crate::store::watch::{KeepAlive, StatusWatcher};
 use crate::store::watch_workspace::WorkspaceWatcher;
@@ -46,18 +47,17 @@ impl<D: Driver> Clone for SqlStore<D> {
 
 impl<D: Driver> SqlStore<D> {
     /// Connects, checks the tables, creates missing ones if that was asked for, and scans them.
-    /// `at_first` classifies the errors of connecting.
     pub(super) async fn open(
         make_driver: impl FnOnce(&Layout) -> D,
         pool: Pool<D::Sqlx>,
         options: StoreOptions,
-        at_first: fn(&sqlx::Error) -> Class,
     ) -> Result<Self, StoreError> {
         let deadline = options.deadline;
-        let layout = timeout(deadline, prepare::<D>(&pool, &options, at_first)).await;
+        let connections = Connections::new(pool, deadline);
+        let layout = timeout(deadline, prepare(&connections, &options)).await;
         let layout = layout.map_err(|_| late(D::NAME, deadline))??;
         let driver = make_driver(&layout);
-        let database = Arc::new(Database::new(driver, pool, layout, options));
+        let database = Arc::new(Database::new(driver, connections, layout, options));
         // Rows that it did not reach count from the next sweep on.
         if let Err(error) = database.scan(None).await {
             if error.kind() == StoreErrorKind::Misconfigured {
@@ -72,22 +72,51 @@ impl<D: Driver> SqlStore<D> {
         })
     }
 
-    pub(super) async fn register(
+    async fn find(&self, id: &SessionId) -> Result<Option<Account>, StoreError> {
+        let found = find(&self.database, std::iter::once(id)).await?;
+        // Some databases take ids for equal that differ.
+        let is_it =
+            |account: &Account| account.session() == Some(id.as_str()) && !account.is_deleted;
+        Ok(found.into_iter().find(is_it))
+    }
+
+    pub(super) fn pool(&self) -> &Pool<D::Sqlx> {
+        &self.database.connections.pool
+    }
+
+    /// Starts the task that reads watched sessions.
+    fn follow(&self) -> KeepAlive {
+        let (follower, database) = (self.follower.clone(), Arc::downgrade(&self.database));
+        follower.start(&database);
+        Arc::new(move || follower.start(&database))
+    }
+}
+
+#[async_trait]
+impl<D: Driver> SessionStore for SqlStore<D> {
+    fn name(&self) -> &str {
+        D::NAME
+    }
+
+    async fn register(&self, session: &SessionKey) -> Result<SessionRow, StoreError> {
+        self.register_with(session, &RowValues::default()).await
+    }
+
+    async fn register_with(
         &self,
         session: &SessionKey,
         values: &RowValues,
     ) -> Result<SessionRow, StoreError> {
-        let register = |_| async {
-            let mut transaction = self.database.begin().await?;
-            let row = batch::register(&mut transaction, session, values).await;
-            transaction.end(row).await
-        };
-        self.database.until_done(register).await
+        let database = &self.database;
+        database
+            .transact(&|transaction| batch::register(transaction, session, values).boxed())
+            .await
     }
 
-    pub(super) async fn apply(&self, event: &SessionEvent) -> Result<Outcome, StoreError> {
+    async fn apply(&self, event: &SessionEvent) -> Result<Outcome, StoreError> {
+        const FOREIGN: Outcome = Outcome::Ignored(Ignored::Foreign);
         if let EventKind::Foreign(_) = event.kind() {
-            return Ok(Outcome::Ignored(Ignored::Foreign));
+            return Ok(FOREIGN);
         }
         let apply = |before: Option<Class>| async move {
             // Others need not fail with it again.
@@ -98,52 +127,33 @@ impl<D: Driver> SqlStore<D> {
             }
             let outcomes = apply_together(&self.database, &[event]).await;
             let mut outcomes = outcomes.map_err(|failure| failure.of_event(event))?;
-            outcomes
-                .pop()
-                .unwrap_or(Ok(Outcome::Ignored(Ignored::Foreign)))
+            outcomes.pop().unwrap_or(Ok(FOREIGN))
         };
-        self.database.until_done(apply).await
+        self.database.connections.until_done(apply).await
     }
 
-    pub(super) async fn session(&self, id: &SessionId) -> Result<Option<SessionRow>, StoreError> {
+    async fn session(&self, id: &SessionId) -> Result<Option<SessionRow>, StoreError> {
         self.find(id).await?.map(|account| account.row).transpose()
     }
 
-    async fn find(&self, id: &SessionId) -> Result<Option<Account>, StoreError> {
-        let found = find(&self.database, std::iter::once(id)).await?;
-        // Some databases take ids for equal that differ.
-        let is_it =
-            |account: &Account| account.session() == Some(id.as_str()) && !account.is_deleted;
-        Ok(found.into_iter().find(is_it))
-    }
-
-    pub(super) async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
+    async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
         self.database.sessions(query).await
     }
 
-    pub(super) async fn delete(&self, session: &SessionKey) -> Result<StatusChange, StoreError> {
-        let delete = |_| async {
-            let mut transaction = self.database.begin().await?;
-            let change = delete(&mut transaction, session).await;
-            transaction.end(change).await
-        };
-        self.database.until_done(delete).await
+    async fn delete(&self, session: &SessionKey) -> Result<StatusChange, StoreError> {
+        let database = &self.database;
+        database
+            .transact(&|transaction| batch::delete(transaction, session).boxed())
+            .await
     }
 
-    pub(super) fn pool(&self) -> &Pool<D::Sqlx> {
-        &self.database.pool
-    }
-
-    pub(super) async fn sweep(
-        &self,
-        older_than: Duration,
-    ) -> Result<Vec<StatusChange>, StoreError> {
+    async fn sweep_stuck(&self, older_than: Duration) -> Result<Vec<StatusChange>, StoreError> {
         let swept = self.database.scan(Some(older_than)).await?;
         self.database.prune().await?;
         Ok(swept)
     }
 
-    pub(super) async fn watch(&self, id: &SessionId) -> Result<StatusWatcher, StoreError> {
+    async fn watch(&self, id: &SessionId) -> Result<StatusWatcher, StoreError> {
         let found = self.find(id).await?.and_then(|account| account.notice());
         let (account, change) = found.ok_or_else(|| StoreError::unknown(id))?;
         let hub = &self.database.hub;
@@ -155,83 +165,14 @@ impl<D: Driver> SqlStore<D> {
         Ok(watcher.begin(self.follow()))
     }
 
-    pub(super) async fn watch_workspace(
+    async fn watch_workspace(
         &self,
         workspace: &WorkspaceId,
     ) -> Result<WorkspaceWatcher, StoreError> {
+        let canonical = self.database.layout.workspace(workspace);
+        let workspace = canonical.as_ref().unwrap_or(workspace);
         let watcher = self.database.hub.watch_workspace(workspace);
         look_at_workspace(&self.database, workspace, &mut HashSet::new()).await?;
         Ok(watcher.begin(self.follow()))
     }
-
-    /// Starts the task that reads what is watched.
-    fn follow(&self) -> KeepAlive {
-        let (follower, database) = (self.follower.clone(), Arc::downgrade(&self.database));
-        follower.start(&database);
-        Arc::new(move || follower.start(&database))
-    }
 }
-
-/// The public type of a driver.
-macro_rules! store {
-    ($(#[$doc:meta])* $name:ident($driver:ty)) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug)]
-        pub struct $name(SqlStore<$driver>);
-
-        #[async_trait]
-        impl SessionStore for $name {
-            fn name(&self) -> &str {
-                <$driver>::NAME
-            }
-
-            async fn register(&self, session: &SessionKey) -> Result<SessionRow, StoreError> {
-                self.0.register(session, &RowValues::default()).await
-            }
-
-            async fn register_with(
-                &self,
-                session: &SessionKey,
-                values: &RowValues,
-            ) -> Result<SessionRow, StoreError> {
-                self.0.register(session, values).await
-            }
-
-            async fn apply(&self, event: &SessionEvent) -> Result<Outcome, StoreError> {
-                self.0.apply(event).await
-            }
-
-            async fn session(&self, id: &SessionId) -> Result<Option<SessionRow>, StoreError> {
-                self.0.session(id).await
-            }
-
-            async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
-                self.0.sessions(query).await
-            }
-
-            async fn delete(&self, session: &SessionKey) -> Result<StatusChange, StoreError> {
-                self.0.delete(session).await
-            }
-
-            async fn sweep_stuck(
-                &self,
-                older_than: Duration,
-            ) -> Result<Vec<StatusChange>, StoreError> {
-                self.0.sweep(older_than).await
-            }
-
-            async fn watch(&self, id: &SessionId) -> Result<StatusWatcher, StoreError> {
-                self.0.watch(id).await
-            }
-
-            async fn watch_workspace(
-                &self,
-                workspace: &WorkspaceId,
-            ) -> Result<WorkspaceWatcher, StoreError> {
-                self.0.watch_workspace(workspace).await
-            }
-        }
-    };
-}
-#[allow(unused_imports, reason = "without drivers there is no use")]
-pub(super) use store;

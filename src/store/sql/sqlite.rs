@@ -4,46 +4,41 @@ mod statements;
 
 use std::time::Duration;
 
-use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqlStr, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions, SqlStr, SqlitePool};
 
-use super::driver::{Driver, run};
+use super::driver::{Connection, Driver, run};
 use super::failure::{Class, Failure};
-use super::schema::Layout;
-use super::sql_store::{SqlStore, store};
-use crate::event::{SessionEvent, SessionId, SessionKey, WorkspaceId};
+use super::sql_store::SqlStore;
 use crate::store::error::StoreError;
-use crate::store::options::{RowValues, StoreOptions};
-use crate::store::query::{SessionPage, SessionQuery};
-use crate::store::session_store::{Outcome, SessionStore};
-use crate::store::status::{SessionRow, StatusChange};
-use crate::store::watch::StatusWatcher;
-use crate::store::watch_workspace::WorkspaceWatcher;
+use crate::store::options::StoreOptions;
+use crate::store::session_store::forward;
 
-store! {
-    /// A store in a file of SQLite.
-    ///
-    /// [`create_tables`](StoreOptions::create_tables) makes `whatsapp_accounts` with a unique index on
-    /// workspace and number of rows that are not soft-deleted, unless the policy is
-    /// [`Companions`](crate::store::DuplicatePolicy::Companions). Times are written in UTC. Clones share its
-    /// pool.
-    ///
-    /// SQLite has one writer at a time. Other processes may use the file too; one that is frozen in the
-    /// middle of a transaction stops all others until it goes on or ends.
-    ///
-    /// ```no_run
-    /// use whatsapp_phone::store::{StoreOptions, sqlite::SqliteStore};
-    ///
-    /// # async fn example() -> Result<(), whatsapp_phone::store::StoreError> {
-    /// let url = "sqlite:/var/lib/service/sessions.db";
-    /// let store = SqliteStore::connect(url, StoreOptions::default().create_tables()).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    SqliteStore(Sqlite)
-}
+/// A store in a file of SQLite.
+///
+/// [`create_tables`](StoreOptions::create_tables) makes `whatsapp_accounts` with a unique index on
+/// workspace and number of rows that are not soft-deleted, unless the policy is
+/// [`Companions`](crate::store::DuplicatePolicy::Companions). Times are written in UTC. Clones share its
+/// pool.
+///
+/// SQLite has one writer at a time. Other processes may use the file too; one that is frozen in the
+/// middle of a transaction stops all others until it goes on or ends.
+///
+/// ```no_run
+/// use whatsapp_phone::store::{StoreOptions, sqlite::SqliteStore};
+///
+/// # async fn example() -> Result<(), whatsapp_phone::store::StoreError> {
+/// let url = "sqlite:/var/lib/service/sessions.db";
+/// let store = SqliteStore::connect(url, StoreOptions::default().create_tables()).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct SqliteStore(SqlStore<Sqlite>);
+
+forward!([] SqliteStore, .0);
 
 impl SqliteStore {
     /// Opens a file by its `sqlite:` URL, which is created if it is missing, and checks the tables. The file is
@@ -55,20 +50,18 @@ impl SqliteStore {
     /// `misconfigured` if the URL is invalid or names no file, or the file or a table cannot be used.
     pub async fn connect(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
         let is_memory = url.contains(":memory:") || url.contains("mode=memory");
-        let invalid = |message: &str| sqlx::Error::Configuration(message.into());
-        let file = match url.starts_with("sqlite:") {
-            true if is_memory => Err(invalid(
+        let invalid = |message: &str| Err(sqlx::Error::Configuration(message.into()));
+        let file = match url.parse::<SqliteConnectOptions>() {
+            // It would be the name of a file.
+            _ if !url.starts_with("sqlite:") => invalid("the URL must begin with `sqlite:`"),
+            _ if is_memory => invalid(
                 "each connection would have a memory of its own; use `MemoryStore`, or a file",
-            )),
-            true => url.parse::<SqliteConnectOptions>().and_then(|file| {
-                // Of a nameless file each connection would have its own, too.
-                match file.get_filename().as_os_str().is_empty() {
-                    true => Err(invalid("the URL names no file")),
-                    false => Ok(file),
-                }
-            }),
-            // Otherwise it would be the name of a file.
-            false => Err(invalid("the URL must begin with `sqlite:`")),
+            ),
+            // Of a nameless file each connection would have its own, too.
+            Ok(file) if file.get_filename().as_os_str().is_empty() => {
+                invalid("the URL names no file")
+            }
+            file => file,
         };
         let connect = file
             .map_err(|error| Failure::of(Sqlite::NAME, Class::Setup, &error).error)?
@@ -92,7 +85,7 @@ impl SqliteStore {
     /// As [`connect`](Self::connect).
     pub async fn from_pool(pool: SqlitePool, options: StoreOptions) -> Result<Self, StoreError> {
         let file = pool.connect_options().get_filename().display().to_string();
-        let store = SqlStore::open(|_: &Layout| Sqlite, pool, options, class_at_first);
+        let store = SqlStore::open(|_| Sqlite, pool, options);
         let store = store.await.map_err(|error| {
             let is_path = error.cause().and_then(|cause| cause.code()) == Some("14");
             let message = format!(
@@ -110,14 +103,6 @@ impl SqliteStore {
     }
 }
 
-/// A file that cannot be opened is a wrong path at first, and a lack of handles later.
-fn class_at_first(error: &sqlx::Error) -> Class {
-    match code(error) & 0xff {
-        14 => Class::Setup,
-        _ => Sqlite::class(error),
-    }
-}
-
 fn code(error: &sqlx::Error) -> i64 {
     let code = error.as_database_error().and_then(DatabaseError::code);
     code.and_then(|code| code.parse().ok()).unwrap_or(0)
@@ -126,18 +111,19 @@ fn code(error: &sqlx::Error) -> i64 {
 #[derive(Debug)]
 struct Sqlite;
 
-#[async_trait]
 impl Driver for Sqlite {
     const NAME: &'static str = "sqlite";
     type Sqlx = sqlx::Sqlite;
     type Listener = ();
 
-    async fn run(
-        connection: &mut SqliteConnection,
-        sql: SqlStr,
-        parameters: &[&str],
-    ) -> Result<Vec<String>, sqlx::Error> {
-        run!(connection, sql, parameters)
+    run!();
+
+    fn class_at_first(error: &sqlx::Error) -> Class {
+        match code(error) & 0xff {
+            // A wrong path; later it is a lack of handles.
+            14 => Class::Setup,
+            _ => Self::class(error),
+        }
     }
 
     fn class(error: &sqlx::Error) -> Class {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use serde_json::json;
 
 use super::accounts::Wanted;
@@ -12,12 +13,11 @@ use super::dialect::PRUNED;
 use super::driver::Driver;
 use super::failure::Failure;
 use super::row::Row;
-use crate::event::SessionKey;
 use crate::store::error::StoreError;
 use crate::store::status::StatusChange;
 
 impl<D: Driver> Database<D> {
-    /// Notes unusual spellings and new values of `updated_at`, and gives up the sessions that have been
+    /// Records unusual spellings and new values of `updated_at`, and gives up the sessions that have been
     /// waiting unchanged for so long. `None`: gives up none.
     pub(super) async fn scan(
         &self,
@@ -29,69 +29,74 @@ impl<D: Driver> Database<D> {
         let mut swept = Vec::new();
         let mut after = self.layout.lowest_id().to_owned();
         loop {
-            let rows: Vec<Row> = self.read(&self.statements.scan, &[&after]).await?;
+            let rows: Vec<Row> = self
+                .connections
+                .read(&self.statements.scan, &[&after])
+                .await?;
             let Some(last) = rows.last() else {
                 return Ok(swept);
             };
             after.clone_from(&last.id);
             let due = rows.iter().filter(|row| row.is_due(seconds));
-            let due: Vec<_> = due.filter_map(Row::session_key).collect();
+            let due: Vec<_> = due.filter_map(Row::session_key).map(Wanted::of).collect();
             if due.is_empty() {
                 continue;
             }
-            let changes = self.until_done(|_| async {
-                let mut transaction = self.begin().await?;
-                let swept = sweep(&mut transaction, &due, seconds).await;
-                transaction.end(swept).await
-            });
-            swept.extend(changes.await?);
+            let changes = self
+                .transact(&|transaction| sweep(transaction, &due, seconds).boxed())
+                .await?;
+            swept.extend(changes);
         }
     }
 
     /// Forgets the ids of events that were applied long ago, and our rows whose accounts are gone.
     pub(super) async fn prune(&self) -> Result<(), StoreError> {
         loop {
-            let pruned: Vec<u64> = self.read(&self.statements.prune, &[]).await?;
+            let pruned: Vec<u64> = self.connections.read(&self.statements.prune, &[]).await?;
             if pruned.first().is_none_or(|&pruned| pruned < PRUNED) {
                 break;
             }
         }
         let mut after = self.layout.lowest_id().to_owned();
         loop {
-            let orphans: Vec<String> = self.read(&self.statements.orphans, &[&after]).await?;
+            let orphans: Vec<String> = self
+                .connections
+                .read(&self.statements.orphans, &[&after])
+                .await?;
             let Some(last) = orphans.last() else {
                 return Ok(());
             };
             after.clone_from(last);
             let orphans = json!(orphans).to_string();
-            self.until_done(|_| async {
-                let mut transaction = self.begin().await?;
-                let delete = &self.statements.delete_orphans;
-                let deleted = transaction.run::<()>(delete, &[&orphans]).await;
-                transaction.end(deleted).await
-            })
-            .await?;
+            self.transact(&|transaction| delete(transaction, &orphans).boxed())
+                .await?;
         }
     }
+}
+
+async fn delete<D: Driver>(
+    transaction: &mut Transaction<'_, D>,
+    orphans: &str,
+) -> Result<(), Failure> {
+    let delete = &transaction.database.statements.delete_orphans;
+    transaction.run::<()>(delete, &[orphans]).await.map(drop)
 }
 
 /// Rows that others hold are left for the next scan.
 async fn sweep<D: Driver>(
     transaction: &mut Transaction<'_, D>,
-    sessions: &[SessionKey],
+    due: &[Wanted<'_>],
     seconds: i64,
 ) -> Result<Vec<StatusChange>, Failure> {
-    let wanted: Vec<_> = sessions.iter().map(Wanted::of).collect();
-    let mut accounts = load(transaction, &wanted).await?;
+    let mut accounts = load(transaction, &due.iter().collect::<Vec<_>>()).await?;
     let mut swept = Vec::new();
-    for session in sessions {
-        if let Some(account) = accounts.locked(session) {
-            account.note();
-            if account.sweep(seconds)
-                && let Some(notice) = account.notice()
-            {
-                swept.push(notice.1.clone());
-                transaction.notices.push(notice);
+    for Wanted { session, .. } in due {
+        let own = accounts.own(session);
+        if let Some(own) = own.filter(|&own| accounts.is_locked(own)) {
+            let account = &mut accounts.all[own];
+            account.record();
+            if account.sweep(seconds) {
+                swept.extend(transaction.report(account));
             }
         }
     }

@@ -14,43 +14,41 @@ impl Dialect for super::MySql {
 
     const SAVES: &[&str] = &["{save}", "{save_beside}", "{save_applied}"];
 
-    const COUNT_LOCKS: Option<&str> = Some("SELECT CAST(COUNT(*) AS CHAR) FROM {locks}");
+    const HAS_LOCKS: bool = true;
 
     fn names(layout: &Layout, options: &StoreOptions) -> Vec<(&'static str, String)> {
         // As the column itself, so that an index serves.
-        let like = |column: &str, value: &str| match layout.column(column) {
-            column if column.charset.is_some() => format!(
-                "CONVERT({value} USING {}) COLLATE {}",
-                column.charset.as_deref().unwrap_or_default(),
-                column.collation.as_deref().unwrap_or_default()
-            ),
+        let like = |column: &str, value: &str| match &layout.column(column).charset {
+            [Some(charset), Some(collation)] => {
+                format!("CONVERT({value} USING {charset}) COLLATE {collation}")
+            }
             _ => value.to_owned(),
         };
         let id = layout.column("id");
-        let id_column = match (&id.charset, &id.collation) {
-            (Some(charset), Some(collation)) => {
+        let id_declared = match &id.charset {
+            [Some(charset), Some(collation)] => {
                 format!(
                     "{} CHARACTER SET {charset} COLLATE {collation}",
                     id.declared
                 )
             }
-            // `JSON_TABLE` has no columns of type `uuid`.
-            _ if id.kind == "uuid" => "char(36)".to_owned(),
             _ => id.declared.clone(),
         };
-        let id_declared = match id.kind.as_str() {
-            "uuid" => id.declared.clone(),
-            _ => id_column.clone(),
+        // `JSON_TABLE` has no columns of type `uuid`.
+        let id_column = match id.is_uuid() {
+            true => "char(36)".to_owned(),
+            false => id_declared.clone(),
         };
         // The same in every time zone.
         let stamp = |column: &str| match layout.column(column).kind.as_str() {
             "timestamp" => format!("CAST(UNIX_TIMESTAMP(a.{column}) AS CHAR)"),
             _ => format!("CAST(a.{column} AS CHAR)"),
         };
-        let (workspace, this_workspace) = match layout.column("workspace_id").is_integer() {
+        let (workspace_type, this_workspace) = match layout.column("workspace_id").is_integer() {
             true => ("bigint", "CAST(?2 AS SIGNED)".to_owned()),
             false => ("varchar(255)", like("workspace_id", "?2")),
         };
+        let id_cast = if id.is_integer() { "SIGNED" } else { "CHAR" };
         let idle = match layout.version.contains("MariaDB") {
             true => "idle_transaction_timeout",
             false => "wait_timeout",
@@ -62,22 +60,14 @@ impl Dialect for super::MySql {
             ("all_locks", locks.join(",")),
             ("created", stamp("created_at")),
             ("updated", stamp("updated_at")),
-            (
-                "texts",
-                format!(
-                    "JSON_TABLE(?2, '$[*]' COLUMNS (workspace {workspace} PATH '$.workspace', text varchar(64) PATH '$.text')) v"
-                ),
-            ),
-            ("v_session", like("session_id", "v.session")),
+            ("workspace_type", workspace_type.to_owned()),
             ("this_workspace", this_workspace),
+            ("v_session", like("session_id", "v.session")),
             ("v_workspace", like("workspace_id", "v.workspace")),
             ("v_text", like("phone_number", "v.text")),
             ("id_column", id_column),
             ("id_declared", id_declared),
-            (
-                "id_cast",
-                if id.is_integer() { "SIGNED" } else { "CHAR" }.to_owned(),
-            ),
+            ("id_cast", id_cast.to_owned()),
             ("lock_wait", lock_wait.to_string()),
             ("idle", idle.to_owned()),
             ("idle_timeout", idle_timeout.to_string()),

@@ -8,7 +8,8 @@ SELECT CAST(JSON_OBJECT('table', c.table_name, 'column', c.column_name,
         'nullable', IF(c.is_nullable = 'YES', 1, 0),
         'has_default', IF(c.column_default IS NOT NULL OR c.extra <> '', 1, 0),
         'changes', IF(c.extra LIKE '%on update%', 1, 0),
-        'charset', c.character_set_name, 'collation', c.collation_name) AS CHAR)
+        'charset', JSON_ARRAY(c.character_set_name, c.collation_name),
+        'values', IF(c.data_type = 'enum', c.column_type, NULL)) AS CHAR)
     FROM information_schema.columns c
     WHERE c.table_schema = DATABASE() AND JSON_CONTAINS(?1, JSON_QUOTE(c.table_name))
     UNION ALL SELECT CAST(JSON_OBJECT('table', i.table_name, 'unique_on', JSON_ARRAYAGG(i.column_name)) AS CHAR)
@@ -22,6 +23,9 @@ SELECT CAST(JSON_OBJECT('table', c.table_name, 'column', c.column_name,
     FROM information_schema.tables t
     WHERE t.table_schema = DATABASE() AND JSON_CONTAINS(?1, JSON_QUOTE(t.table_name))
     UNION ALL SELECT CAST(JSON_OBJECT('version', VERSION(), 'autocommit', IF(@@autocommit, 1, 0)) AS CHAR)
+
+-- name: count_locks
+SELECT CAST(COUNT(*) AS CHAR) FROM {locks}
 
 -- name: load
 SELECT {row} FROM {ids} LEFT JOIN {sessions} s ON {is_beside}
@@ -154,6 +158,9 @@ a.phone_number NOT REGEXP '^([+]?[0-9]+|[0-9]+@c[.]us|[0-9]+@s[.]whatsapp[.]net)
         UNION SELECT s.account_id FROM {texts} STRAIGHT_JOIN {sessions} s
             ON s.spelled_number = CONVERT(v.text USING utf8mb4) COLLATE utf8mb4_bin
     ) ids STRAIGHT_JOIN {accounts} a ON a.id = ids.id
+
+-- name: texts
+JSON_TABLE(?2, '$[*]' COLUMNS (workspace {workspace_type} PATH '$.workspace', text varchar(64) PATH '$.text')) v
 
 -- name: wanted
 JSON_TABLE(?1, '$[*]' COLUMNS (session varchar(255) PATH '$.session', event varchar(128) PATH '$.event')) v

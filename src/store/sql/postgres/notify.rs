@@ -1,4 +1,4 @@
-//! `NOTIFY` and `LISTEN`: other processes hear of changes at once. A lost notification is no harm, since
+//! `NOTIFY` and `LISTEN`: other processes learn of changes at once. A lost notification is no harm, since
 //! watched sessions are also polled.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use crate::store::sql::failure::cause;
 use crate::store::sql::lease::Lease;
 use crate::store::sql::schema::Layout;
 
-/// How long a change waits for others that are told along with it.
+/// How long a change waits for others that are sent along with it.
 const COLLECT: Duration = Duration::from_millis(5);
 /// How long a failed listener waits before it connects again.
 const RECONNECT: Duration = Duration::from_secs(1);
@@ -24,21 +24,22 @@ const MAX_QUEUED: usize = 10_000;
 
 #[derive(Debug)]
 pub(super) struct Notify {
-    /// One per schema and table, so that nobody hears of other tables.
+    /// One per schema and table, so that no process receives notifications of other tables.
     channel: String,
     deadline: Duration,
     listening: PgPool,
     queue: Arc<Mutex<Queue>>,
 }
 
-/// Changes to tell, and the task that does.
+/// The changed sessions to send, and the task that sends them.
 #[derive(Debug, Default)]
 struct Queue {
-    changes: Vec<String>,
+    sessions: Vec<String>,
     task: Option<JoinHandle<()>>,
 }
 
-/// The task that listens, and the sessions that it hears of; `None` if it may have missed some. The task ends with this.
+/// The task that listens, and the sessions that it was notified of; `None` if it may have missed some. The task
+/// ends with this.
 #[derive(Default)]
 pub(super) struct Listener(Option<(JoinSet<()>, mpsc::Receiver<Option<SessionId>>)>);
 
@@ -53,12 +54,12 @@ impl Notify {
         }
     }
 
-    /// Tells of changes apart from the transaction: a `NOTIFY` within it would make all commits of the
+    /// Sends changed sessions apart from the transaction: a `NOTIFY` within it would make all commits of the
     /// database wait for each other.
-    pub(super) fn tell(&self, pool: &PgPool, changes: Vec<String>) {
+    pub(super) fn send(&self, pool: &PgPool, sessions: Vec<String>) {
         let mut queue = lock(&self.queue);
-        if queue.changes.len() < MAX_QUEUED {
-            queue.changes.extend(changes);
+        if queue.sessions.len() < MAX_QUEUED {
+            queue.sessions.extend(sessions);
         }
         if queue.task.as_ref().is_none_or(JoinHandle::is_finished) {
             let (queued, pool) = (self.queue.clone(), pool.clone());
@@ -66,17 +67,17 @@ impl Notify {
             queue.task = Some(tokio::spawn(async move {
                 loop {
                     sleep(COLLECT).await;
-                    let changes = {
+                    let sessions = {
                         let mut queue = lock(&queued);
-                        if queue.changes.is_empty() {
+                        if queue.sessions.is_empty() {
                             queue.task = None;
                             return;
                         }
-                        std::mem::take(&mut queue.changes)
+                        std::mem::take(&mut queue.sessions)
                     };
-                    let told = timeout(deadline, notify(&pool, &channel, &changes)).await;
-                    if let Err(error) = told.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
-                        tracing::warn!(error = %cause(&error), "other processes were not told of changes; they poll");
+                    let sent = timeout(deadline, notify(&pool, &channel, &sessions)).await;
+                    if let Err(error) = sent.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+                        tracing::warn!(error = %cause(&error), "other processes were not notified of changed sessions; they poll");
                     }
                 }
             }));
@@ -84,21 +85,21 @@ impl Notify {
     }
 
     pub(super) async fn listen(&self, listener: &mut Listener) -> Option<Vec<SessionId>> {
-        let (_, heard) = listener.0.get_or_insert_with(|| {
-            let (sender, heard) = mpsc::channel(1024);
+        let (_, received) = listener.0.get_or_insert_with(|| {
+            let (sender, received) = mpsc::channel(1024);
             let (pool, channel) = (self.listening.clone(), self.channel.clone());
             let mut task = JoinSet::new();
             task.spawn(async move {
                 loop {
-                    let Err(error) = hear(&pool, &channel, &sender).await else { return };
+                    let Err(error) = receive(&pool, &channel, &sender).await else { return };
                     tracing::warn!(error = %cause(&error), "listening to other processes failed; watched sessions are polled");
                     sleep(RECONNECT).await;
                 }
             });
-            (task, heard)
+            (task, received)
         });
         let mut sessions = Vec::new();
-        heard.recv_many(&mut sessions, 1024).await;
+        received.recv_many(&mut sessions, 1024).await;
         sessions.into_iter().collect()
     }
 }
@@ -107,33 +108,33 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn notify(pool: &PgPool, channel: &str, changes: &[String]) -> Result<(), sqlx::Error> {
-    // Not worth a wait for the disk, unlike what it tells of.
-    let notify = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, change)
-        FROM unnest($2::text[]) AS change";
+async fn notify(pool: &PgPool, channel: &str, sessions: &[String]) -> Result<(), sqlx::Error> {
+    // A notification need not wait for the disk, unlike the change itself.
+    let notify = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, session)
+        FROM unnest($2::text[]) AS session";
     let mut lease = Lease::of(pool, &tokio::sync::Mutex::default()).await?;
-    let told = sqlx::query(notify).bind(channel).bind(changes);
-    told.execute(&mut *lease).await?;
+    let query = sqlx::query(notify).bind(channel).bind(sessions);
+    query.execute(&mut *lease).await?;
     lease.give_back();
     Ok(())
 }
 
-/// Listens until the connection fails, or nobody hears any more.
-async fn hear(
+/// Listens until the connection fails, or the receiver is dropped.
+async fn receive(
     pool: &PgPool,
     channel: &str,
     sender: &mpsc::Sender<Option<SessionId>>,
 ) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(channel).await?;
-    let mut heard = None;
+    let mut session = None;
     loop {
         // A receiver that lags behind polls.
-        if let Err(mpsc::error::TrySendError::Closed(_)) = sender.try_send(heard) {
+        if let Err(mpsc::error::TrySendError::Closed(_)) = sender.try_send(session) {
             return Ok(());
         }
         // `None`: the connection was lost, and is made again.
         let notification = listener.try_recv().await?;
-        heard = notification.and_then(|heard| SessionId::new(heard.payload()).ok());
+        session = notification.and_then(|received| SessionId::new(received.payload()).ok());
     }
 }

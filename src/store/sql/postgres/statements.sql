@@ -11,7 +11,7 @@ WITH accounts AS (SELECT relnamespace FROM pg_class WHERE oid = to_regclass(quot
         'length', CASE WHEN a.atttypid IN ('varchar'::regtype, 'bpchar'::regtype) AND a.atttypmod > 4
             THEN a.atttypmod - 4 END,
         'nullable', (NOT a.attnotnull)::int, 'has_default', (a.atthasdef OR a.attidentity <> '')::int,
-        'values', (SELECT json_agg(e.enumlabel) FROM pg_enum e WHERE e.enumtypid = a.atttypid))::text
+        'values', (SELECT string_agg(quote_literal(e.enumlabel), ',') FROM pg_enum e WHERE e.enumtypid = a.atttypid))::text
     FROM t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
     JOIN pg_type y ON y.oid = a.atttypid
     UNION ALL SELECT json_build_object('table', t.relname, 'unique_on', (SELECT json_agg(a.attname ORDER BY k.nth)
@@ -173,7 +173,7 @@ date_trunc('second', now())
 
 -- Under a lock: two processes that create the same table at once would fail.
 -- name: begin_creating
-BEGIN; SELECT pg_advisory_xact_lock({lock_class}, 0)::text;
+BEGIN; SELECT 'null' FROM pg_advisory_xact_lock({lock_class}, 0);
 
 -- name: new_id
 bigserial PRIMARY KEY
