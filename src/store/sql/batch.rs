@@ -32,14 +32,13 @@ pub(super) async fn load<D: Driver>(
         json!({"session": one.session.session_id.as_str(), "event": event})
     });
     let sessions = Value::from_iter(sessions).to_string();
-    let numbers = wanted
-        .iter()
-        .filter_map(|one| Some((workspace(one.session), one.number?)));
-    let texts = numbers.flat_map(|(workspace, number)| {
-        spellings(number).map(|text| json!({"workspace": workspace, "text": text}))
+    let numbers = wanted.iter().filter_map(|one| {
+        let (workspace, number) = (workspace(one.session), one.number?);
+        let texts = spellings(number);
+        Some(json!({"workspace": workspace, "number": number.reveal(), "texts": texts}))
     });
-    let texts = Value::from_iter(texts).to_string();
-    let parameters = [&*sessions, &*texts];
+    let numbers = Value::from_iter(numbers).to_string();
+    let parameters = [&*sessions, &*numbers];
     let mut locked = None;
     if let Some(locking) = &database.statements.locking {
         let found: Vec<(String, Option<String>, Option<String>)> =

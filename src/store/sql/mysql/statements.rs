@@ -65,7 +65,8 @@ impl Dialect for super::MySql {
             (
                 "texts",
                 format!(
-                    "JSON_TABLE(?2, '$[*]' COLUMNS (workspace {workspace} PATH '$.workspace', text varchar(64) PATH '$.text')) v"
+                    "JSON_TABLE(?2, '$[*]' COLUMNS (workspace {workspace} PATH '$.workspace',
+                        NESTED PATH '$.texts[*]' COLUMNS (text varchar(64) PATH '$'))) v"
                 ),
             ),
             ("v_session", like("session_id", "v.session")),
