@@ -36,8 +36,9 @@ pub(super) async fn load<D: Driver>(
         let numbers = wanted.iter();
         numbers.filter_map(|one| Some((workspace(&one.session), one.number?)))
     };
-    let texts = numbers().flat_map(|(workspace, number)| {
-        spellings(number).map(|text| json!({"workspace": workspace, "text": text}))
+    let texts = numbers().map(|(workspace, number)| {
+        let texts = spellings(number);
+        json!({"workspace": workspace, "number": number.reveal(), "texts": texts})
     });
     let texts = Value::from_iter(texts).to_string();
     let parameters = [&*sessions, &*texts];

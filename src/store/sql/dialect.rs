@@ -37,8 +37,8 @@ pub(super) struct Statements {
     pub(super) rollback: Statement,
     /// `[{session}]`: the rows of these sessions, deleted or not.
     pub(super) find: Statement,
-    /// `[{session, event}]`, `[{workspace, text}]`: the rows of these sessions, the rows that hold one of
-    /// these texts or the same text as one of those, and the events that were applied, as `{life, event}`.
+    /// `[{session, event}]`, `[{workspace, number, texts}]`: the rows of these sessions, the rows that hold one
+    /// of these numbers or the same text as one of those, and the events that were applied, as `{life, event}`.
     pub(super) load: Statement,
     /// As `load`, if the dialect is concurrent: the id, workspace and `phone_number` of the same rows, as an array.
     pub(super) look_up: Statement,

@@ -155,12 +155,12 @@ a.phone_number NOT REGEXP '^([+]?[0-9]+|[0-9]+@c[.]us|[0-9]+@s[.]whatsapp[.]net)
             WHERE LEFT(o.phone_number, 1) IN {first}
         UNION SELECT a.id FROM {texts} STRAIGHT_JOIN {accounts} a
             ON a.workspace_id = {v_workspace} AND a.phone_number = {v_text}
-        UNION SELECT s.account_id FROM {texts} STRAIGHT_JOIN {sessions} s
-            ON s.spelled_number = CONVERT(v.text USING utf8mb4) COLLATE utf8mb4_bin
+        UNION SELECT s.account_id FROM JSON_TABLE(?2, '$[*]' COLUMNS (number varchar(32) PATH '$.number')) v
+            STRAIGHT_JOIN {sessions} s ON s.spelled_number = CONVERT(v.number USING utf8mb4) COLLATE utf8mb4_bin
     ) ids STRAIGHT_JOIN {accounts} a ON a.id = ids.id
 
 -- name: texts
-JSON_TABLE(?2, '$[*]' COLUMNS (workspace {workspace_type} PATH '$.workspace', text varchar(64) PATH '$.text')) v
+JSON_TABLE(?2, '$[*]' COLUMNS (workspace {workspace_type} PATH '$.workspace', NESTED PATH '$.texts[*]' COLUMNS (text varchar(64) PATH '$'))) v
 
 -- name: wanted
 JSON_TABLE(?1, '$[*]' COLUMNS (session varchar(255) PATH '$.session', event varchar(128) PATH '$.event')) v

@@ -25,10 +25,12 @@ WITH accounts AS (SELECT relnamespace FROM pg_class WHERE oid = to_regclass(quot
     UNION ALL SELECT json_build_object('schema', t.relnamespace::regnamespace::text)::text FROM t
 
 -- name: load
-WITH {ids}
+WITH {ids},
+    lives AS MATERIALIZED (SELECT s.life, a.event
+        FROM own a CROSS JOIN LATERAL (SELECT s.life FROM {sessions} s WHERE {is_beside} OFFSET 0) s)
     SELECT {row} FROM ids JOIN {accounts} a ON a.id = ids.id LEFT JOIN {sessions} s ON {is_beside}
     UNION ALL SELECT json_build_object('life', p.life, 'event', p.event_id)::text
-    FROM own o JOIN {applied} p ON p.life = o.life AND p.event_id = o.event
+    FROM lives l JOIN {applied} p ON p.life = l.life AND p.event_id = l.event
 
 -- name: delete_orphans
 DELETE FROM {sessions} s USING json_array_elements_text(?1::json) AS v (id)
@@ -125,15 +127,16 @@ a.phone_number !~ '^([+]?[0-9]+|[0-9]+@c[.]us|[0-9]+@s[.]whatsapp[.]net)$'
 -- name: ids
 own AS MATERIALIZED (SELECT a.*, v.event
         FROM {wanted} CROSS JOIN LATERAL (
-            SELECT a.id, a.workspace_id, a.phone_number, s.life FROM {accounts} a
-            LEFT JOIN {sessions} s ON {is_beside} WHERE a.session_id = v.session OFFSET 0) a),
-    texts AS MATERIALIZED (SELECT * FROM json_to_recordset(?2::json) AS n (workspace {workspace_type}, text text)),
+            SELECT a.id, a.workspace_id, a.session_id, a.phone_number, a.created_at FROM {accounts} a
+            WHERE a.session_id = v.session OFFSET 0) a),
+    numbers AS MATERIALIZED (SELECT * FROM json_to_recordset(?2::json)
+        AS n (workspace {workspace_type}, number text, texts text[])),
     ids AS (SELECT id FROM own
         UNION SELECT a.id FROM own o JOIN {accounts} a ON a.workspace_id = o.workspace_id
             AND a.phone_number = o.phone_number WHERE left(o.phone_number, 1) IN {first}
-        UNION SELECT a.id FROM texts n JOIN {accounts} a ON a.workspace_id = n.workspace
-            AND a.phone_number = n.text
-        UNION SELECT s.account_id FROM texts n JOIN {sessions} s ON s.spelled_number = n.text)
+        UNION SELECT a.id FROM numbers n JOIN {accounts} a ON a.workspace_id = n.workspace
+            AND a.phone_number = ANY (n.texts)
+        UNION SELECT s.account_id FROM numbers n JOIN {sessions} s ON s.spelled_number = n.number)
 
 -- name: wanted
 json_to_recordset(?1::json) AS v (session text, event text)

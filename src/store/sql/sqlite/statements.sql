@@ -23,10 +23,10 @@ WITH own AS MATERIALIZED (SELECT a.id, a.workspace_id, a.phone_number
     ids AS MATERIALIZED (SELECT id FROM own
         UNION SELECT a.id FROM own o CROSS JOIN {accounts} a ON a.workspace_id = o.workspace_id
             AND a.phone_number = o.phone_number WHERE substr(o.phone_number, 1, 1) IN {first}
-        UNION SELECT a.id FROM json_each(?2) n CROSS JOIN {accounts} a
-            ON a.workspace_id = n.value ->> 'workspace' AND a.phone_number = n.value ->> 'text'
+        UNION SELECT a.id FROM json_each(?2) n CROSS JOIN json_each(n.value, '$.texts') t CROSS JOIN {accounts} a
+            ON a.workspace_id = n.value ->> 'workspace' AND a.phone_number = t.value
         UNION SELECT s.account_id FROM json_each(?2) n CROSS JOIN {sessions} s
-            ON s.spelled_number = n.value ->> 'text')
+            ON s.spelled_number = n.value ->> 'number')
     SELECT {row} FROM ids CROSS JOIN {accounts} a ON a.id = ids.id LEFT JOIN {sessions} s ON {is_beside}
     UNION ALL SELECT json_object('life', p.life, 'event', p.event_id)
     FROM {wanted} {join} {accounts} a ON a.session_id = {v_session}
