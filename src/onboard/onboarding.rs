@@ -297,7 +297,7 @@ impl Onboarding {
         (Onboarded::Failed(failed), receipt)
     }
 
-    fn queue(
+    pub(super) fn queue(
         &self,
         event: SessionEvent,
         last: LastEvent,
