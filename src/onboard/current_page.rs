@@ -14,22 +14,28 @@ use crate::source::{Assurance, InfoSource, Look, PageState};
 /// events outlives pages that are lost and opened again. Clones share their page.
 ///
 /// Without a page, every look fails with the code `page_closed`.
-pub struct CurrentPage<P: ?Sized>(Arc<RwLock<Option<Arc<P>>>>);
+pub struct CurrentPage<P: ?Sized> {
+    name: &'static str,
+    page: Arc<RwLock<Option<Arc<P>>>>,
+}
 
 impl<P: ?Sized> CurrentPage<P> {
-    /// Makes one without a page.
+    /// Makes one without a page. The name is the source's in logs and extractions.
     #[must_use]
-    pub fn new() -> Self {
-        Self(Arc::new(RwLock::new(None)))
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            page: Arc::new(RwLock::new(None)),
+        }
     }
 
     /// Replaces the page; `None` if none is open. Looks that have begun end on the page before.
     pub fn replace(&self, page: Option<Arc<P>>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = page;
+        *self.page.write().unwrap_or_else(PoisonError::into_inner) = page;
     }
 
-    fn page(&self) -> Option<Arc<P>> {
-        self.0
+    fn current(&self) -> Option<Arc<P>> {
+        self.page
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -37,14 +43,15 @@ impl<P: ?Sized> CurrentPage<P> {
 
     fn open(&self) -> Result<Arc<P>, ProtocolFailure> {
         let closed = || ProtocolFailure::new(Site::Unknown, "no page is open");
-        self.page().ok_or_else(|| closed().with_code("page_closed"))
+        self.current()
+            .ok_or_else(|| closed().with_code("page_closed"))
     }
 }
 
 #[async_trait]
 impl<P: InfoSource + ?Sized> InfoSource for CurrentPage<P> {
     fn name(&self) -> &str {
-        "current_page"
+        self.name
     }
 
     async fn probe(&self) -> Result<Look, ProtocolFailure> {
@@ -56,7 +63,7 @@ impl<P: InfoSource + ?Sized> InfoSource for CurrentPage<P> {
     }
 
     fn page_state(&self) -> Option<PageState> {
-        self.page()?.page_state()
+        self.current()?.page_state()
     }
 }
 
@@ -73,20 +80,17 @@ impl<P: LinkSource + ?Sized> LinkSource for CurrentPage<P> {
 
 impl<P: ?Sized> Clone for CurrentPage<P> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<P: ?Sized> Default for CurrentPage<P> {
-    fn default() -> Self {
-        Self::new()
+        Self {
+            name: self.name,
+            page: Arc::clone(&self.page),
+        }
     }
 }
 
 impl<P: ?Sized> fmt::Debug for CurrentPage<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CurrentPage")
-            .field("is_open", &self.page().is_some())
+            .field("is_open", &self.current().is_some())
             .finish()
     }
 }

@@ -249,7 +249,7 @@ impl Config {
             sink: Arc::clone(&self.sink),
             seen: Arc::clone(&seen),
         };
-        let page = CurrentPage::new();
+        let page = CurrentPage::new("webdriver");
         let watch = Watch::new(row.session.clone(), page.clone(), recorder);
         let watch = watch.resume(row).store(Arc::clone(&self.store));
         Managed {
