@@ -54,7 +54,7 @@
 //! | `supervisor` | `Supervisor`: sessions in one process, isolated from each other (feature `supervisor`) |
 //! | `event` | `SessionEvent`: what is told of a session; `EventSink` and its drivers (feature `events`) |
 //! | `store` | `SessionStore` and its drivers, `StoreSink`: from an event to the row and its watchers (feature `events`) |
-//! | `onboard` | `Onboarding`: runs an extractor for a session and sends the outcome to a sink; `Watch`: the same from the page alone, until it unlinks (feature `events`) |
+//! | `onboard` | `Onboarding`: runs an extractor for a session and sends the outcome to a sink; `Watch`: the same from the page alone, until it unlinks; `SessionService`: many of them, from the profile to the row (feature `events`) |
 //! | `testkit` | a stand-in WhatsApp Web and the contract suites of sources, sinks and stores, for tests of this crate and of yours (feature `testkit`) |
 //!
 //! The types that most programs name are re-exported at the root.
@@ -67,7 +67,7 @@
 //! - It does not free a page that is stuck in an endless loop. It leaves it in time.
 //! - It leaves nothing in the page of a browser that it attached to, answers no dialog there and closes
 //!   no window. What ChromeDriver does to other tabs stands at `Page::attach`.
-//! - It starts and ends no sessions on its own, and posts no webhooks. Both are planned.
+//! - It posts no webhooks. They are planned.
 //! - It does not support browsers other than Chromium, nor, with `webdriver`, systems other than Unix.
 //!
 //! # Features

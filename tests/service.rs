@@ -21,7 +21,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 use whatsapp_phone::event::{SessionId, SessionKey};
 use whatsapp_phone::fantoccini::Client;
-use whatsapp_phone::onboard::profile_path;
+use whatsapp_phone::onboard::{SessionService, SkipReason, profile_path};
+use whatsapp_phone::sqlx;
 use whatsapp_phone::store::sqlite::SqliteStore;
 use whatsapp_phone::store::{SessionRow, SessionStore, Status, StoreOptions};
 use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn, Step};
@@ -118,6 +119,36 @@ async fn shows(client: &Client, session: usize, text: &str) {
 async fn row(store: &SqliteStore, session: usize) -> SessionRow {
     let id = SessionId::new(&session.to_string()).unwrap();
     store.session(&id).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn sessions_without_profile_and_those_that_were_given_up_are_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("sessions.db").display());
+    let store = SqliteStore::connect(&url, StoreOptions::default().create_tables());
+    let store = store.await.unwrap();
+    let service = SessionService::builder(store.clone()).storage(directory.path());
+    let service = service.build().unwrap();
+    for session in 0..2 {
+        let key = SessionKey::new(1, session).unwrap();
+        store.register(&key).await.unwrap();
+    }
+    let given_up = SessionKey::new(1, 0).unwrap();
+    std::fs::create_dir_all(service.profile(&given_up)).unwrap();
+    // Another program gives it up without deleting it.
+    let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+    let update = "update whatsapp_accounts set status = 'failed' where session_id = '0'";
+    sqlx::query(update).execute(&pool).await.unwrap();
+
+    let resumed = service.resume().await.unwrap();
+    assert!(resumed.started.is_empty());
+    let [first, second] = &resumed.skipped[..] else {
+        panic!("{resumed:?}");
+    };
+    assert_eq!((&first.session, first.status), (&given_up, Status::Failed));
+    assert!(matches!(first.reason, SkipReason::GivenUp));
+    assert!(matches!(second.reason, SkipReason::NoProfile));
+    assert!(!service.profile(&second.session).exists());
 }
 
 #[tokio::test]

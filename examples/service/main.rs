@@ -18,6 +18,7 @@ use futures_util::{Stream, stream};
 use qrcode::{QrCode, render::svg};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
+use whatsapp_phone::PhoneNumber;
 use whatsapp_phone::event::{SessionId, SessionKey};
 use whatsapp_phone::onboard::{SessionHandle, SessionService};
 use whatsapp_phone::source::webdriver::OpenOptions;
@@ -37,12 +38,14 @@ struct Args {
 }
 
 type App = State<(SessionService, SqliteStore)>;
+type Reply<T> = Result<T, StatusCode>;
+type Data = Result<Event, axum::Error>;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Args = support::args();
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
-    log.init();
+    let log = tracing_subscriber::fmt();
+    log.with_writer(std::io::stderr).init();
     let (targets, _phones) = phones::targets(args.origin, 3).await?;
     std::fs::create_dir_all(&args.storage)?;
     let url = format!("sqlite:{}/sessions.db", args.storage.display());
@@ -86,32 +89,30 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn to_json(change: &StatusChange) -> Value {
-    let (id, number) = (change.session.session_id.as_str(), change.phone.as_ref());
-    json!({"session_id": id, "status": change.status.as_str(), "phone_number": number.map(|it| it.reveal())})
+    let number = change.phone.as_ref().map(PhoneNumber::reveal);
+    let (id, status) = (change.session.session_id.as_str(), change.status.as_str());
+    json!({"session_id": id, "status": status, "phone_number": number})
 }
 
-async fn status(State((_, store)): App, Path(id): Path<String>) -> Result<Json<Value>, StatusCode> {
+async fn status(State((_, store)): App, Path(id): Path<String>) -> Reply<Json<Value>> {
     let id = SessionId::new(&id).or(Err(StatusCode::NOT_FOUND))?;
     let row = store.session(&id).await.or(Err(StatusCode::BAD_GATEWAY))?;
     let row = row.ok_or(StatusCode::NOT_FOUND)?;
     Ok(Json(to_json(&row.to_change())))
 }
 
-async fn qr_code(State((service, _)): App, Path(id): Path<String>) -> impl IntoResponse {
+async fn qr_code(State((service, _)): App, Path(id): Path<String>) -> Reply<impl IntoResponse> {
     let session = SessionId::new(&id).ok().and_then(|id| service.session(&id));
     let code = session.as_ref().and_then(SessionHandle::qr_code);
     let code = code.and_then(|code| QrCode::new(code.reveal()?).ok());
     let picture = code.map(|code| code.render::<svg::Color<'_>>().build());
-    picture.map_or(Err(StatusCode::NOT_FOUND), |it| {
-        Ok(([(CONTENT_TYPE, "image/svg+xml")], it))
-    })
+    let svg = picture.ok_or(StatusCode::NOT_FOUND)?;
+    Ok(([(CONTENT_TYPE, "image/svg+xml")], svg))
 }
 
-async fn events(
-    State((_, store)): App,
-) -> Result<Sse<impl Stream<Item = Result<Event, axum::Error>>>, StatusCode> {
-    let watcher = store.watch_workspace(&1.into()).await;
-    let watcher = watcher.or(Err(StatusCode::BAD_GATEWAY))?;
+async fn events(State((_, store)): App) -> Reply<Sse<impl Stream<Item = Data>>> {
+    let watching = store.watch_workspace(&1.into()).await;
+    let watcher = watching.or(Err(StatusCode::BAD_GATEWAY))?;
     Ok(Sse::new(stream::unfold(watcher, async |mut watcher| {
         let change = watcher.changed().await?;
         Some((Event::default().json_data(to_json(&change)), watcher))

@@ -132,13 +132,16 @@ impl OpenPage for Browsers {
     }
 }
 
-/// Notes the events that the store has accepted, by name, id and `seq`. Fails while it is `down`.
+/// The name of an event, its id and its `seq`.
+type Note = (String, String, Option<u64>);
+
+/// Notes the events that the store has accepted. Fails while it is `down`.
 #[derive(Clone)]
 struct Notes {
     store: StoreSink<MemoryStore>,
     is_down: Arc<AtomicBool>,
     sent: Arc<Mutex<Vec<(String, String)>>>,
-    accepted: Arc<Mutex<Vec<(String, String, Option<u64>)>>>,
+    accepted: Arc<Mutex<Vec<Note>>>,
 }
 
 impl Notes {
