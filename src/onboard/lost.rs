@@ -1,5 +1,5 @@
-//! What a program needs that opens a page again for the same [`Watch`]: the end of a watch as an error, and
-//! the events that the page itself cannot show.
+//! For programs that open a page again for the same [`Watch`]: the end of a watch as an error, and the events
+//! that no page shows.
 
 use std::error::Error;
 use std::fmt;

@@ -21,12 +21,11 @@ const MAX_NAME: usize = 120;
 /// use whatsapp_phone::event::SessionKey;
 /// use whatsapp_phone::onboard::profile_path;
 ///
-/// # fn main() -> Result<(), whatsapp_phone::event::EventError> {
-/// let path = |session| Ok(profile_path("sessions".as_ref(), &SessionKey::new(7, session)?));
-/// assert_eq!(path("session-1")?, Path::new("sessions/7/session-1"));
-/// assert_eq!(path("../B")?, Path::new("sessions/7/%2e%2e%2f%42"));
+/// let (root, key) = (Path::new("sessions"), SessionKey::new(7, "session-1")?);
+/// assert_eq!(profile_path(root, &key), Path::new("sessions/7/session-1"));
+/// let key = SessionKey::new(7, "../B")?;
+/// assert_eq!(profile_path(root, &key), Path::new("sessions/7/%2e%2e%2f%42"));
 /// # Ok::<(), whatsapp_phone::event::EventError>(())
-/// # }
 /// ```
 #[must_use]
 pub fn profile_path(root: &Path, session: &SessionKey) -> PathBuf {
