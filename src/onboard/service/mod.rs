@@ -78,8 +78,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// | page, browser or driver is lost | `disconnected`, reason `page_closed` or `browser_gone` | restarted on its profile; `connected` again when the page is |
 /// | the page cannot be opened | `error`, code `page_not_opened`, `misconfigured` or `ambiguous_tab`, sent once | tried again by the backoff |
 /// | [`stop`](Self::stop), or the process is killed | stays as it is: the phone is still linked | [`resume`](Self::resume) goes on from there; nothing is sent unless the page shows another state |
-/// | [`SessionHandle::end`] | `disconnected`, reason `ended` | nothing, until the session is started or resumed |
-/// | the row was given up by a [sweep](SessionServiceBuilder::sweep) | `failed`, soft-deleted | the page is closed; nothing, until the session is started |
+/// | [`SessionHandle::end`] | `disconnected`, reason `ended` | it stays ended until it is started or resumed |
+/// | the row was given up by a [sweep](SessionServiceBuilder::sweep) | `failed`, soft-deleted | the page is closed; the session stays ended until it is started |
 ///
 /// A row of a service that does not run is therefore out of date. The reference system does the same.
 ///
