@@ -185,11 +185,16 @@ impl ProtocolFailure {
     }
 }
 
-/// Makes an error of a sink or a store known to a [`find`]: its code, and whether it is transient.
+/// Makes an error of a sink or a store known to a [`find`]: whether it is transient, and its code if that says
+/// that the page or its browser is lost. Other codes of sinks are not those of browsers and drivers.
 #[cfg(feature = "events")]
 pub(crate) fn disclose_code(code: &str, is_transient: bool) {
     disclose(|| {
-        let code = if is_transient { "transient" } else { code };
+        let code = match code {
+            _ if is_transient => "transient",
+            "page_closed" | "browser_gone" => code,
+            _ => "permanent",
+        };
         // Without its message: a database or a webhook may have written it.
         ProtocolFailure::new(Site::Unknown, "").with_code(code.to_owned())
     });

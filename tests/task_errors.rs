@@ -203,6 +203,17 @@ async fn an_error_keeps_its_class_however_a_task_returns_it() {
         )
         .await;
     }
+    // A code of drivers means something else in a sink.
+    for (code, class, action) in [
+        ("disconnected", "unrelated", report),
+        ("no such window", "unrelated", report),
+        ("page_closed", "page_closed", end),
+        ("browser_gone", "browser_gone", end),
+    ] {
+        let refusal = SinkError::permanent(code, words);
+        let name = format!("SinkError `{code}`");
+        check(&name, move || refusal.clone(), class, action).await;
+    }
     let storage = StoreError::new(StoreErrorKind::Storage, words);
     let refused = StoreError::new(StoreErrorKind::RebindRefused, words);
     let unknown = StoreError::new(StoreErrorKind::UnknownSession, words);
@@ -210,7 +221,7 @@ async fn an_error_keeps_its_class_however_a_task_returns_it() {
         (storage.clone().transient(), "network", retry),
         (storage, "unrelated", report),
         (refused, "unrelated", report),
-        (unknown, "setup", report),
+        (unknown, "unrelated", report),
     ] {
         let name = format!(
             "StoreError `{}`, transient: {}",

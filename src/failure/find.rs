@@ -4,6 +4,8 @@
 //! `transparent` and `io::Error::other` hide the type of the error that they wrap, and their `source()`
 //! starts behind it. All of them print it by its own `Display`, though. So [`find`] prints the error,
 //! and every error type of this crate calls [`disclose`] in its `Display`.
+//!
+//! A printed error counts as wrapped: [`find`] also finds it if another error's `Display` only quotes it.
 
 use std::any::{Any, TypeId};
 use std::cell::Cell;
@@ -44,21 +46,25 @@ pub(crate) fn causes<'e>(
     std::iter::successors(Some(error), |error| (*error).source()).take(MAX_CAUSES + 1)
 }
 
-/// Ends the search when it is dropped, so that a `Display` that panics leaves none behind. What it had
-/// found by then is dropped when the next one begins.
-struct Search;
+/// A search, which ends when it is dropped, so that a `Display` that panics leaves none behind. Then the
+/// search goes on whose `Display` began this one.
+struct Search {
+    outer: (Option<TypeId>, Option<Box<dyn Any>>),
+}
 
 impl Search {
     fn begin<T: 'static>() -> Self {
-        FOUND.take();
-        WANTED.set(Some(TypeId::of::<T>()));
-        Self
+        let wanted = WANTED.replace(Some(TypeId::of::<T>()));
+        Self {
+            outer: (wanted, FOUND.take()),
+        }
     }
 }
 
 impl Drop for Search {
     fn drop(&mut self) {
-        WANTED.set(None);
+        WANTED.set(self.outer.0);
+        FOUND.set(self.outer.1.take());
     }
 }
 
@@ -96,6 +102,25 @@ mod tests {
         }
         let other = std::io::Error::other("lost");
         assert_eq!(find::<ProtocolFailure>(&other), None);
+    }
+
+    /// Searches another error while it is printed, then prints its own.
+    #[derive(Debug)]
+    struct Nested(ProtocolFailure);
+
+    impl fmt::Display for Nested {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let other = ProtocolFailure::new(Site::Script, "other");
+            assert_eq!(find(&other), Some(other));
+            write!(f, "{}", self.0)
+        }
+    }
+
+    impl Error for Nested {}
+
+    #[test]
+    fn a_search_goes_on_after_another_one_inside_it() {
+        assert_eq!(find(&Nested(failure())), Some(failure()));
     }
 
     /// Prints an error of this crate, then panics.

@@ -1,4 +1,4 @@
-//! From an extraction to its event: [`Onboarding`] and [`Watch`].
+//! From an extraction to its event: [`Onboarding`], [`Watch`] and `SessionService`.
 //!
 //! ```text
 //! QR code shown -> phone accepts it -> number found
@@ -10,6 +10,9 @@
 //! that has only the page uses a [`Watch`], which calls them itself. Both remember the session's last
 //! event, so they do not send the same number twice; after a restart of the process they resume from
 //! the session's row.
+//!
+//! `SessionService` (features `supervisor` and `webdriver`) does all of it for many sessions: opens their
+//! pages, watches and restarts them, and resumes them after a restart of the process.
 //!
 //! # Delivery
 //!
@@ -26,17 +29,28 @@
 //! |---|---|---|
 //! | `number_already_connected`, `rebind_refused`, `invalid_event`, `unknown_session` | is replaced by a `session_error` with the code, unless that was the last event already, of the same number | is dropped and logged |
 
+mod current_page;
 mod delivery;
 mod error;
 mod last;
+mod lost;
 mod onboarding;
 mod pending;
+#[cfg(all(feature = "supervisor", feature = "webdriver"))]
+mod service;
 mod state;
 #[cfg(test)]
 mod tests;
 mod watch;
 
+pub use self::current_page::CurrentPage;
 pub use self::delivery::DeliveryState;
 pub use self::error::OnboardError;
 pub use self::onboarding::{Onboarded, Onboarding};
+#[cfg(all(feature = "supervisor", feature = "webdriver"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "supervisor", feature = "webdriver"))))]
+pub use self::service::{
+    Resumed, ServiceError, SessionHandle, SessionService, SessionServiceBuilder, SkipReason,
+    Skipped, profile_path,
+};
 pub use self::watch::{Ended, Watch};

@@ -314,7 +314,7 @@ impl Onboarding {
         self.deliveries.lock().row_changed();
     }
 
-    fn queue(
+    pub(super) fn queue(
         &self,
         event: SessionEvent,
         last: LastEvent,

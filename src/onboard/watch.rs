@@ -101,7 +101,7 @@ const LAST_DELIVERY: Duration = Duration::from_secs(60);
 /// }
 /// ```
 pub struct Watch {
-    onboarding: Onboarding,
+    pub(super) onboarding: Onboarding,
     extractor: ExtractorBuilder,
     page: Arc<dyn LinkSource>,
     every: Duration,

@@ -76,8 +76,12 @@ impl Lifecycle {
     }
 
     /// Ends the session for this reason, and aborts tasks that are left after `grace`. If it was ending
-    /// already, its reason stays; only an earlier time for aborting counts.
+    /// already, its reason stays; only an earlier time for aborting counts. A session that is ended on
+    /// purpose is not restarted, even if it had failed before.
     pub(super) fn end(&mut self, reason: Reason, grace: Duration, now: Now) -> Option<Action> {
+        if !reason.is_failure() {
+            self.backoff = None;
+        }
         if self.state.phase() == Phase::Live {
             self.state = SessionState::Ending(reason);
         }

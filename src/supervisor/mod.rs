@@ -16,7 +16,7 @@
 //! boxed, as the source of another error, or inside an `anyhow::Error`. An
 //! [`ExtractError`](crate::ExtractError) goes by its code: `not_ready`, `lid_only` and `blocked` are
 //! transient, `page_closed` and `browser_gone` end the session, all others are reported. An error of a
-//! sink or a store is transient if it says so, and reported otherwise. The other tabs of a lost browser
+//! sink or a store is transient if it says so; otherwise it goes by the same two codes. The other tabs of a lost browser
 //! belong to sessions of their own, whose own tasks fail.
 //!
 //! **One reason.** The first is kept. When a browser dies, its first failed command names the cause, and
@@ -57,7 +57,7 @@ mod task;
 mod tests;
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -171,7 +171,7 @@ impl Supervisor {
     }
 
     /// Ends all sessions, as [`Session::end`] does, and starts none from then on. Returns when all
-    /// have ended, or 100 ms after the deadline.
+    /// have ended and their ends have been reported, or 100 ms after the deadline.
     pub async fn stop(&self, within: Duration) -> StopReport {
         self.0.lock().is_stopping = true;
         let open: Vec<_> = self.0.lock().open.values().cloned().collect();
@@ -182,6 +182,8 @@ impl Supervisor {
             for session in &open {
                 session.ended(within).await;
             }
+            self.0.closing.close();
+            self.0.closing.wait().await;
         };
         drop(timeout(within.saturating_add(ABORT_TIMEOUT), all).await);
         let ids = |is: fn(&SharedSession) -> bool| {
@@ -204,7 +206,7 @@ impl SupervisorBuilder {
     pub fn build(self) -> Supervisor {
         Supervisor(Arc::new(SharedSupervisor {
             settings: self.0,
-            registry: Mutex::default(),
+            ..SharedSupervisor::default()
         }))
     }
 }

@@ -13,6 +13,7 @@ use super::shared::SharedSession;
 use super::state::SessionState;
 use super::task::{self, BoxError, Task};
 use crate::classify::Verdict;
+use crate::extract::quietly;
 use crate::retry::Backoff;
 
 /// A session under a [`Supervisor`](super::Supervisor). Clones are handles of the same session.
@@ -200,7 +201,8 @@ impl Session {
 
     /// Acts on an error that happened outside of the session's tasks, for instance in a driver's
     /// callback, as on the error of a task of that name: ends the session, reports it, or suppresses and
-    /// counts it, also long after the end. [`Retry`](Verdict::Retry) is reported.
+    /// counts it, also long after the end. [`Retry`](Verdict::Retry) is reported. If printing the error
+    /// panics, that counts as a panic of the task.
     ///
     /// ```
     /// use std::time::Duration;
@@ -221,7 +223,17 @@ impl Session {
     /// # }
     /// ```
     pub fn judge(&self, name: impl Into<Name>, error: &(dyn Error + 'static)) -> Verdict {
-        self.0.fail(&self.0.reason(&name.into(), error), false)
+        let (name, is_live) = (name.into(), self.0.is_live());
+        match quietly(|| self.0.reason(&name, error)) {
+            Ok(reason) => self.0.fail(&reason, false),
+            Err(message) => {
+                self.0.panicked(&name, &message);
+                match is_live {
+                    true => Verdict::EndSession,
+                    false => Verdict::Surface,
+                }
+            }
+        }
     }
 }
 

@@ -60,6 +60,8 @@ impl Default for Settings {
 pub(super) struct SharedSupervisor {
     pub(super) settings: Settings,
     pub(super) registry: Mutex<Registry>,
+    /// Sessions that are no longer open, and whose end has not been reported yet.
+    pub(super) closing: TaskTracker,
 }
 
 /// The sessions by id, and what was suppressed in all of them.
@@ -177,6 +179,7 @@ impl SharedSession {
         let settings = &self.supervisor.settings;
         let ended = SessionState::Ended(reason.clone());
         let mut registry = self.supervisor.lock();
+        let _closing = self.supervisor.closing.token();
         registry.open.remove(&self.id);
         registry
             .ended

@@ -5,19 +5,19 @@ use std::fmt;
 use super::reason::Reason;
 use crate::classify::Phase;
 
-/// The state of a session. It only ever moves down this list.
+/// The state of a session. It changes in this order only, and may leave states out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionState {
-    /// The session before it under this id ended for this reason; the restart hook is called once its
-    /// delay is over. Tasks that others spawn run already.
+    /// It follows a session of this id that ended for this reason, and waits for the delay after which the
+    /// restart hook runs. Tasks can be spawned already.
     Restarting(Reason),
-    /// It runs tasks.
+    /// The session is neither waiting for its restart nor ending.
     #[default]
     Live,
-    /// It ends for this reason: its tasks have the stop signal, no new one begins.
+    /// It ends for this reason: its tasks have got the stop signal, and no further task is started.
     Ending(Reason),
-    /// It has ended for this reason; none of its tasks is left.
+    /// It has ended for this reason, and all its tasks are gone.
     Ended(Reason),
 }
 
@@ -33,7 +33,8 @@ impl SessionState {
         }
     }
 
-    /// Returns the reason for which it ends or has ended.
+    /// Returns the reason for which it ends or has ended. `None` for the other two states: the reason in
+    /// [`Restarting`](Self::Restarting) is that of the session before.
     #[must_use]
     pub const fn reason(&self) -> Option<&Reason> {
         match self {

@@ -184,8 +184,8 @@ impl<W, T> Drop for Running<W, T> {
     fn drop(&mut self) {
         let work = self.work.take();
         self.drop_quietly(work);
-        if self.sender.take().is_some() {
-            // Aborted, in a session that is ending; or its runtime was shut down.
+        // A task without an answer was aborted, in a session that is ending, or its runtime was shut down.
+        if self.sender.take().is_some() && self.session.is_live() {
             let stopped = Reason::plain(ReasonKind::Stopped);
             self.session.end(stopped, Duration::ZERO);
         }

@@ -3,6 +3,7 @@
 
 pub(crate) mod babble;
 pub(crate) mod chrome;
+pub(crate) mod processes;
 pub(crate) mod time;
 
 use std::io::ErrorKind;

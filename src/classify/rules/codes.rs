@@ -31,6 +31,7 @@ pub(super) const ROWS: &[Row] = &[
     row("sources_disagree", Unrelated).common_code("sources_disagree").sample("two sources name different accounts, so neither is believed; unlink and link the session again", THIS_CRATE),
     row("extraction_source_panicked", Unrelated).common_code("source_panicked").sample("the source panicked; this is a bug in the source", THIS_CRATE),
     row("transient", Network).common_code("transient").sample("the queue is full; try again", THIS_CRATE),
+    row("permanent", Unrelated).common_code("permanent").sample("the channel's receiver was dropped; keep it, or remove the sink", THIS_CRATE),
     row("storage", Unrelated).common_code("storage").sample("the database operation failed", THIS_CRATE),
     row("invalid_event", Setup).common_code("invalid_event").sample("the event has no session id", THIS_CRATE),
     row("unknown_session", Setup).common_code("unknown_session").sample("the store has no session 42/7, or has given it up; register it before its first event", THIS_CRATE),

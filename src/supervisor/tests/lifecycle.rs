@@ -336,6 +336,28 @@ fn a_task_that_does_not_yield_is_named_and_holds_nobody_else() {
     });
 }
 
+#[tokio::test]
+async fn a_stop_waits_for_the_last_report() {
+    let ((begin, begun), (go, gone)) = (mpsc::channel(), mpsc::channel::<()>());
+    let gone = std::sync::Mutex::new(gone);
+    let supervisor = Supervisor::builder().on_report(move |_| {
+        begin.send(()).unwrap();
+        gone.lock().unwrap().recv().unwrap();
+    });
+    let supervisor = supervisor.build();
+    let session = supervisor.start("7").unwrap();
+    let dropped = std::thread::spawn(move || drop(session));
+    begun.recv().unwrap();
+    // It is no longer open, but its observer has not returned.
+    assert!(supervisor.sessions().is_empty());
+    let mut stop = std::pin::pin!(supervisor.stop(S(60)));
+    assert!(futures_util::poll!(&mut stop).is_pending());
+    go.send(()).unwrap();
+    dropped.join().unwrap();
+    assert_eq!(stop.await.sessions, 0);
+    assert!(supervisor.state("7").unwrap().is_ended());
+}
+
 #[test]
 fn the_end_of_the_runtime_is_the_end_of_its_sessions() {
     for threads in [1, 3] {

@@ -1,6 +1,7 @@
 //! A panic stays in its session, wherever it comes from.
 
 use super::*;
+use crate::classify::Verdict;
 
 struct Bomb;
 
@@ -159,6 +160,17 @@ fn when_an_error_is_put_into_words() {
         let task = session.spawn("bad", fail(Mute));
         assert!(matches!(task.await.unwrap_err(), TaskError::Panicked(_)));
         assert_panicked(&session, &reports, "mute").await;
+    });
+}
+
+#[test]
+fn when_an_error_from_elsewhere_is_put_into_words() {
+    on_both(async || {
+        let (builder, reports) = reported();
+        let session = builder.build().start("a").unwrap();
+        assert_eq!(session.judge("bad", &Mute), Verdict::EndSession);
+        assert_panicked(&session, &reports, "mute").await;
+        assert_eq!(session.judge("bad", &Mute), Verdict::Surface);
     });
 }
 

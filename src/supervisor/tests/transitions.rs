@@ -51,6 +51,25 @@ fn with_tasks_the_first_reason_and_the_earliest_deadline_count() {
 }
 
 #[test]
+fn a_failed_session_that_is_ended_on_purpose_is_not_restarted() {
+    let start = Instant::now();
+    for (reason, is_restarted) in [(lost(), true), (REQUESTED, false), (STOPPED, false)] {
+        let mut session = Lifecycle {
+            live_since: Some(start),
+            backoff: Some(Backoff::default()),
+            ..Lifecycle::default()
+        };
+        session.end(lost(), S(5), now(start, true));
+        session.end(reason, S(5), now(start, true));
+        let action = session.close_if_done(now(start, false));
+        let Some(Action::Close(kept, restart)) = action else {
+            panic!("it closes");
+        };
+        assert_eq!((kept, restart.is_some()), (lost(), is_restarted));
+    }
+}
+
+#[test]
 fn a_failure_acts_by_its_verdict_and_by_the_phase() {
     let start = Instant::now();
     let unknown = Reason::failed(

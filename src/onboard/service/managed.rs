@@ -1,0 +1,99 @@
+//! [`Managed`]: one session of a service, which outlives its restarts.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use super::page::{OpenPage, OpenedPage, PageSource};
+use super::seen::Seen;
+use crate::event::{Failed, SessionKey};
+use crate::failure::ProtocolFailure;
+use crate::onboard::{CurrentPage, Watch};
+use crate::supervisor::{BoxError, Session};
+
+/// How long the end of a session waits for the sink to accept the events that wait.
+pub(super) const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often it is checked whether events wait.
+const DELIVERY_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The codes of a failure to open a page that an event keeps. Any other is `page_not_opened`.
+const CODES: [&str; 2] = ["misconfigured", "ambiguous_tab"];
+
+/// How all sessions of a service open their pages.
+pub(super) struct Opener {
+    pub(super) pages: Box<dyn OpenPage>,
+    /// One permit for each page that may be opened at the same time.
+    pub(super) permits: Semaphore,
+}
+
+pub(super) struct Managed {
+    pub(super) key: SessionKey,
+    pub(super) profile: PathBuf,
+    pub(super) opener: Arc<Opener>,
+    /// The page of `watch`.
+    pub(super) page: CurrentPage<dyn PageSource>,
+    /// It has the queue of events, so it is the same one for all pages.
+    pub(super) watch: Watch,
+    pub(super) seen: Arc<Mutex<Seen>>,
+}
+
+impl Managed {
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn has_events_waiting(&self) -> bool {
+        self.watch.delivery_state().waiting > 0
+    }
+
+    /// Runs it as the task of a session of the supervisor.
+    pub(super) fn run_in(self: &Arc<Self>, session: &Session) {
+        let (managed, ending) = (Arc::clone(self), session.ending());
+        drop(session.spawn_required("page", async move { managed.run(ending).await }));
+    }
+
+    /// Opens the page and watches it, until the session is to end or the page is lost, which is an error.
+    async fn run(&self, ending: impl Future<Output = ()>) -> Result<(), BoxError> {
+        let mut ending = std::pin::pin!(ending);
+        let opened = tokio::select! {
+            biased;
+            () = &mut ending => return Ok(()),
+            opened = self.open() => opened,
+        };
+        let page = opened.inspect_err(|failure| self.watch.failed(not_opened(failure)))?;
+        self.page.replace(Some(page.source));
+        let result = tokio::select! {
+            biased;
+            () = &mut ending => Ok(()),
+            ended = self.watch.run() => Err(ended.into()),
+        };
+        self.page.replace(None);
+        page.close.await;
+        if result.is_ok() {
+            drop(timeout(DELIVERY_TIMEOUT, self.delivered()).await);
+        }
+        result
+    }
+
+    async fn open(&self) -> Result<OpenedPage, ProtocolFailure> {
+        // The semaphore is never closed.
+        let _permit = self.opener.permits.acquire().await;
+        self.opener.pages.open(&self.key, &self.profile).await
+    }
+
+    async fn delivered(&self) {
+        while self.has_events_waiting() {
+            sleep(DELIVERY_INTERVAL).await;
+        }
+    }
+}
+
+fn not_opened(failure: &ProtocolFailure) -> Failed {
+    let code = failure.code().filter(|code| CODES.contains(code));
+    let text = format!("the page could not be opened: {failure}");
+    Failed::new(code.unwrap_or("page_not_opened"), text)
+}

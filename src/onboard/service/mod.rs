@@ -1,0 +1,305 @@
+//! [`SessionService`]: sessions from their profile to their row.
+
+mod builder;
+mod error;
+mod handle;
+mod managed;
+mod page;
+mod profile;
+mod resumed;
+mod seen;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+pub use self::builder::SessionServiceBuilder;
+pub use self::error::ServiceError;
+pub use self::handle::SessionHandle;
+use self::managed::{Managed, Opener};
+pub use self::profile::profile_path;
+pub use self::resumed::{Resumed, SkipReason, Skipped};
+use self::seen::{Recorder, Seen};
+use super::{CurrentPage, Watch};
+use crate::event::{EventSink, SessionId, SessionKey};
+use crate::retry::Backoff;
+use crate::store::{SessionRow, SessionStore};
+use crate::supervisor::{BoxError, StopReport, Supervisor, SupervisorBuilder};
+
+/// How often stuck sessions are given up.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5 * 60);
+
+/// How long the page of a session that was given up may take to close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Runs sessions, each from its browser profile to its row in a store. Cheap to clone; clones share their
+/// sessions.
+///
+/// ```no_run
+/// # #[cfg(feature = "sqlite")]
+/// # async fn service() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use whatsapp_phone::event::SessionKey;
+/// use whatsapp_phone::onboard::SessionService;
+/// use whatsapp_phone::store::{StoreOptions, sqlite::SqliteStore};
+///
+/// let options = StoreOptions::default().create_tables();
+/// let store = SqliteStore::connect("sqlite:sessions.db", options).await?;
+/// let service = SessionService::builder(store).build()?;
+/// service.resume().await?;
+/// let session = service.start(&SessionKey::new(7, "session-1")?).await?;
+/// // Show `session.qr_code()` until there is a `session.number()`.
+/// tokio::signal::ctrl_c().await?;
+/// service.stop(Duration::from_secs(20)).await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Each session has a ChromeDriver, a browser and a page of its own, a [`Watch`] that sends its events to the
+/// store, and is restarted by a [`Backoff`] when page, browser or driver are lost. The service is made of public
+/// parts: [`Supervisor`], [`CurrentPage`], [`Watch`], [`profile_path`],
+/// [`Page`](crate::source::webdriver::Page) and [`StoreSink`](crate::store::StoreSink). Where it does not fit,
+/// join them in another way.
+///
+/// # Status of a session whose page is not open
+///
+/// | what happens | row | then |
+/// |---|---|---|
+/// | page, browser or driver is lost | `disconnected`, reason `page_closed` or `browser_gone` | restarted on its profile; `connected` again when the page is |
+/// | the page cannot be opened | `error`, code `page_not_opened`, `misconfigured` or `ambiguous_tab`, sent once | tried again by the backoff |
+/// | [`stop`](Self::stop), or the process is killed | stays as it is: the phone is still linked | [`resume`](Self::resume) goes on from there; nothing is sent unless the page shows another state |
+/// | [`SessionHandle::end`] | `disconnected`, reason `ended` | it stays ended until it is started or resumed |
+/// | the row was given up by a [sweep](SessionServiceBuilder::sweep) | `failed`, soft-deleted | the page is closed; the session stays ended until it is started |
+///
+/// A row of a service that does not run is therefore out of date. The reference system does the same.
+///
+/// If the sink is down, events wait in memory, in order and over restarts of the page, and a lost page is
+/// opened again after at most 60 s. They are lost if the process is killed; the resumed session sends the
+/// page's present state.
+///
+/// A browser of a service that was killed ends with it. Its lock on the profile does not stop the resumed
+/// session on the same host; a profile that moved to another host must not have a file `SingletonLock`.
+#[derive(Clone)]
+pub struct SessionService(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    supervisor: Supervisor,
+    sessions: Arc<Sessions>,
+    sweep: Option<JoinHandle<()>>,
+}
+
+/// The settings that each session needs.
+struct Config {
+    store: Arc<dyn SessionStore>,
+    sink: Arc<dyn EventSink>,
+    root: PathBuf,
+    watch: Box<dyn Fn(Watch) -> Watch + Send + Sync>,
+    opener: Arc<Opener>,
+}
+
+/// The sessions that have not ended, and those with events that still wait. Others are removed by the next
+/// start.
+#[derive(Default)]
+struct Sessions(Mutex<HashMap<SessionId, Arc<Managed>>>);
+
+impl Sessions {
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Managed>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, id: &str) -> Option<Arc<Managed>> {
+        let id = SessionId::new(id).ok()?;
+        self.lock().get(&id).cloned()
+    }
+}
+
+impl SessionService {
+    /// Returns a builder with every default. The store has the rows, and gets all events.
+    pub fn builder(store: impl SessionStore + 'static) -> SessionServiceBuilder {
+        SessionServiceBuilder::new(store)
+    }
+
+    fn new(
+        config: Config,
+        supervisor: SupervisorBuilder,
+        restart: Backoff,
+        sweep: Option<Duration>,
+    ) -> Self {
+        let sessions = Arc::<Sessions>::default();
+        let restarted = Arc::clone(&sessions);
+        let supervisor = supervisor.restart(restart, move |session, _| {
+            let managed = restarted.get(session.id());
+            async move {
+                if let Some(managed) = managed {
+                    managed.run_in(&session);
+                }
+                Ok::<_, BoxError>(())
+            }
+        });
+        let supervisor = supervisor.build();
+        let sweep = sweep.map(|age| {
+            let (store, supervisor) = (Arc::clone(&config.store), supervisor.clone());
+            tokio::spawn(async move { run_sweeps(&*store, &supervisor, age).await })
+        });
+        Self(Arc::new(Inner {
+            config,
+            supervisor,
+            sessions,
+            sweep,
+        }))
+    }
+
+    /// Registers the session, opens its page on its profile and watches it. Returns before the page is open.
+    ///
+    /// A table that needs values for further columns has the row already, or the caller makes it by
+    /// [`register_with`](SessionStore::register_with) first.
+    ///
+    /// # Errors
+    ///
+    /// If the session runs already, the service was stopped, the store does not register the session, or its
+    /// profile directory cannot be created.
+    pub async fn start(&self, session: &SessionKey) -> Result<SessionHandle, ServiceError> {
+        let row = self.0.config.store.register(session).await?;
+        self.start_row(&row)
+    }
+
+    fn start_row(&self, row: &SessionRow) -> Result<SessionHandle, ServiceError> {
+        let Inner {
+            config, supervisor, ..
+        } = &*self.0;
+        let key = &row.session;
+        let profile = self.profile(key);
+        create_private(&profile).map_err(|source| ServiceError::Profile {
+            session: key.clone(),
+            source,
+        })?;
+        let (session, managed) = {
+            let mut sessions = self.0.sessions.lock();
+            sessions.retain(|id, managed| self.is_open(id) || managed.has_events_waiting());
+            let session = supervisor.start(key.session_id.as_str())?;
+            // One whose events still wait goes on with its queue.
+            let managed = sessions.entry(key.session_id.clone());
+            let managed = managed.or_insert_with(|| Arc::new(config.managed(row, profile)));
+            (session, Arc::clone(managed))
+        };
+        managed.run_in(&session);
+        Ok(self.handle(managed))
+    }
+
+    fn is_open(&self, id: &SessionId) -> bool {
+        let state = self.0.supervisor.state(id.as_str());
+        state.is_some_and(|state| !state.is_ended())
+    }
+
+    /// Returns the profile directory of a session, whether it exists or not.
+    #[must_use]
+    pub fn profile(&self, session: &SessionKey) -> PathBuf {
+        profile_path(&self.0.config.root, session)
+    }
+
+    /// Returns a handle of the session under this id that has not ended.
+    #[must_use]
+    pub fn session(&self, id: &SessionId) -> Option<SessionHandle> {
+        let managed = self.0.sessions.get(id.as_str());
+        let managed = managed.filter(|_| self.is_open(id));
+        managed.map(|managed| self.handle(managed))
+    }
+
+    /// Returns handles of all sessions that have not ended, sorted by id.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionHandle> {
+        let open = self.0.supervisor.sessions();
+        let managed = open.iter().filter_map(|it| self.0.sessions.get(it.id()));
+        managed.map(|managed| self.handle(managed)).collect()
+    }
+
+    fn handle(&self, managed: Arc<Managed>) -> SessionHandle {
+        SessionHandle {
+            managed,
+            supervisor: self.0.supervisor.clone(),
+        }
+    }
+
+    /// Ends all sessions and the sweep, and starts none from then on. Closes pages, browsers and drivers, in
+    /// this order, within up to 10 s, and waits up to 5 s for events that wait for the sink. What is left
+    /// after `within` is ended by force. The rows stay as they are.
+    pub async fn stop(&self, within: Duration) -> StopReport {
+        if let Some(sweep) = &self.0.sweep {
+            sweep.abort();
+        }
+        self.0.supervisor.stop(within).await
+    }
+}
+
+impl Config {
+    fn managed(&self, row: &SessionRow, profile: PathBuf) -> Managed {
+        let seen = Arc::new(Mutex::new(Seen::from(row)));
+        let recorder = Recorder {
+            sink: Arc::clone(&self.sink),
+            seen: Arc::clone(&seen),
+        };
+        let page = CurrentPage::new("webdriver");
+        let watch = Watch::new(row.session.clone(), page.clone(), recorder);
+        let watch = watch.resume(row).store(Arc::clone(&self.store));
+        Managed {
+            key: row.session.clone(),
+            profile,
+            opener: Arc::clone(&self.opener),
+            page,
+            watch: (self.watch)(watch),
+            seen,
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(sweep) = &self.sweep {
+            sweep.abort();
+        }
+    }
+}
+
+/// Gives up stuck sessions, and ends their pages.
+async fn run_sweeps(store: &dyn SessionStore, supervisor: &Supervisor, age: Duration) {
+    loop {
+        sleep(SWEEP_INTERVAL).await;
+        let swept = match store.sweep_stuck(age).await {
+            Ok(swept) => swept,
+            Err(error) => {
+                tracing::warn!(%error, "stuck sessions were not given up");
+                continue;
+            }
+        };
+        for change in swept {
+            tracing::info!(session = %change.session, "a stuck session was given up");
+            if let Some(session) = supervisor.session(change.session.session_id.as_str()) {
+                session.end(CLOSE_TIMEOUT).await;
+            }
+        }
+    }
+}
+
+/// Creates a directory that is accessible to this user alone, and those above it.
+fn create_private(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+impl fmt::Debug for SessionService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionService")
+            .field("supervisor", &self.0.supervisor)
+            .finish_non_exhaustive()
+    }
+}

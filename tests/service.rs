@@ -1,0 +1,228 @@
+//! The example `service` as a process, with real browsers: from the QR codes to the numbers, a killed browser, a
+//! killed service, and a graceful stop. The test reads the example's page in a browser of its own.
+#![cfg(all(
+    feature = "sqlite",
+    feature = "supervisor",
+    feature = "testkit",
+    feature = "webdriver",
+    target_os = "linux"
+))]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::Value;
+use support::processes::{Run, end, kill_one};
+use support::{callers_client, driver, ms, stop, until, until_async, within_limit};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Child;
+use whatsapp_phone::event::{SessionId, SessionKey};
+use whatsapp_phone::fantoccini::Client;
+use whatsapp_phone::onboard::{SessionService, SkipReason, profile_path};
+use whatsapp_phone::sqlx;
+use whatsapp_phone::store::sqlite::SqliteStore;
+use whatsapp_phone::store::{SessionRow, SessionStore, Status, StoreOptions};
+use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn, Step};
+
+/// Builds the example as the test was built, and returns its program.
+fn example() -> PathBuf {
+    let mut build = std::process::Command::new(env!("CARGO"));
+    build.args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--offline",
+        "--all-features",
+    ]);
+    build.args(["--example", "service", "--manifest-path"]);
+    // Those that cargo sets for this test would have build scripts of dependencies run again.
+    for (name, _) in std::env::vars_os() {
+        let own = [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_CRATE_",
+            "CARGO_BIN_",
+        ];
+        if own
+            .iter()
+            .any(|own| name.to_string_lossy().starts_with(own))
+        {
+            build.env_remove(name);
+        }
+    }
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    assert!(build.arg(manifest).status().unwrap().success());
+    let this = std::env::current_exe().unwrap();
+    this.ancestors().nth(2).unwrap().join("examples/service")
+}
+
+fn number(session: usize) -> String {
+    format!("62811000004{session}")
+}
+
+/// A phone that scans the QR code when it is told to, and stays linked.
+fn scenario(session: usize) -> Scenario {
+    let me = || Step::me(&format!("{}@c.us", number(session)));
+    Scenario::new(Generation::Current)
+        .at(ms(0), Step::socket("UNPAIRED"))
+        .on_signal(ms(0), Step::socket("PAIRING"))
+        .on_signal(ms(1_000), me())
+        .on_signal(ms(3_000), Step::connected())
+        .next_load()
+        .at(ms(0), Step::socket("OPENING"))
+        .at(ms(0), me())
+        .at(ms(1_000), Step::connected())
+}
+
+struct Service {
+    child: Child,
+    url: String,
+}
+
+impl Service {
+    async fn start(run: &Run, program: &Path, storage: &Path, pages: &[StandIn]) -> Self {
+        let mut command = run.command(program);
+        command.args(["--listen", "127.0.0.1:0", "--storage"]);
+        command.arg(storage);
+        for page in pages {
+            command.args(["--origin", page.origin()]);
+        }
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = within_limit("the service listens", lines.next_line()).await;
+        let line = line.unwrap().expect("the service says its address");
+        let url = line.strip_prefix("listening at ").unwrap().to_owned();
+        Self { child, url }
+    }
+}
+
+/// Evaluates a function's body in the page.
+async fn eval(client: &Client, script: &str) -> Value {
+    client.execute(script, Vec::new()).await.unwrap()
+}
+
+/// Waits until the page says this about the session.
+async fn shows(client: &Client, session: usize, text: &str) {
+    let script =
+        format!("return document.querySelector('[data-session=\"{session}\"]')?.textContent ?? ''");
+    let what = format!("the page shows `{text}` of session {session}");
+    until_async(&what, async || {
+        let shown = eval(client, &script).await;
+        shown.as_str().unwrap().contains(text)
+    })
+    .await;
+}
+
+async fn row(store: &SqliteStore, session: usize) -> SessionRow {
+    let id = SessionId::new(&session.to_string()).unwrap();
+    store.session(&id).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn sessions_without_profile_and_those_that_were_given_up_are_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("sessions.db").display());
+    let store = SqliteStore::connect(&url, StoreOptions::default().create_tables());
+    let store = store.await.unwrap();
+    let service = SessionService::builder(store.clone()).storage(directory.path());
+    let service = service.build().unwrap();
+    for session in 0..2 {
+        let key = SessionKey::new(1, session).unwrap();
+        store.register(&key).await.unwrap();
+    }
+    let given_up = SessionKey::new(1, 0).unwrap();
+    std::fs::create_dir_all(service.profile(&given_up)).unwrap();
+    // Another program gives it up without deleting it.
+    let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+    let update = "update whatsapp_accounts set status = 'failed' where session_id = '0'";
+    sqlx::query(update).execute(&pool).await.unwrap();
+
+    let resumed = service.resume().await.unwrap();
+    assert!(resumed.started.is_empty());
+    let [first, second] = &resumed.skipped[..] else {
+        panic!("{resumed:?}");
+    };
+    assert_eq!((&first.session, first.status), (&given_up, Status::Failed));
+    assert!(matches!(first.reason, SkipReason::GivenUp));
+    assert!(matches!(second.reason, SkipReason::NoProfile));
+    assert!(!service.profile(&second.session).exists());
+}
+
+#[tokio::test]
+async fn three_sessions_from_their_codes_over_kills_to_a_graceful_stop() {
+    let (program, run) = (example(), Run::new());
+    let directory = tempfile::tempdir().unwrap();
+    let storage = directory.path().canonicalize().unwrap();
+    let mut pages = Vec::new();
+    for session in 0..3 {
+        pages.push(StandIn::start(scenario(session)).await.unwrap());
+    }
+    let mut service = Service::start(&run, &program, &storage, &pages).await;
+    let own = driver().await;
+    let view = callers_client(own.url()).await;
+    view.goto(&service.url).await.unwrap();
+
+    // The QR codes, as pictures, then the numbers.
+    for session in 0..3 {
+        let script = format!(
+            "const code = document.querySelector('[data-session=\"{session}\"] img'); \
+             return Boolean(code?.complete && code.naturalWidth > 100)"
+        );
+        until_async("a QR code", async || eval(&view, &script).await == true).await;
+    }
+    for (session, page) in pages.iter().enumerate() {
+        page.signal();
+        shows(&view, session, &format!("connected {}", number(session))).await;
+    }
+    view.goto(&format!("{}api/v1/whatsapp/accounts/2/status", service.url))
+        .await
+        .unwrap();
+    let status = eval(&view, "return JSON.parse(document.body.textContent)").await;
+    assert_eq!(status["status"], "connected");
+    assert_eq!(status["phone_number"], number(2));
+
+    // A killed browser comes back, and the other two do not notice.
+    view.goto(&service.url).await.unwrap();
+    let url = format!("sqlite:{}", storage.join("sessions.db").display());
+    let store = SqliteStore::connect(&url, StoreOptions::default());
+    let store = store.await.unwrap();
+    let untouched = (row(&store, 1).await, row(&store, 2).await);
+    let profile = profile_path(&storage, &SessionKey::new(1, 0).unwrap());
+    let before = row(&store, 0).await.last_seq.unwrap();
+    assert!(kill_one(&run.browsers(&profile)));
+    let is_back = async || {
+        let row = row(&store, 0).await;
+        row.last_seq.unwrap() >= before + 3 && row.status == Status::Connected
+    };
+    until_async("the session is connected again", is_back).await;
+    shows(&view, 0, &format!("connected {}", number(0))).await;
+    assert_eq!(pages[0].loads(), 2);
+    let others = (row(&store, 1).await, row(&store, 2).await);
+    assert_eq!(others, untouched);
+
+    // A killed service leaves nothing behind, and the next one goes on where it was.
+    let rows = [row(&store, 0).await, others.0, others.1];
+    service.child.kill().await.unwrap();
+    let loads: Vec<_> = pages.iter().map(StandIn::loads).collect();
+    let mut service = Service::start(&run, &program, &storage, &pages).await;
+    view.goto(&service.url).await.unwrap();
+    for (session, page) in pages.iter().enumerate() {
+        until("the page is open again", || page.loads() > loads[session]).await;
+        within_limit("its number can be read", page.wait_readable()).await;
+        shows(&view, session, &format!("connected {}", number(session))).await;
+        // Nothing is new, so nothing was sent.
+        assert_eq!(row(&store, session).await, rows[session]);
+    }
+
+    // A graceful stop leaves no process, and the rows as they are.
+    assert!(end(&mut service.child).await.success());
+    run.none_is_left().await;
+    for (session, before) in rows.iter().enumerate() {
+        assert_eq!(row(&store, session).await, *before);
+    }
+    view.close().await.unwrap();
+    stop(own).await;
+}
