@@ -5,6 +5,7 @@ mod isolation;
 mod lifecycle;
 mod panics;
 mod restart;
+mod stop;
 mod transitions;
 mod verdicts;
 
