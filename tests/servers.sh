@@ -86,8 +86,9 @@ start_postgres() {
 # As it says in its own directory, so that nobody else's server is taken for it.
 is_postgres_ready() { grep -q '^ready' "$servers_directory/postgres/postmaster.pid"; }
 
+# A starting server deletes the temporary tables of others in its `tmpdir`, which then fail or crash: each has its own.
 start_mariadb() {
-    as_no_root "$mariadbd" --no-defaults --datadir="$mariadb" --port="$1" \
+    as_no_root "$mariadbd" --no-defaults --datadir="$mariadb" --tmpdir="$mariadb.tmp" --port="$1" \
         --bind-address=127.0.0.1 --socket="$mariadb.sock" --skip-name-resolve \
         --pid-file="$mariadb.pid" --init-file="$servers_directory/users.sql" \
         --max-connections=500 --ssl-cert="$servers_directory/certificate.pem" \
@@ -101,6 +102,7 @@ make_mariadb() {
     local mariadb=$servers_directory/$1 mariadb_options=("${@:2}")
     make_database MariaDB "$mariadb.install.log" mariadb-install-db --no-defaults \
         --datadir="$mariadb" --skip-test-db --auth-root-authentication-method=normal
+    (as_no_root mkdir "$mariadb.tmp")
     start_on_a_free_port MariaDB "$mariadb.log" start_mariadb is_mariadb_ready
 }
 
