@@ -1,6 +1,7 @@
 //! [`Managed`]: one session of a service, which outlives its restarts.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,10 +13,10 @@ use super::seen::Seen;
 use crate::event::{Failed, SessionKey};
 use crate::failure::ProtocolFailure;
 use crate::onboard::{CurrentPage, Watch};
-use crate::supervisor::{BoxError, Session};
+use crate::supervisor::{BoxError, Session, Supervisor};
 
 /// How long the end of a session waits for the sink to accept the events that wait.
-pub(super) const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often it is checked whether events wait.
 const DELIVERY_INTERVAL: Duration = Duration::from_millis(20);
@@ -39,6 +40,8 @@ pub(super) struct Managed {
     /// It has the queue of events, so it is the same one for all pages.
     pub(super) watch: Watch,
     pub(super) seen: Arc<Mutex<Seen>>,
+    /// Whether it is being ended on purpose, and the event of that is not queued yet.
+    pub(super) is_ending: AtomicBool,
 }
 
 impl Managed {
@@ -46,8 +49,24 @@ impl Managed {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns whether events wait for the sink, or one is about to.
     pub(super) fn has_events_waiting(&self) -> bool {
-        self.watch.delivery_state().waiting > 0
+        self.is_ending.load(Ordering::Acquire) || self.watch.delivery_state().waiting > 0
+    }
+
+    /// Ends the session on purpose, and then sends the event, once if several callers end it.
+    pub(super) async fn end(&self, supervisor: &Supervisor, within: Duration) {
+        let Some(session) = supervisor.session(self.key.session_id.as_str()) else {
+            return;
+        };
+        let is_first = !self.is_ending.swap(true, Ordering::AcqRel);
+        session.end(within).await;
+        if is_first {
+            let accepted = self.watch.disconnected("ended");
+            self.is_ending.store(false, Ordering::Release);
+            // If the sink is down, the event waits for it.
+            drop(timeout(DELIVERY_TIMEOUT, accepted).await);
+        }
     }
 
     /// Runs it as the task of a session of the supervisor.

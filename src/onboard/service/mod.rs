@@ -17,6 +17,7 @@ use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ use super::{CurrentPage, Watch};
 use crate::event::{EventSink, SessionId, SessionKey};
 use crate::retry::Backoff;
 use crate::store::{SessionRow, SessionStore};
-use crate::supervisor::{BoxError, StopReport, Supervisor, SupervisorBuilder};
+use crate::supervisor::{BoxError, Session, StartError, StopReport, Supervisor, SupervisorBuilder};
 
 /// How often stuck sessions are given up.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5 * 60);
@@ -43,7 +44,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(5 * 60);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs sessions, each from its browser profile to its row in a store. Cheap to clone; clones share their
-/// sessions.
+/// sessions. Dropping the last one ends the sweep, but no session.
 ///
 /// ```no_run
 /// # #[cfg(feature = "sqlite")]
@@ -77,9 +78,11 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// |---|---|---|
 /// | page, browser or driver is lost | `disconnected`, reason `page_closed` or `browser_gone` | restarted on its profile; `connected` again when the page is |
 /// | the page cannot be opened | `error`, code `page_not_opened`, `misconfigured` or `ambiguous_tab`, sent once | tried again by the backoff |
+/// | the page does not answer for [5 minutes](Watch::unresponsive_after) | `disconnected`, reason `unresponsive` | not restarted, since it is not lost: `connected` again when it answers. To open it again, end and start the session |
 /// | [`stop`](Self::stop), or the process is killed | stays as it is: the phone is still linked | [`resume`](Self::resume) goes on from there; nothing is sent unless the page shows another state |
 /// | [`SessionHandle::end`] | `disconnected`, reason `ended` | it stays ended until it is started or resumed |
-/// | the row was given up by a [sweep](SessionServiceBuilder::sweep) | `failed`, soft-deleted | the page is closed; the session stays ended until it is started |
+/// | the row was given up by a [sweep](SessionServiceBuilder::sweep) of this service | `failed`, soft-deleted | the page is closed; the session stays ended until it is started |
+/// | the row was deleted, or given up by another program | soft-deleted | the page stays open until the session is ended |
 ///
 /// A row of a service that does not run is therefore out of date. The reference system does the same.
 ///
@@ -170,30 +173,33 @@ impl SessionService {
     /// If the session runs already, the service was stopped, the store does not register the session, or its
     /// profile directory cannot be created.
     pub async fn start(&self, session: &SessionKey) -> Result<SessionHandle, ServiceError> {
+        // Taken before the row is read, so that the row has all events of an earlier start.
+        let taken = self.take(&session.session_id)?;
         let row = self.0.config.store.register(session).await?;
-        self.start_row(&row)
+        self.start_row(&taken, &row)
     }
 
-    fn start_row(&self, row: &SessionRow) -> Result<SessionHandle, ServiceError> {
-        let Inner {
-            config, supervisor, ..
-        } = &*self.0;
-        let key = &row.session;
+    /// Takes the id of a session that does not run. Removes others that have ended.
+    fn take(&self, id: &SessionId) -> Result<Session, StartError> {
+        let mut sessions = self.0.sessions.lock();
+        sessions.retain(|id, managed| self.is_open(id) || managed.has_events_waiting());
+        self.0.supervisor.start(id.as_str())
+    }
+
+    fn start_row(&self, taken: &Session, row: &SessionRow) -> Result<SessionHandle, ServiceError> {
+        let (config, key) = (&self.0.config, &row.session);
         let profile = self.profile(key);
         create_private(&profile).map_err(|source| ServiceError::Profile {
             session: key.clone(),
             source,
         })?;
-        let (session, managed) = {
-            let mut sessions = self.0.sessions.lock();
-            sessions.retain(|id, managed| self.is_open(id) || managed.has_events_waiting());
-            let session = supervisor.start(key.session_id.as_str())?;
-            // One whose events still wait goes on with its queue.
-            let managed = sessions.entry(key.session_id.clone());
-            let managed = managed.or_insert_with(|| Arc::new(config.managed(row, profile)));
-            (session, Arc::clone(managed))
-        };
-        managed.run_in(&session);
+        // One whose events still wait goes on with its queue.
+        let known = self.0.sessions.get(key.session_id.as_str());
+        let managed = known.unwrap_or_else(|| Arc::new(config.managed(row, profile)));
+        let mut sessions = self.0.sessions.lock();
+        sessions.insert(key.session_id.clone(), Arc::clone(&managed));
+        drop(sessions);
+        managed.run_in(taken);
         Ok(self.handle(managed))
     }
 
@@ -227,6 +233,7 @@ impl SessionService {
     fn handle(&self, managed: Arc<Managed>) -> SessionHandle {
         SessionHandle {
             managed,
+            sessions: Arc::clone(&self.0.sessions),
             supervisor: self.0.supervisor.clone(),
         }
     }
@@ -259,6 +266,7 @@ impl Config {
             page,
             watch: (self.watch)(watch),
             seen,
+            is_ending: AtomicBool::new(false),
         }
     }
 }

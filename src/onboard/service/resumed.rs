@@ -81,6 +81,9 @@ impl SessionService {
         if !self.profile(&row.session).is_dir() {
             return Err(SkipReason::NoProfile);
         }
-        self.start_row(row).map_err(SkipReason::NotStarted)
+        let taken = self.take(&row.session.session_id);
+        let started = taken.map_err(ServiceError::from);
+        let started = started.and_then(|taken| self.start_row(&taken, row));
+        started.map_err(SkipReason::NotStarted)
     }
 }

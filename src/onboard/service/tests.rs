@@ -1,6 +1,7 @@
 //! Under paused time, over mocks in place of browsers. `tests/service.rs` has real ones.
 
 mod ending;
+mod handles;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
