@@ -49,9 +49,13 @@ impl Managed {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns whether events wait for the sink, or one is about to.
-    pub(super) fn has_events_waiting(&self) -> bool {
-        self.is_ending.load(Ordering::Acquire) || self.watch.delivery_state().waiting > 0
+    /// Returns whether it has events that the sink has not accepted.
+    pub(super) fn has_events(&self) -> bool {
+        self.is_ending.load(Ordering::Acquire) || self.has_events_waiting()
+    }
+
+    fn has_events_waiting(&self) -> bool {
+        self.watch.delivery_state().waiting > 0
     }
 
     /// Ends the session on purpose, and then sends the event, once if several callers end it.

@@ -182,7 +182,7 @@ impl SessionService {
     /// Takes the id of a session that does not run. Removes others that have ended.
     fn take(&self, id: &SessionId) -> Result<Session, StartError> {
         let mut sessions = self.0.sessions.lock();
-        sessions.retain(|id, managed| self.is_open(id) || managed.has_events_waiting());
+        sessions.retain(|id, managed| self.is_open(id) || managed.has_events());
         self.0.supervisor.start(id.as_str())
     }
 
