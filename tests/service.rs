@@ -11,18 +11,23 @@
 
 mod support;
 
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::Value;
 use support::processes::{Run, end, kill_one};
-use support::{callers_client, driver, ms, stop, until, until_async, within_limit};
+use support::{callers_client, driver, ms, options, stop, until, until_async, within_limit};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
+use whatsapp_phone::Backoff;
 use whatsapp_phone::event::{SessionId, SessionKey};
 use whatsapp_phone::fantoccini::Client;
 use whatsapp_phone::onboard::{SessionService, SkipReason, profile_path};
+use whatsapp_phone::source::webdriver::OpenOptions;
 use whatsapp_phone::sqlx;
+use whatsapp_phone::store::memory::MemoryStore;
 use whatsapp_phone::store::sqlite::SqliteStore;
 use whatsapp_phone::store::{SessionRow, SessionStore, Status, StoreOptions};
 use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn, Step};
@@ -151,6 +156,103 @@ async fn sessions_without_profile_and_those_that_were_given_up_are_listed() {
     assert!(!service.profile(&second.session).exists());
 }
 
+/// A service whose sessions open this page.
+fn service(run: &Run, store: &MemoryStore, storage: &Path, page: OpenOptions) -> SessionService {
+    let restart = Backoff::builder().initial_delay(Duration::from_secs(3600));
+    let service = SessionService::builder(store.clone()).storage(storage);
+    let service = service.driver(run.driver()).page(move |_| page.clone());
+    service.restart(restart.build().unwrap()).build().unwrap()
+}
+
+/// Locks a profile as a browser does that was killed.
+fn lock(profile: &Path, host: &str, pid: u32) {
+    std::fs::create_dir_all(profile).unwrap();
+    for (name, target) in [
+        ("SingletonLock", format!("{host}-{pid}")),
+        ("SingletonSocket", "/tmp/gone/SingletonSocket".into()),
+        ("SingletonCookie", "14".into()),
+    ] {
+        symlink(target, profile.join(name)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_profile_that_a_killed_browser_has_locked_opens_unless_that_was_on_another_host() {
+    let (run, store, directory) = (Run::new(), MemoryStore::default(), tempfile::tempdir());
+    let directory = directory.unwrap();
+    let page = StandIn::start(Scenario::new(Generation::Current)).await;
+    let page = page.unwrap();
+    let service = service(&run, &store, directory.path(), options(&page.url()));
+    let mut ended = std::process::Command::new("true").spawn().unwrap();
+    ended.wait().unwrap();
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    // Another program has got the id of the second one; the third id is written with `%`, over several directories.
+    let long = format!("../Ä:{}", "%".repeat(200));
+    for (session, pid) in [
+        ("ended", ended.id()),
+        ("reused", std::process::id()),
+        (&long, ended.id()),
+    ] {
+        let key = SessionKey::new(1, session).unwrap();
+        let profile = service.profile(&key);
+        lock(&profile, host.trim(), pid);
+        let loads = page.loads();
+        let session = service.start(&key).await.unwrap();
+        until("the page is open", || page.loads() > loads).await;
+        assert_eq!(run.browsers(&profile).len(), 1);
+        session.end(support::LIMIT).await;
+    }
+
+    let key = SessionKey::new(1, "moved").unwrap();
+    lock(&service.profile(&key), "another-host", 1);
+    drop(service.start(&key).await.unwrap());
+    let row = async || store.session(&key.session_id).await.unwrap().unwrap();
+    until_async("the error is in the row", async || {
+        row().await.error.is_some()
+    })
+    .await;
+    let error = row().await.error.unwrap();
+    assert_eq!(error.code, "misconfigured");
+    assert!(
+        error.message.contains("delete `SingletonLock`"),
+        "{}",
+        error.message
+    );
+    service.stop(support::LIMIT).await;
+    run.none_is_left().await;
+}
+
+#[tokio::test]
+async fn no_process_is_left_of_a_page_that_did_not_open() {
+    let (run, store, directory) = (Run::new(), MemoryStore::default(), tempfile::tempdir());
+    let directory = directory.unwrap();
+    // Connections that nobody answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = options(&format!("http://{}/", silent.local_addr().unwrap()));
+    let key = SessionKey::new(1, 1).unwrap();
+
+    // Its session is ended while the driver starts, and while the page opens.
+    let service = service(&run, &store, directory.path(), silent.clone());
+    for has_started in [Run::drivers as fn(&Run) -> Vec<u64>, |run| {
+        run.browsers(Path::new("/"))
+    }] {
+        let session = service.start(&key).await.unwrap();
+        until("a process has started", || !has_started(&run).is_empty()).await;
+        session.end(support::LIMIT).await;
+        run.none_is_left().await;
+    }
+    service.stop(support::LIMIT).await;
+
+    // Its deadline is over.
+    let silent = silent.deadline(ms(5_000));
+    let service = self::service(&run, &store, directory.path(), silent);
+    let session = service.start(&key).await.unwrap();
+    let is_waiting = || session.state().unwrap().as_str() == "restarting";
+    until("the page could not be opened", is_waiting).await;
+    run.none_is_left().await;
+    service.stop(support::LIMIT).await;
+}
+
 #[tokio::test]
 async fn three_sessions_from_their_codes_over_kills_to_a_graceful_stop() {
     let (program, run) = (example(), Run::new());
@@ -177,6 +279,11 @@ async fn three_sessions_from_their_codes_over_kills_to_a_graceful_stop() {
         page.signal();
         shows(&view, session, &format!("connected {}", number(session))).await;
     }
+    // The page asks for no more codes.
+    let asked = "return performance.getEntriesByType('resource').filter(it => it.name.includes('/qr/')).length";
+    let before = eval(&view, asked).await;
+    tokio::time::sleep(ms(3_000)).await;
+    assert_eq!(eval(&view, asked).await, before);
     view.goto(&format!("{}api/v1/whatsapp/accounts/2/status", service.url))
         .await
         .unwrap();

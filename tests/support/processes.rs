@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use tokio::process::Command;
+use whatsapp_phone::source::webdriver::{DriverProcess, DriverProcessBuilder};
 
 use super::{signal, until};
 
@@ -24,6 +25,13 @@ impl Run {
         let mut command = Command::new(program);
         command.env(name, value).kill_on_drop(true);
         command
+    }
+
+    /// Makes a ChromeDriver that belongs to this run, with all that it starts.
+    pub(crate) fn driver(&self) -> DriverProcessBuilder {
+        let (name, value) = self.0.split_once('=').unwrap();
+        let driver = DriverProcess::builder().start_timeout(super::LIMIT);
+        driver.env(name, value)
     }
 
     /// The processes that live, by id, with their command lines.
