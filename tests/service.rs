@@ -279,11 +279,11 @@ async fn three_sessions_from_their_codes_over_kills_to_a_graceful_stop() {
         page.signal();
         shows(&view, session, &format!("connected {}", number(session))).await;
     }
-    // The page asks for no more codes.
-    let asked = "return performance.getEntriesByType('resource').filter(it => it.name.includes('/qr/')).length";
-    let before = eval(&view, asked).await;
-    tokio::time::sleep(ms(3_000)).await;
-    assert_eq!(eval(&view, asked).await, before);
+    let script = "const all = performance.getEntriesByType('resource'); \
+        const codes = all.filter(it => it.name.includes('/qr/')); \
+        return performance.now() - codes.at(-1).startTime > 3000";
+    let asks_for_none = async || eval(&view, script).await == true;
+    until_async("the page asks for no more codes", asks_for_none).await;
     view.goto(&format!("{}api/v1/whatsapp/accounts/2/status", service.url))
         .await
         .unwrap();

@@ -1,4 +1,4 @@
-//! Handles and starts of one session at the same time, and tasks that panic.
+//! Handles, starts and ends of one session at the same time; panics; long lists.
 
 use super::*;
 
@@ -58,7 +58,7 @@ async fn a_start_at_the_report_of_an_end_sends_its_events_after_that_end() {
     let builder = SessionService::builder(stage.store.clone()).storage(stage.root.path());
     let builder = builder.sink(FanOut::after(stage.notes.clone()));
     let builder = builder.supervisor(|supervisor| {
-        supervisor.on_report(move |report| drop(reports.send(report.event)))
+        supervisor.on_report(move |report| reports.send(report.event).unwrap())
     });
     stage.service = builder.build_with(stage.browsers.clone()).unwrap();
     let session = stage.service.start(&key("s")).await.unwrap();
