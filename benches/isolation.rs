@@ -11,7 +11,7 @@
 //! start of its session and the millisecond to which timers count.
 //!
 //! The process's panic hook is silent here: the usual one prints, and with `RUST_BACKTRACE` it takes
-//! milliseconds of the processor for each panic, whoever catches it.
+//! milliseconds of the processor for each panic, wherever it is caught.
 //!
 //! Latencies are printed, not judged; it fails if one of the 700 has no number or another one.
 

@@ -13,7 +13,7 @@
 //!
 //! **Lateness.** 10,000 extractions under `LookMode::Poll`, 500 ms apart, on a runtime with two workers,
 //! eleven looks each. A look is due 500 ms after the end of the one before; each notes by how much it
-//! came later. Tokio's timers count whole milliseconds upwards, so about 0.5 ms are nobody's; the same
+//! came later. Tokio's timers count whole milliseconds upwards, so about 0.5 ms are the timers'; the same
 //! number of bare `sleep` loops shows what the runtime alone does. "at once" has all begin in the same
 //! moment, the worst case; "spread" over one interval, as sessions do.
 //!
@@ -139,7 +139,7 @@ fn bytes(runtime: &Runtime, watch: LookMode) -> Bytes {
             while waiting.load(Ordering::Relaxed) < all {
                 sleep(Duration::from_millis(10)).await;
             }
-            // The last have looked; let them lie down.
+            // The last have looked; let them go to sleep again.
             sleep(Duration::from_millis(200)).await;
         });
         (allocated() - before.0, resident() - before.1)

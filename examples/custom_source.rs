@@ -57,7 +57,7 @@ impl InfoSource for SessionFile {
         "session file"
     }
 
-    // `wait` is not written here: a file does not tell of a change, so its default will do.
+    // `wait` is not written here: a file reports no change, so the default is used.
     async fn probe(&self) -> Result<Look, ProtocolFailure> {
         let text = read(&self.0).await?;
         if text.trim().is_empty() {
@@ -103,7 +103,7 @@ fn bad(path: &Path, why: &dyn std::fmt::Display) -> ProtocolFailure {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args: Args = support::args();
-    // Eager, but asked again and again, since nothing tells of a change.
+    // Eager, but asked again and again, since no event reports a change.
     let policy = RetryPolicy::eager().to_builder().watch(LookMode::Poll);
     let policy = match policy.deadline(args.deadline).build() {
         Ok(policy) => policy,

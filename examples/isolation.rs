@@ -58,7 +58,7 @@ enum Fault {
     Panics,
 }
 
-/// One session, and what came of it.
+/// One session and its result.
 struct Row {
     session: Session,
     fault: Option<Fault>,
@@ -80,7 +80,7 @@ async fn main() -> ExitCode {
         eprintln!("error: --failing {failing} is more than there are sessions, {count}");
         return ExitCode::from(2);
     }
-    // The supervisor tells of panics; what the usual hook prints would tear the table.
+    // The supervisor reports panics; the output of the default hook would break up the table.
     std::panic::set_hook(Box::new(|_| {}));
     match run(count, failing, args.chromium.is_some(), &screen).await {
         Ok(true) => ExitCode::SUCCESS,
@@ -95,12 +95,12 @@ async fn main() -> ExitCode {
 /// The terminal's columns and lines, where the output goes to one.
 fn screen() -> Option<(usize, usize)> {
     let size = tcgetwinsize(io::stdout()).ok()?;
-    // Some terminals do not know their size.
+    // Some terminals do not report their size.
     let known = |size: u16, usual| if size == 0 { usual } else { usize::from(size) };
     Some((known(size.ws_col, 80), known(size.ws_row, 24)))
 }
 
-/// Whether all that were left alone got their number.
+/// Whether all undisturbed sessions got their number.
 async fn run(
     count: u32,
     failing: u32,
@@ -161,7 +161,7 @@ fn scripted(row: &Arc<Row>, n: u32) -> Result<(), BoxError> {
         Some(Fault::Killed) => failed("connection lost"),
         Some(Fault::Crashes) => failed("tab crashed"),
         Some(Fault::Panics) => {
-            drop(row.session.spawn("careless", panics(at)));
+            drop(row.session.spawn("panicking", panics(at)));
             MockSource::new("page")
         }
     };
@@ -224,7 +224,7 @@ fn real(row: &Arc<Row>, driver: Arc<DriverProcess>) {
             }
         }
     };
-    drop(row.session.spawn("careless", disturb));
+    drop(row.session.spawn("panicking", disturb));
 }
 
 fn extractor(source: impl InfoSource + 'static) -> Result<Extractor, BoxError> {
@@ -238,7 +238,7 @@ fn extractor(source: impl InfoSource + 'static) -> Result<Extractor, BoxError> {
 #[allow(clippy::panic)] // that is what it is for
 async fn panics(after: Duration) -> Result<(), BoxError> {
     sleep(after).await;
-    panic!("a careless task, as planned")
+    panic!("a panicking task, as planned")
 }
 
 /// Waits for a session's number, notes it and ends the session.
@@ -306,7 +306,7 @@ impl Row {
     }
 }
 
-/// The rows as they fit on a screen, whose last line is the cursor's: what wraps or scrolls could not
+/// The rows as they fit on a screen, whose last line is the cursor's: lines that wrap or scroll could not
 /// be drawn over.
 fn frame(rows: &[Arc<Row>], (columns, lines): (usize, usize)) -> Vec<String> {
     let (width, height) = (columns.saturating_sub(1).max(1), lines.saturating_sub(1));
@@ -320,7 +320,7 @@ fn frame(rows: &[Arc<Row>], (columns, lines): (usize, usize)) -> Vec<String> {
     cells.chain([cut(legend)]).take(height).collect()
 }
 
-/// Returns when all have ended; shows them until then, where somebody looks.
+/// Returns when all have ended; shows them until then, if standard error is a terminal.
 async fn watch(rows: &[Arc<Row>], screen: &dyn Fn() -> Option<(usize, usize)>) {
     let mut ticks = interval(Duration::from_millis(100));
     let mut drawn = 0;
@@ -346,7 +346,7 @@ async fn watch(rows: &[Arc<Row>], screen: &dyn Fn() -> Option<(usize, usize)>) {
     }
 }
 
-/// Prints it; true when all that were left alone have their number.
+/// Prints the table. Returns whether all undisturbed sessions have their number.
 fn summary(rows: &[Arc<Row>]) -> bool {
     let alone = || rows.iter().filter(|row| row.fault.is_none());
     let right = alone().filter(|row| row.is_right()).count();
@@ -389,7 +389,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn those_left_alone_get_their_numbers_with_and_without_a_screen() {
+    async fn undisturbed_sessions_get_their_numbers_with_and_without_a_screen() {
         for screen in [None, Some((80, 24)), Some((20, 5)), Some((0, 0))] {
             assert!(run(50, 15, false, &|| screen).await.unwrap());
         }

@@ -1,6 +1,6 @@
 //! [`ProtocolFailure`]: the error that any driver reports when a look fails.
 //!
-//! Every text in it was written by somebody else: a browser, a driver, a page, an HTTP peer. It is
+//! Every text in it was written by other software: a browser, a driver, a page, an HTTP peer. It is
 //! cleaned once, here, so that whatever a host logs later cannot carry a phone number or a password.
 
 use std::borrow::Cow;
@@ -10,16 +10,16 @@ use std::sync::Arc;
 
 mod clean;
 mod decoded;
-mod find;
+mod find_error;
 mod secrets;
 #[cfg(feature = "webdriver")]
 pub(crate) mod webdriver;
 
 pub(crate) use clean::{clean, clean_error, mask_number, read_text};
-use find::MAX_CAUSES;
-pub(crate) use find::{causes, disclose, find};
+use find_error::MAX_CAUSES;
+pub(crate) use find_error::{causes, disclose, find};
 
-/// Longest text kept of a foreign message, in bytes. What is cut is marked by `…`.
+/// Longest text kept of a foreign message, in bytes. A cut is marked by `…`.
 pub const MAX_TEXT: usize = 1024;
 
 /// Code of failures of the set-up.
@@ -74,7 +74,7 @@ impl fmt::Display for Site {
 
 /// A failure as a driver reports it: where, which code, which words, and what caused it.
 ///
-/// Cheap to clone. All text is cleaned on the way in: control characters and a
+/// Cheap to clone. All text is cleaned when it is made: control characters and a
 /// terminal's colours are dropped; JIDs, numbers of seven or more digits and secrets are masked; and it is cut
 /// at [`MAX_TEXT`] bytes. Secrets are the user and password of a URL, bearer tokens, and the values of parameters,
 /// fields and headers that are named like one: `api_key`, `token`, `password`, `Cookie`. `Display` prints the message alone; causes are reached through

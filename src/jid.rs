@@ -1,7 +1,7 @@
 //! [`Jid`]: a WhatsApp address, and [`Server`]: what its right half says about the left one.
 //!
 //! Grammar: `user[.agent|_agent][:device]@server`. WhatsApp Web writes `c.us` for people, the
-//! protocol writes `s.whatsapp.net`. Whether `user` is a phone number only the server tells: a LID
+//! protocol writes `s.whatsapp.net`. Only the server says whether `user` is a phone number: a LID
 //! looks exactly like one.
 
 use std::fmt;
@@ -248,7 +248,7 @@ fn parts(text: &str) -> Result<Parts, JidError> {
     })
 }
 
-/// Splits `left<mark>number`; without a mark there is no number. `None` when the number is none.
+/// Splits `left<mark>number`; without a mark there is no number. `None` if the number is invalid.
 fn split_number<'t, N: FromStr>(text: &'t str, marks: &[char]) -> Option<(&'t str, Option<N>)> {
     let Some((left, number)) = text.split_once(marks) else {
         return Some((text, None));

@@ -39,7 +39,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`phone`] | [`PhoneNumber`]: digits, masked when printed |
-//! | [`jid`] | [`Jid`] and [`Server`](jid::Server): only the server tells whether the user is a phone number |
+//! | [`jid`] | [`Jid`] and [`Server`](jid::Server): only the server says whether the user is a phone number |
 //! | [`failure`] | [`ProtocolFailure`]: a driver's failure, its text masked and bounded |
 //! | [`retry`] | [`Backoff`]: a schedule of attempts; [`RetryPolicy`]: how an extraction looks, and when it gives up |
 //! | [`classify`] | [`ProtocolErrorClassifier`]: the class of a failure, and the action to take |
@@ -57,7 +57,7 @@
 //! https URLs), `sql-rustls` (TLS for databases), `backoff` (schedules of the crate `backoff`). The README has all
 //! features, the error codes with their remedies, and the versions that fit.
 //!
-//! The crate reads pages. It speaks no protocol of WhatsApp's, links no session and sends nothing; see
+//! The crate reads pages. It uses no protocol of WhatsApp's, links no session and sends nothing; see
 //! [limits](guide::running#limits).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]

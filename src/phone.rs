@@ -258,7 +258,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_read_is_what_is_printed(text in "[1-9][1-9][0-9]{3,18}") {
+        fn parsing_and_printing_round_trip(text in "[1-9][1-9][0-9]{3,18}") {
             if let Ok(phone) = PhoneNumber::parse(&text) {
                 prop_assert_eq!(phone.reveal(), &text);
                 prop_assert_eq!(PhoneNumber::parse(phone.reveal()), Ok(phone));

@@ -1,4 +1,4 @@
-//! Guests in a Chrome that somebody else started and drives.
+//! Pages attached to a Chrome that another program started and drives.
 #![cfg(all(feature = "testkit", feature = "webdriver", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -49,7 +49,7 @@ async fn extract(page: &Page) -> Result<Extraction, ExtractError> {
 }
 
 #[tokio::test]
-async fn a_guest_reads_the_number_and_leaves_no_trace() {
+async fn an_attached_page_reads_the_number_and_leaves_no_trace() {
     let chrome = Chrome::start().await;
     let stand_in = StandIn::start(Scenario::ready_after(Generation::Current, ms(1500)))
         .await
@@ -85,7 +85,7 @@ async fn a_guest_reads_the_number_and_leaves_no_trace() {
     assert!(alive(chrome.pid()));
 }
 
-/// Waits until the stand-in's page has booted, and shows its QR code if nobody is linked.
+/// Waits until the stand-in's page has booted, and shows its QR code if no phone is linked.
 async fn loaded(chrome: &Chrome, tab: &str) {
     let is_loaded = "!window.isLeaving && document.readyState == 'complete'
         && window.Debug?.VERSION !== undefined
@@ -97,7 +97,7 @@ async fn loaded(chrome: &Chrome, tab: &str) {
     .await;
 }
 
-/// The document that is left goes on for a moment, and is not taken for the next.
+/// The document that is left goes on for a moment, and is not mistaken for the next.
 async fn reloaded(chrome: &Chrome, tab: &str) {
     let reload = "window.isLeaving = true; location.reload()";
     chrome.eval(tab, reload).await;
@@ -293,7 +293,7 @@ async fn a_hidden_tab_with_throttled_timers_is_read_while_it_stays_hidden() {
 }
 
 #[tokio::test]
-async fn a_tab_closed_for_good_is_a_closed_page() {
+async fn a_tab_closed_permanently_is_a_closed_page() {
     let chrome = Chrome::start().await;
     let stand_in = StandIn::start(Scenario::never()).await.unwrap();
     let driver = support::driver().await;
@@ -313,7 +313,7 @@ async fn a_tab_closed_for_good_is_a_closed_page() {
 }
 
 #[tokio::test]
-async fn where_no_chrome_answers_is_told() {
+async fn an_address_without_a_chrome_is_named() {
     let driver = support::driver().await;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stand_in = StandIn::start(Scenario::never()).await.unwrap();
@@ -400,7 +400,7 @@ async fn a_dialog_of_the_page_is_left_to_its_owner() {
 }
 
 #[tokio::test]
-async fn guests_come_and_go_and_nothing_piles_up() {
+async fn repeated_attaching_leaves_nothing_behind() {
     let chrome = Chrome::start().await;
     let stand_in = StandIn::start(Scenario::ready(Generation::Current))
         .await
@@ -438,7 +438,7 @@ async fn guests_come_and_go_and_nothing_piles_up() {
 }
 
 #[tokio::test]
-async fn a_page_that_replaced_built_ins_is_read_by_a_guest_too() {
+async fn an_attached_page_that_replaced_built_ins_is_read_too() {
     let chrome = Chrome::start().await;
     let scenario = Scenario::ready_after(Generation::Current, ms(2500)).with_replaced_builtins();
     let stand_in = StandIn::start(scenario.clone()).await.unwrap();

@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::http::Uri;
 use axum::{Json, Router};
 use serde_json::json;
-use support::babble::{Babble, babbler};
+use support::invalid_servers::{InvalidAnswer, invalid_server};
 use support::{cancel_after, ms, options};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
@@ -28,9 +28,9 @@ const URL: &str = "http://127.0.0.1:1/";
 
 /// Pages of both kinds whose driver answers nothing from the first look on.
 async fn silent_pages() -> [Page; 2] {
-    let open = babbler(Babble::Silence, URL.into()).await;
+    let open = invalid_server(InvalidAnswer::Silence, URL.into()).await;
     let open = Page::open_at(&open, options(URL)).await.unwrap();
-    let attach = babbler(Babble::Silence, URL.into()).await;
+    let attach = invalid_server(InvalidAnswer::Silence, URL.into()).await;
     let options = AttachOptions::default().target(Target::at(URL).unwrap());
     let chrome = silent().await.parse().unwrap();
     let attach = Page::attach_at(&attach, chrome, options.elsewhere(true));

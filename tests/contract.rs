@@ -35,7 +35,7 @@ impl Fixture for Browser<'_> {
     async fn source(&self, world: World) -> Option<Arc<dyn InfoSource>> {
         let mut url = self.stand_in.url();
         let scenario = match world {
-            World::Nobody => Scenario::never(),
+            World::Unlinked => Scenario::never(),
             World::Number {
                 assurance: Assurance::Provisional,
                 after,
@@ -234,7 +234,7 @@ async fn a_page_of_a_callers_client() {
 }
 
 #[tokio::test]
-async fn a_page_where_we_are_guests() {
+async fn an_attached_page() {
     let chrome = Chrome::start().await;
     let stand_in = StandIn::start(Scenario::never()).await.unwrap();
     let tab = chrome.open(&stand_in.url());

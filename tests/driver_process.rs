@@ -92,7 +92,7 @@ fn processes(group: u32, scratch: &Path) -> Vec<String> {
             .unwrap_or_default()
             .split(|byte| *byte == 0)
             .any(|one| one == tmpdir.as_bytes());
-        // A dead one may wait for `init` to reap it, which is not ours to wait for.
+        // An ended one may wait for `init` to reap it; this test does not wait for that.
         if state != Some("Z") && (in_group || named) {
             found.push(name.to_owned());
         }
@@ -171,14 +171,14 @@ async fn a_stop_ends_a_driver_that_does_not_react() {
 
 #[tokio::test]
 async fn a_panic_of_the_owner_ends_both() {
-    let (tell, told) = tokio::sync::oneshot::channel();
+    let (sender, receiver) = tokio::sync::oneshot::channel();
     let owner = tokio::spawn(async move {
         let driver = start().await;
         let (_client, scratch) = browse(driver.url()).await;
-        tell.send((driver.id(), scratch)).unwrap();
+        sender.send((driver.id(), scratch)).unwrap();
         panic!("the owner's own trouble, part of the test");
     });
-    let (id, scratch) = told.await.unwrap();
+    let (id, scratch) = receiver.await.unwrap();
     assert!(owner.await.unwrap_err().is_panic());
     assert_all_gone(id, &scratch).await;
 }
@@ -199,7 +199,7 @@ fn a_drop_outside_any_runtime_ends_both() {
         .block_on(assert_all_gone(id, &scratch));
 }
 
-/// SIGKILL, so no destructor runs. The program starts itself again to have somebody to kill.
+/// SIGKILL, so no destructor runs. The program starts itself again, to kill that process.
 #[tokio::test]
 async fn a_killed_host_leaves_nothing() {
     if std::env::var_os(ROLE).is_some() {
@@ -231,7 +231,7 @@ async fn a_killed_host_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_browser_that_nobody_waited_for_ends_too() {
+async fn a_browser_without_a_waiting_caller_ends_too() {
     let driver = start().await;
     let (_client, scratch) = browse(driver.url()).await;
     let before = processes(driver.id(), &scratch).len();

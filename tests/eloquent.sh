@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs three store processes beside an Eloquent process that updates the same rows of MariaDB, first by id, then by
 # ranges, and prints the deadlocks of each: tests/eloquent.sh [SECONDS]. Fails if an event fails, if the server
-# restarts, or if anybody meets a deadlock while Eloquent locks by id. Installs Debian's Eloquent if it is missing
+# restarts, or if a deadlock is reported while Eloquent locks by id. Installs Debian's Eloquent if it is missing
 # (half a minute).
 set -euo pipefail
 

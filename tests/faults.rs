@@ -7,8 +7,8 @@ mod support;
 use std::sync::Arc;
 
 use fantoccini::Client;
-use support::babble::{Babble, babbler};
 use support::chrome::Chrome;
+use support::invalid_servers::{InvalidAnswer, invalid_server};
 use support::{
     Counted, LIMIT, Stage, alive, cancel_after, looks, ms, options, pid, policy, print_overrun,
     signal, until, within_limit,
@@ -257,7 +257,7 @@ async fn a_stopped_browser_and_a_stopped_driver() {
 }
 
 #[tokio::test]
-async fn closing_a_stuck_page_holds_nobody() {
+async fn closing_a_stuck_page_delays_no_other() {
     let scene = Scene::open(Scenario::never()).await;
     signal("-STOP", scene.browser);
     let browser = scene.browser;
@@ -267,7 +267,7 @@ async fn closing_a_stuck_page_holds_nobody() {
 }
 
 #[tokio::test]
-async fn a_guest_leaves_a_stuck_page_and_its_browser_as_they_are() {
+async fn detaching_leaves_a_stuck_page_and_its_browser_unchanged() {
     let chrome = Chrome::start().await;
     let stand_in = StandIn::start(Scenario::never()).await.unwrap();
     let tab = chrome.open(&stand_in.url());
@@ -297,26 +297,26 @@ async fn a_guest_leaves_a_stuck_page_and_its_browser_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_driver_that_babbles() {
+async fn a_driver_with_invalid_answers() {
     let stand_in = StandIn::start(Scenario::never()).await.unwrap();
     let resident = || {
         let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
         statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
     };
-    for babble in [
-        Babble::Silence,
-        Babble::HalfAnAnswer,
-        Babble::EndlessBytes,
-        Babble::FiftyMegabytes,
-        Babble::NotJson,
-        Babble::NotUtf8,
-        Babble::HangsUp,
+    for invalid_answer in [
+        InvalidAnswer::Silence,
+        InvalidAnswer::HalfAnAnswer,
+        InvalidAnswer::EndlessBytes,
+        InvalidAnswer::FiftyMegabytes,
+        InvalidAnswer::NotJson,
+        InvalidAnswer::NotUtf8,
+        InvalidAnswer::HangsUp,
     ] {
         let before = resident();
-        let url = babbler(babble, stand_in.url()).await;
+        let url = invalid_server(invalid_answer, stand_in.url()).await;
         let page = Page::open_at(&url, options(&stand_in.url())).await.unwrap();
-        let policy = match babble {
-            Babble::NotUtf8 | Babble::HangsUp => policy(),
+        let policy = match invalid_answer {
+            InvalidAnswer::NotUtf8 | InvalidAnswer::HangsUp => policy(),
             _ => RetryPolicy::builder().deadline(ms(2500)).build().unwrap(),
         };
         let deadline = policy.deadline();
@@ -326,15 +326,18 @@ async fn a_driver_that_babbles() {
         let extractor = extractor.build().unwrap();
         let outcome = print_overrun(deadline, extractor.extract()).await;
         let error = outcome.unwrap_err();
-        let kinds: &[_] = match babble {
+        let kinds: &[_] = match invalid_answer {
             // The client's own task ends over it: this session is lost, the driver may live.
-            Babble::NotUtf8 => &[ErrorKind::PageClosed],
-            Babble::HangsUp => &[ErrorKind::BrowserGone],
+            InvalidAnswer::NotUtf8 => &[ErrorKind::PageClosed],
+            InvalidAnswer::HangsUp => &[ErrorKind::BrowserGone],
             _ => &[ErrorKind::NotReady],
         };
-        assert!(kinds.contains(&error.kind()), "{babble:?}: {error:?}");
+        assert!(
+            kinds.contains(&error.kind()),
+            "{invalid_answer:?}: {error:?}"
+        );
         let grown = resident().saturating_sub(before);
-        assert!(grown < 256 << 20, "{babble:?} took {grown} bytes");
+        assert!(grown < 256 << 20, "{invalid_answer:?} took {grown} bytes");
     }
 }
 

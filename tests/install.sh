@@ -1,7 +1,7 @@
 # Installs what examples and tests need and do not find: Chromium, ChromeDriver, a C linker; for
 # `install_what_is_missing databases` also PostgreSQL and MariaDB. Rust is left to its own installer: where
 # it is missing or too old, it says what to run. To be sourced. Says nothing and changes nothing when all is
-# there; speaks on standard error, so that the output of whoever sources it stays its own.
+# there; prints on standard error, so that the output of the calling script stays its own.
 # shellcheck shell=bash
 
 # The first browser that runs. Ubuntu's own package is a stub that only says to install a snap, so

@@ -102,7 +102,7 @@ impl Sender {
     }
 
     /// The next event of a session; each changes where it stands. Every other session does without
-    /// `seq`, so that the id alone tells a repetition.
+    /// `seq`, so that only the id identifies a repetition.
     fn make(&mut self, session: usize) -> SessionEvent {
         self.made[session] += 1;
         let event = match self.made[session] % 2 {

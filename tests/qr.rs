@@ -77,7 +77,7 @@ async fn an_opened_page_gives_its_text_as_it_is_renewed_until_it_is_linked() {
     within_limit("the page is linked", stage.stand_in.wait_readable()).await;
     let source = WebDriverSource::all(&stage.page);
     assert!(source.qr().await.unwrap().is_none());
-    // Nor does a linked page give a code that stands in it.
+    // Nor does a linked page give a code that its text contains.
     let fake = "const code = document.createElement('div'); code.setAttribute('data-ref', 'fake');
         code.append(document.createElement('canvas')); document.body.append(code)";
     js(&stage.page, fake).await;
@@ -141,7 +141,7 @@ async fn a_page_without_the_text_gives_a_picture() {
 }
 
 #[tokio::test]
-async fn a_callers_client_and_a_guest_read_text_and_canvas_and_take_no_screenshot() {
+async fn a_callers_client_and_an_attached_page_read_text_and_canvas_without_a_screenshot() {
     let chrome = Chrome::start().await;
     let stand_in = StandIn::start(unchanging()).await.unwrap();
     let tab = chrome.open(&stand_in.url());

@@ -64,7 +64,7 @@ async fn every_generation_at_load_and_later() {
             .await;
         let outcome = stage.extract(Unverified, LONG).await;
         assert_found(&outcome, reader, assurance);
-        // The page tells when that was; what could be read before it would be a wrong number.
+        // The page reports when that was; a number that was read before would be wrong.
         within_limit("it is readable", stage.stand_in.wait_readable()).await;
     }
 }
@@ -158,7 +158,7 @@ async fn provisional_is_taken_only_where_it_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_lid_is_told_apart_from_a_number() {
+async fn a_lid_is_distinguished_from_a_number() {
     let stage = Stage::open(Scenario::lid_only()).await;
     assert_kind(
         &stage.extract_in_three_looks(Provisional).await,
@@ -172,7 +172,7 @@ async fn a_lid_is_told_apart_from_a_number() {
 }
 
 #[tokio::test]
-async fn pages_with_nothing_to_read_say_so() {
+async fn pages_without_readers_are_reported() {
     let stage = Stage::open(Scenario::never()).await;
     for scenario in [
         Scenario::never(),
@@ -301,7 +301,7 @@ async fn after_logout_the_old_number_is_gone() {
 }
 
 #[tokio::test]
-async fn who_links_after_a_logout_is_the_answer_and_never_who_was_there_before() {
+async fn the_account_linked_after_a_logout_is_the_result_and_never_the_former_one() {
     let timeline = Scenario::ready(Generation::Current)
         .at(ms(250), Step::Logout)
         .at(ms(1500), Step::socket("PAIRING"))
@@ -426,7 +426,7 @@ async fn wrong_tabs_are_never_read_and_two_right_ones_are_refused() {
 }
 
 #[tokio::test]
-async fn how_far_a_session_is_linked_is_told_on_every_page() {
+async fn every_page_shows_how_far_a_session_is_linked() {
     use whatsapp_phone::link::{Bar, LinkSource, LinkState};
 
     let stage = Stage::open(Scenario::never()).await;

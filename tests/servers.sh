@@ -1,5 +1,5 @@
 # Throwaway database servers for the tests, in a directory of their own and on free ports; they end with
-# whoever sources this and calls `start_servers`, by the trap that it sets on EXIT. Their URLs are
+# the script that sources this and calls `start_servers`, by the trap that it sets on EXIT. Their URLs are
 # exported as WHATSAPP_PHONE_TEST_POSTGRES, WHATSAPP_PHONE_TEST_MYSQL and WHATSAPP_PHONE_TEST_MYSQL_ZONED (a
 # MariaDB at +07:00 that says it is MySQL 8.0); where those are set already, those servers are used. WHATSAPP_PHONE_TEST_CERTIFICATE names the file of their certificate, for TLS.
 # Neither server runs as root, so root gives them to `nobody`.
@@ -83,7 +83,7 @@ start_postgres() {
         -c ssl_cert_file="$servers_directory/certificate.pem" -c ssl_key_file="$servers_directory/key.pem"
 }
 
-# As it says in its own directory, so that nobody else's server is taken for it.
+# As it says in its own directory, so that no other server is taken for it.
 is_postgres_ready() { grep -q '^ready' "$servers_directory/postgres/postmaster.pid"; }
 
 # A starting server deletes the temporary tables of others in its `tmpdir`, which then fail or crash: each has its own.

@@ -68,7 +68,7 @@ fn number(session: usize) -> String {
     format!("62811000004{session}")
 }
 
-/// A phone that scans the QR code when it is told to, and stays linked.
+/// A phone that scans the QR code on request, and stays linked.
 fn scenario(session: usize) -> Scenario {
     let me = || Step::me(&format!("{}@c.us", number(session)));
     Scenario::new(Generation::Current)

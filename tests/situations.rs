@@ -318,9 +318,9 @@ async fn an_error_says_what_the_page_shows_and_advises_more_time_only_if_that_ca
     let client = stage.page.client();
     client.goto("about:blank").await.unwrap();
     assert_error(fail().await, PageState::NotLoaded);
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", nobody.local_addr().unwrap());
-    drop(nobody);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    drop(listener);
     let refused = client.goto(&url).await.unwrap_err();
     assert_error(fail().await, PageState::Network);
     // The same while a page is opened.

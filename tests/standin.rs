@@ -240,7 +240,7 @@ async fn getters_that_memoise_freeze_their_first_answer_and_the_others_do_not() 
 }
 
 #[tokio::test]
-async fn the_first_read_of_a_key_writes_it_back_and_keys_alone_register_nobody() {
+async fn the_first_read_of_a_key_writes_it_back_and_keys_alone_register_no_account() {
     let stage = Stage::open(Scenario::never().at(ms(100), Step::restore())).await;
     settle(&stage).await;
     let writes = "const written = []; const real = Storage.prototype.setItem;

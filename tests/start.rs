@@ -1,4 +1,4 @@
-//! Starts that fail, provoked on real processes: each names its cause and the remedy.
+//! Failed starts of real processes: each names its cause and the remedy.
 //!
 //! Needs Chromium and ChromeDriver; `tests/run.sh` installs them.
 #![cfg(all(feature = "testkit", feature = "webdriver", target_os = "linux"))]
@@ -28,7 +28,7 @@ fn builder() -> DriverProcessBuilder {
 }
 
 fn options() -> OpenOptions {
-    // Nothing listens there: should a browser start, no page of somebody else's is opened.
+    // Nothing listens there: should a browser start, it opens no foreign page.
     let target = Target::at("http://127.0.0.1:9").unwrap();
     OpenOptions::default()
         .target(target)
@@ -51,7 +51,7 @@ async fn refused(options: OpenOptions) -> ProtocolFailure {
     Page::open(&driver, options).await.unwrap_err()
 }
 
-/// A program of a test. Another process writes it: while this one held it open for writing, a child forked by
+/// A program for a test. Another process writes it: while this one held it open for writing, a child forked by
 /// a neighbouring test could hold it too, and it would not start.
 fn program(shell: &str) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -127,7 +127,7 @@ async fn root_with_the_sandbox() {
         assert_says(&outcome.unwrap_err(), &parts);
         run_as_nobody("root_with_the_sandbox");
     } else {
-        // It starts, unless this system forbids the sandbox to everybody, as containers often do.
+        // It starts, unless this system forbids the sandbox to all users, as containers often do.
         match outcome {
             Ok(page) => page.close().await,
             Err(failure) => assert_says(&failure, &["does not allow the browser's sandbox"]),
@@ -271,7 +271,7 @@ async fn no_display_for_a_visible_browser() {
 
 #[tokio::test]
 async fn a_missing_shared_library_of_the_browser_and_of_the_driver() {
-    // A real program whose library is asked for by a name that does not exist.
+    // A real program that requires a library which does not exist.
     let rename = r#"LC_ALL=C sed 's/libc\.so\.6/libc.so.9/g' /bin/sh > "$1" && chmod +x "$1""#;
     let (_keep, path) = program(rename);
     let failure = refused(options().browser(&path)).await;

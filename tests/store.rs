@@ -14,10 +14,8 @@ mod beside;
 mod database;
 #[path = "store/failures.rs"]
 mod failures;
-#[path = "store/foreign.rs"]
-mod foreign;
-#[path = "store/lost.rs"]
-mod lost;
+#[path = "store/lost_connections.rs"]
+mod lost_connections;
 #[path = "store/others.rs"]
 mod others;
 #[path = "store/reading.rs"]
@@ -29,6 +27,8 @@ mod time;
 #[cfg(feature = "sql-rustls")]
 #[path = "store/tls.rs"]
 mod tls;
+#[path = "store/unusual_tables.rs"]
+mod unusual_tables;
 #[path = "store/variants.rs"]
 mod variants;
 
@@ -63,7 +63,7 @@ impl StoreFixture for Fresh {
         [Arc::from(one.unwrap()), Arc::from(two.unwrap())]
     }
 
-    fn patience(&self) -> Duration {
+    fn call_timeout(&self) -> Duration {
         Duration::from_secs(60)
     }
 }
@@ -318,7 +318,7 @@ async fn no_qr_code_is_ever_written() {
 }
 
 #[tokio::test]
-async fn what_another_program_writes_is_seen() {
+async fn the_writes_of_another_program_are_noticed() {
     on_each(async |place| {
         let options = StoreOptions::default().poll_every(Duration::from_millis(20));
         let store = place.open(options).await.unwrap();
@@ -338,7 +338,7 @@ async fn what_another_program_writes_is_seen() {
 }
 
 #[tokio::test]
-async fn postgres_is_told_of_what_other_processes_write() {
+async fn postgres_is_notified_of_the_writes_of_other_processes() {
     let place = Place::new(Kind::Postgres).await;
     // Nothing is polled in the time of this test.
     let options = StoreOptions::default().poll_every(Duration::from_secs(3600));
@@ -374,14 +374,14 @@ async fn postgres_is_told_of_what_other_processes_write() {
 async fn a_number_that_is_taken_past_us_is_refused_by_the_index() {
     let place = Place::new(Kind::Postgres).await;
     let store = place.open(StoreOptions::default()).await.unwrap();
-    // A store that asks nobody, over a table with the index.
+    // A store that retires no rows, over a table with the index.
     let options = StoreOptions::default().duplicates(DuplicatePolicy::Companions);
-    let careless = place.open(options).await.unwrap();
+    let without_retiring = place.open(options).await.unwrap();
     for session in ["one", "two"] {
         store.register(&key(session)).await.unwrap();
     }
     store.apply(&ready("one", "628110000041")).await.unwrap();
-    let error = careless
+    let error = without_retiring
         .apply(&ready("two", "628110000041"))
         .await
         .unwrap_err();
@@ -395,7 +395,7 @@ async fn a_number_that_is_taken_past_us_is_refused_by_the_index() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_stored_or_reached_is_said() {
+async fn values_and_servers_that_fail_are_named() {
     on_each(async |place| {
         let store = place.open(StoreOptions::default()).await.unwrap();
         let words = SessionKey::new("a workspace", "s").unwrap();

@@ -16,7 +16,7 @@ use whatsapp_phone::supervisor::{BoxError, Reason, ReasonKind, Task};
 use whatsapp_phone::testkit::standin::{Generation, Scenario};
 use whatsapp_phone::{Extraction, Extractor, PhoneExtractor, Session, Supervisor};
 
-/// An extraction, with its source, which tells when it is under way.
+/// An extraction, with its source, which reports when it is under way.
 fn extract(session: &Session, stage: &Stage) -> (Task<Extraction>, Counted<WebDriverSource>) {
     let source = Counted::new(WebDriverSource::all(&stage.page));
     let extractor = Extractor::builder().source(source.clone()).policy(policy());
@@ -38,7 +38,7 @@ async fn reason(session: &Session) -> Reason {
 }
 
 #[tokio::test]
-async fn what_befalls_a_browser_stays_in_its_session() {
+async fn the_end_of_a_browser_stays_in_its_session() {
     let supervisor = Supervisor::builder().grace(ms(500)).build();
     let stages = tokio::join!(
         Stage::open(Scenario::ready_after(Generation::Current, ms(5_000))),
@@ -49,12 +49,12 @@ async fn what_befalls_a_browser_stays_in_its_session() {
     let sound = supervisor.start("sound").unwrap();
     let killed = supervisor.start("killed").unwrap();
     let crashed = supervisor.start("crashed").unwrap();
-    let careless = supervisor.start("careless").unwrap();
+    let panicking = supervisor.start("panicking").unwrap();
     let (number, _) = extract(&sound, &stages.0);
     for (session, stage) in [
         (&killed, &stages.1),
         (&crashed, &stages.2),
-        (&careless, &stages.3),
+        (&panicking, &stages.3),
     ] {
         let (number, source) = extract(session, stage);
         drop(number);
@@ -65,9 +65,9 @@ async fn what_befalls_a_browser_stays_in_its_session() {
     signal("-KILL", pid(&stages.1.page.client()));
     let client = stages.2.page.client();
     tokio::spawn(async move { drop(client.goto("chrome://crash").await) });
-    drop(careless.spawn("careless", async {
+    drop(panicking.spawn("panicking", async {
         if true {
-            panic!("a careless task");
+            panic!("a panicking task");
         }
         Ok::<_, BoxError>(())
     }));
@@ -75,7 +75,7 @@ async fn what_befalls_a_browser_stays_in_its_session() {
     let lost = [Some(ErrorClass::PageClosed), Some(ErrorClass::BrowserGone)];
     assert!(lost.contains(&reason(&killed).await.class()));
     assert_eq!(reason(&crashed).await.class(), lost[0]);
-    assert_eq!(reason(&careless).await.kind(), ReasonKind::Panicked);
+    assert_eq!(reason(&panicking).await.kind(), ReasonKind::Panicked);
 
     assert_eq!(number.await.unwrap().phone.reveal(), "628110000041");
     assert_eq!(supervisor.sessions().len(), 1);

@@ -129,20 +129,22 @@ async fn a_session_on_a_driver_elsewhere_is_ended_with_its_page() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_opened_says_why() {
+async fn an_error_of_opening_names_its_cause() {
     let stand_in = StandIn::start(Scenario::never()).await.unwrap();
     let url = stand_in.url();
     let code = |error: ExtractError| (error.code(), error.attempts());
     let misconfigured = ("misconfigured", 0);
 
-    let nobody = Page::open_at("http://127.0.0.1:9/", options(&url))
+    let unreachable = Page::open_at("http://127.0.0.1:9/", options(&url))
         .await
         .unwrap_err();
     assert!(
-        nobody.message().contains("no WebDriver server answers at"),
-        "{nobody}"
+        unreachable
+            .message()
+            .contains("no WebDriver server answers at"),
+        "{unreachable}"
     );
-    assert_eq!(code(nobody.into()), misconfigured);
+    assert_eq!(code(unreachable.into()), misconfigured);
     let not_a_url = Page::open_at("chromedriver", options(&url))
         .await
         .unwrap_err();
@@ -235,7 +237,7 @@ async fn extractions_that_poll_and_that_wait_share_a_page() {
 }
 
 #[tokio::test]
-async fn what_was_found_before_is_never_the_answer_of_a_later_extraction() {
+async fn an_earlier_number_is_never_the_result_of_a_later_extraction() {
     let stage = Stage::open(Scenario::ready(Generation::Current)).await;
     let old = stage.extract(Unverified, LONG).await.unwrap();
     // Another account is linked on the same page: one source that has no reader here, one that has.

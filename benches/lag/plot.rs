@@ -10,7 +10,7 @@ const LEFT: f64 = 60.0;
 const RIGHT: f64 = 640.0;
 const TOP: f64 = 50.0;
 const BOTTOM: f64 = 360.0;
-/// Told apart also by those who see few colours; each line has its own dashes too.
+/// Colours that colour-blind readers can distinguish; each line has its own dashes too.
 const STYLES: [(&str, &str); 4] = [
     ("#d55e00", "none"),
     ("#0072b2", "9 4"),

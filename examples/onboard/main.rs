@@ -1,4 +1,4 @@
-//! The whole way of one session: the page shows a QR code, the phone accepts it, the number is found,
+//! The life cycle of one session: the page shows a QR code, the phone accepts it, the number is found,
 //! its row is written, a watcher sees it, and in the end the phone unlinks.
 //!
 //! Without arguments it brings all it needs: the stand-in page of `testkit`, ChromeDriver and Chromium,

@@ -18,7 +18,7 @@ pub(crate) struct PageArgs {
     /// Use this WebDriver server instead of a ChromeDriver of our own
     #[arg(long, value_name = "URL", value_parser = webdriver_url)]
     webdriver: Option<String>,
-    /// Open this page instead of the stand-in, and believe only its origin. With --attach the
+    /// Open this page instead of the stand-in, and accept only its origin. With --attach the
     /// default is https://web.whatsapp.com
     #[arg(long, value_name = "URL", value_parser = web_origin)]
     origin: Option<String>,
@@ -36,7 +36,7 @@ pub(crate) struct PageArgs {
     reader: Vec<(String, String)>,
 }
 
-/// The page, with what lives as long as it does.
+/// The page, with the parts that it keeps open.
 pub(crate) struct Opened {
     pub(crate) page: Page,
     driver: Option<DriverProcess>,

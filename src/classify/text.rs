@@ -14,8 +14,8 @@ const MAX_BLANKS: usize = 32;
 /// Most bytes of the prefixes in front of a message.
 const MAX_PREFIX: usize = 256;
 
-/// The bytes of a text, each with its end, as phrases are compared with them: whatever stands between
-/// two words, of white space and the like, is one blank.
+/// The bytes of a text, each with its end, as phrases are compared with them: white space and colours between
+/// two words are one blank.
 pub(super) struct Normalised<'t> {
     text: &'t [u8],
     at: usize,

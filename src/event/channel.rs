@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::{EventSink, SessionEvent, SinkError};
 
 /// The default time that a sender waits for room.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Makes a sink and the receiver of its events. At most `capacity` events wait, at least one; a sender
 /// waits for room for up to five seconds.
@@ -33,7 +33,7 @@ pub fn channel(capacity: usize) -> (ChannelSink, EventReceiver) {
     let (sender, receiver) = mpsc::channel(capacity.max(1));
     let sink = ChannelSink {
         sender,
-        timeout: TIMEOUT,
+        timeout: SEND_TIMEOUT,
     };
     (sink, EventReceiver(receiver))
 }

@@ -12,7 +12,7 @@ use super::sink::in_time;
 use super::{Decision, EventSink, SessionEvent, SinkError};
 
 /// The default deadline of one sink for one event.
-const DEADLINE: Duration = Duration::from_secs(10);
+const SEND_DEADLINE: Duration = Duration::from_secs(10);
 /// How many events wait for an observer.
 const MAX_WAITING: usize = 1024;
 
@@ -69,7 +69,7 @@ impl FanOut {
         Self {
             deciding: Arc::new(deciding),
             observers: Vec::new(),
-            deadline: DEADLINE,
+            deadline: SEND_DEADLINE,
         }
     }
 

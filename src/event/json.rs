@@ -36,7 +36,7 @@ pub enum EventError {
         /// The expected form.
         rule: &'static str,
     },
-    /// The number of a `session_ready` is none.
+    /// The number of a `session_ready` is invalid.
     #[error("the `phone_number` of a session_ready is none")]
     Phone(#[source] PhoneNumberError),
     /// The number of a `session_ready` is the account's LID without its server.

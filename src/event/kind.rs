@@ -29,7 +29,7 @@ pub enum EventKind {
     SessionReconnected,
     /// The session is no longer linked.
     SessionDisconnected {
-        /// Why, in the words of whoever noticed, cleaned. May be empty.
+        /// The reason as its reporter wrote it, cleaned. May be empty.
         reason: String,
     },
     /// An event of others, which is only passed on.
@@ -62,7 +62,7 @@ pub struct Ready {
 
 impl Ready {
     /// Adds the account's LID. A JID that is no LID is ignored, and so is one whose digits are the
-    /// number's: one of the two has been taken for the other.
+    /// number's: one of the two has been mistaken for the other.
     #[must_use]
     pub fn with_lid(mut self, lid: Jid) -> Self {
         if lid.server().has_lids() && lid.user() != self.phone.reveal() {
@@ -129,7 +129,7 @@ impl Failed {
     /// The value of `error` in events of this crate.
     pub const EXTRACTION: &'static str = "phone_extraction_failed";
 
-    /// A failure by its stable code (`not_ready`, `number_already_connected`, ...) and in words.
+    /// A failure by its stable code (`not_ready`, `number_already_connected`, ...) and its message.
     #[must_use]
     pub fn new(code: impl AsRef<str>, message: impl AsRef<str>) -> Self {
         Self::read(Self::EXTRACTION, Some(code.as_ref()), message.as_ref())

@@ -188,7 +188,7 @@ impl SessionEvent {
         self.session.as_ref()
     }
 
-    /// Returns the id. `None`: its sender gave none, so a repetition is recognised by its effect alone.
+    /// Returns the id. `None`: its sender set none, so a repetition is recognised by its effect alone.
     #[must_use]
     pub fn id(&self) -> Option<&EventId> {
         self.id.as_ref()

@@ -76,7 +76,7 @@ fn ours_carry_what_the_reference_lacks() {
 }
 
 #[test]
-fn a_ready_event_without_a_number_is_none() {
+fn a_ready_event_without_a_number_is_invalid() {
     for (number, error) in [
         ("null", None),
         ("628110000041", None),
@@ -115,7 +115,7 @@ fn a_ready_event_without_a_number_is_none() {
 }
 
 #[test]
-fn what_cannot_be_read_of_ours_is_not_believed_but_kept() {
+fn invalid_members_are_ignored_but_kept() {
     let json = ready(
         "\"628110000041\"",
         r#","lid":"12036@g.us","assurance":"certain""#,
@@ -254,7 +254,7 @@ async fn a_full_channel_refuses_in_time_and_a_closed_one_at_once() {
 }
 
 #[test]
-fn what_extraction_found_is_what_the_event_says() {
+fn the_event_has_the_result_of_the_extraction() {
     let error = crate::extract::ExtractError::from(crate::failure::ProtocolFailure::new(
         crate::failure::Site::Unknown,
         "said somebody",
@@ -264,7 +264,7 @@ fn what_extraction_found_is_what_the_event_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_others_say_beside_a_qr_code_is_forgotten_with_it() {
+async fn foreign_members_beside_a_qr_code_are_forgotten_with_it() {
     let json = r#"{"event": "qr_code_generated", "trace": "t", "data": {"workspace_id": 7,
         "session_id": "s", "qr": "2@secret", "qr_image": "data:image/png;base64,SECRET"}}"#;
     let event = SessionEvent::from_json(json.as_bytes()).unwrap();
@@ -294,7 +294,7 @@ async fn no_copy_of_a_qr_code_outlives_its_minute_in_memory() {
     let copies = event.copies.clone().unwrap();
     assert!(copies.reveal().unwrap().contains("SECRET"));
     tokio::time::sleep(QrCode::LIFE + Duration::from_millis(1)).await;
-    // Removed by its task, before anybody asks.
+    // Removed by its task, before any call reads it.
     assert_eq!(format!("{copies:?}"), "QrCode(forgotten)");
     let late = value(&event);
     assert_eq!(late["trace"], "t");

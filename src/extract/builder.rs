@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::run::Plan;
+use super::look_loop::Plan;
 use super::{ExtractError, Extraction, PhoneExtractor};
 use crate::classify::ProtocolErrorClassifier;
 use crate::retry::RetryPolicy;

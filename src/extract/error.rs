@@ -24,16 +24,16 @@ pub enum ErrorKind {
     PageClosed,
     /// The browser or its driver is gone.
     BrowserGone,
-    /// Something in the browser bars the way: an open dialog, a forbidden command. Also a page that could
+    /// The browser blocks the page: an open dialog, a forbidden command. Also a page that could
     /// not be opened or attached within its deadline.
     Blocked,
     /// Two sources, or two readers of one page, name different accounts.
     SourcesDisagree,
     /// A source panicked, and no other answered.
     SourcePanicked,
-    /// Several tabs match; none is taken by chance.
+    /// Several tabs match; none is chosen at random.
     AmbiguousTab,
-    /// The set-up cannot work: no sources, no driver, a URL that is none.
+    /// The set-up cannot work: no sources, no driver, an invalid URL.
     Misconfigured,
 }
 
@@ -60,12 +60,12 @@ impl ErrorKind {
                 "no source gave a phone number; check that the session is linked, and look at the last failures"
             }
             Self::LidOnly => {
-                "the account's LID is known, its phone number is not; WhatsApp has not told this device"
+                "the account's LID is known, its phone number is not; this device has not received it from WhatsApp"
             }
             Self::PageClosed => "the page was closed; open the session again",
             Self::BrowserGone => "the browser or its driver is gone; start the session again",
             Self::Blocked => {
-                "the browser bars the way, for instance with an open dialog; answer it and try again"
+                "the browser blocks the page, for instance with an open dialog; answer it and try again"
             }
             Self::SourcesDisagree => {
                 "two sources name different accounts, so neither is believed; unlink and link the session again"
@@ -79,7 +79,7 @@ impl ErrorKind {
     /// The kind that a failure amounts to when it is the last word.
     pub(super) fn of(failure: &ProtocolFailure, class: ErrorClass) -> Option<Self> {
         match (failure.code(), class) {
-            (Some(super::lane::PANICKED), _) => Some(Self::SourcePanicked),
+            (Some(super::asked_source::PANICKED), _) => Some(Self::SourcePanicked),
             (Some("ambiguous_tab"), _) => Some(Self::AmbiguousTab),
             (_, ErrorClass::PageClosed) => Some(Self::PageClosed),
             (_, ErrorClass::BrowserGone) => Some(Self::BrowserGone),
@@ -321,10 +321,10 @@ impl fmt::Display for ExtractError {
             (ErrorKind::NotReady, None, _) if let Some(state) = page_state => {
                 write!(f, "no phone number: {}", state.advice())?;
             }
-            // The one text that the chain has twice: without it nobody knows what to answer.
+            // The one text that the chain has twice: the user needs it to answer the dialog.
             (ErrorKind::Blocked, _, Some(failure)) => write!(
                 f,
-                "the browser bars the way: \"{}\"; {}",
+                "the browser blocks the page: \"{}\"; {}",
                 clean(failure.message().trim(), MAX_NAMED),
                 match self.classification() {
                     Some(Classification {
@@ -362,7 +362,7 @@ impl From<ProtocolFailure> for ExtractError {
         let class = classifier.classify(&failure).class;
         let kind = match class {
             // The page may never have been there, so more time for looks is no remedy. Nothing is known to
-            // be gone for good either: a new attempt can succeed.
+            // be permanently gone either: a new attempt can succeed.
             ErrorClass::Timeout => ErrorKind::Blocked,
             _ => ErrorKind::of(&failure, class).unwrap_or(ErrorKind::NotReady),
         };

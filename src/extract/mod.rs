@@ -9,17 +9,17 @@
 //! same slot, at least 50 ms later, so that attempts are not burnt at once. A source that hangs
 //! keeps its own look, at most for the look timeout, and does not hold the others.
 //!
-//! **Early ends.** A closed page or a dead browser, as the
+//! **Early ends.** A closed page or a lost browser, as the
 //! [classifier](crate::classify::ProtocolErrorClassifier) reads the failure; two sources or readers
 //! that disagree; set-ups that are wrong, where that is what every source says. Everything else is
 //! looked at again until the policy is exhausted.
 
+mod asked_source;
 mod builder;
-mod caught;
+mod catch_panic;
 mod error;
-mod judge;
-mod lane;
-mod run;
+mod look_loop;
+mod round;
 #[cfg(test)]
 mod tests;
 
@@ -30,11 +30,11 @@ use async_trait::async_trait;
 
 pub use self::builder::{Extractor, ExtractorBuilder};
 #[cfg(feature = "events")]
-pub(crate) use self::caught::panic_words;
+pub(crate) use self::catch_panic::panic_words;
 #[cfg(feature = "supervisor")]
-pub(crate) use self::caught::quietly;
+pub(crate) use self::catch_panic::quietly;
 pub use self::error::{ErrorKind, ExtractError, SourceFailure};
-use self::run::Plan;
+use self::look_loop::Plan;
 use crate::classify::ProtocolErrorClassifier;
 use crate::jid::Jid;
 use crate::phone::PhoneNumber;

@@ -149,7 +149,7 @@ async fn a_lasting_failure_is_asked_again_at_most_every_50_ms_and_no_slot_starts
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_known_to_pass_is_not_asked_again_within_its_slot() {
+async fn a_failure_not_known_as_transient_is_not_asked_again_within_its_slot() {
     let unknown = ProtocolFailure::new(Site::Unknown, "what is this");
     let page = MockSource::new("page").at(ms(0), unknown);
     let error = extract(&[&page], &policy(LookMode::Poll, 3))
@@ -160,14 +160,14 @@ async fn what_is_not_known_to_pass_is_not_asked_again_within_its_slot() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closed_page_or_a_dead_browser_ends_it_at_once() {
+async fn a_closed_page_or_a_lost_browser_ends_it_at_once() {
     for (code, kind) in [
         ("no such window", ErrorKind::PageClosed),
         ("tab crashed", ErrorKind::PageClosed),
         ("connection lost", ErrorKind::BrowserGone),
     ] {
         let page = MockSource::new("page").at(ms(700), failure(code));
-        // A number that is found beside a dead page is stale.
+        // A number that is found beside a lost page is stale.
         let stale = MockSource::new("sidecar").number_at(ms(700), NUMBER);
         let error = extract(&[&stale, &page], &policy(LookMode::Poll, 15))
             .await
@@ -197,7 +197,7 @@ async fn it_ends_at_once_when_every_source_says_that_its_set_up_is_wrong() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hanging_source_holds_nobody_and_ends_at_its_look_timeout() {
+async fn a_hanging_source_delays_no_other_and_ends_at_its_look_timeout() {
     let hung = MockSource::new("hung").at(ms(0), Act::Hang);
     for watch in [LookMode::Poll, LookMode::Wait] {
         let page = MockSource::new("page").number_at(ms(1000), NUMBER);

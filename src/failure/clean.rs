@@ -159,7 +159,7 @@ fn mysql_code(before: &str, from: &str) -> Option<usize> {
     (is_code && is_state && is_alone).then_some(4)
 }
 
-/// The length of the date at the start, as in time stamps; what goes on like a number is none.
+/// The length of the date at the start, as in time stamps; a longer number is no date.
 fn iso_date(from: &str) -> Option<usize> {
     let (date, after) = from.split_at_checked(10)?;
     let mut parts = date
@@ -258,7 +258,7 @@ impl<T, E: fmt::Display> serde::de::Visitor<'_> for Text<'_, T, E> {
     }
 }
 
-/// The error of a format that repeats what it read, cleaned; as it is where there is nothing to clean.
+/// The error of a format that repeats its input, cleaned; unchanged if there is nothing to clean.
 pub(crate) fn clean_error<E: serde::de::Error>(error: E) -> E {
     let said = error.to_string();
     let cleaned = clean(&said, 256);

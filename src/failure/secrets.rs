@@ -52,7 +52,7 @@ const NAMES: &[&str] = &[
 const WORDS: &[&str] = &["key", "token", "sig", "auth", "pass", "pwd", "jwt"];
 
 /// Values that are no secret.
-const PLAIN: &[&str] = &["yes", "no", "true", "false", "null", "none", "undefined"];
+const NOT_SECRET: &[&str] = &["yes", "no", "true", "false", "null", "none", "undefined"];
 
 /// The schemes of an `Authorization` header; the secret follows.
 const SCHEMES: &[&str] = &["basic", "bearer", "digest", "negotiate", "token", "apikey"];
@@ -187,7 +187,11 @@ fn field(text: &str, at: usize) -> Option<(usize, usize)> {
     };
     let value = &text[start..end];
     let is_word = is_prose && !value.split(',').any(|part| looks_random(part.trim()));
-    if is_word || PLAIN.iter().any(|plain| value.eq_ignore_ascii_case(plain)) {
+    if is_word
+        || NOT_SECRET
+            .iter()
+            .any(|plain| value.eq_ignore_ascii_case(plain))
+    {
         return None;
     }
     // `Authorization: Bearer xyz`

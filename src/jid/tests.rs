@@ -157,7 +157,7 @@ fn values_of_other_types_are_refused_without_a_word_of_them() {
 
 proptest! {
     #[test]
-    fn what_is_read_is_what_is_printed(
+    fn parsing_and_printing_round_trip(
         text in "[0-9]{1,20}([._][0-9]{1,2})?(:[0-9]{1,4})?@(c\\.us|s\\.whatsapp\\.net|lid|g\\.us|hosted\\.lid)"
     ) {
         let jid = Jid::parse(&text).unwrap();

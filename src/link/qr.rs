@@ -102,7 +102,7 @@ impl QrCode {
         Self::without_payload(false)
     }
 
-    /// Makes the code of a page whose QR code has expired, without a payload: nobody can scan it, and
+    /// Makes the code of a page whose QR code has expired, without a payload: it cannot be scanned, and
     /// the page shows a new one only after a click or a reload. In JSON it is `"expired": true`.
     #[must_use]
     pub fn expired() -> Self {
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_forgotten_after_a_minute_even_if_nobody_asks_for_it() {
+    async fn it_is_forgotten_after_a_minute_even_without_a_read() {
         let qr = QrCode::new("2@secret").unwrap();
         assert_eq!(format!("{qr:?}"), "QrCode(held)");
         tokio::time::sleep(QrCode::LIFE + Duration::from_millis(1)).await;

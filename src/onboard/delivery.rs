@@ -94,7 +94,7 @@ impl Deliveries {
         }
     }
 
-    /// Waits until the sink has accepted the event, or has failed for good.
+    /// Waits until the sink has accepted the event, or has failed permanently.
     pub(super) async fn accepted(&self, receipt: Receipt) -> Reply {
         self.start();
         let (event, reply) = receipt.0?;

@@ -32,8 +32,8 @@
 mod current_page;
 mod delivery;
 mod error;
-mod last;
-mod lost;
+mod last_event;
+mod lost_page;
 mod onboarding;
 mod pending;
 #[cfg(all(feature = "supervisor", feature = "webdriver"))]

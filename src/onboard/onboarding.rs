@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::delivery::{Deliveries, DeliveryState};
 use super::error::OnboardError;
-use super::last::LastEvent;
+use super::last_event::LastEvent;
 use super::state::{Accepted, Receipt, State};
 use crate::event::{EventSink, Failed, QrCode, Ready, Sequence, SessionEvent, SessionKey};
 use crate::extract::{ErrorKind, ExtractError, Extraction, PhoneExtractor};
@@ -18,10 +18,10 @@ use crate::retry::Backoff;
 use crate::store::SessionRow;
 
 /// Pause between the extractions after a `session_error`.
-const PAUSE: Duration = Duration::from_secs(1);
+const EXTRACTION_PAUSE: Duration = Duration::from_secs(1);
 
 /// The default deadline of a delivery.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DELIVERY_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Sends the events of one session to a sink, from its QR code to its number and its end. Cheap to
 /// clone; clones share their state.
@@ -91,7 +91,7 @@ impl Onboarding {
         sink: impl EventSink + 'static,
     ) -> Self {
         // A unit test checks that it is valid.
-        let backoff = Backoff::builder().deadline(DEADLINE).build();
+        let backoff = Backoff::builder().deadline(DELIVERY_DEADLINE).build();
         Self {
             session,
             extractor: Arc::new(extractor),
@@ -224,8 +224,8 @@ impl Onboarding {
     pub async fn run(&self) -> Result<Onboarded, OnboardError> {
         let (mut outcome, mut may_come) = self.attempt(true).await?;
         let start = Instant::now();
-        while may_come && start.elapsed() + PAUSE < self.keep_watching {
-            sleep(PAUSE).await;
+        while may_come && start.elapsed() + EXTRACTION_PAUSE < self.keep_watching {
+            sleep(EXTRACTION_PAUSE).await;
             (outcome, may_come) = self.attempt(false).await?;
         }
         Ok(outcome)

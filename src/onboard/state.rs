@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::error::OnboardError;
-use super::last::LastEvent;
+use super::last_event::LastEvent;
 use super::pending::PendingEvents;
 use crate::event::{EventKind, Failed, SessionEvent, SinkError};
 use crate::phone::PhoneNumber;

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use self::tracker::{Action, LinkTracker};
 use super::delivery::DeliveryState;
-use super::last::LastEvent;
+use super::last_event::LastEvent;
 use super::onboarding::Onboarding;
 use super::state::Refusal;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
@@ -29,7 +29,7 @@ use crate::store::{SessionRow, SessionStore};
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long [`Watch::run`] waits for the delivery of the last events when the page is gone.
-const LAST_DELIVERY: Duration = Duration::from_secs(60);
+const LAST_DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Looks at a page at an interval, extracts its number, and sends the events of its session to a sink.
 ///
@@ -233,7 +233,7 @@ impl Watch {
     }
 
     /// Watches until the page or its browser is gone, and then waits up to 60 s until the sink has accepted
-    /// all events. The future may be dropped; queued events are delivered while the watch lives, and the
+    /// all events. The future may be dropped; queued events are delivered while the watch exists, and the
     /// next run continues after them.
     pub async fn run(&self) -> Ended {
         tokio::select! {
@@ -315,7 +315,7 @@ impl Watch {
             }
             self.onboarding.deliveries.settled().await;
         };
-        if timeout(LAST_DELIVERY, delivered).await.is_err() {
+        if timeout(LAST_DELIVERY_TIMEOUT, delivered).await.is_err() {
             let waiting = self.delivery_state().waiting;
             tracing::warn!(session = %self.onboarding.session(), waiting, "the watch has ended, and events still wait for the sink");
         }

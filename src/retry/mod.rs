@@ -27,9 +27,9 @@ mod builder;
 mod delays;
 mod env;
 mod error;
-mod form;
 #[cfg(feature = "backoff")]
 mod interop;
+mod serde_form;
 
 use std::fmt;
 use std::time::Duration;
@@ -109,7 +109,7 @@ impl fmt::Display for LookMode {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(into = "form::Form")]
+#[serde(into = "serde_form::Form")]
 pub struct RetryPolicy {
     backoff: Backoff,
     look_timeout: Duration,

@@ -275,7 +275,7 @@ mod tests {
 
     #[tokio::test]
     #[should_panic(expected = "as its script says")]
-    async fn it_panics_when_told() {
+    async fn it_panics_on_request() {
         let _ = MockSource::new("mock")
             .at(Duration::ZERO, Act::Panic)
             .probe()

@@ -131,7 +131,7 @@ pub trait InfoSource: Send + Sync {
         self.probe().await
     }
 
-    /// Returns what the last look, whoever made it, showed in place of an account that can be trusted. An
+    /// Returns what the last look, by any caller, showed in place of an account that can be trusted. An
     /// extraction that fails asks for it, and its error advises accordingly. The default knows nothing; a
     /// source that wraps another one forwards it.
     fn page_state(&self) -> Option<PageState> {

@@ -85,7 +85,7 @@ pub fn judge_event(
     let mut error = None;
     let mut connects = false;
     next.status = match event.kind() {
-        // A session whose code nobody scans may be swept, so an expired code is not a sign of life.
+        // A session whose code is never scanned may be swept, so an expired code is not a sign of life.
         EventKind::QrCodeGenerated(qr) if qr.is_expired() => {
             return Ok(Judgement::Ignore(match row.status {
                 Status::Connected => Ignored::OutOfOrder,
@@ -134,7 +134,7 @@ pub fn judge_event(
         EventKind::Foreign(_) => return Ok(Judgement::Ignore(Ignored::Foreign)),
     };
     let is_change = next.status != row.status || next.phone != row.phone || error.is_some();
-    // Without an id only the effect tells a repetition.
+    // Without an id only the effect shows a repetition.
     if !is_change && event.id().is_none() && event.seq().is_none() {
         return Ok(Judgement::Ignore(Ignored::Repeated));
     }

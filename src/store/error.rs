@@ -118,7 +118,7 @@ impl StoreError {
     }
 
     /// Makes an `unknown_session` error for an event of a row that was given up. By the row's `last_seq`,
-    /// [`StoreSink::register_unknown`](super::StoreSink::register_unknown) tells late events from new ones.
+    /// [`StoreSink::register_unknown`](super::StoreSink::register_unknown) distinguishes late events from new ones.
     #[must_use]
     pub fn given_up(row: &SessionRow) -> Self {
         Self::unknown(&row.session).with(|inner| inner.given_up = Some(row.last_seq))

@@ -13,7 +13,7 @@
 //! 1. An event of an unknown kind is ignored. A session that is unknown, belongs to another workspace or
 //!    was given up is an error.
 //! 2. An event that was applied before is ignored: by its id, which is kept for 30 days, or by its
-//!    `seq`, which is not above the session's last one. A repetition is told from an
+//!    `seq`, which is not above the session's last one. A repetition is distinguished from an
 //!    [outdated](Ignored::OutOfOrder) event by its `seq`. Without `seq` the order is that of
 //!    arrival, except that a late `qr_code_generated` or `session_authenticated` takes nothing back
 //!    from a connected session. No sender's clock counts. Without id and `seq`, an event that would change

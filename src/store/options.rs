@@ -30,7 +30,7 @@ pub enum DuplicatePolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum RebindPolicy {
-    /// The event is refused: `rebind_refused`. Somebody scanned with the wrong account.
+    /// The event is refused: `rebind_refused`. The user scanned with the wrong account.
     #[default]
     Refuse,
     /// The session is bound to the new number.

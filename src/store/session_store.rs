@@ -137,7 +137,7 @@ pub trait SessionStore: Send + Sync {
     /// `invalid_cursor` if the cursor is not this store's; if the storage fails.
     async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError>;
 
-    /// Ends a session by the host's wish: its status is `disconnected`, and its number stays. It may be
+    /// Ends a session on request of the host: its status is `disconnected`, and its number stays. It may be
     /// linked again. This applies a `session_disconnected` with the reason `ended`; the caller has ended the
     /// page before, since a later event of the page would connect the session again.
     ///
@@ -154,7 +154,7 @@ pub trait SessionStore: Send + Sync {
         }
     }
 
-    /// Deletes a session by the host's wish: it is given up (status `failed`, soft-deleted, without its
+    /// Deletes a session on request of the host: it is given up (status `failed`, soft-deleted, without its
     /// number), whatever its status. Its later events are refused. [`register`](Self::register) begins it anew.
     ///
     /// # Errors

@@ -78,7 +78,7 @@ pub struct SessionError {
     /// The stable code: `not_ready`, `number_already_connected`, ... If the sender of the event gave none,
     /// its `error`: `webhook_send_failed`, ...
     pub code: String,
-    /// The reason in words. May be empty.
+    /// The reason as text. May be empty.
     pub message: String,
 }
 
@@ -100,7 +100,7 @@ impl From<&Failed> for SessionError {
     }
 }
 
-/// A session as it stands in a store. `Debug` masks number and LID.
+/// A session as a store holds it. `Debug` masks number and LID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionRow {

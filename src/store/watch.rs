@@ -29,7 +29,7 @@ pub(super) type KeepAlive = Arc<dyn Fn() + Send + Sync>;
 
 /// Watches one session, from [`SessionStore::watch`](super::SessionStore::watch).
 ///
-/// It holds the latest state alone: a slow watcher misses states in between, delays nobody, and sees
+/// It holds the latest state alone: a slow watcher misses states in between, delays no other, and sees
 /// the last one. Watching ends by dropping it.
 ///
 /// ```

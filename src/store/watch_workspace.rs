@@ -16,7 +16,7 @@ use crate::event::SessionId;
 ///
 /// It returns first the present status of each session that is not given up, then every change, those of
 /// new sessions too. For each session it holds the latest change alone: a slow watcher misses states in
-/// between, delays nobody, and sees the last one. Watching ends by dropping it.
+/// between, delays no other, and sees the last one. Watching ends by dropping it.
 ///
 /// As a stream, for instance for Server-Sent Events:
 ///

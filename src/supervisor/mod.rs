@@ -19,7 +19,7 @@
 //! sink or a store is transient if it says so; otherwise it goes by the same two codes. The other tabs of a lost browser
 //! belong to sessions of their own, whose own tasks fail.
 //!
-//! **One reason.** The first is kept. When a browser dies, its first failed command names the cause, and
+//! **One reason.** The first is kept. When a browser crashes, its first failed command names the cause, and
 //! the later ones only say `invalid session id`; they are suppressed.
 //!
 //! **Why an unknown error does not end its session.** It says nothing about the page: the mail server
@@ -45,7 +45,7 @@
 //!   standard error, unless the service sets another one.
 
 mod builder;
-mod ended;
+mod ended_sessions;
 mod id;
 mod lifecycle;
 mod reason;

@@ -18,7 +18,7 @@ use crate::retry::Backoff;
 
 /// A session under a [`Supervisor`](super::Supervisor). Clones are handles of the same session.
 ///
-/// It lives until it is ended, one of its tasks ends it by an error or a panic, or its last handle is
+/// It goes on until it is ended, one of its tasks ends it by an error or a panic, or its last handle is
 /// dropped and its tasks are done. Dropping handles therefore aborts nothing.
 #[must_use = "a session without handles ends as soon as it has no tasks"]
 pub struct Session(Arc<SharedSession>);

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::ended::EndedSessions;
+use super::ended_sessions::EndedSessions;
 use super::id::Id;
 use super::lifecycle::{Action, Lifecycle, Now, Series};
 use super::reason::{Event, Name, Reason, Report};
@@ -185,7 +185,7 @@ impl SharedSession {
             .ended
             .push(self.id.clone(), ended.clone(), settings.keep);
         let restart = restart.filter(|_| !registry.is_stopping);
-        // Under the same lock, so that nobody else gets the id between the two.
+        // Under the same lock, so that no other session gets the id between the two.
         let next = restart.map(|(delay, series)| {
             let (id, runtime) = (self.id.clone(), self.runtime.clone());
             let state = SessionState::Restarting(reason.clone());

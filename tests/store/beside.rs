@@ -20,7 +20,7 @@ use super::database::{Kind, Place};
 use super::time::{cancel_after, within_limit};
 use super::{key, ready};
 
-/// Somebody's open transaction, with these statements in it. It ends when this is dropped.
+/// Another client's open transaction, with these statements in it. It ends when this is dropped.
 pub(super) enum Open {
     Postgres(PgConnection),
     MySql(MySqlConnection),
@@ -86,7 +86,7 @@ async fn over_one(place: &Place, options: StoreOptions) -> Arc<dyn SessionStore>
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_row_that_somebody_holds_stops_no_other_session() {
+async fn a_locked_row_stops_no_other_session() {
     for kind in [Kind::Postgres, Kind::MySql] {
         let place = Place::new(kind).await;
         let deadline = Duration::from_secs(4);
@@ -118,7 +118,7 @@ async fn a_row_that_somebody_holds_stops_no_other_session() {
             };
             store.apply(&event).await.expect("the other goes on");
         }
-        // Handed in together with others, it waits alone; so does whoever registers it again.
+        // Handed in together with others, it waits alone; so does a second registration of it.
         let other = SessionKey::new(9, "other").unwrap();
         store.register(&other).await.unwrap();
         let held = ready("held", "628110000041");
@@ -386,13 +386,13 @@ async fn a_server_that_writes_nothing_for_now_is_asked_again() {
         place
             .run(match place.kind {
                 Kind::Sqlite => {
-                    "create trigger odd before insert on whatsapp_accounts
-                        begin select raise(abort, 'odd'); end"
+                    "create trigger refuses before insert on whatsapp_accounts
+                        begin select raise(abort, 'refused'); end"
                 }
-                _ => "alter table whatsapp_accounts add check (session_id <> 'odd')",
+                _ => "alter table whatsapp_accounts add check (session_id <> 'refused')",
             })
             .await;
-        let error = store.register(&key("odd")).await.unwrap_err();
+        let error = store.register(&key("refused")).await.unwrap_err();
         let said = (error.code(), error.is_transient());
         assert_eq!(said, ("storage", false), "{:?} {error:?}", place.kind);
         place.end().await;

@@ -105,7 +105,7 @@ async fn a_follower_that_panics_starts_again() {
         .run("update whatsapp_accounts set status = 'paused' where session_id = 'unrecognised'")
         .await;
     until_true("it panics", || has_panicked.load(Ordering::Relaxed)).await;
-    // Nobody awaits the watcher, which would start it again, too.
+    // The watcher, which would start it again too, is not awaited.
     place
         .run("update whatsapp_accounts set status = 'disconnected' where session_id = 's'")
         .await;
@@ -196,7 +196,7 @@ async fn a_server_in_another_time_zone_gives_up_no_session_early() {
         store.register(&key("ours")).await.unwrap();
         let hour = Duration::from_secs(3600);
         assert_eq!(store.sweep_stuck(hour).await.unwrap(), [], "{kind}");
-        // An hour later Laravel has written its row again, and nobody ours.
+        // An hour later Laravel has written its row again; ours is unchanged.
         let later = "update whatsapp_phone_sessions set seen_at = seen_at - 3601";
         place.run(later).await;
         let writes = format!(

@@ -65,7 +65,7 @@ async fn a_number_counts_in_every_spelling() {
 }
 
 #[tokio::test]
-async fn a_retired_row_that_was_restored_blocks_nobody() {
+async fn a_retired_row_that_was_restored_blocks_no_session() {
     on_each(async |place| {
         let store = place.open(StoreOptions::default()).await.unwrap();
         for session in ["old", "new"] {
@@ -117,7 +117,7 @@ async fn a_new_row_with_an_old_id_starts_fresh() {
 }
 
 #[tokio::test]
-async fn metadata_that_is_no_object_stays_as_it_is() {
+async fn metadata_that_is_no_object_stays_unchanged() {
     on_each(async |place| {
         let make = match place.kind {
             Kind::MySql => "alter table whatsapp_accounts modify metadata longtext",
@@ -314,7 +314,7 @@ async fn a_pool_of_one_serves_watchers_and_events() {
 
 #[tokio::test]
 async fn errors_name_their_reasons() {
-    // Nobody listens there: reported long before the deadline.
+    // No server listens there: reported long before the deadline.
     let options = StoreOptions::default().deadline(Duration::from_secs(300));
     for url in [
         "postgres://nobody@127.0.0.1:1/none",

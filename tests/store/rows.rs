@@ -43,7 +43,7 @@ async fn a_workspace_has_one_name_and_a_refusal_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn rows_that_are_none_of_ours_are_passed_over() {
+async fn unrecognised_rows_are_skipped() {
     on_each(async |place| {
         let store = place.open(eager()).await.unwrap();
         let long_ago = "'2020-01-01 00:00:00'";
@@ -70,7 +70,7 @@ async fn rows_that_are_none_of_ours_are_passed_over() {
         until(&mut good, Status::Error).await;
         assert_eq!(paused.current().status, Status::QrScanning);
 
-        // It holds its number, and is not given up, for there is nobody to tell.
+        // It holds its number, and is not given up, since it is no valid session's.
         let error = store.apply(&ready("good", "628110000041")).await.unwrap_err();
         assert_eq!(error.code(), "number_already_connected");
         store.apply(&ready("good", "628110000042")).await.unwrap();

@@ -20,7 +20,7 @@ async fn a_server_is_believed_by_its_certificate() {
         let url = place.url.replace(plain, tls);
         let options = StoreOptions::default();
         let Err(error) = Place::open_at(kind, &url, options.clone()).await else {
-            panic!("{kind}: nobody vouches for the server")
+            panic!("{kind}: the server's certificate is not trusted")
         };
         let said = (error.code(), error.is_transient());
         assert_eq!(said, ("misconfigured", false), "{kind}: {error:?}");

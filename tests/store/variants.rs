@@ -730,11 +730,11 @@ async fn tables_of_sqlite_are_refused_or_work() {
 async fn a_missing_table_is_made_only_if_asked_for() {
     super::on_each(async |place| {
         let options = StoreOptions::default();
-        let error = place.open_as_it_is(options).await.err().unwrap();
+        let error = place.open_unchanged(options).await.err().unwrap();
         assert_eq!(error.code(), "misconfigured");
         assert!(error.to_string().contains("whatsapp_accounts"), "{error}");
         place.open(StoreOptions::default()).await.unwrap();
-        place.open_as_it_is(StoreOptions::default()).await.unwrap();
+        place.open_unchanged(StoreOptions::default()).await.unwrap();
         let error = place
             .open(StoreOptions::default().table("a; b"))
             .await

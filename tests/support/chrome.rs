@@ -1,4 +1,4 @@
-//! A Chrome that somebody else started and drives, by bare CDP: no driver of any kind is in it.
+//! A Chrome that another program started and drives, by bare CDP: no driver of any kind is in it.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -130,7 +130,7 @@ pub(crate) fn http(server: &str, method: &str, path: &str) -> String {
         format!("{method} /{path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
-    // Chrome may keep the connection open all the same: the length tells the end.
+    // Chrome may still keep the connection open: the length marks the end.
     loop {
         let text = String::from_utf8_lossy(&answer);
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
@@ -188,7 +188,7 @@ impl Owner {
         within_limit(&format!("an answer to {method}"), answer).await
     }
 
-    /// Crashes the tab. A crashed tab answers no command: an event tells.
+    /// Crashes the tab. A crashed tab answers no command, so an event reports it.
     pub(crate) async fn crash(&mut self) {
         let command = json!({"id": 2, "method": "Page.crash"}).to_string();
         self.socket.send(Message::text(command)).await.unwrap();

@@ -135,7 +135,7 @@ impl Place {
     }
 
     /// Without creating tables.
-    pub(crate) async fn open_as_it_is(
+    pub(crate) async fn open_unchanged(
         &self,
         options: StoreOptions,
     ) -> Result<Box<dyn SessionStore>, StoreError> {
@@ -192,7 +192,7 @@ impl Place {
         let name = &self.name;
         match &self.pool {
             Pool::Sqlite(_) => {}
-            // A store that still lives may read its tables; the server then refuses one of the two.
+            // A store that is still open may read its tables; the server then refuses one of the two.
             Pool::Postgres(pool) => {
                 let sql = format!("DROP SCHEMA IF EXISTS {name} CASCADE");
                 let dropped = async {

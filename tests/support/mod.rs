@@ -1,8 +1,8 @@
 //! Helpers of the tests with a real browser. A missing browser fails them, with the install line.
 #![allow(dead_code, reason = "each test program uses its part")]
 
-pub(crate) mod babble;
 pub(crate) mod chrome;
+pub(crate) mod invalid_servers;
 pub(crate) mod processes;
 pub(crate) mod time;
 
@@ -146,7 +146,7 @@ impl Stage {
 
 pub(crate) type Outcome = Result<Extraction, ExtractError>;
 
-/// A source that tells how often it has been asked.
+/// A source that counts how often it has been asked.
 #[derive(Clone)]
 pub(crate) struct Counted<S> {
     source: S,

@@ -24,10 +24,10 @@ pub(super) const ROWS: &[Row] = &[
 
     // Codes of extractions, sinks and stores, as their errors and events carry them.
     row("not_ready", Timeout).common_code("not_ready").sample("no source gave a phone number; check that the session is linked, and look at the last failures", THIS_CRATE),
-    row("lid_only", Timeout).common_code("lid_only").sample("the account's LID is known, its phone number is not; WhatsApp has not told this device", THIS_CRATE),
+    row("lid_only", Timeout).common_code("lid_only").sample("the account's LID is known, its phone number is not; this device has not received it from WhatsApp", THIS_CRATE),
     row("code_page_closed", PageClosed).common_code("page_closed").orphan().sample("the page was closed; open the session again", THIS_CRATE),
     row("browser_gone", BrowserGone).common_code("browser_gone").orphan().sample("the browser or its driver is gone; start the session again", THIS_CRATE),
-    row("blocked", Blocked).common_code("blocked").sample("the browser bars the way: \"unexpected alert open\"; answer the dialog or allow the command, and try again", THIS_CRATE),
+    row("blocked", Blocked).common_code("blocked").sample("the browser blocks the page: \"unexpected alert open\"; answer the dialog or allow the command, and try again", THIS_CRATE),
     row("sources_disagree", Unrelated).common_code("sources_disagree").sample("two sources name different accounts, so neither is believed; unlink and link the session again", THIS_CRATE),
     row("extraction_source_panicked", Unrelated).common_code("source_panicked").sample("the source panicked; this is a bug in the source", THIS_CRATE),
     row("transient", Network).common_code("transient").sample("the queue is full; try again", THIS_CRATE),

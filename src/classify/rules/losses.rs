@@ -1,5 +1,5 @@
-//! The browser, the driver, the page or the session is gone. Some texts follow a closed page and a dead
-//! browser alike; they count as a closed page, because only the browser itself can tell the two apart.
+//! The browser, the driver, the page or the session is gone. Some texts follow a closed page and a lost
+//! browser alike; they count as a closed page, because only the browser itself can distinguish the two.
 
 use super::{
     BIDI, CDP, CHROMEDRIVER, CHROMIUMOXIDE, FANTOCCINI, GECKODRIVER, HEADLESS_CHROME, PLAYWRIGHT,

@@ -1,7 +1,7 @@
 //! The table of rules, in files by subject.
 //!
 //! A [`Row`] names a class and the conditions of one rule, all of which a failure must meet. Rules on
-//! text are tried from top to bottom, files in the order of [`rows`], so an exception stands above the
+//! text are tried from top to bottom, files in the order of [`rows`], so an exception comes before the
 //! rule that it is an exception to. Each row carries a real message and its source; a test checks that
 //! every message meets its own row first.
 //!

@@ -1,4 +1,4 @@
-//! The page lives: something is in the way, its network failed, or an element or function is missing.
+//! The page is still open: something is in the way, its network failed, or an element or function is missing.
 
 use super::{CDP, CHROMEDRIVER, GECKODRIVER, PLAYWRIGHT, PUPPETEER, Row, SELENIUM, WWEBJS, row};
 use crate::classify::ErrorClass::{Blocked, Network, PageScript};

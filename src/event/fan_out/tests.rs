@@ -99,7 +99,7 @@ fn observers_get_events_in_a_later_runtime_too() {
             .unwrap();
         runtime.block_on(async {
             sink.send(&event()).await.unwrap();
-            let arrived = tokio::time::timeout(DEADLINE, observed.recv()).await;
+            let arrived = tokio::time::timeout(SEND_DEADLINE, observed.recv()).await;
             assert!(arrived.unwrap().is_some());
         });
     }
@@ -137,7 +137,7 @@ async fn a_panic_before_the_future_is_an_error_too() {
         .unwrap_err();
     assert_eq!(error.code(), "sink_panicked");
     let rash = Rash::default();
-    let result = in_time(&rash, DEADLINE, || rash.send(&event)).await;
+    let result = in_time(&rash, SEND_DEADLINE, || rash.send(&event)).await;
     assert_eq!(result.unwrap_err().code(), "sink_panicked");
     // The task of the observer survives it, so the second event arrives there too.
     let calls = Arc::new(Mutex::new(0));
@@ -145,7 +145,7 @@ async fn a_panic_before_the_future_is_an_error_too() {
     let sink = FanOut::after(accepting).observer(Rash(Arc::clone(&calls)));
     for _ in 0..2 {
         sink.send(&event).await.unwrap();
-        sleep(DEADLINE).await;
+        sleep(SEND_DEADLINE).await;
     }
     assert_eq!(*calls.lock().unwrap(), 2);
 }

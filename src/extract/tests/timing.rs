@@ -91,8 +91,8 @@ async fn no_source_is_asked_before_its_pause_is_over_and_no_attempt_is_burnt() {
                 assert_eq!(error.attempts(), 8, "{case}");
                 assert!(error.elapsed() >= ms(7 * 500), "{case}: {error}");
                 for (looks, habit) in looks.iter().zip([x, y]) {
-                    // A wait fills its slot, so the next may follow; a probe has its pause. What fails
-                    // in passing is asked again in its slot.
+                    // A wait fills its slot, so the next may follow; a probe has its pause. A
+                    // source that fails in passing is asked again in its slot.
                     let pause = match (watch, habit) {
                         (_, Habit::FailsInPassing) => ms(50),
                         (LookMode::Poll, _) => ms(500),
@@ -212,7 +212,7 @@ impl InfoSource for BadDrop {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_source_threw_is_dropped_in_peace() {
+async fn the_payload_of_a_source_s_panic_is_dropped_safely() {
     struct Thrown;
     impl Drop for Thrown {
         fn drop(&mut self) {

@@ -33,7 +33,7 @@ async fn no_error_prints_a_number() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_blocks_is_named() {
+async fn the_blocking_dialog_is_named() {
     let said = format!(
         "unexpected alert open: {{Alert text : Call 628110000041?{}}}",
         "!".repeat(500)
@@ -58,7 +58,7 @@ async fn what_blocks_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_did_not_decide_is_no_cause() {
+async fn a_failure_that_did_not_decide_is_no_cause() {
     let torn = MockSource::new("torn").at(ms(0), Look::Conflict);
     let lid = MockSource::new("lid").at(ms(0), look(LID, Assurance::Confirmed));
     let unsure = MockSource::new("unsure").at(ms(0), look(NUMBER, Assurance::Provisional));

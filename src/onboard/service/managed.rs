@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::page::{OpenPage, OpenedPage, PageSource};
-use super::seen::Seen;
+use super::recorder::Seen;
 use crate::event::{Failed, SessionKey};
 use crate::failure::ProtocolFailure;
 use crate::onboard::{CurrentPage, Watch};
@@ -22,7 +22,7 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
 const DELIVERY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The codes of a failure to open a page that an event keeps. Any other is `page_not_opened`.
-const CODES: [&str; 2] = ["misconfigured", "ambiguous_tab"];
+const KEPT_CODES: [&str; 2] = ["misconfigured", "ambiguous_tab"];
 
 /// How all sessions of a service open their pages.
 pub(super) struct Opener {
@@ -116,7 +116,7 @@ impl Managed {
 }
 
 fn not_opened(failure: &ProtocolFailure) -> Failed {
-    let code = failure.code().filter(|code| CODES.contains(code));
+    let code = failure.code().filter(|code| KEPT_CODES.contains(code));
     let text = format!("the page could not be opened: {failure}");
     Failed::new(code.unwrap_or("page_not_opened"), text)
 }

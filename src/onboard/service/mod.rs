@@ -6,8 +6,8 @@ mod handle;
 mod managed;
 mod page;
 mod profile;
+mod recorder;
 mod resumed;
-mod seen;
 #[cfg(test)]
 mod tests;
 
@@ -29,8 +29,8 @@ pub use self::error::ServiceError;
 pub use self::handle::SessionHandle;
 use self::managed::{Managed, Opener};
 pub use self::profile::profile_path;
+use self::recorder::{Recorder, Seen};
 pub use self::resumed::{Resumed, SkipReason, Skipped};
-use self::seen::{Recorder, Seen};
 use super::{CurrentPage, Watch};
 use crate::event::{EventSink, SessionId, SessionKey};
 use crate::retry::Backoff;
@@ -69,8 +69,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Each session has a ChromeDriver, a browser and a page of its own, a [`Watch`] that sends its events to the
 /// store, and is restarted by a [`Backoff`] when page, browser or driver are lost. The service is made of public
 /// parts: [`Supervisor`], [`CurrentPage`], [`Watch`], [`profile_path`],
-/// [`Page`](crate::source::webdriver::Page) and [`StoreSink`](crate::store::StoreSink). Where it does not fit,
-/// join them in another way.
+/// [`Page`](crate::source::webdriver::Page) and [`StoreSink`](crate::store::StoreSink). If it does not fit,
+/// combine them in another way.
 ///
 /// # Status of a session whose page is not open
 ///
@@ -239,8 +239,8 @@ impl SessionService {
     }
 
     /// Ends all sessions and the sweep, and starts none from then on. Closes pages, browsers and drivers, in
-    /// this order, within up to 10 s, and waits up to 5 s for events that wait for the sink. What is left
-    /// after `within` is ended by force. The rows stay as they are.
+    /// this order, within up to 10 s, and waits up to 5 s for events that wait for the sink. Tasks that
+    /// still run after `within` are ended by force. The rows stay as they are.
     pub async fn stop(&self, within: Duration) -> StopReport {
         if let Some(sweep) = &self.0.sweep {
             sweep.abort();

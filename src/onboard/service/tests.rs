@@ -78,7 +78,7 @@ fn scanned() -> MockPage {
     page(link.at(secs(10), LinkState::Linked))
 }
 
-/// A linked page whose browser dies after this time.
+/// A linked page whose browser crashes after this time.
 fn dying(after: Duration) -> MockPage {
     let link = MockLink::new().at(secs(0), LinkState::Linked);
     let gone = ProtocolFailure::new(Site::WebDriverCommand, "gone");
@@ -364,7 +364,7 @@ async fn events_that_wait_for_the_sink_outlive_restarts_under_their_ids() {
     let session = stage.service.start(&key("s")).await.unwrap();
     sleep(secs(5)).await;
     stage.notes.is_down.store(true, Ordering::Relaxed);
-    // Both browsers die, and the third one lives.
+    // The first two browsers crash, and the third one runs on.
     sleep(secs(300)).await;
     assert_eq!(stage.browsers.opened(), 3);
     let waiting = session.delivery_state().waiting;

@@ -65,7 +65,7 @@ async fn a_disconnect_does_not_wait_behind_a_delivery() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_is_delivered_although_nobody_waits_for_it() {
+async fn an_event_is_delivered_although_no_caller_waits_for_it() {
     let sink = Script::refusing([SinkError::transient("sink_full", "full")]);
     let onboarding = Onboarding::new(key(), ready_at(secs(0), ME), sink.clone());
     drop(onboarding.authenticated());

@@ -14,7 +14,7 @@ use crate::store::{SessionRow, Status};
 const ROW_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The pause before a read that has failed is repeated.
-const PAUSE: Duration = Duration::from_secs(1);
+const READ_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long after a refusal the event is sent again, since the reason may be gone: no row or page shows that
 /// another session has ended.
@@ -32,7 +32,7 @@ impl Watch {
     pub(super) async fn retry_refused(&self) -> Infallible {
         let mut known = Known::default();
         loop {
-            sleep(PAUSE).await;
+            sleep(READ_PAUSE).await;
             let (refusal, queued) = {
                 let mut state = self.onboarding.deliveries.lock();
                 if state.blocking().is_some_and(is_old) && state.is_empty() {

@@ -320,7 +320,7 @@ async fn a_page_stopped_by_whatsapp_is_disconnected_and_may_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closed_page_and_a_dead_browser_end_the_watch() {
+async fn a_closed_page_and_a_lost_browser_end_the_watch() {
     for (code, end, reason) in [
         (
             "no such window",

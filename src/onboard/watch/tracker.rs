@@ -7,23 +7,23 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::link::{LinkState, QrCode};
-use crate::onboard::last::LastEvent;
+use crate::onboard::last_event::LastEvent;
 
 /// How long a state must last before an event is sent for it. Not longer than the default interval,
 /// so that two looks are enough.
-const LASTING: Duration = Duration::from_secs(1);
+const MIN_STATE_DURATION: Duration = Duration::from_secs(1);
 
 /// How long a page may answer `Unknown`, as it does while it reloads, before it counts as not started.
 const NOT_STARTED_AFTER: Duration = Duration::from_secs(60);
 
 /// How often the event of a session that still waits is repeated: the sign of life that keeps a store
 /// from sweeping it as stuck.
-const REFRESH: Duration = Duration::from_secs(10 * 60);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
-/// How many QR codes are sent in each [`CODES_TIME`]. WhatsApp Web renews its code every 20 seconds or less
+/// How many QR codes are sent in each [`CODES_WINDOW`]. WhatsApp Web renews its code every 20 seconds or less
 /// often; a hostile page may show another one at each look.
-const MAX_CODES: usize = 10;
-const CODES_TIME: Duration = Duration::from_secs(60);
+const MAX_CODES_PER_WINDOW: usize = 10;
+const CODES_WINDOW: Duration = Duration::from_secs(60);
 
 /// How long `session_authenticated` is repeated.
 const LINKING_REFRESHED_FOR: Duration = Duration::from_secs(6 * 60 * 60);
@@ -135,7 +135,7 @@ impl LinkTracker {
         let action = match self.answer {
             None => self.without_answer(last),
             Some(LinkState::Unknown) => self.without_evidence(last),
-            Some(state) if self.lasted >= LASTING => self.of_state(state, last, now),
+            Some(state) if self.lasted >= MIN_STATE_DURATION => self.of_state(state, last, now),
             Some(_) => None,
         };
         if action == Some(Action::QrCode) && !self.may_send_code(now) {
@@ -171,7 +171,7 @@ impl LinkTracker {
         use LastEvent::{
             Authenticated, Disconnected, Failed, QrCode, QrExpired, Ready, Registered,
         };
-        let is_refresh_due = now.duration_since(self.refreshed) >= REFRESH;
+        let is_refresh_due = now.duration_since(self.refreshed) >= REFRESH_INTERVAL;
         match (state, last) {
             // Nothing new; a session with a number reconnects.
             (LinkState::QrExpired, QrExpired)
@@ -200,8 +200,9 @@ impl LinkTracker {
     }
 
     fn may_send_code(&mut self, now: Instant) -> bool {
-        self.codes.retain(|at| now.duration_since(*at) < CODES_TIME);
-        self.codes.len() < MAX_CODES
+        self.codes
+            .retain(|at| now.duration_since(*at) < CODES_WINDOW);
+        self.codes.len() < MAX_CODES_PER_WINDOW
     }
 
     fn is_code_new(&self) -> bool {

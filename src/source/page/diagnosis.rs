@@ -55,7 +55,7 @@ pub struct Diagnosis {
 pub struct Finding {
     /// The stable name of the reader or guard, or the name of the getter.
     pub name: String,
-    /// Whether the page has it. A reader is present if it answered, even "nobody".
+    /// Whether the page has it. A reader is present if it answered, even `nobody`.
     pub is_present: bool,
     /// Its answer, masked.
     pub gave: Option<String>,

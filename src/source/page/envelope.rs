@@ -124,7 +124,7 @@ pub(super) struct RowAnswer {
     pub(super) threw: bool,
 }
 
-/// The answer of a getter: nobody, a JID, a user without a server, or nothing that can be read.
+/// The answer of a getter: no account, a JID, a user without a server, or nothing that can be read.
 #[derive(Clone, Default, Deserialize)]
 pub(super) struct Wid {
     #[serde(default)]

@@ -43,7 +43,7 @@ pub(super) struct Known<'p> {
 
 /// Compares the answers of the readers in question (`None`: all).
 ///
-/// - Live readers go before storage, newer ones before older ones. A reader that says "nobody" outweighs
+/// - Live readers go before storage, newer ones before older ones. A reader that says `nobody` outweighs
 ///   all older ones and storage. Two live readers with different accounts are a conflict.
 /// - Storage counts only if the device is registered.
 /// - A LID is never a number.

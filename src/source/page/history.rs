@@ -139,7 +139,7 @@ impl History {
         self.document.as_deref()
     }
 
-    /// A look failed: nobody knows whether the page stayed unchanged.
+    /// A look failed: the page may have changed unnoticed.
     pub(crate) fn interrupt(&mut self) {
         self.unchanged = None;
     }

@@ -1,4 +1,4 @@
-//! [`losses`]: the parts that a page should have and does not, in words.
+//! [`losses`]: the parts that a page should have and does not.
 
 use super::decision::{Evidence, Observation, Standing};
 use super::envelope::Details;

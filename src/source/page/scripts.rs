@@ -21,7 +21,7 @@ static BUILT_IN: LazyLock<Scripts> = LazyLock::new(|| Scripts::new(&Overrides::d
 pub(crate) enum Kind {
     /// A page that we opened, or of a caller's session.
     Plain,
-    /// A page that somebody else drives: each script also removes the traces of ChromeDriver.
+    /// A page that another program drives: each script also removes the traces of ChromeDriver.
     Tidy,
 }
 

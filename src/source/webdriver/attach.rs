@@ -1,4 +1,4 @@
-//! [`Page::attach`] and its [`AttachOptions`]: a page in a Chrome that somebody else started and drives.
+//! [`Page::attach`] and its [`AttachOptions`]: a page in a Chrome that another program started and drives.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ impl Default for AttachOptions {
 }
 
 impl Page {
-    /// Attaches to a Chrome that somebody else started and still drives, for instance with Puppeteer,
+    /// Attaches to a Chrome that another program started and still drives, for instance with Puppeteer,
     /// through a ChromeDriver of ours. The tab is found without touching the others, and is switched to
     /// only if it is not the driver's current one already. Nothing of ours stays in its page: the `cdc_*`
     /// globals that ChromeDriver puts there are removed, and dialogs are left alone.

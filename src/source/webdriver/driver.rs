@@ -23,11 +23,11 @@ pub use self::start::DriverProcessBuilder;
 use crate::failure::{ProtocolFailure, Site};
 
 /// Longest time that [`DriverProcess::stop`] lets browsers close by themselves.
-const POLITE: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often, and how many times, the end of what was killed is looked for: half a second in all.
-const LOOK: Duration = Duration::from_millis(2);
-const LOOKS: u32 = 250;
+const EXIT_CHECK_INTERVAL: Duration = Duration::from_millis(2);
+const MAX_EXIT_CHECKS: u32 = 250;
 
 /// A ChromeDriver process of our own, and the browsers that it starts.
 ///
@@ -37,7 +37,7 @@ const LOOKS: u32 = 250;
 ///
 /// They end too when this process ends without running destructors: on SIGKILL, Ctrl-C, an abort or
 /// `std::process::exit`. A small `sh` stands by for that (without `sh` in `PATH` this one promise
-/// is void, and a warning says so). Only somebody who ends that shell as well can leave them behind.
+/// is void, and a warning says so). They are left behind only if that shell is killed as well.
 ///
 /// Driver and browsers form a process group of their own. Ctrl-C in a terminal therefore does not
 /// reach them: a host that catches it can finish its work with the pages it has, and one that does
@@ -122,11 +122,11 @@ impl DriverProcess {
                 .as_ref()
                 .is_some_and(|running| !running.group.has_ended())
             {
-                sleep(LOOK).await;
+                sleep(EXIT_CHECK_INTERVAL).await;
             }
             Ok::<_, ProtocolFailure>(())
         };
-        match timeout(POLITE, polite).await {
+        match timeout(CLOSE_TIMEOUT, polite).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "ChromeDriver took no shutdown request"),
             Err(_) => tracing::debug!("ChromeDriver and its browsers did not end when asked to"),
@@ -149,19 +149,19 @@ impl DriverProcess {
             return true;
         };
         running.kill();
-        for _ in 0..LOOKS {
+        for _ in 0..MAX_EXIT_CHECKS {
             if running.is_gone() {
                 return true;
             }
-            pause(LOOK);
+            pause(EXIT_CHECK_INTERVAL);
         }
         tracing::warn!(pid = self.id, "ChromeDriver is slow to end");
         let rest = move || {
-            for _ in 0..LOOKS {
+            for _ in 0..MAX_EXIT_CHECKS {
                 if running.is_gone() {
                     break;
                 }
-                pause(LOOK * 50);
+                pause(EXIT_CHECK_INTERVAL * 50);
             }
         };
         // Should there be no thread, nothing is lost but an entry in the process table.
@@ -288,14 +288,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_driver_that_does_not_answer_is_stopped_after_five_seconds() {
-        // A queue of connections that nobody takes up.
+        // A queue of connections that are never accepted.
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let (driver, _) = driver(format!("http://{}/", silent.local_addr().unwrap()));
         let process = process::OwnedProcess::open(driver.id()).unwrap();
         let start = tokio::time::Instant::now();
         // On a busy machine the rest is done in the background, which is an error.
         let _ = driver.stop().await;
-        assert_eq!(start.elapsed(), POLITE);
+        assert_eq!(start.elapsed(), CLOSE_TIMEOUT);
         until("the process is gone", || !process.is_alive());
     }
 }

@@ -1,4 +1,4 @@
-//! [`TabFinder`]: finds a tab in a Chrome that somebody else drives, without disturbing it.
+//! [`TabFinder`]: finds a tab in a Chrome that another program drives, without disturbing it.
 
 use std::time::Duration;
 

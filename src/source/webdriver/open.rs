@@ -63,7 +63,7 @@ impl Page {
     /// deadline is over (the message names the cause if the browser's output does); else the driver's own code.
     ///
     /// Output that is printed while several pages are being opened on one driver is in none of their errors,
-    /// because it does not tell whose it is; it is in the driver's
+    /// because its page is unknown; it is in the driver's
     /// [log file](super::driver::DriverProcessBuilder::log_file). An opening that has ended or was dropped no
     /// longer counts; what its browser still prints may be in the error of the next one.
     pub async fn open(
@@ -193,7 +193,7 @@ impl OpenOptions {
     }
 }
 
-/// Ends the recording of a start as soon as nobody waits for it: the start itself may go on in the background, and
+/// Ends the recording of a start as soon as its caller stops waiting: the start itself may go on in the background, and
 /// its recording would overlap those of later starts.
 struct Started(Arc<Recording>);
 

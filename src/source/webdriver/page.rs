@@ -43,10 +43,10 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// | made by | browser | when the last clone is dropped |
 /// |---|---|---|
 /// | [`open`](Self::open), [`open_at`](Self::open_at) | ours | the browser ends |
-/// | [`attach`](Self::attach), [`attach_at`](Self::attach_at) | somebody else's | only our session with it ends; no window is closed |
+/// | [`attach`](Self::attach), [`attach_at`](Self::attach_at) | another program's | only our session with it ends; no window is closed |
 /// | [`from_client`](Self::from_client) | the caller's, and the session too | nothing |
 ///
-/// A page remembers what its document has shown so far, for as long as the page lives. Some evidence needs
+/// A page remembers what its document has shown so far, until the page is dropped. Some evidence needs
 /// that: if WhatsApp renames a piece of it, a number is still given once everything else has stayed unchanged
 /// for 5 or 20 seconds. A deadline of 45 s outlasts every such time; with a shorter one, a later extraction
 /// on the same page gives the number.
@@ -58,7 +58,7 @@ struct LastClone(Arc<Tab>);
 
 impl Page {
     /// Reads the current window of a caller's client. Never switches, navigates, closes or changes
-    /// timeouts. While the window is not at the target's origin, nothing in it is believed.
+    /// timeouts. While the window is not at the target's origin, its content is ignored.
     ///
     /// Do not change the client's current window while sources read this page.
     #[must_use]

@@ -97,7 +97,7 @@ impl Session {
 const MAX_OVERRUN: Duration = Duration::from_secs(120);
 
 /// Runs this in a task of its own. If its deadline is over, or its caller is dropped, the task still runs to
-/// its end and drops its result there; a command that hangs delays nobody.
+/// its end and drops its result there; a command that hangs delays no other.
 pub(super) async fn in_background<T: Send + 'static>(
     deadline: Duration,
     work: impl Future<Output = Result<T, ProtocolFailure>> + Send + 'static,

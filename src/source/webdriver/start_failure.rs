@@ -5,7 +5,7 @@ use crate::failure::clean;
 /// Longest quotation of a foreign text, in bytes.
 const MAX_QUOTED: usize = 300;
 
-/// The text that failed starts share if nothing tells more.
+/// The text that failed starts share if the cause is unknown.
 const ENDED: &str = "instance exited";
 
 /// A cause of failed starts.
@@ -107,7 +107,7 @@ pub(super) fn describe(answer: &str, printed: Option<Printed<'_>>) -> String {
     let quoted = match printed {
         Some(printed) if row.mark == ENDED && output.is_empty() => match printed.has_overlapped {
             false => "it printed nothing".into(),
-            true => "other browsers started at the same time, so their output cannot be told apart: open one page at a time to see it".into(),
+            true => "other browsers started at the same time, so their output cannot be separated: open one page at a time to see it".into(),
         },
         Some(_) if row.mark == ENDED => format!("it said: {}", clean_end(output)),
         _ if answer.contains(row.mark) => format!("it said: {}", clean(answer, MAX_QUOTED)),

@@ -39,7 +39,7 @@ const NO_SLICES_TIME: Duration = Duration::from_secs(5);
 pub(super) enum Owner {
     /// The caller, both: only reading is allowed.
     Caller,
-    /// The session is ours, the browser is somebody else's.
+    /// The session is ours, the browser is another program's.
     Attached { session: Session, finder: TabFinder },
     /// Both are ours.
     Opened { session: Session },
@@ -272,7 +272,7 @@ impl Tab {
             Ok(_) => self.read(Extra::None).await,
             Err(error) => {
                 // The page's timers do not run: it is busy, or has replaced them. Hidden tabs delay
-                // timers too, but their events are heard until then. Before the timeout the page was
+                // timers too, but their events are received until then. Before the timeout the page was
                 // only left.
                 if is_full_timeout(&error, start) && !known.is_hidden {
                     self.avoid_slices();
@@ -366,7 +366,7 @@ impl Tab {
         Ok(())
     }
 
-    /// Removes the traces of ChromeDriver from a page that somebody else drives.
+    /// Removes the traces of ChromeDriver from a page that another program drives.
     pub(super) async fn clean_up(&self) -> Result<(), ProtocolFailure> {
         let done = evaluate(&self.client(), &Scripts::clean_up(self.kind())).await;
         done.map(drop).map_err(|error| command(&error))

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::account::Account;
 use super::database::{Database, Transaction};
-use super::dialect::LOCKS;
+use super::dialect::LOCK_COUNT;
 use super::driver::{Driver, hash};
 use super::failure::Failure;
 use super::row::Row;
@@ -41,7 +41,7 @@ pub(super) struct Accounts {
     pub(super) all: Vec<Account>,
     /// The ids of locked rows, and the locks of numbers, as the driver gives them. `None`: all.
     locked: Option<HashSet<String>>,
-    /// The events that were applied before, by the lives of the rows.
+    /// The events that were applied before, by the rows' `life`.
     applied: HashMap<i64, Vec<String>>,
 }
 
@@ -60,7 +60,7 @@ pub(super) fn lock_of<D: Driver>(
     number: &PhoneNumber,
 ) -> u64 {
     let table = &database.layout.tables.accounts;
-    hash(&[table, workspace, number.reveal()].join(" ")) % LOCKS
+    hash(&[table, workspace, number.reveal()].join(" ")) % LOCK_COUNT
 }
 
 pub(super) fn workspace(session: &SessionKey) -> &str {

@@ -102,7 +102,7 @@ impl<D: Driver> Connections<D> {
         .await
     }
 
-    /// Repeats an attempt until it succeeds, fails for good or the deadline passes. It is given the class of
+    /// Repeats an attempt until it succeeds, fails permanently or the deadline passes. It is given the class of
     /// the failure before.
     pub(super) async fn until_done<T, F>(
         &self,
@@ -165,7 +165,7 @@ impl<D: Driver> Database<D> {
         }
     }
 
-    /// Repeats a transaction of these steps until it succeeds, fails for good or the deadline passes.
+    /// Repeats a transaction of these steps until it succeeds, fails permanently or the deadline passes.
     pub(super) async fn transact<'a, T>(
         &'a self,
         steps: &Steps<'a, D, T>,

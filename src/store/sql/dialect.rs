@@ -11,13 +11,13 @@ use super::schema::{Fact, Layout, SESSIONS, Tables};
 use crate::store::options::{APPLIED_IDS_KEPT, DuplicatePolicy, RowValues, StoreOptions};
 
 /// The locks of numbers are numbered below this.
-pub(super) const LOCKS: u64 = 4096;
+pub(super) const LOCK_COUNT: u64 = 4096;
 
 /// How many rows one transaction of a scan changes at most.
-pub(super) const SCANNED: u64 = 250;
+pub(super) const MAX_SCANNED: u64 = 250;
 
 /// How many events one transaction forgets at most.
-pub(super) const PRUNED: u64 = 5000;
+pub(super) const MAX_PRUNED: u64 = 5000;
 
 /// Statements exchange JSON texts: any number of rows is one statement, each parameter is a JSON array, and
 /// each row of the answer is a JSON object.
@@ -55,13 +55,13 @@ pub(super) struct Statements {
     /// are filled in for each call; and `id`, workspace: those of a workspace.
     pub(super) list: Statement,
     pub(super) list_workspace: Statement,
-    /// `id`: the first [`SCANNED`] rows after this one that wait for a scan, or hold a number in an unusual spelling.
+    /// `id`: the first [`MAX_SCANNED`] rows after this one that wait for a scan, or hold a number in an unusual spelling.
     pub(super) scan: Statement,
-    /// `id`: the first [`SCANNED`] of our rows after this one whose account is gone or is another one.
+    /// `id`: the first [`MAX_SCANNED`] of our rows after this one whose account is gone or is another one.
     pub(super) orphans: Statement,
     /// `[id]`: deletes our rows with these ids whose account is gone or is another one.
     pub(super) delete_orphans: Statement,
-    /// Forgets at most [`PRUNED`] events that were applied more than [`APPLIED_IDS_KEPT`] ago; gives their count.
+    /// Forgets at most [`MAX_PRUNED`] events that were applied more than [`APPLIED_IDS_KEPT`] ago; gives their count.
     pub(super) prune: Statement,
 }
 
@@ -77,7 +77,7 @@ pub(super) trait Dialect {
     const IS_CONCURRENT: bool = true;
     /// The templates of the statements that write rows.
     const SAVES: &[&str] = &["{save}"];
-    /// Whether the locks of numbers are rows of a table; there must be [`LOCKS`].
+    /// Whether the locks of numbers are rows of a table; there must be [`LOCK_COUNT`].
     const HAS_LOCKS: bool = false;
 
     /// The texts of names that depend on the table or the options.
@@ -122,8 +122,8 @@ impl Templates {
             ("columns", SESSIONS.to_owned()),
             ("excluded", excluded.collect::<Vec<_>>().join(", ")),
             ("kept", APPLIED_IDS_KEPT.as_secs().to_string()),
-            ("pruned", PRUNED.to_string()),
-            ("scanned", SCANNED.to_string()),
+            ("pruned", MAX_PRUNED.to_string()),
+            ("scanned", MAX_SCANNED.to_string()),
         ]);
         if let Some(layout) = layout {
             names.insert("id_declared", layout.column("id").declared.clone());

@@ -1,7 +1,7 @@
 //! Prepares the tables when a store is made: checks what there is, and creates what is missing.
 
 use super::database::Connections;
-use super::dialect::{LOCKS, Templates};
+use super::dialect::{LOCK_COUNT, Templates};
 use super::driver::Driver;
 use super::failure::{Class, Failure};
 use super::lease::connect;
@@ -39,8 +39,8 @@ pub(super) async fn prepare<D: Driver>(
                 if lacking.is_none() && D::HAS_LOCKS {
                     let count = templates.statement("{count_locks}");
                     let counted: Vec<u64> = connections.read(&count, &[]).await?;
-                    let all = format!("{} with the ids 0 to {}", tables.locks, LOCKS - 1);
-                    lacking = Some(all).filter(|_| counted != [LOCKS]);
+                    let all = format!("{} with the ids 0 to {}", tables.locks, LOCK_COUNT - 1);
+                    lacking = Some(all).filter(|_| counted != [LOCK_COUNT]);
                 }
                 (lacking, templates.create_beside())
             }

@@ -19,8 +19,8 @@ const MAX_BATCH: usize = 64;
 
 /// After how long other transactions start beside one that has not ended, and beside how many at most: fewer
 /// than a pool that we make for a server has connections.
-const STUCK: Duration = Duration::from_secs(1);
-const MAX_STUCK: usize = 4;
+const STUCK_AFTER: Duration = Duration::from_secs(1);
+const MAX_STUCK_TRANSACTIONS: usize = 4;
 
 /// How often the ids of old events, and our rows of accounts that are gone, are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
@@ -61,7 +61,7 @@ impl Queue {
 /// Applies all queued events, again and again. A transaction on a dead connection delays the next one for a
 /// moment only.
 async fn work<D: Driver>(database: Arc<Database<D>>, mut queued: mpsc::Receiver<Job>) {
-    let slots = Arc::new(Semaphore::new(MAX_STUCK));
+    let slots = Arc::new(Semaphore::new(MAX_STUCK_TRANSACTIONS));
     let mut jobs = Vec::new();
     let mut pruned = None;
     while queued.recv_many(&mut jobs, MAX_BATCH).await > 0 {
@@ -71,7 +71,7 @@ async fn work<D: Driver>(database: Arc<Database<D>>, mut queued: mpsc::Receiver<
             apply(task, jobs).await;
             drop(slot);
         });
-        if let Ok(Err(error)) = timeout(STUCK, applied).await {
+        if let Ok(Err(error)) = timeout(STUCK_AFTER, applied).await {
             let is_panic = error.is_panic();
             tracing::error!(
                 store = D::NAME,

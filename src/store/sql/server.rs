@@ -30,9 +30,10 @@ async fn revive<C: Connection>(
     connection: &mut C,
     idle_for: Duration,
 ) -> Result<bool, sqlx::Error> {
-    const LONG: Duration = Duration::from_secs(1);
-    if idle_for > LONG {
-        let answer = timeout(LONG, connection.ping()).await;
+    const PING_AFTER: Duration = Duration::from_secs(1);
+    const PING_TIMEOUT: Duration = Duration::from_secs(1);
+    if idle_for > PING_AFTER {
+        let answer = timeout(PING_TIMEOUT, connection.ping()).await;
         // An error, unlike `false`, closes it without a further message to the server.
         answer.map_err(|_| sqlx::Error::Io(ErrorKind::TimedOut.into()))??;
     }

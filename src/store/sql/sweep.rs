@@ -9,7 +9,7 @@ use serde_json::json;
 use super::accounts::Wanted;
 use super::batch::{load, save};
 use super::database::{Database, Transaction};
-use super::dialect::PRUNED;
+use super::dialect::MAX_PRUNED;
 use super::driver::Driver;
 use super::failure::Failure;
 use super::row::Row;
@@ -53,7 +53,7 @@ impl<D: Driver> Database<D> {
     pub(super) async fn prune(&self) -> Result<(), StoreError> {
         loop {
             let pruned: Vec<u64> = self.connections.read(&self.statements.prune, &[]).await?;
-            if pruned.first().is_none_or(|&pruned| pruned < PRUNED) {
+            if pruned.first().is_none_or(|&pruned| pruned < MAX_PRUNED) {
                 break;
             }
         }

@@ -45,7 +45,7 @@ impl tracing::Subscriber for Log {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_id_prints_masked_and_is_told_raw() {
+async fn an_id_prints_masked_and_is_returned_raw() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let (builder, reports) = reported();

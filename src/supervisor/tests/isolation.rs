@@ -1,4 +1,4 @@
-//! Nothing of a session is left when it has come and gone, whoever ends it and when.
+//! Nothing of a session is left when it has ended, however and whenever it ends.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ fn ten_thousand_sessions_come_and_go_and_leave_what_is_kept() {
         assert!(order == 100 && states <= 100, "{order} {states}");
         assert!(supervisor.state((MANY - 1).to_string()).is_some());
         assert!(supervisor.state("1").is_none());
-        // Nobody else holds what all sessions share.
+        // Only this handle holds the state that all sessions share.
         while Arc::strong_count(&supervisor.0) > 1 || runtime.num_alive_tasks() > before {
             tokio::task::yield_now().await;
         }

@@ -43,7 +43,7 @@ fn a_task_gives_its_answer() {
 }
 
 #[test]
-fn what_may_pass_is_run_again_by_the_policy() {
+fn a_transient_error_is_run_again_by_the_policy() {
     on_both(async || {
         let session = Supervisor::new().start("7").unwrap();
         let runs = AtomicU32::new(0);
@@ -59,7 +59,7 @@ fn what_may_pass_is_run_again_by_the_policy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn used_up_runs_are_reported_and_the_session_lives() {
+async fn exhausted_runs_are_reported_and_the_session_goes_on() {
     let (builder, reports) = reported();
     let session = builder.build().start("7").unwrap();
     let policy = RetryPolicy::classic();
@@ -192,7 +192,7 @@ fn causes_are_judged_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_hangs_is_aborted_at_the_deadline_and_not_before() {
+async fn a_task_that_hangs_is_aborted_at_the_deadline_and_not_before() {
     let session = Supervisor::new().start("7").unwrap();
     let hangs = session.spawn("hang", hang());
     let ending = session.ending();
@@ -254,7 +254,7 @@ fn in_an_ending_session_no_task_begins() {
 }
 
 #[test]
-fn a_session_that_nobody_holds_ends_with_its_last_task() {
+fn a_session_without_handles_ends_with_its_last_task() {
     on_both(async || {
         let supervisor = Supervisor::new();
         let session = supervisor.start("7").unwrap();
@@ -308,7 +308,7 @@ fn the_last_state_is_never_missed() {
             last = Some(state);
         }
         assert!(last.unwrap().is_ended());
-        // One that has not looked before still hears of it, with everything else long gone.
+        // One that has not looked before is still notified, after all else has been dropped.
         let end = late.next().await.unwrap();
         assert_eq!(end.reason().unwrap().rule(), Some("no_such_window"));
         assert_eq!((late.next().await, late.next().await), (None, None));

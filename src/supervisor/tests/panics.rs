@@ -145,7 +145,7 @@ fn when_the_work_is_dropped() {
 
 // On one thread, where the handle is surely dropped before the answer is there.
 #[tokio::test]
-async fn when_an_answer_that_nobody_wants_is_dropped() {
+async fn when_an_unused_result_is_dropped() {
     let (builder, reports) = reported();
     let session = builder.build().start("a").unwrap();
     drop(session.spawn("bad", async { Ok::<_, io::Error>(Bomb) }));

@@ -56,7 +56,7 @@ async fn a_crash_loop_ends_with_the_attempts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn or_with_the_deadline_unless_a_session_has_proved_itself() {
+async fn the_deadline_ends_restarts_unless_a_session_ran_long_enough() {
     let lives = Arc::new(Mutex::new(vec![0, 25, 0, 0]));
     let (supervisor, calls, _reports) = restarting(
         &RetryPolicy::builder()
@@ -78,13 +78,13 @@ async fn or_with_the_deadline_unless_a_session_has_proved_itself() {
     let first = supervisor.start("7").unwrap();
     drop(first.spawn("watch", fail(page_closed())));
     tokio::time::sleep(S(300)).await;
-    // 0, 4, 8: the third lives for 25 s, until 33; then 37 and 41 again, and 45 would be too late.
+    // 0, 4, 8: the third runs for 25 s, until 33; then 37 and 41 again, and 45 would be too late.
     let expected = at(&[0, 4_000, 8_000, 33_000, 37_000, 41_000]);
     assert_eq!(*calls.lock().unwrap(), expected);
 }
 
 #[test]
-fn who_ends_on_purpose_stays_ended() {
+fn a_session_ended_on_purpose_stays_ended() {
     on_both(async || {
         let (supervisor, calls, _reports) =
             restarting(&RetryPolicy::eager(), |_| fail("never called"));
@@ -171,14 +171,14 @@ async fn a_hook_that_fails_or_panics_takes_its_turn_in_the_row() {
         let state = supervisor.state("7").unwrap();
         assert_eq!(state.reason().unwrap().task(), Some("restart"));
         assert!(state.is_ended() && other.state() == SessionState::Live);
-        // No session goes on without its hook, so none is said to.
+        // No session goes on without its hook, and no log line says that one does.
         let mut events = reports.try_iter().map(|report| report.event);
         assert!(events.all(|event| event != Event::TaskFailed));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_was_ended_while_it_waited_does_not_come_back() {
+async fn a_session_ended_while_it_waited_does_not_come_back() {
     let policy = RetryPolicy::builder().initial_delay(S(5)).build().unwrap();
     let (supervisor, calls, _reports) = restarting(&policy, |_| fail("never called"));
     let first = supervisor.start("7").unwrap();

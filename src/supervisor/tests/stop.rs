@@ -41,19 +41,19 @@ async fn the_longest_times_are_valid() {
 }
 
 #[test]
-fn a_task_that_does_not_yield_is_named_and_holds_nobody_else() {
+fn a_task_that_does_not_yield_is_named_and_delays_no_other() {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(3).enable_time().build().unwrap();
     runtime.block_on(async {
         let supervisor = Supervisor::new();
         let session = supervisor.start("busy").unwrap();
         let (go, gone) = mpsc::channel::<()>();
-        let (tell, told) = tokio::sync::oneshot::channel::<()>();
+        let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
         drop(session.spawn("busy", async move {
-            tell.send(()).unwrap_or_default();
+            sender.send(()).unwrap_or_default();
             gone.recv()
         }));
-        told.await.unwrap();
+        receiver.await.unwrap();
         let report = supervisor.stop(S(0)).await;
         assert_eq!(report.stuck, ["busy"]);
         assert_eq!(session.state().as_str(), "ending");

@@ -175,7 +175,7 @@ async fn an_extraction_that_was_too_early_is_run_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_extractor_s_own_classifier_took_for_the_end_ends_the_session() {
+async fn a_verdict_of_the_extractor_s_own_classifier_ends_the_session() {
     let own = Rule::text("tenant_gone", ErrorClass::PageClosed, "tenant was deleted");
     let own = ProtocolErrorClassifier::builder()
         .before(own.orphan())

@@ -25,7 +25,7 @@
 //!     async fn source(&self, world: World) -> Option<Arc<dyn InfoSource>> {
 //!         let mock = MockSource::new("mock");
 //!         let source = match world {
-//!             World::Nobody => mock,
+//!             World::Unlinked => mock,
 //!             World::Number { assurance, after } => {
 //!                 let number = mock.look(PHONE.parse().ok()?, assurance);
 //!                 mock.at(after, number)
@@ -64,7 +64,7 @@
 //!     async fn source(&self, world: World) -> Option<Arc<dyn InfoSource>> {
 //!         let mut url = self.standin.url();
 //!         let scenario = match world {
-//!             World::Nobody => Scenario::never(),
+//!             World::Unlinked => Scenario::never(),
 //!             World::Number { assurance: Assurance::Provisional, after } => {
 //!                 let pairing = Scenario::new(Generation::Current)
 //!                     .at(Duration::ZERO, Step::socket("PAIRING"));
@@ -117,7 +117,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::rules::{
-    finds_a_conflict, finds_nobody, finds_the_lid, finds_the_number, keeps_its_name,
+    finds_a_conflict, finds_no_account, finds_the_lid, finds_the_number, keeps_its_name,
     notices_the_number, reports_failures, serves_several, survives_drops,
 };
 pub use super::standin::{LID, PHONE};
@@ -127,9 +127,9 @@ use crate::source::{Assurance, InfoSource};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum World {
-    /// Everything works, and nobody has linked the session.
-    Nobody,
-    /// The account [`PHONE`]. Before `after` it is as [`World::Nobody`].
+    /// Everything works, and no phone is linked to the session.
+    Unlinked,
+    /// The account [`PHONE`]. Before `after` it is as [`World::Unlinked`].
     Number {
         /// As what it shows. `Provisional` stays provisional.
         assurance: Assurance,
@@ -151,13 +151,13 @@ pub trait Fixture: Send + Sync {
     /// A source that looks at a fresh world of this kind. `None`: this source cannot be shown that,
     /// for instance since what it reads knows no LIDs.
     ///
-    /// [`World::Nobody`] and [`World::Number`] of at least one assurance are needed. The suite holds
+    /// [`World::Unlinked`] and [`World::Number`] of at least one assurance are needed. The suite holds
     /// no source of an earlier world when it asks.
     async fn source(&self, world: World) -> Option<Arc<dyn InfoSource>>;
 
     /// Longer than a look of this source takes when all is well, and than it takes to make a world.
     /// Numbers appear after twice this; a source that says nothing for twenty times this, and for at
-    /// least 30 s, is taken for hung. Default: 500 ms.
+    /// least 30 s, is treated as hung. Default: 500 ms.
     fn pace(&self) -> Duration {
         Duration::from_millis(500)
     }
@@ -177,12 +177,12 @@ pub trait Fixture: Send + Sync {
 /// When a rule is broken; the message names it. Also when the fixture lacks a world that is needed.
 pub async fn all(fixture: &dyn Fixture) {
     let pace = fixture.pace();
-    let nobody = fixture.source(World::Nobody).await;
-    let Some(nobody) = nobody else {
-        panic!("the fixture must be able to show World::Nobody");
+    let unlinked = fixture.source(World::Unlinked).await;
+    let Some(unlinked) = unlinked else {
+        panic!("the fixture must be able to show World::Unlinked");
     };
-    finds_nobody(&*nobody, pace).await;
-    drop(nobody);
+    finds_no_account(&*unlinked, pace).await;
+    drop(unlinked);
 
     if let Some(source) = fixture.source(World::LidOnly).await {
         finds_the_lid(&*source, pace).await;
@@ -243,7 +243,7 @@ async fn every_shape(fixture: &dyn Fixture, assurance: Assurance) {
     }
 }
 
-/// How long a source may say nothing: a busy machine stops any source for some seconds.
+/// The longest silence of a source: a busy machine stops any source for some seconds.
 fn hang_timeout(pace: Duration) -> Duration {
     (20 * pace).max(Duration::from_secs(30))
 }

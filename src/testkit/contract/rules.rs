@@ -12,7 +12,7 @@ use super::subject::{Answer, Subject};
 use crate::source::{Assurance, InfoSource, Look};
 
 /// The longest `wait` of the suite, in paces: what comes early must come well before it.
-const LONG: u32 = 10;
+const LONGEST_WAIT_PACES: u32 = 10;
 
 /// The name is there and stays the same. In any world.
 ///
@@ -29,12 +29,12 @@ pub async fn keeps_its_name(source: &dyn InfoSource, pace: Duration) {
 }
 
 /// A missing number is `NotYet` and no error, and is waited for in full. In
-/// [`World::Nobody`](super::World::Nobody).
+/// [`World::Unlinked`](super::World::Unlinked).
 ///
 /// # Panics
 ///
 /// When a rule is broken.
-pub async fn finds_nobody(source: &dyn InfoSource, pace: Duration) {
+pub async fn finds_no_account(source: &dyn InfoSource, pace: Duration) {
     let subject = Subject::new(source, pace);
     keeps_its_name(source, pace).await;
     subject.not_yet(&subject.probe().await);
@@ -140,7 +140,7 @@ pub async fn survives_drops(source: &dyn InfoSource, pace: Duration, assurance: 
     drop_looks(subject).await;
 
     let mut waits: Vec<_> = (0..3)
-        .map(|_| source.wait(assurance, LONG * pace))
+        .map(|_| source.wait(assurance, LONGEST_WAIT_PACES * pace))
         .collect();
     let mut answers: Vec<Answer> = Vec::new();
     // Each has begun before the first is dropped, which may be the one that the others rely on.
@@ -152,7 +152,11 @@ pub async fn survives_drops(source: &dyn InfoSource, pace: Duration, assurance: 
         None => true,
     });
     waits.drain(..waits.len().min(1));
-    answers.extend(subject.ends(LONG * pace, join_all(waits)).await);
+    answers.extend(
+        subject
+            .ends(LONGEST_WAIT_PACES * pace, join_all(waits))
+            .await,
+    );
     for answer in answers {
         subject.number(&answer, assurance);
     }
@@ -161,7 +165,7 @@ pub async fn survives_drops(source: &dyn InfoSource, pace: Duration, assurance: 
     subject.number(&subject.probe().await, assurance);
 }
 
-/// Several looks at once all find the number, some of them dropped on the way. In
+/// Several looks at once all find the number, some of them dropped before their end. In
 /// [`World::Number`](super::World::Number) at once.
 ///
 /// # Panics
@@ -203,7 +207,7 @@ async fn drop_looks(subject: Subject<'_>) {
     for cut in Cut::all(pace) {
         let looks = [
             source.probe(),
-            source.wait(Assurance::Confirmed, LONG * pace),
+            source.wait(Assurance::Confirmed, LONGEST_WAIT_PACES * pace),
         ];
         for look in looks {
             cut.apply(look).await;

@@ -56,7 +56,7 @@ pub trait SinkFixture: Send + Sync {
     async fn arrived(&self, count: usize) -> Option<Vec<SessionEvent>>;
 
     /// Longer than anything here takes. Default: 30 s.
-    fn patience(&self) -> Duration {
+    fn call_timeout(&self) -> Duration {
         Duration::from_secs(30)
     }
 }
@@ -117,12 +117,12 @@ async fn ends<T>(
     sink: &dyn EventSink,
     what: impl Future<Output = T>,
 ) -> T {
-    match timeout(fixture.patience(), what).await {
+    match timeout(fixture.call_timeout(), what).await {
         Ok(output) => output,
         Err(_) => panic!(
             "the contract of EventSink: every `send` ends, and what is accepted arrives; `{}` took longer than {:?}",
             sink.name(),
-            fixture.patience()
+            fixture.call_timeout()
         ),
     }
 }

@@ -17,7 +17,7 @@ use crate::source::{Assurance, Identity, InfoSource, Look};
 pub(super) type Answer = Result<Look, ProtocolFailure>;
 
 /// The difference that two clocks may have: a source over a browser counts `max` on the browser's.
-const SLACK: Duration = Duration::from_millis(10);
+const CLOCK_TOLERANCE: Duration = Duration::from_millis(10);
 
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
@@ -44,7 +44,7 @@ impl<'a> Subject<'a> {
             Ok(output) => output,
             Err(_) => {
                 let name = self.source.name();
-                panic!("the contract of InfoSource: every look ends; `{name}` gave nothing");
+                panic!("the contract of InfoSource: every look ends; `{name}` did not");
             }
         }
     }
@@ -71,7 +71,7 @@ impl<'a> Subject<'a> {
         };
         let ((), (answer, took, has_ticked)) = join(tick, waited).await;
         self.rule(
-            took + SLACK >= self.pace,
+            took + CLOCK_TOLERANCE >= self.pace,
             "`wait` returns early only for a number that is sure enough, a conflict or a failure",
             &(&answer, took),
         );
@@ -80,7 +80,7 @@ impl<'a> Subject<'a> {
     }
 
     pub(super) fn not_yet(self, answer: &Answer) {
-        let rule = "where nobody is linked a look gives `NotYet`, no error";
+        let rule = "while no phone is linked, a look gives `NotYet` and no error";
         self.rule(matches!(answer, Ok(Look::NotYet)), rule, answer);
     }
 

@@ -18,7 +18,7 @@ fn mock(world: World) -> MockSource {
     let mock = MockSource::new("mock");
     let jid = |text: &str| text.parse().unwrap();
     match world {
-        World::Nobody => mock,
+        World::Unlinked => mock,
         World::Number { assurance, after } => {
             let number = mock.look(jid(PHONE), assurance);
             mock.at(after, number)
@@ -73,7 +73,7 @@ async fn it_runs_in_a_task() {
     #[async_trait]
     impl Fixture for Spawned {
         async fn source(&self, world: World) -> Option<Arc<dyn InfoSource>> {
-            matches!(world, World::Nobody | World::Number { .. })
+            matches!(world, World::Unlinked | World::Number { .. })
                 .then(|| Arc::new(mock(world)) as _)
         }
     }
@@ -239,7 +239,7 @@ macro_rules! caught {
 caught! {
     no_name_is_caught: NoName, "a source has a name";
     a_changing_name_is_caught: ChangingName, "a source keeps its name";
-    a_missing_number_as_an_error_is_caught: MissingIsAnError, "gives `NotYet`, no error";
+    a_missing_number_as_an_error_is_caught: MissingIsAnError, "gives `NotYet` and no error";
     found_without_a_number_is_caught: FoundWithoutNumber, "`Found` carries a number";
     a_lid_as_a_number_is_caught: LidTakenForANumber, "a LID alone is `LidOnly`, never `Found`";
     a_wrong_number_is_caught: OtherNumber, "the number is the account's";
@@ -261,12 +261,12 @@ caught! {
 #[tokio::test]
 #[should_panic(expected = "`wait` does not block the thread")]
 async fn a_blocking_wait_is_caught() {
-    let blocking = Faulty::new(Blocks, World::Nobody);
-    finds_nobody(&blocking, Duration::from_millis(40)).await;
+    let blocking = Faulty::new(Blocks, World::Unlinked);
+    finds_no_account(&blocking, Duration::from_millis(40)).await;
 }
 
 #[tokio::test]
-#[should_panic(expected = "World::Nobody")]
+#[should_panic(expected = "World::Unlinked")]
 async fn a_fixture_without_worlds_proves_nothing() {
     struct Empty;
 

@@ -1,6 +1,6 @@
 //! The accounts of the stand-in, and its other fixed texts.
 
-/// The own number of every preset: a number of nobody, as storage writes it, with a device.
+/// The own number of every preset: an unassigned number, as storage writes it, with a device.
 pub const PHONE: &str = "628110000041:12@c.us";
 /// The LID that belongs to [`PHONE`].
 pub const LID: &str = "123456789012345@lid";

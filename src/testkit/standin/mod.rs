@@ -1,6 +1,6 @@
 //! A stand-in WhatsApp Web: one local server, one page, every generation of it, and a clock.
 //!
-//! The real page cannot be had in a test: it needs a phone, it changes without notice, and nobody knows the
+//! The real page cannot be had in a test: it needs a phone, it changes without notice, and it does not report the
 //! moment at which its number became readable. This one does what a [`Scenario`] says and reports that moment.
 //!
 //! ```no_run
@@ -20,13 +20,13 @@
 //!   `Socket.hasSynced` is `undefined`, never `false`.
 //! - `window.Debug.VERSION` appears when the page boots, after [`Scenario::boot_after`]. `require` is
 //!   there before, and runs modules that have not run yet: see [`EARLY_MODULES`].
-//! - `getMaybeMePnUser` and `getMaybeMeLidUser` memoise their first answer, "nobody" included.
-//! - `require('WAWebUserPrefsMultiDevice').isRegistered()` tells whether noise key and number are stored.
+//! - `getMaybeMePnUser` and `getMaybeMeLidUser` memoise their first answer, `nobody` included.
+//! - `require('WAWebUserPrefsMultiDevice').isRegistered()` returns whether noise key and number are stored.
 //! - An unpaired page shows a QR code: the text is in `data-ref` of the element around the canvas. Once it
 //!   has expired, a button in that element asks for a new one.
 //! - A [`Logout`] has seven steps, and can stop after each.
 //!
-//! [`Situation`] lists the situations that a reader must tell apart.
+//! [`Situation`] lists the situations that a reader must distinguish.
 //!
 //! As on the real page the number sits in a closure: only getters, `localStorage` and the events of the
 //! `Socket` model show it, and `window` gains nothing that the real page lacks. Old generations have no

@@ -10,9 +10,9 @@ use super::step::Step;
 
 pub(super) const START: Duration = Duration::ZERO;
 /// From `CONNECTED` to the server's verdict, where the scenario leaves time for it.
-const VERDICT: Duration = Duration::from_millis(400);
+const VERDICT_DELAY: Duration = Duration::from_millis(400);
 /// When the socket of a linked page connects, after the script's start.
-const CONNECTED: Duration = Duration::from_millis(200);
+const CONNECT_DELAY: Duration = Duration::from_millis(200);
 
 impl Scenario {
     /// Number and LID, connected and synced, all during the load. Old pages ignore what they lack.
@@ -36,7 +36,7 @@ impl Scenario {
     #[must_use]
     pub fn provisional_then_confirmed(at: Duration, confirmed_at: Duration) -> Self {
         let left = confirmed_at.saturating_sub(at);
-        let connected_at = confirmed_at.saturating_sub(VERDICT.min(left / 2));
+        let connected_at = confirmed_at.saturating_sub(VERDICT_DELAY.min(left / 2));
         let restart_at = at + connected_at.saturating_sub(at) / 2;
         Self::never()
             .at(at, Step::me(PHONE))
@@ -65,7 +65,7 @@ impl Scenario {
             .renamed(Name::LastWidMd)
     }
 
-    /// The fresh page: `UNLAUNCHED`, then `UNPAIRED` with a QR code that nobody scans.
+    /// The fresh page: `UNLAUNCHED`, then `UNPAIRED` with a QR code that is not scanned.
     #[must_use]
     pub fn never() -> Self {
         Self::new(Generation::Current).at(START, Step::socket("UNPAIRED"))
@@ -89,13 +89,13 @@ impl Scenario {
     /// [`Scenario::linked`], `CONNECTED` at 200 ms, before the server's verdict, which never comes.
     #[must_use]
     pub fn connected_before_verdict() -> Self {
-        Self::linked().at(CONNECTED, Step::socket("CONNECTED"))
+        Self::linked().at(CONNECT_DELAY, Step::socket("CONNECTED"))
     }
 
     /// The reload of a linked page: `CONNECTED` at 200 ms, accepted and synced 400 ms later.
     #[must_use]
     pub fn reload_of_linked() -> Self {
-        Self::connected_before_verdict().at(CONNECTED + VERDICT, Step::connected())
+        Self::connected_before_verdict().at(CONNECT_DELAY + VERDICT_DELAY, Step::connected())
     }
 
     /// The page of a device that was unlinked on the phone meanwhile: `CONNECTED` at 200 ms, refused
@@ -103,7 +103,7 @@ impl Scenario {
     #[must_use]
     pub fn revoked() -> Self {
         let refused = Step::LogoutAs(Logout::refused());
-        Self::connected_before_verdict().at(CONNECTED + VERDICT, refused)
+        Self::connected_before_verdict().at(CONNECT_DELAY + VERDICT_DELAY, refused)
     }
 
     /// The page of a guest call: it writes `last-wid-md` itself and is not registered.
@@ -119,7 +119,7 @@ impl Scenario {
             .at(START, Step::socket("CONNECTED"))
     }
 
-    /// The getters that memoise say "nobody" for as long as this page lives: they were read before the
+    /// The getters that memoise say `nobody` until the page reloads: they were read before the
     /// number was stored at `at`, when the page is connected and synced.
     #[must_use]
     pub fn memo_frozen(at: Duration) -> Self {

@@ -51,7 +51,7 @@ impl Generation {
     }
 }
 
-/// A former account in the storage before the first load of a scenario, and the reason not to believe it.
+/// A former account in the storage before the first load of a scenario, and the reason to ignore it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

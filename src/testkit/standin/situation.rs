@@ -1,4 +1,4 @@
-//! [`Situation`]: what a reader must tell apart on the current page.
+//! [`Situation`]: the cases that a reader must distinguish on the current page.
 
 use std::fmt;
 use std::time::Duration;
@@ -54,7 +54,7 @@ pub enum Situation {
     NullText,
     /// The page of a guest call.
     Guest,
-    /// A connected and synced page whose memoising getters say "nobody"; the signal stores the number.
+    /// A connected and synced page whose memoising getters say `nobody`; the signal stores the number.
     MemoFrozen,
     /// A linked page, connected and synced, on which this name is another.
     Renamed(Name),

@@ -58,7 +58,7 @@ pub enum Step {
         /// Absolute, or relative to the page.
         url: String,
     },
-    /// `alert(text)`: stops the page until somebody answers.
+    /// `alert(text)`: stops the page until it is answered.
     Dialog {
         /// Its text.
         text: String,

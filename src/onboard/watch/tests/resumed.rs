@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::event::fan_out::FanOut;
-use crate::onboard::last::LastEvent;
+use crate::onboard::last_event::LastEvent;
 use crate::onboard::watch::tracker::{Action, LinkTracker};
 use crate::store::memory::MemoryStore;
 use crate::store::{SessionRow, SessionStore, Status, StoreSink};
@@ -168,7 +168,7 @@ async fn after_an_unconfirmed_event_the_session_is_disconnected_first() {
     assert_eq!(after(Linked, 2), Some(Action::Extract));
 }
 
-/// Fails the first events for good.
+/// Fails the first events permanently.
 struct FailingAtFirst(Sink, AtomicU32);
 
 #[async_trait::async_trait]

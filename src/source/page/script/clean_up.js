@@ -1,4 +1,4 @@
-// Removes what ChromeDriver has put into a page that somebody else drives: `cdc_<22 characters>_<built-in>`,
+// Removes what ChromeDriver has put into a page that another program drives: `cdc_<22 characters>_<built-in>`,
 // which it puts into every document, and `ret_nodes`, an array that its wrapper leaves behind once a script
 // has returned: hence the timer. Names that only look like those are the owner's. An owner who also drives the
 // page by a ChromeDriver cannot be recognised, and that driver puts its names back.

@@ -87,8 +87,8 @@ const ABSENT = { __proto__: null };
 const has = (object, method) => object != null && typeof object[method] === 'function';
 const call = (object, method) => (has(object, method) ? (object[method]() ?? null) : ABSENT);
 const read = (object, name) => (object == null ? ABSENT : (object[name] ?? ABSENT));
-// For getters that memoise, "nobody" included: asked too early, they would say so for as long as the
-// document lives. Their null is no answer.
+// For getters that memoise, `nobody` included: asked too early, they would say so until the
+// page reloads. Their null is no answer.
 const mayMemoise = storage.me || state === 'CONNECTED' || !isCurrent;
 const memo = (object, method) => (mayMemoise && has(object, method) ? (object[method]() ?? ABSENT) : ABSENT);
 // A reader of the caller's. It may memoise, and may start what it requires.

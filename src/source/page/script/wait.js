@@ -77,7 +77,7 @@ attempt(() => {
   storage.setItem = hook;
   hooked += 1;
   undo[undo.length] = () => {
-    // If somebody has hooked it after us, their hook stays, and ours in it only passes calls on.
+    // If another script has hooked it after us, their hook stays, and ours in it only passes calls on.
     if (storage.setItem === hook) storage.setItem = original;
   };
 });

@@ -10,11 +10,11 @@ use super::process::{OwnedProcess, is_in_group};
 use crate::failure::{ProtocolFailure, Site};
 
 /// How long after its end a browser's helpers may still write into its profile.
-const LOOK: Duration = Duration::from_millis(10);
-const LOOKS: u32 = 500;
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
+const MAX_CHECKS: u32 = 500;
 
 /// For how many looks in a row a profile has to be gone.
-const GONE: u32 = 20;
+const MIN_ABSENT_CHECKS: u32 = 20;
 
 /// Takes hold of browsers of one driver. Cheap to clone; outlives the driver without keeping it.
 #[derive(Clone, Debug)]
@@ -104,14 +104,14 @@ impl Drop for OwnedBrowser {
         };
         let removal = move || {
             let mut gone = 0;
-            for _ in 0..LOOKS {
+            for _ in 0..MAX_CHECKS {
                 // A helper that is dying may make it anew.
                 let is_gone = !process.is_alive() && remove(&profile);
                 gone = if is_gone { gone + 1 } else { 0 };
-                if gone == GONE {
+                if gone == MIN_ABSENT_CHECKS {
                     break;
                 }
-                super::pause(LOOK);
+                super::pause(CHECK_INTERVAL);
             }
         };
         // Should there be no thread, or no time for it, the profile goes with the driver.
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn strangers_and_foreign_directories_are_left_alone() {
+    async fn foreign_processes_and_directories_are_unchanged() {
         let driver = DriverProcess::start().await.unwrap();
         let refused = driver
             .browsers()

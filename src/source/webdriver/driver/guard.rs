@@ -1,7 +1,7 @@
 //! [`Guard`]: ends ChromeDriver and its browsers when this process is no more there to do it.
 //!
 //! `Drop` does not run after SIGKILL, an unhandled Ctrl-C, an abort or `std::process::exit`. So a
-//! shell of a few lines stands beside the driver and reads a pipe whose other end only we hold:
+//! shell of a few lines runs beside the driver and reads a pipe whose other end only we hold:
 //! the kernel closes that end when this process ends, in whatever way.
 
 use std::io::{self, Write as _};
@@ -43,10 +43,10 @@ impl Guard {
     }
 
     /// Says that the group has been ended, so that only the directory is left to do. To be called
-    /// before the group's leader is reaped: after that its number may belong to somebody else.
+    /// before the group's leader is reaped: after that its number may belong to another group.
     pub(super) fn stand_down(&mut self) {
         if let Some(mut line) = self.line.take() {
-            // It fails only if the shell has gone, and then there is nobody to tell.
+            // It fails only if the shell has ended, and then it needs no line.
             let _ = line.write_all(b"\n");
         }
     }

@@ -20,8 +20,8 @@ const MAX_READS: usize = 64;
 /// The text that ChromeDriver prints once it listens; the port follows.
 const ANNOUNCEMENT: &str = "started successfully on port ";
 
-/// The output of a driver and of its browsers. Text is kept only while exactly one [`Recording`] lives: without
-/// one it may come from pages, and with several nobody can tell whose it is.
+/// The output of a driver and of its browsers. Text is kept only while exactly one [`Recording`] exists: without
+/// one it may come from pages, and with several its owner is unknown.
 #[derive(Clone)]
 pub(crate) struct Output(Arc<Shared>);
 
@@ -263,7 +263,7 @@ impl Entry {
 }
 
 impl Recording {
-    /// Ends it, whoever still holds it.
+    /// Ends it, even if other handles on it remain.
     pub(crate) fn end(&self) {
         // The pipe's present content does not belong to another recording.
         self.output.read();

@@ -1,11 +1,11 @@
-//! Handles on processes that cannot reach a stranger: [`OwnedProcess`] and [`Group`].
+//! Handles on processes that never signal an unrelated process: [`OwnedProcess`] and [`Group`].
 
 use std::io;
 use std::process::{Child, Command};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
-/// One process, held so that its number cannot come to mean another process.
+/// One process, held so that its number cannot pass to another process.
 ///
 /// Linux holds a pidfd. Elsewhere, and on kernels before 5.3, the bare number is all there is.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl Group {
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         self.reaped
             || to_pid(self.id()).is_ok_and(|pid| {
-                // An error means that somebody else reaped it.
+                // An error means that other code reaped it.
                 !matches!(rustix::process::waitid(WaitId::Pid(pid), look), Ok(None))
             })
     }
@@ -119,7 +119,7 @@ impl Group {
 
     /// Takes the leader's exit status if it has ended; `true` once that is done.
     pub(super) fn reap(&mut self) -> bool {
-        // An error means that somebody else reaped it: gone all the same.
+        // An error means that other code reaped it, so it has ended too.
         self.reaped = self.reaped || !matches!(self.leader.try_wait(), Ok(None));
         self.reaped
     }

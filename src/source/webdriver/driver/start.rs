@@ -125,7 +125,7 @@ impl DriverProcessBuilder {
         let (output, port) = Output::drain(pipe, file).map_err(|error| self.not_run(&error))?;
         let recording = output.record();
         // The command is dropped at once: it holds the pipe's other end, and the output could not
-        // end while it lives.
+        // end while it exists.
         let group = Group::spawn(
             Command::new(&self.program)
                 .args([OsStr::new("--port=0"), OsStr::new(CHROME_LOGS)])

@@ -1,7 +1,7 @@
 //! The SQL of MySQL and MariaDB.
 
 use crate::store::options::StoreOptions;
-use crate::store::sql::dialect::{Dialect, LOCKS};
+use crate::store::sql::dialect::{Dialect, LOCK_COUNT};
 use crate::store::sql::schema::Layout;
 use crate::store::sql::server::idle_timeout;
 
@@ -55,7 +55,7 @@ impl Dialect for super::MySql {
         };
         let idle_timeout = idle_timeout(options.deadline).as_secs().max(1);
         let lock_wait = options.deadline.mul_f64(0.75).as_secs().clamp(1, 1_000_000);
-        let locks: Vec<_> = (0..LOCKS).map(|lock| format!("({lock})")).collect();
+        let locks: Vec<_> = (0..LOCK_COUNT).map(|lock| format!("({lock})")).collect();
         vec![
             ("all_locks", locks.join(",")),
             ("created", stamp("created_at")),

@@ -17,9 +17,9 @@ use crate::store::sql::lease::Lease;
 use crate::store::sql::schema::Layout;
 
 /// How long a change waits for others that are sent along with it.
-const COLLECT: Duration = Duration::from_millis(5);
+const COLLECT_TIME: Duration = Duration::from_millis(5);
 /// How long a failed listener waits before it connects again.
-const RECONNECT: Duration = Duration::from_secs(1);
+const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 const MAX_QUEUED: usize = 10_000;
 
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Notify {
             let (channel, deadline) = (self.channel.clone(), self.deadline);
             queue.task = Some(tokio::spawn(async move {
                 loop {
-                    sleep(COLLECT).await;
+                    sleep(COLLECT_TIME).await;
                     let sessions = {
                         let mut queue = lock(&queued);
                         if queue.sessions.is_empty() {
@@ -93,7 +93,7 @@ impl Notify {
                 loop {
                     let Err(error) = receive(&pool, &channel, &sender).await else { return };
                     tracing::warn!(error = %cause(&error), "listening to other processes failed; watched sessions are polled");
-                    sleep(RECONNECT).await;
+                    sleep(RECONNECT_DELAY).await;
                 }
             });
             (task, received)

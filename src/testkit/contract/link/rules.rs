@@ -18,7 +18,7 @@ use crate::link::{LinkSource, LinkState, QrCode};
 type Answer = Result<LinkState, ProtocolFailure>;
 
 /// Looks per rule where one right answer could be chance.
-const LOOKS: usize = 4;
+const LOOKS_PER_RULE: usize = 4;
 
 fn rule(holds: bool, rule: &str, saw: &dyn Debug) {
     assert!(holds, "the contract of LinkSource: {rule}; saw {saw:?}");
@@ -49,7 +49,7 @@ fn is(answer: &Answer, state: LinkState) {
 ///
 /// If a rule is broken.
 pub async fn reports_the_state(source: &dyn LinkSource, pace: Duration, state: LinkState) {
-    for _ in 0..LOOKS {
+    for _ in 0..LOOKS_PER_RULE {
         is(&ends(pace, source.link()).await, state);
     }
 }
@@ -67,7 +67,7 @@ pub async fn shows_its_code(
     state: LinkState,
     reads_qr: bool,
 ) {
-    for _ in 0..LOOKS {
+    for _ in 0..LOOKS_PER_RULE {
         let answer = ends(pace, source.qr()).await;
         let Ok(code) = &answer else {
             return rule(false, "a page without a code is no error", &(state, answer));
@@ -126,14 +126,14 @@ pub async fn follows_a_turn(
 ///
 /// If the rule is broken.
 pub async fn reports_failures(source: &dyn LinkSource, pace: Duration) {
-    for _ in 0..LOOKS {
+    for _ in 0..LOOKS_PER_RULE {
         let answer = ends(pace, source.link()).await;
         let text = "a look that fails is an error";
         rule(answer.is_err(), text, &answer);
     }
 }
 
-/// If the page or browser is gone for good, the classifier recognises the error. In
+/// If the page or browser is permanently gone, the classifier recognises the error. In
 /// [`LinkWorld::Gone`](super::LinkWorld::Gone).
 ///
 /// # Panics
@@ -141,7 +141,7 @@ pub async fn reports_failures(source: &dyn LinkSource, pace: Duration) {
 /// If the rule is broken.
 pub async fn reports_the_end(source: &dyn LinkSource, pace: Duration) {
     let classifier = ProtocolErrorClassifier::new();
-    for _ in 0..LOOKS {
+    for _ in 0..LOOKS_PER_RULE {
         let answer = ends(pace, source.link()).await;
         let is_end = answer.as_ref().is_err_and(|failure| {
             let verdict = classifier.classify(failure).verdict(Phase::Live);
@@ -160,7 +160,7 @@ pub async fn reports_the_end(source: &dyn LinkSource, pace: Duration) {
 /// If the rule is broken.
 pub async fn leaves_the_thread(source: &dyn LinkSource, pace: Duration) {
     let mut shortest = Duration::MAX;
-    for _ in 0..LOOKS {
+    for _ in 0..LOOKS_PER_RULE {
         let (mut look, mut longest) = (source.link(), Duration::ZERO);
         let stepped = poll_fn(|context| {
             let start = real_time();
@@ -197,7 +197,7 @@ pub async fn survives_drops(source: &dyn LinkSource, pace: Duration, state: Link
         let text = "a look may be dropped at any point, and the next one works";
         rule(next == Ok(state), text, &(cut, &next));
     }
-    let mut looks: Vec<_> = (0..LOOKS).map(|_| source.link()).collect();
+    let mut looks: Vec<_> = (0..LOOKS_PER_RULE).map(|_| source.link()).collect();
     // All have begun before the first is dropped; the others may depend on it.
     looks.retain_mut(|look| look.now_or_never().is_none());
     looks.drain(..looks.len().min(1));

@@ -34,9 +34,9 @@ pub async fn retires_stale_duplicates(fixture: &dyn StoreFixture) {
         .await;
     stage.applies(&disconnected("old")).await;
     let (_, retired) = stage.applies(&ready("new", 1)).await;
-    let is_told =
+    let is_right =
         matches!(&*retired, [old] if old.session == key("old") && old.status == Status::Failed);
-    stage.rule(is_told, "a session that is given up is told of", &retired);
+    stage.rule(is_right, "a session that is given up is reported", &retired);
     let has_number = retired.iter().any(|old| old.phone.is_some());
     stage.rule(
         !has_number,
@@ -121,7 +121,7 @@ pub async fn allows_companions(fixture: &dyn StoreFixture) {
         let (_, retired) = stage.applies(&ready(session, 1)).await;
         stage.rule(
             retired.is_empty(),
-            "nobody is given up for a companion",
+            "no session is given up for a companion",
             &retired,
         );
     }
@@ -200,7 +200,7 @@ pub async fn connects_one_of_many(fixture: &dyn StoreFixture, policy: DuplicateP
 }
 
 /// Two sessions that change their numbers for each other's, again and again and at once: each call
-/// ends, with effect or refused, and the storage's conflicts are nobody's errors.
+/// ends, with effect or refused, and conflicts in the storage are never errors.
 ///
 /// # Panics
 ///

@@ -32,15 +32,19 @@ pub async fn ends_sessions(fixture: &dyn StoreFixture) {
         stage.register(session).await;
     }
     stage.applies(&ready("linked", 1).with_seq(3)).await;
-    refuses(&stage, &key("nobody")).await;
+    refuses(&stage, &key("unknown")).await;
     refuses(&stage, &key_in(8, "linked")).await;
     stage.stands("linked", Status::Connected, Some(1)).await;
 
     for (session, number) in [("linked", Some(1)), ("waiting", None)] {
         for store in 0..2 {
             let change = stage.end(store, session).await;
-            let is_told = change.status == Status::Disconnected && change.session == key(session);
-            stage.rule(is_told, "a session that was ended is disconnected", &change);
+            let is_right = change.status == Status::Disconnected && change.session == key(session);
+            stage.rule(
+                is_right,
+                "a session that was ended is disconnected",
+                &change,
+            );
             stage.stands(session, Status::Disconnected, number).await;
         }
     }
@@ -80,11 +84,11 @@ pub async fn deletes_sessions(fixture: &dyn StoreFixture) {
     }
     let (before, _) = stage.applies(&ready("linked", 1).with_seq(3)).await;
     let change = stage.delete(1, "linked").await;
-    let is_told = change.status == Status::Failed
+    let is_right = change.status == Status::Failed
         && change.phone.is_none()
         && change.version > before.version;
     stage.rule(
-        is_told,
+        is_right,
         "a session that was deleted has failed and has no number",
         &change,
     );
@@ -148,7 +152,7 @@ pub async fn sweeps_stuck(fixture: &dyn StoreFixture) {
     names.sort_unstable();
     let is_right = names == ["authenticated", "scanning"]
         && swept.iter().all(|swept| swept.status == Status::Failed);
-    stage.rule(is_right, "what waits is swept, and nothing else", &swept);
+    stage.rule(is_right, "only rows that wait are swept", &swept);
     let gone = stage.row("authenticated").await;
     stage.rule(gone.is_none(), "what was given up is no session", &gone);
     stage

@@ -48,9 +48,11 @@ pub use self::reading::{keeps_errors, lists_sessions};
 pub use self::returning::brings_back;
 pub use self::rules::{
     applies_once, binds_to_one_number, follows_a_session, ignores_expired_codes,
-    ignores_what_comes_late, refuses_strangers, registers, survives_drops,
+    ignores_what_comes_late, refuses_unknown_sessions, registers, survives_drops,
 };
-pub use self::watching::{tells_other_stores, tells_watchers, tells_watchers_of_workspaces};
+pub use self::watching::{
+    notifies_other_stores, notifies_watchers, notifies_watchers_of_workspaces,
+};
 use crate::store::{DuplicatePolicy, SessionStore, StoreOptions};
 
 /// Makes stores.
@@ -65,9 +67,9 @@ pub trait StoreFixture: Send + Sync {
         50
     }
 
-    /// Longer than any one call takes; a store that says nothing for so long is taken for hung.
+    /// Longer than any one call takes; a store that takes longer is treated as hung.
     /// Default: 30 s.
-    fn patience(&self) -> Duration {
+    fn call_timeout(&self) -> Duration {
         Duration::from_secs(30)
     }
 }
@@ -82,7 +84,7 @@ pub async fn all(fixture: &dyn StoreFixture) {
     registers(fixture).await;
     follows_a_session(fixture).await;
     brings_back(fixture).await;
-    refuses_strangers(fixture).await;
+    refuses_unknown_sessions(fixture).await;
     applies_once(fixture).await;
     ignores_what_comes_late(fixture).await;
     ignores_expired_codes(fixture).await;
@@ -93,9 +95,9 @@ pub async fn all(fixture: &dyn StoreFixture) {
     allows_companions(fixture).await;
     sweeps_stuck(fixture).await;
     survives_drops(fixture).await;
-    tells_watchers(fixture).await;
-    tells_other_stores(fixture).await;
-    tells_watchers_of_workspaces(fixture).await;
+    notifies_watchers(fixture).await;
+    notifies_other_stores(fixture).await;
+    notifies_watchers_of_workspaces(fixture).await;
     lists_sessions(fixture).await;
     keeps_errors(fixture).await;
     ends_sessions(fixture).await;
@@ -107,8 +109,8 @@ pub async fn all(fixture: &dyn StoreFixture) {
     let boxed = Wrapped(fixture, |store| Arc::new(Box::new(store)));
     follows_a_session(&boxed).await;
     lists_sessions(&boxed).await;
-    tells_watchers_of_workspaces(&boxed).await;
-    tells_watchers(&Wrapped(fixture, |store| Arc::new(store))).await;
+    notifies_watchers_of_workspaces(&boxed).await;
+    notifies_watchers(&Wrapped(fixture, |store| Arc::new(store))).await;
 }
 
 /// The same stores in another shape, which must pass everything through.
@@ -123,7 +125,7 @@ impl StoreFixture for Wrapped<'_> {
         self.0.stores(options).await.map(self.1)
     }
 
-    fn patience(&self) -> Duration {
-        self.0.patience()
+    fn call_timeout(&self) -> Duration {
+        self.0.call_timeout()
     }
 }

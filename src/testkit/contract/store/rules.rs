@@ -35,11 +35,11 @@ fn bare(event: &str) -> SessionEvent {
 /// When a rule is broken.
 pub async fn registers(fixture: &dyn StoreFixture) {
     let stage = Stage::new(fixture, StoreOptions::default()).await;
-    let nobody = stage.row("s").await;
+    let missing = stage.row("s").await;
     stage.rule(
-        nobody.is_none(),
-        "a session that is not registered is none",
-        &nobody,
+        missing.is_none(),
+        "a session that is not registered has no row",
+        &missing,
     );
     let made = stage.register("s").await;
     let is_new =
@@ -124,10 +124,10 @@ pub async fn follows_a_session(fixture: &dyn StoreFixture) {
         let (change, retired) = stage.applies(&event.with_seq(seq)).await;
         stage.stands("s", status, number).await;
         let shown = number.filter(|_| status != Status::Error).map(phone);
-        let is_told = change.status == status && change.phone == shown && retired.is_empty();
+        let is_right = change.status == status && change.phone == shown && retired.is_empty();
         stage.rule(
-            is_told,
-            "what is told is what is stored, in an error without a number",
+            is_right,
+            "the change equals the stored row, in an error without a number",
             &change,
         );
         let is_newer = change.version > version || seq == 1;
@@ -151,11 +151,11 @@ pub async fn follows_a_session(fixture: &dyn StoreFixture) {
 /// # Panics
 ///
 /// When a rule is broken.
-pub async fn refuses_strangers(fixture: &dyn StoreFixture) {
+pub async fn refuses_unknown_sessions(fixture: &dyn StoreFixture) {
     let stage = Stage::new(fixture, StoreOptions::default()).await;
     stage.register("s").await;
     stage
-        .refuses(&ready("nobody", 1), StoreErrorKind::UnknownSession)
+        .refuses(&ready("unknown", 1), StoreErrorKind::UnknownSession)
         .await;
     let elsewhere = SessionEvent::session_ready(key_in(8, "s"), phone(1));
     stage

@@ -53,14 +53,14 @@ pub(super) fn reconnected(session: &str) -> SessionEvent {
 
 pub(super) struct Stage {
     pub(super) stores: [Arc<dyn SessionStore>; 2],
-    patience: Duration,
+    call_timeout: Duration,
 }
 
 impl Stage {
     pub(super) async fn new(fixture: &dyn StoreFixture, options: StoreOptions) -> Self {
         Self {
             stores: fixture.stores(options).await,
-            patience: fixture.patience(),
+            call_timeout: fixture.call_timeout(),
         }
     }
 
@@ -73,12 +73,12 @@ impl Stage {
     }
 
     pub(super) async fn ends<T>(&self, future: impl Future<Output = T>) -> T {
-        match timeout(self.patience, future).await {
+        match timeout(self.call_timeout, future).await {
             Ok(output) => output,
             Err(_) => panic!(
-                "the contract of SessionStore: every call ends, and every change is seen; `{}` gave nothing in {:?}",
+                "the contract of SessionStore: every call ends, and every change is seen; `{}` did neither in {:?}",
                 self.stores[0].name(),
-                self.patience
+                self.call_timeout
             ),
         }
     }

@@ -36,7 +36,7 @@ enum Fault {
     IgnoresWorkspaces,
     ForgetsErrors,
     EndsOnly,
-    SeesNobody,
+    SeesNoSession,
     CallsOutdatedRepeated,
     ForgetsDeletedRows,
 }
@@ -127,7 +127,7 @@ impl SessionStore for Faulty {
         workspace: &WorkspaceId,
     ) -> Result<WorkspaceWatcher, StoreError> {
         match self.1 {
-            Fault::SeesNobody => MemoryStore::default().watch_workspace(workspace).await,
+            Fault::SeesNoSession => MemoryStore::default().watch_workspace(workspace).await,
             _ => self.0.watch_workspace(workspace).await,
         }
     }
@@ -174,5 +174,5 @@ async fn each_broken_rule_is_named() {
     .await;
     breaks(Fault::CallsOutdatedRepeated, "is out of order if its `seq`").await;
     breaks(Fault::ForgetsDeletedRows, "an event that may be late").await;
-    breaks(Fault::SeesNobody, "a watch lasts as long as the store").await;
+    breaks(Fault::SeesNoSession, "a watch lasts as long as the store").await;
 }

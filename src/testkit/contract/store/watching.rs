@@ -38,10 +38,10 @@ async fn sees(stage: &Stage, watcher: &mut StatusWatcher, status: Status) {
 /// # Panics
 ///
 /// When a rule is broken.
-pub async fn tells_watchers(fixture: &dyn StoreFixture) {
+pub async fn notifies_watchers(fixture: &dyn StoreFixture) {
     let stage = Stage::new(fixture, StoreOptions::default()).await;
-    let nobody = key("nobody");
-    let refused = stage.ends(stage.stores[0].watch(&nobody.session_id)).await;
+    let unknown = key("unknown");
+    let refused = stage.ends(stage.stores[0].watch(&unknown.session_id)).await;
     let is_unknown =
         matches!(&refused, Err(error) if error.kind() == StoreErrorKind::UnknownSession);
     stage.rule(
@@ -63,8 +63,8 @@ pub async fn tells_watchers(fixture: &dyn StoreFixture) {
     );
     stage.applies(&ready("s", 1)).await;
     sees(&stage, &mut quick, Status::Connected).await;
-    let is_told = quick.current().phone == Some(phone(1));
-    stage.rule(is_told, "a watcher is told the number", &quick.current());
+    let is_right = quick.current().phone == Some(phone(1));
+    stage.rule(is_right, "a watcher gets the number", &quick.current());
     for _ in 0..20 {
         stage.applies(&disconnected("s")).await;
         stage.applies(&ready("s", 1)).await;
@@ -96,7 +96,7 @@ pub async fn tells_watchers(fixture: &dyn StoreFixture) {
 /// # Panics
 ///
 /// When a rule is broken.
-pub async fn tells_other_stores(fixture: &dyn StoreFixture) {
+pub async fn notifies_other_stores(fixture: &dyn StoreFixture) {
     let stage = Stage::new(fixture, StoreOptions::default()).await;
     for session in ["s", "rival"] {
         stage.register(session).await;
@@ -174,7 +174,7 @@ impl Workspace {
 /// # Panics
 ///
 /// When a rule is broken.
-pub async fn tells_watchers_of_workspaces(fixture: &dyn StoreFixture) {
+pub async fn notifies_watchers_of_workspaces(fixture: &dyn StoreFixture) {
     let stage = Stage::new(fixture, StoreOptions::default()).await;
     let mut early = Workspace::watch(&stage, 1).await;
     for session in ["a", "b", "given up"] {

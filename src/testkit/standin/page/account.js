@@ -42,7 +42,7 @@ const stored = (key) => (multiDevice ? jidOf(read(key)) : null);
 // The page's own knowledge, which leaves no trace.
 const number = () => own.me ?? (multiDevice ? jidOf(peek("last-wid-md")) : null);
 
-// The first answer stays, "nobody" included; only `setMe` replaces it.
+// The first answer stays, `nobody` included; only `setMe` replaces it.
 const memo = { pn: null, lid: null };
 const pn = () => (memoises ? (memo.pn ??= { jid: own.me ?? stored("last-wid-md") }).jid : own.me ?? stored("last-wid-md"));
 const lid = () => (memo.lid ??= { jid: own.lid ?? stored("WALid") }).jid;

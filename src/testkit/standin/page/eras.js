@@ -11,7 +11,7 @@ const users = (other) => {
     getMaybeMeLidUser: () => give(lid()),
     getMaybeMeDevicePn: device("last-wid-md"),
     getMaybeMeDeviceLid: device("WALid"),
-    // The trap of this generation: the old name lives on and prefers the LID.
+    // The trap of this generation: the old name still exists and prefers the LID.
     getMeUser: () => must(give(lid() ?? me())),
   };
   const getters = { store_user: older, comet: older, current, renamed: current }[era];

@@ -19,7 +19,7 @@ if (plan.replaced_builtins) {
   const refuse = () => {
     throw new native.Error("replaced by the page");
   };
-  // A promise that never settles hangs whoever awaits it; one that throws would be noticed at once.
+  // A promise that never settles hangs its caller; one that throws would be noticed at once.
   const Never = function () {};
   Never.prototype.then = Never.prototype.catch = Never.prototype.finally = () => new Never();
   Never.resolve = Never.reject = Never.all = Never.race = Never.any = () => new Never();

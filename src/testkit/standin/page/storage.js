@@ -5,7 +5,7 @@ const inStorage = {
   remove: (key) => localStorage.removeItem(key),
   clear: () => localStorage.clear(),
 };
-// The page of `without_storage` keeps the same values where nobody finds them.
+// The page of `without_storage` keeps the same values in a place that no reader reads.
 const hidden = new native.Map();
 const inClosure = {
   get: (key) => hidden.get(key) ?? null,

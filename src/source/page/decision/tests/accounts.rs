@@ -53,7 +53,7 @@ async fn storage_counts_only_while_the_device_is_registered() {
     ] {
         assert_nothing(&unregistered);
     }
-    // A live "nobody" outweighs storage; an unreadable answer does not.
+    // A live `nobody` outweighs storage; an unreadable answer does not.
     assert_nothing(&with(stored.clone(), ReaderId::MeUser, None, None));
     let mut unreadable = with(stored.clone(), ReaderId::MeUser, None, None);
     unreadable["rows"][place(&ReaderId::MeUser)]["number"] = json!({"user": null});
@@ -65,7 +65,7 @@ async fn storage_counts_only_while_the_device_is_registered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newer_reader_that_says_nobody_outweighs_older_ones() {
+async fn a_newer_reader_without_an_account_outweighs_older_ones() {
     use ReaderId::*;
     let nobody = with(old_page(), StoreUser, None, None);
     assert_nothing(&with(nobody.clone(), ConnMe, Some(ME), None));
@@ -110,7 +110,7 @@ async fn a_lid_is_never_a_number() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn accounts_of_nobody_are_nothing() {
+async fn empty_accounts_are_ignored() {
     for text in [
         "",
         "null",

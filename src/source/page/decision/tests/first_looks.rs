@@ -119,7 +119,7 @@ async fn first_looks_without_an_account() {
     }
 }
 
-/// Old generations give what they have at once, unless their storage tells of a logout.
+/// Old generations give what they have at once, unless their storage shows a logout.
 #[tokio::test(start_paused = true)]
 async fn old_generations() {
     let old = with(old_page(), ReaderId::ConnMe, Some(ME), None);

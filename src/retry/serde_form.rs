@@ -118,7 +118,7 @@ impl<'de> Deserialize<'de> for Human {
         impl Visitor<'_> for Text {
             type Value = Human;
 
-            // The message for a bare number: one reader takes it for milliseconds, another for seconds.
+            // The message for a bare number: one reader could assume milliseconds, another seconds.
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a duration with its unit, for example \"500ms\" or \"2s 500ms\"")
             }

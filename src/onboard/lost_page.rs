@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 
 use super::error::OnboardError;
-use super::last::LastEvent;
+use super::last_event::LastEvent;
 use super::onboarding::Onboarding;
 use super::watch::{Ended, Watch};
 use crate::event::{Failed, SessionEvent};

@@ -1,7 +1,7 @@
 //! Combines the answers of one round.
 
+use super::asked_source::{Answer, AskedSource};
 use super::error::ErrorKind;
-use super::lane::{Answer, Lane};
 use crate::classify::{ErrorClass, Phase, ProtocolErrorClassifier, Verdict};
 use crate::source::{Assurance, Identity, Look, PageState, Pending};
 
@@ -18,9 +18,9 @@ pub(super) enum Judgement {
 
 /// Judges the answers that this round has so far; a rival that has not answered is not waited for.
 ///
-/// An end (closed page, dead browser) goes before a number: what is found beside it is stale.
+/// An end (closed page, lost browser) takes precedence over a number, which is then stale.
 pub(super) fn judge(
-    lanes: &[Lane<'_>],
+    lanes: &[AskedSource<'_>],
     round: u32,
     accept: Assurance,
     classifier: &ProtocolErrorClassifier,
@@ -58,7 +58,7 @@ pub(super) fn judge(
 }
 
 /// The reason why no source can ever answer: each has last said that its own set-up is wrong.
-fn hopeless(lanes: &[Lane<'_>], classifier: &ProtocolErrorClassifier) -> Option<ErrorKind> {
+fn hopeless(lanes: &[AskedSource<'_>], classifier: &ProtocolErrorClassifier) -> Option<ErrorKind> {
     let mut reason = None;
     for lane in lanes {
         let failure = lane.last()?.as_ref().err()?;
@@ -72,7 +72,7 @@ fn hopeless(lanes: &[Lane<'_>], classifier: &ProtocolErrorClassifier) -> Option<
 }
 
 /// The best assurance among the numbers that sources last gave.
-pub(super) fn best_seen(lanes: &[Lane<'_>]) -> Option<Assurance> {
+pub(super) fn best_seen(lanes: &[AskedSource<'_>]) -> Option<Assurance> {
     lanes
         .iter()
         .filter_map(|lane| Some(number(lane.last()?)?.assurance))
@@ -80,7 +80,7 @@ pub(super) fn best_seen(lanes: &[Lane<'_>]) -> Option<Assurance> {
 }
 
 /// The shortest time after which a source would have given an answer that is accepted.
-pub(super) fn pending(lanes: &[Lane<'_>], accept: Assurance) -> Option<Pending> {
+pub(super) fn pending(lanes: &[AskedSource<'_>], accept: Assurance) -> Option<Pending> {
     let identities = lanes.iter().filter_map(|lane| match lane.last()? {
         Ok(Look::Found(me) | Look::LidOnly(me)) => me.pending.clone(),
         _ => None,
@@ -91,15 +91,15 @@ pub(super) fn pending(lanes: &[Lane<'_>], accept: Assurance) -> Option<Pending> 
 }
 
 /// The first known state of a source's page.
-pub(super) fn page_state(lanes: &[Lane<'_>]) -> Option<PageState> {
-    let states = || lanes.iter().filter_map(Lane::page_state);
+pub(super) fn page_state(lanes: &[AskedSource<'_>]) -> Option<PageState> {
+    let states = || lanes.iter().filter_map(AskedSource::page_state);
     let known = states().find(|state| *state != PageState::Unknown);
     known.or_else(|| states().next())
 }
 
 /// The reason when time or attempts are over.
 pub(super) fn exhausted(
-    lanes: &[Lane<'_>],
+    lanes: &[AskedSource<'_>],
     accept: Assurance,
     classifier: &ProtocolErrorClassifier,
 ) -> ErrorKind {
@@ -107,7 +107,7 @@ pub(super) fn exhausted(
     if best_seen(lanes).is_some() {
         return ErrorKind::NotReady;
     }
-    let last = || lanes.iter().filter_map(Lane::last);
+    let last = || lanes.iter().filter_map(AskedSource::last);
     if last().any(|answer| matches!(answer, Ok(Look::LidOnly(me)) if me.assurance >= accept)) {
         return ErrorKind::LidOnly;
     }

@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::Instrument;
 use tracing::field::Empty;
 
+use super::asked_source::{AskedSource, Manner};
 use super::builder::Schedule;
 use super::error::SourceFailure;
-use super::judge::{Judgement, best_seen, exhausted, judge, page_state, pending};
-use super::lane::{Lane, Manner};
+use super::round::{Judgement, best_seen, exhausted, judge, page_state, pending};
 use super::{ErrorKind, ExtractError, Extraction};
 use crate::classify::ProtocolErrorClassifier;
 use crate::jid::Jid;
@@ -68,7 +68,7 @@ impl<'a> Plan<'a> {
 
 /// The state of an extraction while it runs. It outlives the rounds, which the deadline may cut.
 struct Run<'a> {
-    lanes: Vec<Lane<'a>>,
+    lanes: Vec<AskedSource<'a>>,
     attempt: u32,
 }
 
@@ -78,7 +78,7 @@ impl<'a> Run<'a> {
         let lanes = plan
             .sources
             .iter()
-            .map(|source| Lane::new(source, timeout, plan.classifier));
+            .map(|source| AskedSource::new(source, timeout, plan.classifier));
         Self {
             lanes: lanes.collect(),
             attempt: 0,
@@ -155,7 +155,7 @@ impl<'a> Run<'a> {
             }
         };
         let mut over = pin!(sleep_until(slot_end));
-        while self.lanes.iter().any(Lane::is_pending) {
+        while self.lanes.iter().any(AskedSource::is_pending) {
             // After the last look there is no next slot to be early for: the rest may take its time.
             let judgement = if is_last {
                 self.answers(plan).await

@@ -1,4 +1,4 @@
-//! Connections that are dead or lost on the way, by a proxy between a store and its server.
+//! Connections that hang or are lost under way, through a proxy between a store and its server.
 
 use std::sync::Arc;
 
@@ -15,19 +15,19 @@ use super::time::until;
 /// The way in which a proxy treats its connections.
 #[derive(Clone, Copy, Debug, Default)]
 struct Rule {
-    /// Connections before this one take what the store says, pass on nothing, and stay open.
+    /// Connections before this one accept what the store sends, forward nothing, and stay open.
     alive_from: usize,
     /// A connection that commits is closed when the server has answered, without the answer.
     cuts_commits: bool,
 }
 
-/// Passes on what a store and its server say.
+/// Forwards the traffic between a store and its server.
 struct Proxy {
     url: String,
     rule: watch::Sender<Rule>,
     /// How many connections there were.
     count: watch::Receiver<usize>,
-    /// The number of bytes that the store sent on dead connections.
+    /// The number of bytes that the store sent on connections that hang.
     unheard: watch::Receiver<usize>,
 }
 
@@ -107,7 +107,7 @@ async fn dead_connections_hold_up_the_next_events_for_a_moment_only() {
         let registered = tokio::join!(store.register(&one), store.register(&two));
         assert!(registered.0.is_ok() && registered.1.is_ok());
 
-        // All connections are dead from now on, without a close.
+        // All connections hang from now on, without being closed.
         let alive_from = *proxy.count.borrow();
         assert!(alive_from > 0);
         let cuts_commits = false;
@@ -132,7 +132,7 @@ async fn dead_connections_hold_up_the_next_events_for_a_moment_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_that_nobody_saw_the_end_of_is_not_done_again() {
+async fn a_commit_of_unknown_result_is_not_repeated() {
     for kind in [Kind::Postgres, Kind::MySql] {
         let place = Place::new(kind).await;
         let proxy = Proxy::before(&place).await;
@@ -140,7 +140,7 @@ async fn a_commit_that_nobody_saw_the_end_of_is_not_done_again() {
         let store = store.await.unwrap();
         let session = SessionKey::new(7, "s").unwrap();
         store.register(&session).await.unwrap();
-        // With nothing that tells it from another one like it.
+        // Without id and `seq`, which would distinguish it from another event like it.
         let failed = br#"{"event": "session_error", "data": {"workspace_id": 7, "session_id": "s",
             "error": "phone_extraction_failed", "message": "none"}}"#;
         let failed = SessionEvent::from_json(failed).unwrap();
@@ -153,7 +153,7 @@ async fn a_commit_that_nobody_saw_the_end_of_is_not_done_again() {
         proxy.rule.send_modify(|rule| rule.cuts_commits = false);
         let row = store.session(&session.session_id).await.unwrap().unwrap();
         assert_eq!((row.status, row.version), (Status::Error, 1), "{kind}");
-        // Said again, an event with an id has effect once.
+        // Sent again, an event with an id has an effect once.
         let ready = ready("s", "628110000041");
         proxy.rule.send_modify(|rule| rule.cuts_commits = true);
         store.apply(&ready).await.unwrap_err();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::caught::quietly;
+use super::catch_panic::quietly;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::failure::{ProtocolFailure, Site};
 use crate::source::{Assurance, InfoSource, Look, PageState};
@@ -19,7 +19,7 @@ pub(super) const PANICKED: &str = "source panicked";
 pub(super) const TIMED_OUT: &str = "look timeout";
 
 /// Least pause before a source is asked again within its slot.
-const PAUSE: Duration = Duration::from_millis(50);
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) type Answer = Result<Look, ProtocolFailure>;
 
@@ -53,7 +53,7 @@ struct Said {
 }
 
 /// One source, with its look under way and what it last said.
-pub(super) struct Lane<'a> {
+pub(super) struct AskedSource<'a> {
     source: &'a Arc<dyn InfoSource>,
     look_timeout: Duration,
     classifier: &'a ProtocolErrorClassifier,
@@ -64,7 +64,7 @@ pub(super) struct Lane<'a> {
     last: Option<(u32, Said)>,
 }
 
-impl<'a> Lane<'a> {
+impl<'a> AskedSource<'a> {
     pub(super) fn new(
         source: &'a Arc<dyn InfoSource>,
         look_timeout: Duration,
@@ -175,7 +175,7 @@ async fn ask(
                 failure.code() != Some(TIMED_OUT)
                     && classifier.classify(failure).verdict(Phase::Live) == Verdict::Retry
             });
-            let again = Instant::now() + PAUSE;
+            let again = Instant::now() + RETRY_PAUSE;
             if !will_pass || again >= slot_end {
                 let rested = if will_pass { again } else { slot_end };
                 return Said {

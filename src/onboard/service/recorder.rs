@@ -1,4 +1,4 @@
-//! [`Seen`]: the QR code and the number of a session, from the events that the sink has accepted.
+//! [`Recorder`]: passes events on, and keeps [`Seen`], the latest QR code and number that the sink has accepted.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -38,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_thrown_stays_here_however_it_is_dropped() {
+    fn a_panic_is_caught_even_if_its_payload_panics() {
         assert_eq!(quietly(|| 41), Ok(41));
         for (panic, words) in [
             (quietly(|| panic!("said")), "said"),

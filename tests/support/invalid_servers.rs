@@ -1,4 +1,4 @@
-//! WebDriver servers that make a session and then talk nonsense.
+//! WebDriver servers that make a session and then send invalid answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 
 /// The things that a WebDriver server may do in place of an answer.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Babble {
+pub(crate) enum InvalidAnswer {
     /// From then on no connection is answered.
     Silence,
     HalfAnAnswer,
@@ -21,7 +21,7 @@ pub(crate) enum Babble {
 }
 
 /// A server that makes a session like a WebDriver, and answers the first look in its own way.
-pub(crate) async fn babbler(babble: Babble, page: String) -> String {
+pub(crate) async fn invalid_server(invalid_answer: InvalidAnswer, page: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let is_silent = Arc::new(AtomicBool::new(false));
@@ -49,8 +49,11 @@ pub(crate) async fn babbler(babble: Babble, page: String) -> String {
                     let value = if text.starts_with("POST /session ") {
                         json!({"sessionId": "s", "capabilities": {}})
                     } else if text.contains("/execute/") {
-                        is_silent.store(matches!(babble, Babble::Silence), Ordering::Relaxed);
-                        return answer(babble, &mut stream).await;
+                        is_silent.store(
+                            matches!(invalid_answer, InvalidAnswer::Silence),
+                            Ordering::Relaxed,
+                        );
+                        return answer(invalid_answer, &mut stream).await;
                     } else if text.contains("/window/handles") {
                         json!(["one"])
                     } else if text.starts_with("GET") && text.contains("/url") {
@@ -87,18 +90,18 @@ pub(crate) fn is_whole(request: &str) -> bool {
     body.len() >= length.unwrap_or(0)
 }
 
-async fn answer(babble: Babble, stream: &mut tokio::net::TcpStream) {
+async fn answer(invalid_answer: InvalidAnswer, stream: &mut tokio::net::TcpStream) {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
     let filler = vec![b' '; 1 << 20];
-    let sent = match babble {
-        Babble::Silence => std::future::pending().await,
-        Babble::HangsUp => Ok(()),
-        Babble::HalfAnAnswer => {
+    let sent = match invalid_answer {
+        InvalidAnswer::Silence => std::future::pending().await,
+        InvalidAnswer::HangsUp => Ok(()),
+        InvalidAnswer::HalfAnAnswer => {
             let half = format!("{head}content-length: 999\r\n\r\n{{\"value\":");
             let _ = stream.write_all(half.as_bytes()).await;
             std::future::pending().await
         }
-        Babble::EndlessBytes => {
+        InvalidAnswer::EndlessBytes => {
             let _ = stream
                 .write_all(format!("{head}\r\n{{\"value\":\"").as_bytes())
                 .await;
@@ -108,7 +111,7 @@ async fn answer(babble: Babble, stream: &mut tokio::net::TcpStream) {
                 }
             }
         }
-        Babble::FiftyMegabytes => {
+        InvalidAnswer::FiftyMegabytes => {
             let head = format!("{head}content-length: {}\r\n\r\n", 50 << 20);
             let _ = stream.write_all(head.as_bytes()).await;
             for _ in 0..50 {
@@ -116,11 +119,11 @@ async fn answer(babble: Babble, stream: &mut tokio::net::TcpStream) {
             }
             Ok(())
         }
-        Babble::NotJson => {
+        InvalidAnswer::NotJson => {
             let text = "HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 14\r\n\r\n<h1>502</h1>\r\n";
             stream.write_all(text.as_bytes()).await
         }
-        Babble::NotUtf8 => {
+        InvalidAnswer::NotUtf8 => {
             let head = format!("{head}content-length: 2\r\n\r\n");
             let _ = stream.write_all(head.as_bytes()).await;
             stream.write_all(&[0xff, 0xfe]).await
