@@ -226,7 +226,7 @@ async fn a_profile_that_a_killed_browser_has_locked_opens_unless_that_was_on_ano
 async fn no_process_is_left_of_a_page_that_did_not_open() {
     let (run, store, directory) = (Run::new(), MemoryStore::default(), tempfile::tempdir());
     let directory = directory.unwrap();
-    // Connections that nobody answers.
+    // Connections that get no answer.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = options(&format!("http://{}/", silent.local_addr().unwrap()));
     let key = SessionKey::new(1, 1).unwrap();
