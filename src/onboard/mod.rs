@@ -51,6 +51,6 @@ pub use self::onboarding::{Onboarded, Onboarding};
 #[cfg_attr(docsrs, doc(cfg(all(feature = "supervisor", feature = "webdriver"))))]
 pub use self::service::{
     Resumed, ServiceError, SessionHandle, SessionService, SessionServiceBuilder, SkipReason,
-    Skipped, profile_path,
+    Skipped, lock_profile, profile_path,
 };
 pub use self::watch::{Ended, Watch};

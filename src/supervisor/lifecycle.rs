@@ -113,12 +113,12 @@ impl Lifecycle {
     }
 
     /// The delay of a restart is over. Returns false if the session was ended meanwhile.
-    pub(super) fn revive(&mut self, now: Instant) -> bool {
+    pub(super) fn revive(&mut self, now: Now) -> (bool, Option<Action>) {
         let is_waiting = matches!(self.state, SessionState::Restarting(_));
         if is_waiting {
-            self.live_since = Some(now);
+            self.live_since = Some(now.at);
             self.state = SessionState::Live;
         }
-        is_waiting
+        (is_waiting, None)
     }
 }

@@ -129,7 +129,7 @@ fn only_a_session_that_waits_is_revived() {
     };
     // It is about to get a task, so nothing closes it.
     assert!(session.close_if_done(now(start, false)).is_none());
-    assert!(session.revive(start) && !session.revive(start));
+    assert!(session.revive(now(start, false)).0 && !session.revive(now(start, false)).0);
     assert_eq!(session.state, SessionState::Live);
     let action = session.close_if_done(now(start, false));
     assert!(
