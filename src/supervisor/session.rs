@@ -13,12 +13,12 @@ use super::shared::SharedSession;
 use super::state::SessionState;
 use super::task::{self, BoxError, Task};
 use crate::classify::Verdict;
-use crate::extract::quietly;
+use crate::extract::catch_panic;
 use crate::retry::Backoff;
 
 /// A session under a [`Supervisor`](super::Supervisor). Clones are handles of the same session.
 ///
-/// It goes on until it is ended, one of its tasks ends it by an error or a panic, or its last handle is
+/// It continues until it is ended, one of its tasks ends it by an error or a panic, or its last handle is
 /// dropped and its tasks are done. Dropping handles therefore aborts nothing.
 #[must_use = "a session without handles ends as soon as it has no tasks"]
 pub struct Session(Arc<SharedSession>);
@@ -82,7 +82,7 @@ impl Session {
     /// An error whose verdict is [`Retry`](Verdict::Retry) has it run again after the next delay of the
     /// backoff, as long as there are attempts left and it would begin within the deadline, counted from
     /// the start of the task. A run itself is not bounded, and a deadline that one run uses up leaves no
-    /// time for another. Work that goes on for days needs a loop of its own, which knows what went well.
+    /// time for another. Work that continues for days needs a loop of its own, which knows what went well.
     /// All other verdicts are as for [`spawn`](Self::spawn), and so is the last error.
     ///
     /// ```
@@ -143,7 +143,7 @@ impl Session {
         task::launch(&self.0, name.into(), false, task::once(work))
     }
 
-    /// Runs a task once that the session cannot go on without, for instance the one that holds its page.
+    /// Runs a task once that the session cannot continue without, for instance the one that holds its page.
     ///
     /// As [`spawn`](Self::spawn), but every error of it ends the session, whatever the error means. So the
     /// [restart hook](super::SupervisorBuilder::restart) is called for it, also if the page could not be
@@ -212,15 +212,15 @@ impl Session {
     /// let supervisor = Supervisor::new();
     /// let (a, b) = (supervisor.start("a")?, supervisor.start("b")?);
     /// a.end(Duration::ZERO).await;
-    /// assert_eq!(a.judge("callback", &orphan), Verdict::Suppress);
-    /// assert_eq!(b.judge("callback", &orphan), Verdict::EndSession);
+    /// assert_eq!(a.handle_error("callback", &orphan), Verdict::Suppress);
+    /// assert_eq!(b.handle_error("callback", &orphan), Verdict::EndSession);
     /// assert!(b.state().is_ended());
     /// # Ok(())
     /// # }
     /// ```
-    pub fn judge(&self, name: impl Into<Name>, error: &(dyn Error + 'static)) -> Verdict {
+    pub fn handle_error(&self, name: impl Into<Name>, error: &(dyn Error + 'static)) -> Verdict {
         let name = name.into();
-        match quietly(|| self.0.reason(&name, error)) {
+        match catch_panic(|| self.0.reason(&name, error)) {
             Ok(reason) => self.0.fail(&reason, false),
             Err(message) => self.0.fail(&Reason::panicked(name, &message), true),
         }

@@ -21,7 +21,7 @@ use super::lifecycle::{Action, Lifecycle, Now, Series};
 use super::reason::{Event, Name, Reason, ReasonKind, Report};
 use super::state::SessionState;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
-use crate::extract::quietly;
+use crate::extract::catch_panic;
 use crate::failure::{ProtocolFailure, Site};
 use crate::retry::Backoff;
 
@@ -87,7 +87,7 @@ impl SharedSupervisor {
             event,
             reason: reason.clone(),
         };
-        if let Err(message) = quietly(|| observer(&report)) {
+        if let Err(message) = catch_panic(|| observer(&report)) {
             let failure = ProtocolFailure::new(Site::Unknown, message);
             tracing::error!(session = %report.session, %failure, "the observer of reports panicked");
         }

@@ -16,13 +16,13 @@ use tracing::Instrument;
 use super::reason::{Name, Reason, ReasonKind};
 use super::shared::SharedSession;
 use crate::classify::{Phase, Verdict};
-use crate::extract::quietly;
+use crate::extract::catch_panic;
 use crate::retry::Backoff;
 
 /// Any error: what tasks fail with.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Why a task has no answer. `Debug` and `Display` are cleaned; the task's own error, in
+/// Why a task has no result. `Debug` and `Display` are cleaned; the task's own error, in
 /// [`Failed`](Self::Failed), is unchanged.
 ///
 /// `Display` leaves out the causes: [`Error::source`] gives them.
@@ -78,11 +78,11 @@ impl Error for TaskError {
     }
 }
 
-/// A task of a session, to be awaited for its answer. Dropping it loses only the answer: the task
+/// A task of a session, to be awaited for its result. Dropping it loses only the result: the task
 /// belongs to its session.
 #[must_use = "the task runs anyway; `drop` it if its answer does not matter"]
 pub struct Task<T> {
-    answer: oneshot::Receiver<Result<T, TaskError>>,
+    result: oneshot::Receiver<Result<T, TaskError>>,
     session: Arc<SharedSession>,
 }
 
@@ -90,9 +90,9 @@ impl<T> Future for Task<T> {
     type Output = Result<T, TaskError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = ready!(Pin::new(&mut self.answer).poll(cx));
+        let result = ready!(Pin::new(&mut self.result).poll(cx));
         // Without an answer it was aborted, which happens to ending sessions only.
-        Poll::Ready(answer.unwrap_or_else(|_| Err(TaskError::ended(&self.session))))
+        Poll::Ready(result.unwrap_or_else(|_| Err(TaskError::ended(&self.session))))
     }
 }
 
@@ -109,7 +109,7 @@ pub(super) fn launch<T: Send + 'static>(
     is_required: bool,
     work: impl Future<Output = Result<T, Option<BoxError>>> + Send + 'static,
 ) -> Task<T> {
-    let (sender, answer) = oneshot::channel();
+    let (sender, result) = oneshot::channel();
     if let Some(place) = session.add_task() {
         // No parent: a session outlives its caller, and a task of the session before launches its
         // restart.
@@ -129,7 +129,7 @@ pub(super) fn launch<T: Send + 'static>(
         session.runtime.spawn(running.instrument(span));
     }
     Task {
-        answer,
+        result,
         session: Arc::clone(session),
     }
 }
@@ -151,8 +151,8 @@ struct Origin {
 
 impl Origin {
     /// Runs foreign code. If it panics, the session ends for the reason that is returned.
-    fn quietly<R>(&self, foreign: impl FnOnce() -> R) -> Result<R, Reason> {
-        quietly(foreign).map_err(|message| {
+    fn catch_panic<R>(&self, foreign: impl FnOnce() -> R) -> Result<R, Reason> {
+        catch_panic(foreign).map_err(|message| {
             let reason = Reason::panicked(self.name.clone(), &message);
             self.session.fail(&reason, true);
             reason
@@ -181,15 +181,17 @@ impl<T, W: Future<Output = Result<T, Option<BoxError>>>> Future for Running<W, T
             return Poll::Ready(());
         };
         let failed = |error| this.of.failed(error);
-        let polled = this.of.quietly(|| work.as_mut().poll(cx).map_err(failed));
-        let answer = match polled {
+        let polled = this
+            .of
+            .catch_panic(|| work.as_mut().poll(cx).map_err(failed));
+        let result = match polled {
             Ok(polled) => ready!(polled),
             Err(reason) => Err(TaskError::Panicked(reason)),
         };
         let work = this.work.take();
-        drop(this.of.quietly(|| drop(work)));
-        let unwanted = this.sender.take().map(|sender| sender.send(answer));
-        drop(this.of.quietly(|| drop(unwanted)));
+        drop(this.of.catch_panic(|| drop(work)));
+        let unwanted = this.sender.take().map(|sender| sender.send(result));
+        drop(this.of.catch_panic(|| drop(unwanted)));
         Poll::Ready(())
     }
 }
@@ -198,7 +200,7 @@ impl<T, W: Future<Output = Result<T, Option<BoxError>>>> Future for Running<W, T
 impl<W, T> Drop for Running<W, T> {
     fn drop(&mut self) {
         let work = self.work.take();
-        drop(self.of.quietly(|| drop(work)));
+        drop(self.of.catch_panic(|| drop(work)));
         let session = &self.of.session;
         // A task without an answer was aborted, in a session that is ending, or its runtime was shut down.
         if self.sender.take().is_some() && session.is_live() {
@@ -209,15 +211,14 @@ impl<W, T> Drop for Running<W, T> {
     }
 }
 
-/// Work that is run once.
+/// Runs work once.
 pub(super) async fn once<T, E: Into<BoxError>>(
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, Option<BoxError>> {
     work.await.map_err(|error| Some(error.into()))
 }
 
-/// Work that is run again as long as its errors are transient and the backoff allows. No error: its session
-/// is ending.
+/// Runs work again as long as its errors are transient and the backoff allows. No error: its session is ending.
 pub(super) async fn again<T, E: Into<BoxError>, W: Future<Output = Result<T, E>>>(
     session: Arc<SharedSession>,
     name: Name,
@@ -229,7 +230,7 @@ pub(super) async fn again<T, E: Into<BoxError>, W: Future<Output = Result<T, E>>
     let mut delay = delays.next().unwrap_or_default();
     while session.pause(delay).await {
         let error = match work().await {
-            Ok(answer) => return Ok(answer),
+            Ok(result) => return Ok(result),
             Err(error) => error.into(),
         };
         let reason = session.reason(&name, error.as_ref());

@@ -7,7 +7,7 @@ use crate::event::{EventId, Failed, SessionKey};
 use crate::jid::Jid;
 use crate::phone::PhoneNumber;
 use crate::source::Assurance;
-use crate::store::decide::{RowWrite, given_up, revived};
+use crate::store::effect::{RowWrite, given_up, registered_again};
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::status::{SessionError, SessionRow, Status, StatusChange, UnknownStatus};
 
@@ -44,7 +44,7 @@ struct Changes {
 }
 
 impl Account {
-    /// `lacks_error`: the status column cannot hold `error`.
+    /// Makes an account from its row. `lacks_error`: the status column cannot hold `error`.
     pub(super) fn new(read: Row, lacks_error: bool) -> Self {
         let number = read.number.as_deref().and_then(number);
         Self {
@@ -75,12 +75,12 @@ impl Account {
         self.read.session.as_deref()
     }
 
-    /// Whether it is given up. Its columns decide, since another program may have restored it.
+    /// Returns whether it is given up. Its columns decide, since another program may have restored it.
     pub(super) fn is_given_up(&self) -> bool {
         self.is_deleted || self.stored_status() == Some(Status::Failed)
     }
 
-    /// The status that the column has, or will have: without `error` if that does not fit.
+    /// Returns the status that the column has, or will have: without `error` if that does not fit.
     pub(super) fn stored_status(&self) -> Option<Status> {
         match &self.row {
             Ok(row) if self.lacks_error && row.status == Status::Error => {
@@ -137,12 +137,12 @@ impl Account {
         self.row = self.row.clone().map(given_up);
     }
 
-    pub(super) fn revive(&mut self) {
+    pub(super) fn register_again(&mut self) {
         self.touch();
         self.is_deleted = false;
         self.changes.begins = true;
         self.number = None;
-        self.row = self.row.clone().map(revived);
+        self.row = self.row.clone().map(registered_again);
     }
 
     /// Takes the number from a row that was given up.
@@ -151,12 +151,12 @@ impl Account {
         self.number = None;
     }
 
-    /// The error to put into the metadata.
+    /// Returns the error to put into the metadata.
     pub(super) fn new_error(&self) -> Option<&Failed> {
         self.changes.error.as_ref()
     }
 
-    /// The change to write, if there is one.
+    /// Returns the change to write, if there is one.
     pub(super) fn to_save(&self) -> Option<Save<'_>> {
         let Self { read, changes, .. } = self;
         if !changes.is_dirty {

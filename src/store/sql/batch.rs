@@ -1,4 +1,4 @@
-//! Several events in one transaction: their rows are locked and read, judged in memory one event after the
+//! Several events in one transaction: their rows are locked and read, applied in memory one event after the
 //! other, and written together. A refusal writes nothing.
 //!
 //! Locks are tried, never awaited. A row or number whose lock is busy, or that changed before it was
@@ -170,7 +170,7 @@ pub(super) async fn register<D: Driver>(
         return Err(StoreError::taken(session).into());
     }
     if account.is_deleted || account.stored_status() == Some(Status::Failed) {
-        account.revive();
+        account.register_again();
     } else if is_new {
         account.record();
     } else if row.status.is_waiting() {
@@ -182,7 +182,7 @@ pub(super) async fn register<D: Driver>(
     Ok(row)
 }
 
-/// Gives up a session on request of the host, whatever its status.
+/// Gives up a session on request of the program, whatever its status.
 pub(super) async fn delete<D: Driver>(
     transaction: &mut Transaction<'_, D>,
     session: &SessionKey,

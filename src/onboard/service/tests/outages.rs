@@ -71,10 +71,12 @@ impl SessionStore for Database {
 /// A service over a database, whose events wait for longer than the interval of the sweeps until they are sent
 /// again.
 fn over(database: &Database, root: &TempDir, script: Script) -> SessionService {
-    let delivery = Backoff::builder().interval(secs(1800)).max_interval(secs(7200));
+    let delivery = Backoff::builder()
+        .interval(secs(1800))
+        .max_interval(secs(7200));
     let delivery = delivery.build().unwrap();
     let builder = SessionService::builder(database.clone()).storage(root.path());
-    let builder = builder.watch(move |watch| watch.delivery(delivery.clone()));
+    let builder = builder.monitor(move |monitor| monitor.delivery(delivery.clone()));
     builder.build_with(Browsers::new([script])).unwrap()
 }
 
