@@ -1,10 +1,11 @@
-//! A watch with a webhook whose receiver is down for an hour.
+//! A page monitor with a webhook whose receiver is down for an hour.
 
 use super::*;
 use crate::event::webhook::tests::down_for;
+use crate::store::SessionRow;
 
 #[tokio::test(start_paused = true)]
-async fn the_events_of_a_watch_arrive_in_order_after_an_hour() {
+async fn the_events_of_a_monitor_arrive_in_order_after_an_hour() {
     let script = [
         (0, Linking),
         (30, Linked),
@@ -14,18 +15,18 @@ async fn the_events_of_a_watch_arrive_in_order_after_an_hour() {
         (3500, Barred(Bar::Conflict)),
     ];
     let sink = Sink::default();
-    let observed = watch(sink.clone(), page(script), 0);
+    let observed = monitor(sink.clone(), page(script), 0);
     assert_eq!(run(&observed, HOUR + HOUR / 6).await, None);
     let (webhook, arrived) = down_for(HOUR);
-    let row = crate::store::SessionRow {
+    let row = SessionRow {
         last_seq: Some(0),
-        ..crate::store::SessionRow::new(key())
+        ..SessionRow::new(key())
     };
-    let watch = watch(webhook, page(script), 0).resume(&row);
-    assert_eq!(run(&watch, HOUR).await, None);
-    assert!(watch.delivery_state().waiting > 3 && arrived().is_empty());
-    assert_eq!(run(&watch, HOUR / 6).await, None);
-    assert_eq!(watch.delivery_state().waiting, 0);
+    let monitor = monitor(webhook, page(script), 0).resume(&row);
+    assert_eq!(run(&monitor, HOUR).await, None);
+    assert!(monitor.delivery_state().waiting > 3 && arrived().is_empty());
+    assert_eq!(run(&monitor, HOUR / 6).await, None);
+    assert_eq!(monitor.delivery_state().waiting, 0);
     let arrived = arrived();
     assert!(arrived.is_sorted_by(|one, next| one.seq() < next.seq()));
     // Codes and authentications that are outdated are not sent.
