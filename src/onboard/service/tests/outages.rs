@@ -81,14 +81,14 @@ fn over(database: &Database, root: &TempDir, script: Script) -> SessionService {
 }
 
 /// A session whose first sync goes on.
-fn syncing() -> Result<MockPage, ProtocolFailure> {
-    Ok(page(MockLink::new().at(secs(0), LinkState::Linking)))
+fn syncing() -> MockPage {
+    page(MockLink::new().at(secs(0), LinkState::Linking))
 }
 
 #[tokio::test(start_paused = true)]
 async fn sessions_are_not_given_up_because_the_database_was_away() {
     let (database, root) = (Database::default(), tempfile::tempdir().unwrap());
-    let service = over(&database, &root, syncing);
+    let service = over(&database, &root, || Ok(syncing()));
     let session = service.start(&key("s")).await.unwrap();
     // This one belongs to another service.
     let other = key("other");
