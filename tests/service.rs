@@ -178,10 +178,12 @@ fn lock(profile: &Path, host: &str, pid: u32) {
 
 /// Ends a session, whose browser must end before its driver does.
 async fn closes_in_order(run: &Run, session: &SessionHandle, profile: &Path) {
-    let mut end = std::pin::pin!(session.end(support::LIMIT));
-    while tokio::time::timeout(ms(2), &mut end).await.is_err() {
+    let has_ended = || {
         assert!(!run.drivers().is_empty() || run.browsers(profile).is_empty());
-    }
+        session.state().is_none_or(|state| state.is_ended())
+    };
+    let ended = until("the session has ended", has_ended);
+    tokio::join!(session.end(support::LIMIT), ended);
 }
 
 #[tokio::test]

@@ -17,10 +17,10 @@ use futures_util::{Stream, stream};
 use qrcode::{QrCode, render::svg};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
-use whatsapp_phone::event::{SessionId, SessionKey};
 use whatsapp_phone::onboard::{SessionHandle, SessionService};
 use whatsapp_phone::source::webdriver::OpenOptions;
 use whatsapp_phone::store::{SessionStore, StatusChange, StoreOptions, sqlite::SqliteStore};
+use whatsapp_phone::{PhoneNumber, event::SessionId, event::SessionKey};
 
 /// Runs three sessions and shows them at http://LISTEN/
 #[derive(Debug, clap::Parser)]
@@ -89,7 +89,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn to_json(change: &StatusChange) -> Value {
-    let number = change.phone.as_ref().map(|phone| phone.reveal());
+    let number = change.phone.as_ref().map(PhoneNumber::reveal);
     let (id, status) = (change.session.session_id.as_str(), change.status.as_str());
     json!({"session_id": id, "status": status, "phone_number": number})
 }
