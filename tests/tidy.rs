@@ -18,7 +18,7 @@ const MAX_README_LINES: usize = 160;
 
 /// The modules, top row first. A file may use its own row and those above it, never those below.
 const ROWS: &[&[&str]] = &[
-    &["phone", "jid", "failure"],
+    &["phone", "jid", "failure", "tls"],
     &["retry"],
     &["classify"],
     &["link"],
@@ -711,6 +711,7 @@ fn tests_in_real_time_wait_for_conditions() {
         let own = [
             "call_timeout(",
             "start_timeout(",
+            "attempt_timeout(",
             "look_timeout(",
             "busy_timeout(",
             "elapsed() < LIMIT",

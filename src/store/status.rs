@@ -53,7 +53,7 @@ statuses! {
 
 impl Status {
     /// Returns whether it is given up as stuck where nothing happens.
-    pub(super) const fn is_waiting(self) -> bool {
+    pub(crate) const fn is_waiting(self) -> bool {
         matches!(self, Self::QrScanning | Self::Authenticated)
     }
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::lifecycle::Lifecycle;
 use super::reason::{Reason, Report};
 use super::session::Session;
 use super::shared::{RestartHook, Settings};
@@ -116,14 +117,18 @@ impl SupervisorBuilder {
             let (hook, waiting) = (Arc::clone(&hook), Arc::clone(session));
             let work = async move {
                 // It may have been ended between the two.
-                if waiting.pause(delay).await && waiting.start_again() {
+                if waiting.pause(delay).await && waiting.change(Lifecycle::start_again) {
                     let hooked = hook(Session::new(&waiting), reason).await;
                     return hooked.map_err(Into::into);
                 }
                 Ok::<_, BoxError>(())
             };
-            let work = task::once(Arc::clone(session), "restart".into(), true, work);
-            drop(task::launch(session, "restart".into(), work));
+            drop(task::launch(
+                session,
+                "restart".into(),
+                true,
+                task::once(work),
+            ));
         });
         self.0.restart = Some((backoff, restart));
         self

@@ -113,12 +113,12 @@ impl Lifecycle {
     }
 
     /// Makes the session live after the delay of a restart. Returns false if the session was ended meanwhile.
-    pub(super) fn start_again(&mut self, now: Instant) -> bool {
+    pub(super) fn start_again(&mut self, now: Now) -> (bool, Option<Action>) {
         let is_waiting = matches!(self.state, SessionState::Restarting(_));
         if is_waiting {
-            self.live_since = Some(now);
+            self.live_since = Some(now.at);
             self.state = SessionState::Live;
         }
-        is_waiting
+        (is_waiting, None)
     }
 }

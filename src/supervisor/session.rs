@@ -118,9 +118,9 @@ impl Session {
         E: Into<BoxError> + 'static,
         W: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let (session, name) = (Arc::clone(&self.0), name.into());
-        let work = task::again(session, name.clone(), backoff.clone(), work);
-        task::launch(&self.0, name, work)
+        let name = name.into();
+        let work = task::again(Arc::clone(&self.0), name.clone(), backoff.clone(), work);
+        task::launch(&self.0, name, false, work)
     }
 
     /// Runs a task once.
@@ -140,9 +140,7 @@ impl Session {
         T: Send + 'static,
         E: Into<BoxError> + 'static,
     {
-        let (session, name) = (Arc::clone(&self.0), name.into());
-        let work = task::once(session, name.clone(), false, work);
-        task::launch(&self.0, name, work)
+        task::launch(&self.0, name.into(), false, task::once(work))
     }
 
     /// Runs a task once that the session cannot continue without, for instance the one that holds its page.
@@ -159,9 +157,7 @@ impl Session {
         T: Send + 'static,
         E: Into<BoxError> + 'static,
     {
-        let (session, name) = (Arc::clone(&self.0), name.into());
-        let work = task::once(session, name.clone(), true, work);
-        task::launch(&self.0, name, work)
+        task::launch(&self.0, name.into(), true, task::once(work))
     }
 
     /// Waits until the session is ending: the stop signal. The future holds no handle.
@@ -223,16 +219,10 @@ impl Session {
     /// # }
     /// ```
     pub fn handle_error(&self, name: impl Into<Name>, error: &(dyn Error + 'static)) -> Verdict {
-        let (name, is_live) = (name.into(), self.0.is_live());
+        let name = name.into();
         match catch_panic(|| self.0.reason(&name, error)) {
             Ok(reason) => self.0.fail(&reason, false),
-            Err(message) => {
-                self.0.panicked(&name, &message);
-                match is_live {
-                    true => Verdict::EndSession,
-                    false => Verdict::Surface,
-                }
-            }
+            Err(message) => self.0.fail(&Reason::panicked(name, &message), true),
         }
     }
 }
@@ -270,9 +260,7 @@ impl States {
         // The sender goes after the end only.
         states.changed().await.ok()?;
         let state = states.borrow_and_update().clone();
-        if state.is_ended() {
-            self.0 = None;
-        }
+        self.0.take_if(|_| state.is_ended());
         Some(state)
     }
 }
