@@ -50,6 +50,7 @@
 //! | `event` | `SessionEvent`; `EventSink` and its drivers (feature `events`) |
 //! | `store` | `SessionStore` and its drivers, `StoreSink`, watchers (feature `events`; `sqlite`, `postgres`, `mysql`) |
 //! | `onboard` | `Onboarding` and `Watch`: a session from its QR code to its number; `SessionService`: many of them, from their profiles to their rows (feature `events`) |
+//! | `metrics` | names of the metrics, recorded through the `metrics` facade (feature `metrics`) |
 //! | `testkit` | the stand-in WhatsApp Web, and contract tests for your own sources, sinks and stores (feature `testkit`) |
 //! | [`guide`] | the guides |
 //!
@@ -71,6 +72,11 @@ pub mod failure;
 pub mod guide;
 pub mod jid;
 pub mod link;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub mod metrics;
+#[cfg(not(feature = "metrics"))]
+mod metrics;
 #[cfg(feature = "events")]
 #[cfg_attr(docsrs, doc(cfg(feature = "events")))]
 pub mod onboard;
