@@ -12,7 +12,7 @@
 //!
 //! **Overhead per look.** A source that needs no time is ready after N looks. An extraction of N looks
 //! is timed, then N bare probes of the same source through the same `dyn InfoSource`. The difference,
-//! divided by N, is the cost of a look: the lane and its timeout, the caught panic, the decision, the
+//! divided by N, is the cost of a look: the source and its timeout, the catching of panics, the decision, the
 //! timers, and a share of the start of the extraction. No interval is below 10 ms, so the benches run
 //! under a paused clock:
 //!
@@ -261,7 +261,7 @@ fn look(c: &mut Criterion) {
     let source = Counting::new();
     // The largest attempts and deadline: the source ends each extraction.
     let policy = RetryPolicy::builder()
-        .watch(LookMode::Poll)
+        .look_mode(LookMode::Poll)
         .interval(HALF_SECOND);
     let day = Duration::from_secs(24 * 60 * 60);
     let policy = policy.unlimited_attempts().deadline(day).build().unwrap();

@@ -104,7 +104,7 @@ fn bad(path: &Path, why: &dyn std::fmt::Display) -> ProtocolFailure {
 async fn main() -> ExitCode {
     let args: Args = support::args();
     // Eager, but asked again and again, since no event reports a change.
-    let policy = RetryPolicy::eager().to_builder().watch(LookMode::Poll);
+    let policy = RetryPolicy::eager().to_builder().look_mode(LookMode::Poll);
     let policy = match policy.deadline(args.deadline).build() {
         Ok(policy) => policy,
         Err(error) => {

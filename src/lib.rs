@@ -49,7 +49,7 @@
 //! | `supervisor` | `Supervisor`: sessions in one process, isolated from each other (feature `supervisor`) |
 //! | `event` | `SessionEvent`; `EventSink` and its drivers (feature `events`) |
 //! | `store` | `SessionStore` and its drivers, `StoreSink`, watchers (feature `events`; `sqlite`, `postgres`, `mysql`) |
-//! | `onboard` | `Onboarding` and `Watch`: a session from its QR code to its number; `SessionService`: many of them, from their profiles to their rows (feature `events`) |
+//! | `onboard` | `Onboarding` and `PageMonitor`: a session from its QR code to its number; `SessionService`: many of them, from their profiles to their rows (feature `events`) |
 //! | `metrics` | names of the metrics, recorded through the `metrics` facade (feature `metrics`) |
 //! | `testkit` | the stand-in WhatsApp Web, and contract tests for your own sources, sinks and stores (feature `testkit`) |
 //! | [`guide`] | the guides |

@@ -119,7 +119,7 @@ async fn the_service() {
         .storage(directory.join("profiles"))
         .restart(restart.build().unwrap())
         .opens_at_once(2)
-        .watch(|watch| watch.extractor(|extractor| extractor.policy(policy())))
+        .monitor(|monitor| monitor.extractor(|extractor| extractor.policy(policy())))
         .page(move |key| {
             let session: usize = key.session_id.as_str().parse().unwrap();
             let page = options(&pages[session]);

@@ -111,10 +111,10 @@ fn the_time_of_a_session_ready_is_recorded_by_outcome() {
 fn errors_after_the_end_of_a_session_are_counted_by_class() {
     let scraped = scrape(async {
         let supervisor = Supervisor::new();
-        let session = supervisor.session("a").unwrap();
+        let session = supervisor.start("a").unwrap();
         session.end(Duration::from_secs(1)).await;
         let error = ProtocolFailure::new(Site::Unknown, "Protocol error: Target closed");
-        assert_eq!(session.judge("callback", &error), Verdict::Suppress);
+        assert_eq!(session.handle_error("callback", &error), Verdict::Suppress);
     });
     assert_has(
         &scraped,

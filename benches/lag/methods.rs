@@ -64,7 +64,7 @@ impl Method {
         let policy = match self {
             Self::Reference | Self::Classic => RetryPolicy::classic(),
             Self::Poll50 => RetryPolicy::builder()
-                .watch(LookMode::Poll)
+                .look_mode(LookMode::Poll)
                 .interval(Duration::from_millis(50))
                 .build()?,
             Self::Eager | Self::Attached => RetryPolicy::eager(),

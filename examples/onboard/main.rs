@@ -19,7 +19,7 @@ use config::Config;
 use tokio::time::Instant;
 use whatsapp_phone::event::fan_out::FanOut;
 use whatsapp_phone::event::{EventKind, EventSink, SessionEvent, SessionKey, SinkError};
-use whatsapp_phone::onboard::Watch;
+use whatsapp_phone::onboard::PageMonitor;
 use whatsapp_phone::source::webdriver::{
     DriverProcess, OpenOptions, Page, Target, WebDriverSource,
 };
@@ -96,7 +96,7 @@ async fn run(config: Config) -> Outcome<bool> {
 
     // The store decides; the screen shows what it has accepted.
     let sink = FanOut::after(StoreSink::new(store.clone())).observer(steps);
-    let watch = Watch::new(session.clone(), WebDriverSource::all(&page), sink)
+    let monitor = PageMonitor::new(session.clone(), WebDriverSource::all(&page), sink)
         .extractor(|it| it.policy(config.policy).accept(config.accept))
         .resume(&row)
         .store(store.clone())
@@ -104,8 +104,8 @@ async fn run(config: Config) -> Outcome<bool> {
 
     let watcher = store.watch(&session.session_id).await?;
     let has_number = tokio::select! {
-        ended = watch.run() => {
-            steps.print("watch", format!("ended: {}", ended.as_str()));
+        ended = monitor.run() => {
+            steps.print("monitor", format!("ended: {}", ended.as_str()));
             false
         }
         has_number = follow(&steps, watcher, &store, &session) => has_number?,

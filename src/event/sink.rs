@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use tokio::time::timeout;
 
 use super::SessionEvent;
-use crate::extract::panic_words;
+use crate::extract::panic_message;
 use crate::failure::{MAX_TEXT, ProtocolFailure, clean, disclose_code};
 
 /// Accepts events and delivers them.
@@ -204,7 +204,7 @@ where
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => {
             // Drops the payload safely. The panic hook has printed the message.
-            panic_words(panic);
+            panic_message(panic);
             let text = format!("the sink `{name}` panicked; this is a bug in the sink");
             Err(SinkError::transient("sink_panicked", text))
         }

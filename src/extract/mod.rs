@@ -29,10 +29,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::builder::{Extractor, ExtractorBuilder};
-#[cfg(feature = "events")]
-pub(crate) use self::catch_panic::panic_words;
 #[cfg(feature = "supervisor")]
-pub(crate) use self::catch_panic::quietly;
+pub(crate) use self::catch_panic::catch_panic;
+#[cfg(feature = "events")]
+pub(crate) use self::catch_panic::panic_message;
 pub use self::error::{ErrorKind, ExtractError, SourceFailure};
 use self::look_loop::Plan;
 use crate::classify::ProtocolErrorClassifier;

@@ -12,7 +12,7 @@ pub(super) const MIN_RUN: usize = 7;
 /// secrets, JIDs and numbers, cuts at `max` bytes and marks the cut. Reads no more of the input than it needs.
 pub(crate) fn clean(text: &str, max: usize) -> String {
     // Masking never lengthens, and a number that the cut splits must not lose its mask: so more than
-    // `max` is read before the masking, the last bytes of it only to judge what comes before them.
+    // `max` is read before the masking, the last bytes of it only to see whether a secret ends the kept part.
     let (wanted, ahead) = (max * 2, 64);
     let mut kept = String::with_capacity(text.len().min(wanted + ahead));
     let mut chars = text.chars();

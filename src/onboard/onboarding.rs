@@ -64,7 +64,7 @@ pub struct Onboarding {
     pub(super) extractor: Arc<dyn PhoneExtractor>,
     sequence: Option<Sequence>,
     bound: Option<PhoneNumber>,
-    keep_watching: Duration,
+    keep_extracting: Duration,
     /// Held during an extraction: one at a time.
     extracting: Arc<Mutex<()>>,
     pub(super) deliveries: Deliveries,
@@ -97,7 +97,7 @@ impl Onboarding {
             extractor: Arc::new(extractor),
             sequence: None,
             bound: None,
-            keep_watching: Duration::ZERO,
+            keep_extracting: Duration::ZERO,
             extracting: Arc::default(),
             deliveries: Deliveries::new(sink, backoff.unwrap_or_default()),
         }
@@ -144,8 +144,8 @@ impl Onboarding {
     /// Repeats the extraction for this long after a `session_error`; a number that is found then is
     /// sent once. Ends early if the page or its browser is gone. Default: zero, no repetition.
     #[must_use]
-    pub fn keep_watching(mut self, time: Duration) -> Self {
-        self.keep_watching = time;
+    pub fn keep_extracting(mut self, time: Duration) -> Self {
+        self.keep_extracting = time;
         self
     }
 
@@ -224,7 +224,7 @@ impl Onboarding {
     pub async fn run(&self) -> Result<Onboarded, OnboardError> {
         let (mut outcome, mut may_come) = self.attempt(true).await?;
         let start = Instant::now();
-        while may_come && start.elapsed() + EXTRACTION_PAUSE < self.keep_watching {
+        while may_come && start.elapsed() + EXTRACTION_PAUSE < self.keep_extracting {
             sleep(EXTRACTION_PAUSE).await;
             (outcome, may_come) = self.attempt(false).await?;
         }
@@ -364,7 +364,7 @@ impl fmt::Debug for Onboarding {
             .field("session", &self.session)
             .field("sink", &self.deliveries.sink.name())
             .field("bound", &self.bound)
-            .field("keep_watching", &self.keep_watching)
+            .field("keep_extracting", &self.keep_extracting)
             .finish_non_exhaustive()
     }
 }

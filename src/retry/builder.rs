@@ -81,8 +81,8 @@ impl RetryPolicyBuilder {
     }
 
     /// Sets how a source is watched between two looks.
-    pub const fn watch(mut self, watch: LookMode) -> Self {
-        self.draft.watch = watch;
+    pub const fn look_mode(mut self, look_mode: LookMode) -> Self {
+        self.draft.look_mode = look_mode;
         self
     }
 

@@ -15,11 +15,11 @@
 //! | `jitter` | 0 | 0 |
 //! | `look_timeout` | 2s | 2s |
 //! | `deadline` | 10s | 11s |
-//! | `watch` | wait | poll |
+//! | `look_mode` | wait | poll |
 //! | `fallback_after_exhaustion` | false | true |
 //!
 //! A policy comes from code ([`RetryPolicy::builder`]), from a configuration file (serde, durations
-//! as `"500ms"`) or from the environment ([`RetryPolicy::from_env`]). All three use the same
+//! as `"500ms"`, `look_mode` as `watch`) or from the environment ([`RetryPolicy::from_env`]). All three use the same
 //! validation, so no policy can spin, overflow or wait for days.
 
 mod backoff;
@@ -87,7 +87,7 @@ impl fmt::Display for LookMode {
 ///     .interval(Duration::from_millis(100))
 ///     .growth(2.0)
 ///     .max_interval(Duration::from_millis(300))
-///     .watch(LookMode::Poll)
+///     .look_mode(LookMode::Poll)
 ///     .build()?;
 ///
 /// let delays: Vec<u128> = policy.delays().map(|delay| delay.as_millis()).collect();
@@ -113,7 +113,7 @@ impl fmt::Display for LookMode {
 pub struct RetryPolicy {
     backoff: Backoff,
     look_timeout: Duration,
-    watch: LookMode,
+    look_mode: LookMode,
     fallback_after_exhaustion: bool,
 }
 
@@ -140,7 +140,7 @@ impl RetryPolicy {
                 ..Backoff::DEFAULT
             },
             look_timeout: Duration::from_secs(2),
-            watch: LookMode::Wait,
+            look_mode: LookMode::Wait,
             fallback_after_exhaustion: false,
         }
     }
@@ -169,7 +169,7 @@ impl RetryPolicy {
                 deadline: Some(Duration::from_secs(11)),
                 ..Self::eager().backoff
             },
-            watch: LookMode::Poll,
+            look_mode: LookMode::Poll,
             fallback_after_exhaustion: true,
             ..Self::eager()
         }
@@ -243,8 +243,8 @@ impl RetryPolicy {
 
     /// Returns how a source is watched between two looks.
     #[must_use]
-    pub const fn watch(&self) -> LookMode {
-        self.watch
+    pub const fn look_mode(&self) -> LookMode {
+        self.look_mode
     }
 
     /// Returns when sources after the first are asked. `false`: every source is asked each round. `true`: the first source alone is asked on the

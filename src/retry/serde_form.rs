@@ -24,7 +24,8 @@ pub(super) struct Form {
     jitter: f64,
     look_timeout: Human,
     deadline: Human,
-    watch: LookMode,
+    #[serde(rename = "watch")]
+    look_mode: LookMode,
     fallback_after_exhaustion: bool,
 }
 
@@ -47,7 +48,7 @@ impl From<RetryPolicy> for Form {
             jitter: backoff.jitter,
             look_timeout: Human(policy.look_timeout),
             deadline,
-            watch: policy.watch,
+            look_mode: policy.look_mode,
             fallback_after_exhaustion: policy.fallback_after_exhaustion,
         }
     }
@@ -68,7 +69,7 @@ impl TryFrom<Form> for RetryPolicy {
                 deadline: Some(form.deadline.0),
             },
             look_timeout: form.look_timeout.0,
-            watch: form.watch,
+            look_mode: form.look_mode,
             fallback_after_exhaustion: form.fallback_after_exhaustion,
         }
         .to_builder()
@@ -239,7 +240,7 @@ mod tests {
                 .growth(f64::from(growth) / 100.0)
                 .jitter(f64::from(jitter) / 100.0)
                 .look_timeout(nanos(look_timeout))
-                .watch(if poll { LookMode::Poll } else { LookMode::Wait })
+                .look_mode(if poll { LookMode::Poll } else { LookMode::Wait })
                 .fallback_after_exhaustion(fallback);
             let builder = attempts.into_iter().fold(builder, RetryPolicyBuilder::attempts);
             let room = nanos(86_400_000_000_000 - interval);

@@ -187,7 +187,7 @@ fn a_row_that_was_read_before_its_deletion_brings_no_session_back() {
     let row = SessionRow::new(key("s"));
     let since = hub.changes();
     hub.publish("1", &row.to_change());
-    hub.publish("1", &decide::given_up(row.clone()).to_change());
+    hub.publish("1", &effect::given_up(row.clone()).to_change());
     hub.publish_read(since, "1", &row.to_change());
     let seen = watcher.changed().now_or_never().flatten();
     assert_eq!(seen.unwrap().status, Status::Failed);

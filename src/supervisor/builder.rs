@@ -116,7 +116,7 @@ impl SupervisorBuilder {
             let (hook, waiting) = (Arc::clone(&hook), Arc::clone(session));
             let work = async move {
                 // It may have been ended between the two.
-                if waiting.pause(delay).await && waiting.revive() {
+                if waiting.pause(delay).await && waiting.start_again() {
                     let hooked = hook(Session::new(&waiting), reason).await;
                     return hooked.map_err(Into::into);
                 }

@@ -113,7 +113,7 @@ impl Lifecycle {
     }
 
     /// The delay of a restart is over. Returns false if the session was ended meanwhile.
-    pub(super) fn revive(&mut self, now: Instant) -> bool {
+    pub(super) fn start_again(&mut self, now: Instant) -> bool {
         let is_waiting = matches!(self.state, SessionState::Restarting(_));
         if is_waiting {
             self.live_since = Some(now);

@@ -13,7 +13,7 @@ use super::shared::SharedSession;
 use super::state::SessionState;
 use super::task::{self, BoxError, Task};
 use crate::classify::Verdict;
-use crate::extract::quietly;
+use crate::extract::catch_panic;
 use crate::retry::Backoff;
 
 /// A session under a [`Supervisor`](super::Supervisor). Clones are handles of the same session.
@@ -216,15 +216,15 @@ impl Session {
     /// let supervisor = Supervisor::new();
     /// let (a, b) = (supervisor.start("a")?, supervisor.start("b")?);
     /// a.end(Duration::ZERO).await;
-    /// assert_eq!(a.judge("callback", &orphan), Verdict::Suppress);
-    /// assert_eq!(b.judge("callback", &orphan), Verdict::EndSession);
+    /// assert_eq!(a.handle_error("callback", &orphan), Verdict::Suppress);
+    /// assert_eq!(b.handle_error("callback", &orphan), Verdict::EndSession);
     /// assert!(b.state().is_ended());
     /// # Ok(())
     /// # }
     /// ```
-    pub fn judge(&self, name: impl Into<Name>, error: &(dyn Error + 'static)) -> Verdict {
+    pub fn handle_error(&self, name: impl Into<Name>, error: &(dyn Error + 'static)) -> Verdict {
         let (name, is_live) = (name.into(), self.0.is_live());
-        match quietly(|| self.0.reason(&name, error)) {
+        match catch_panic(|| self.0.reason(&name, error)) {
             Ok(reason) => self.0.fail(&reason, false),
             Err(message) => {
                 self.0.panicked(&name, &message);

@@ -21,7 +21,7 @@ use super::lifecycle::{Action, Lifecycle, Now, Series};
 use super::reason::{Event, Name, Reason, Report};
 use super::state::SessionState;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
-use crate::extract::quietly;
+use crate::extract::catch_panic;
 use crate::failure::{ProtocolFailure, Site};
 use crate::metrics;
 use crate::retry::Backoff;
@@ -89,7 +89,7 @@ impl SharedSupervisor {
             event,
             reason,
         };
-        if let Err(message) = quietly(|| observer(&report)) {
+        if let Err(message) = catch_panic(|| observer(&report)) {
             let failure = ProtocolFailure::new(Site::Unknown, message);
             tracing::error!(session = %report.session, %failure, "the observer of reports panicked");
         }
@@ -252,8 +252,8 @@ impl SharedSession {
     }
 
     /// The delay of a restart is over. Returns false if the session was ended meanwhile.
-    pub(super) fn revive(self: &Arc<Self>) -> bool {
-        self.change(|lifecycle, now| (lifecycle.revive(now.at), None))
+    pub(super) fn start_again(self: &Arc<Self>) -> bool {
+        self.change(|lifecycle, now| (lifecycle.start_again(now.at), None))
     }
 
     /// Returns the reason that an error of this task is.

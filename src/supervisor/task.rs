@@ -16,13 +16,13 @@ use tracing::Instrument;
 use super::reason::{Name, Reason, ReasonKind};
 use super::shared::SharedSession;
 use crate::classify::{Phase, Verdict};
-use crate::extract::quietly;
+use crate::extract::catch_panic;
 use crate::retry::Backoff;
 
 /// Any error: what tasks fail with.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Why a task has no answer. `Debug` and `Display` are cleaned; the task's own error, in
+/// Why a task has no result. `Debug` and `Display` are cleaned; the task's own error, in
 /// [`Failed`](Self::Failed), is unchanged.
 ///
 /// `Display` leaves out the causes: [`Error::source`] gives them.
@@ -91,11 +91,11 @@ impl Error for TaskError {
     }
 }
 
-/// A task of a session, to be awaited for its answer. Dropping it loses only the answer: the task
+/// A task of a session, to be awaited for its result. Dropping it loses only the result: the task
 /// belongs to its session.
 #[must_use = "the task runs anyway; `drop` it if its answer does not matter"]
 pub struct Task<T> {
-    answer: oneshot::Receiver<Result<T, TaskError>>,
+    result: oneshot::Receiver<Result<T, TaskError>>,
     session: Arc<SharedSession>,
 }
 
@@ -103,9 +103,9 @@ impl<T> Future for Task<T> {
     type Output = Result<T, TaskError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = ready!(Pin::new(&mut self.answer).poll(cx));
+        let result = ready!(Pin::new(&mut self.result).poll(cx));
         // Without an answer it was aborted, which happens to ending sessions only.
-        Poll::Ready(answer.unwrap_or_else(|_| Err(TaskError::ended(&self.session))))
+        Poll::Ready(result.unwrap_or_else(|_| Err(TaskError::ended(&self.session))))
     }
 }
 
@@ -121,7 +121,7 @@ pub(super) fn launch<T: Send + 'static>(
     name: Name,
     work: impl Future<Output = Result<T, TaskError>> + Send + 'static,
 ) -> Task<T> {
-    let (sender, answer) = oneshot::channel();
+    let (sender, result) = oneshot::channel();
     if let Some(place) = session.add_task() {
         // No parent: a session outlives its caller, and a task of the session before launches its
         // restart.
@@ -138,7 +138,7 @@ pub(super) fn launch<T: Send + 'static>(
         session.runtime.spawn(running.instrument(span));
     }
     Task {
-        answer,
+        result,
         session: Arc::clone(session),
     }
 }
@@ -153,8 +153,8 @@ struct Running<W, T> {
 }
 
 impl<W, T> Running<W, T> {
-    fn drop_quietly(&self, foreign: impl Sized) {
-        if let Err(msg) = quietly(|| drop(foreign)) {
+    fn drop_foreign(&self, foreign: impl Sized) {
+        if let Err(msg) = catch_panic(|| drop(foreign)) {
             self.session.panicked(&self.name, &msg);
         }
     }
@@ -167,14 +167,14 @@ impl<T, W: Future<Output = Result<T, TaskError>>> Future for Running<W, T> {
         let Some(work) = &mut self.work else {
             return Poll::Ready(());
         };
-        let answer = match quietly(|| work.as_mut().poll(cx)) {
+        let result = match catch_panic(|| work.as_mut().poll(cx)) {
             Ok(polled) => ready!(polled),
             Err(msg) => Err(TaskError::Panicked(self.session.panicked(&self.name, &msg))),
         };
         let work = self.work.take();
-        self.drop_quietly(work);
-        let unwanted = self.sender.take().map(|sender| sender.send(answer));
-        self.drop_quietly(unwanted);
+        self.drop_foreign(work);
+        let unwanted = self.sender.take().map(|sender| sender.send(result));
+        self.drop_foreign(unwanted);
         Poll::Ready(())
     }
 }
@@ -183,7 +183,7 @@ impl<T, W: Future<Output = Result<T, TaskError>>> Future for Running<W, T> {
 impl<W, T> Drop for Running<W, T> {
     fn drop(&mut self) {
         let work = self.work.take();
-        self.drop_quietly(work);
+        self.drop_foreign(work);
         // A task without an answer was aborted, in a session that is ending, or its runtime was shut down.
         if self.sender.take().is_some() && self.session.is_live() {
             let stopped = Reason::plain(ReasonKind::Stopped);
@@ -220,7 +220,7 @@ pub(super) async fn again<T, E: Into<BoxError>, W: Future<Output = Result<T, E>>
     let mut delay = delays.next().unwrap_or_default();
     while session.pause(delay).await {
         let error = match work().await {
-            Ok(answer) => return Ok(answer),
+            Ok(result) => return Ok(result),
             Err(error) => error.into(),
         };
         let reason = session.reason(&name, error.as_ref());

@@ -29,9 +29,9 @@ pub use self::error::ServiceError;
 pub use self::handle::SessionHandle;
 use self::managed::{Managed, Opener};
 pub use self::profile::profile_path;
-use self::recorder::{Recorder, Seen};
+use self::recorder::{Latest, Recorder};
 pub use self::resumed::{Resumed, SkipReason, Skipped};
-use super::{CurrentPage, Watch};
+use super::{CurrentPage, PageMonitor};
 use crate::event::{EventSink, SessionId, SessionKey};
 use crate::retry::Backoff;
 use crate::store::{SessionRow, SessionStore};
@@ -66,9 +66,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// # }
 /// ```
 ///
-/// Each session has a ChromeDriver, a browser and a page of its own, a [`Watch`] that sends its events to the
+/// Each session has a ChromeDriver, a browser and a page of its own, a [`PageMonitor`] that sends its events to the
 /// store, and is restarted by a [`Backoff`] when page, browser or driver are lost. The service is made of public
-/// parts: [`Supervisor`], [`CurrentPage`], [`Watch`], [`profile_path`],
+/// parts: [`Supervisor`], [`CurrentPage`], [`PageMonitor`], [`profile_path`],
 /// [`Page`](crate::source::webdriver::Page) and [`StoreSink`](crate::store::StoreSink). If it does not fit,
 /// combine them in another way.
 ///
@@ -78,7 +78,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// |---|---|---|
 /// | page, browser or driver is lost | `disconnected`, reason `page_closed` or `browser_gone` | restarted on its profile; `connected` again when the page is |
 /// | the page cannot be opened | `error`, code `page_not_opened`, `misconfigured` or `ambiguous_tab`, sent once | tried again by the backoff |
-/// | the page does not answer for [5 minutes](Watch::unresponsive_after) | `disconnected`, reason `unresponsive` | not restarted, since it is not lost: `connected` again when it answers. To open it again, end and start the session |
+/// | the page does not answer for [5 minutes](PageMonitor::unresponsive_after) | `disconnected`, reason `unresponsive` | not restarted, since it is not lost: `connected` again when it answers. To open it again, end and start the session |
 /// | [`stop`](Self::stop), or the process is killed | stays as it is: the phone is still linked | [`resume`](Self::resume) goes on from there; nothing is sent unless the page shows another state |
 /// | [`SessionHandle::end`] | `disconnected`, reason `ended` | it stays ended until it is started or resumed |
 /// | the row was given up by a [sweep](SessionServiceBuilder::sweep) of this service | `failed`, soft-deleted | the page is closed; the session stays ended until it is started |
@@ -107,7 +107,7 @@ struct Config {
     store: Arc<dyn SessionStore>,
     sink: Arc<dyn EventSink>,
     root: PathBuf,
-    watch: Box<dyn Fn(Watch) -> Watch + Send + Sync>,
+    monitor: Box<dyn Fn(PageMonitor) -> PageMonitor + Send + Sync>,
     opener: Arc<Opener>,
 }
 
@@ -251,21 +251,21 @@ impl SessionService {
 
 impl Config {
     fn managed(&self, row: &SessionRow, profile: PathBuf) -> Managed {
-        let seen = Arc::new(Mutex::new(Seen::from(row)));
+        let latest = Arc::new(Mutex::new(Latest::from(row)));
         let recorder = Recorder {
             sink: Arc::clone(&self.sink),
-            seen: Arc::clone(&seen),
+            latest: Arc::clone(&latest),
         };
         let page = CurrentPage::new("webdriver");
-        let watch = Watch::new(row.session.clone(), page.clone(), recorder);
-        let watch = watch.resume(row).store(Arc::clone(&self.store));
+        let monitor = PageMonitor::new(row.session.clone(), page.clone(), recorder);
+        let monitor = monitor.resume(row).store(Arc::clone(&self.store));
         Managed {
             key: row.session.clone(),
             profile,
             opener: Arc::clone(&self.opener),
             page,
-            watch: (self.watch)(watch),
-            seen,
+            monitor: (self.monitor)(monitor),
+            latest,
             is_ending: AtomicBool::new(false),
         }
     }

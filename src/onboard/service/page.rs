@@ -14,7 +14,7 @@ use crate::source::webdriver::{
     DriverProcess, DriverProcessBuilder, OpenOptions, Page, WebDriverSource,
 };
 
-/// A page to watch.
+/// A page to monitor.
 pub(super) trait PageSource: InfoSource + LinkSource {}
 
 impl<P: InfoSource + LinkSource> PageSource for P {}

@@ -159,7 +159,7 @@ impl Observation {
             Standing::Confirmed => (Assurance::Confirmed, None),
         };
         let known = match account(&self.envelope, only) {
-            Account::Nobody => return Look::NotYet,
+            Account::Absent => return Look::NotYet,
             Account::Conflict => return Look::Conflict,
             Account::Known(known) => known,
         };
@@ -178,7 +178,7 @@ impl Observation {
 
     /// The link state, by all readers.
     pub(crate) fn link(&self) -> LinkState {
-        let has_account = !matches!(account(&self.envelope, None), Account::Nobody);
+        let has_account = !matches!(account(&self.envelope, None), Account::Absent);
         let state = self.envelope.state();
         match (self.standing(), state) {
             (Standing::LoggedOut, Some("UNLAUNCHED")) if !self.past.was_registered => {
@@ -205,7 +205,7 @@ impl Observation {
     /// Returns the state that the page shows in place of a believed account; `None` if it shows one.
     pub(crate) fn page_state(&self) -> Option<PageState> {
         let page = &self.envelope;
-        let has_account = !matches!(account(page, None), Account::Nobody);
+        let has_account = !matches!(account(page, None), Account::Absent);
         Some(match (self.link(), page.state()) {
             (LinkState::Linked, _) if has_account => return None,
             (LinkState::Linked, _) | (LinkState::Linking, Some("SCREEN_LOCKED")) => {

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::connector::Connector;
-use super::http::{self, Answer};
+use super::http::{self, Response};
 use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
 
 /// Longest time for opening a connection.
@@ -200,7 +200,7 @@ impl DebuggerAddress {
     }
 
     /// The failure for an answer that Chrome would not give to a debugger.
-    fn unexpected(&self, answer: &Answer) -> GetError {
+    fn unexpected(&self, answer: &Response) -> GetError {
         let quoted = answer.quote();
         match answer.status.as_u16() {
             404 if answer.contains("unknown command") => GetError::answered(format!(

@@ -109,7 +109,7 @@ impl History {
             synced: envelope.socket.as_ref().and_then(|socket| socket.synced),
             number: match account(envelope, None) {
                 Account::Known(known) => known.number.map(|jid| jid.user().to_owned()),
-                Account::Nobody | Account::Conflict => None,
+                Account::Absent | Account::Conflict => None,
             },
         };
         let run = match self.unchanged.take().filter(|run| run.evidence == evidence) {

@@ -23,12 +23,12 @@ const MAX_QUOTED: usize = 200;
 
 /// The answer to a request.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     /// Reads the body of a successful answer as JSON.
     pub(crate) fn json<T: for<'de> Deserialize<'de>>(&self) -> Option<T> {
         let body = self.status.is_success().then_some(&self.body)?;
@@ -60,7 +60,7 @@ impl Answer {
 pub(crate) async fn get<C>(
     connector: C,
     url: Uri,
-) -> Result<Answer, (&'static str, Option<ProtocolFailure>)>
+) -> Result<Response, (&'static str, Option<ProtocolFailure>)>
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
@@ -73,7 +73,7 @@ where
         let status = answer.status();
         let body = Limited::new(answer.into_body(), MAX_ANSWER_LEN);
         match body.collect().await {
-            Ok(body) => Ok(Answer {
+            Ok(body) => Ok(Response {
                 status,
                 body: body.to_bytes().into(),
             }),

@@ -21,7 +21,7 @@ const MAX_READERS: usize = 16;
 
 macro_rules! guards {
     ($($(#[$doc:meta])* $guard:ident = $key:literal, $name:literal;)*) => {
-        /// A name of WhatsApp's by which a page is judged: is its device registered, is it connected, has
+        /// A name of WhatsApp's that decides what a page is: is its device registered, is it connected, has
         /// it booted, was it logged out.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]

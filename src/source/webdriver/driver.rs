@@ -114,7 +114,7 @@ impl DriverProcess {
     /// When a process could not be ended or a file not be removed even so. That work is then
     /// carried on in the background.
     pub async fn stop(mut self) -> Result<(), ProtocolFailure> {
-        let polite = async {
+        let orderly = async {
             // The answer comes once the browsers have closed; the driver ends by itself after it.
             get(&self.url, "shutdown").await?;
             while self
@@ -126,7 +126,7 @@ impl DriverProcess {
             }
             Ok::<_, ProtocolFailure>(())
         };
-        match timeout(CLOSE_TIMEOUT, polite).await {
+        match timeout(CLOSE_TIMEOUT, orderly).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "ChromeDriver took no shutdown request"),
             Err(_) => tracing::debug!("ChromeDriver and its browsers did not end when asked to"),

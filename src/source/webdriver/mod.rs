@@ -5,7 +5,7 @@
 //!  ChromeDriver    a tab    some or all readers
 //! ```
 //!
-//! Every reader is asked in one round trip; their answers are judged in Rust, without the page. Page
+//! Every reader is asked in one round trip; their answers are compared in Rust, without the page. Page
 //! content is bounded in size.
 
 mod attach;

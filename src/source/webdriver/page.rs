@@ -7,7 +7,7 @@ use std::time::Duration;
 use fantoccini::Client;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::command::{Answer, Command};
+use super::command::{Command, CommandResult};
 use super::connection::Connection;
 use super::driver::OwnedBrowser;
 use super::error::LookError;
@@ -129,9 +129,9 @@ impl Page {
         };
         loop {
             let is_over = Instant::now() >= end;
-            let is_done = |look: &Answer| {
-                let seen = look.as_ref();
-                seen.is_ok_and(|seen| is_over || seen.is_settled())
+            let is_done = |look: &CommandResult| {
+                let observation = look.as_ref();
+                observation.is_ok_and(|observation| is_over || observation.is_settled())
             };
             let mut look = self.look().await;
             if is_done(&look) {
@@ -139,13 +139,13 @@ impl Page {
                 let tab = Arc::clone(self.tab());
                 let detailed =
                     Command::start(Duration::ZERO, async move { tab.look_in_detail().await });
-                look = detailed.answer().await;
+                look = detailed.result().await;
             }
             let is_done = is_done(&look);
             match look {
-                Ok(seen) if is_done => {
+                Ok(observation) if is_done => {
                     let (driver, browser) = self.tab().versions.clone();
-                    return Ok(Diagnosis::new(&seen, driver, browser));
+                    return Ok(Diagnosis::new(&observation, driver, browser));
                 }
                 Err(failure) if is_over || !may_pass(&failure) => return Err(failure),
                 _ => sleep(LOOK_INTERVAL).await,
@@ -160,7 +160,7 @@ impl Page {
     }
 
     /// One look: every reader in one round trip. Looks at the same time share it.
-    pub(super) async fn look(&self) -> Answer {
+    pub(super) async fn look(&self) -> CommandResult {
         let command = {
             let mut state = self.tab().state();
             let running = state.look.take().filter(|command| !command.has_ended());
@@ -183,7 +183,7 @@ impl Page {
             state.look = Some(command.clone());
             command
         };
-        command.answer().await
+        command.result().await
     }
 
     /// The last observation, if a slice can go on from there.
@@ -192,17 +192,21 @@ impl Page {
     }
 
     /// The present state: the result of a running slice, or of a look.
-    pub(super) async fn now(&self) -> Answer {
+    pub(super) async fn now(&self) -> CommandResult {
         let slice = self.tab().state().slice.clone();
         match slice.filter(|command| !command.has_ended() && command.is_in_time()) {
-            Some(command) => command.answer().await,
+            Some(command) => command.result().await,
             None => self.look().await,
         }
     }
 
     /// The next observation that differs from this one, or the present one when a slice ends; `None` if `end`
     /// comes first. Waits at the same time share one slice.
-    pub(super) async fn change(&self, known: &Arc<Observation>, end: Instant) -> Option<Answer> {
+    pub(super) async fn change(
+        &self,
+        known: &Arc<Observation>,
+        end: Instant,
+    ) -> Option<CommandResult> {
         let until = known.due().map_or(end, |due| due.min(end));
         let left = until.saturating_duration_since(Instant::now());
         let Some(command) = self.slice(known, left.min(MAX_SLICE)) else {
@@ -210,7 +214,7 @@ impl Page {
             return Some(self.look().await);
         };
         let limit = (end + SLICE_GRACE).min(command.due());
-        match timeout_at(limit, command.clone().answer()).await {
+        match timeout_at(limit, command.clone().result()).await {
             Ok(answer) => Some(answer),
             // A slice that was started by another wait takes longer.
             Err(_) if command.is_in_time() => None,

@@ -13,7 +13,7 @@ use super::error::misconfigured;
 use super::start_failure::{self, Printed};
 use crate::failure::webdriver::session_cause;
 use crate::failure::{ProtocolFailure, clean};
-use crate::source::page::http::{self, Answer};
+use crate::source::page::http::{self, Response};
 
 /// Longest part of a server's text that a message has, in bytes.
 const MAX_QUOTED: usize = 200;
@@ -107,7 +107,7 @@ async fn wrong_server(webdriver: &str) -> Option<String> {
 
 /// Asks a server for a path. `None` if it does not answer, or wants a password, which is sent only by the
 /// WebDriver client.
-async fn ask(webdriver: &str, path: &str) -> Option<Answer> {
+async fn ask(webdriver: &str, path: &str) -> Option<Response> {
     let mut url = Url::parse(webdriver).ok()?;
     if !url.username().is_empty() || url.password().is_some() {
         return None;

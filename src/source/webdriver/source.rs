@@ -62,10 +62,10 @@ impl WebDriverSource {
     }
 
     /// The look that an observation amounts to for this source.
-    fn give(&self, seen: &Observation) -> Result<Look, ProtocolFailure> {
+    fn give(&self, observation: &Observation) -> Result<Look, ProtocolFailure> {
         let only = self.only.as_ref();
-        match only.filter(|reader| !seen.has_reader(reader)) {
-            None => Ok(seen.look(only)),
+        match only.filter(|reader| !observation.has_reader(reader)) {
+            None => Ok(observation.look(only)),
             Some(reader) => Err(misconfigured(format!(
                 "the page has no reader named `{}`; give it one by its overrides",
                 reader.name()

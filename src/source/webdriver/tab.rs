@@ -8,7 +8,7 @@ use fantoccini::error::CmdError;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::command::{Answer, Command};
+use super::command::{Command, CommandResult};
 use super::connection::Connection;
 use super::driver::OwnedBrowser;
 use super::error::{LookError, LookErrorKind, command};
@@ -175,25 +175,25 @@ impl Tab {
     }
 
     /// One look: every reader in one round trip.
-    pub(super) async fn look(&self) -> Answer {
+    pub(super) async fn look(&self) -> CommandResult {
         let outcome = self.read(Extra::None).await;
         self.observe(outcome)
     }
 
     /// The same with the details of a diagnosis.
-    pub(super) async fn look_in_detail(&self) -> Answer {
+    pub(super) async fn look_in_detail(&self) -> CommandResult {
         let outcome = self.read(Extra::Details).await;
         self.observe(outcome)
     }
 
     /// One slice: the first observation with another mark, or the present one at its end.
-    pub(super) async fn slice(&self, known: &Observation, length: Duration) -> Answer {
+    pub(super) async fn slice(&self, known: &Observation, length: Duration) -> CommandResult {
         let outcome = self.read_slice(known.envelope(), length).await;
         self.observe(outcome)
     }
 
     /// Adds a look to the page's history.
-    pub(super) fn observe(&self, outcome: Result<Envelope, LookError>) -> Answer {
+    pub(super) fn observe(&self, outcome: Result<Envelope, LookError>) -> CommandResult {
         let mut state = self.state();
         let envelope = match outcome {
             Ok(envelope) => envelope,
@@ -347,7 +347,7 @@ impl Tab {
     }
 
     /// A look on another connection, because a command blocks the present one.
-    pub(super) async fn reconnect_and_look(&self) -> Answer {
+    pub(super) async fn reconnect_and_look(&self) -> CommandResult {
         match self.reconnect().await {
             Ok(()) => self.look().await,
             Err(failure) => self.observe(Err(failure.into())),

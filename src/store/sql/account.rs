@@ -7,7 +7,7 @@ use crate::event::{EventId, Failed, SessionKey};
 use crate::jid::Jid;
 use crate::phone::PhoneNumber;
 use crate::source::Assurance;
-use crate::store::decide::{RowWrite, given_up, revived};
+use crate::store::effect::{RowWrite, given_up, registered_again};
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::status::{SessionError, SessionRow, Status, StatusChange, UnknownStatus};
 
@@ -137,12 +137,12 @@ impl Account {
         self.row = self.row.clone().map(given_up);
     }
 
-    pub(super) fn revive(&mut self) {
+    pub(super) fn register_again(&mut self) {
         self.touch();
         self.is_deleted = false;
         self.changes.begins = true;
         self.number = None;
-        self.row = self.row.clone().map(revived);
+        self.row = self.row.clone().map(registered_again);
     }
 
     /// Takes the number from a row that was given up.

@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::row::Row;
 use crate::event::{EventId, SessionEvent, SessionKey};
 use crate::phone::PhoneNumber;
-use crate::store::decide::{Judgement, judge_event, retires};
+use crate::store::effect::{Effect, apply_event, check_retirable};
 use crate::store::error::StoreError;
 use crate::store::options::DuplicatePolicy;
 use crate::store::session_store::Outcome;
@@ -139,9 +139,9 @@ impl Accounts {
         let is_applied = event.id().is_some_and(|id| {
             before.is_some_and(|before| before.iter().any(|event| event == id.as_str()))
         });
-        let write = match judge_event(&row, is_applied, event, options.rebind)? {
-            Judgement::Ignore(why) => return Ok(Outcome::Ignored(why)),
-            Judgement::Write(write) => write,
+        let write = match apply_event(&row, is_applied, event, options.rebind)? {
+            Effect::Ignore(why) => return Ok(Outcome::Ignored(why)),
+            Effect::Write(write) => write,
         };
         let mut retired = Vec::new();
         if let Some(number) = &write.row.phone {
@@ -162,7 +162,7 @@ impl Accounts {
                 let status = holder.row.is_ok().then(|| holder.stored_status());
                 status.flatten().unwrap_or(Status::Connected)
             });
-            retires(&write.row, statuses, options.duplicates)?;
+            check_retirable(&write.row, statuses, options.duplicates)?;
             for other in given_up {
                 self.all[other].clear_number();
             }

@@ -1,4 +1,4 @@
-//! Several events in one transaction: their rows are locked and read, judged in memory one event after the
+//! Several events in one transaction: their rows are locked and read, applied in memory one event after the
 //! other, and written together. A refusal writes nothing.
 //!
 //! Locks are tried, never awaited. A row or number whose lock is busy, or that changed before it was
@@ -170,7 +170,7 @@ pub(super) async fn register<D: Driver>(
         return Err(StoreError::taken(session).into());
     }
     if account.is_deleted || account.stored_status() == Some(Status::Failed) {
-        account.revive();
+        account.register_again();
     } else if is_new {
         account.record();
     } else if row.status.is_waiting() {

@@ -187,10 +187,10 @@ async fn a_session_ended_while_it_waited_does_not_come_back() {
     let waiting = Arc::clone(&supervisor.0.lock().open["7"]);
     waiting.end(Reason::plain(ReasonKind::Requested), S(60));
     // As the restart would, had its delay ended a moment before.
-    assert!(!waiting.revive());
+    assert!(!waiting.start_again());
     assert_eq!(waiting.state().as_str(), "ending");
     waiting.ended(S(60)).await;
-    assert!(!waiting.revive() && waiting.state().is_ended());
+    assert!(!waiting.start_again() && waiting.state().is_ended());
     assert!(calls.lock().unwrap().is_empty());
 }
 

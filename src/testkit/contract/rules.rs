@@ -1,4 +1,4 @@
-//! The rules, each over one source in a world of its own. `pace` is that of
+//! The rules, each over one source in a scenario of its own. `pace` is that of
 //! [`Fixture::pace`](super::Fixture::pace).
 
 use std::time::Duration;
@@ -8,13 +8,13 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
 
 use super::hang_timeout;
-use super::subject::{Answer, Subject};
+use super::subject::{LookResult, Subject};
 use crate::source::{Assurance, InfoSource, Look};
 
 /// The longest `wait` of the suite, in paces: what comes early must come well before it.
 const LONGEST_WAIT_PACES: u32 = 10;
 
-/// The name is there and stays the same. In any world.
+/// The name is there and stays the same. In any scenario.
 ///
 /// # Panics
 ///
@@ -29,7 +29,7 @@ pub async fn keeps_its_name(source: &dyn InfoSource, pace: Duration) {
 }
 
 /// A missing number is `NotYet` and no error, and is waited for in full. In
-/// [`World::Unlinked`](super::World::Unlinked).
+/// [`SourceScenario::Unlinked`](super::SourceScenario::Unlinked).
 ///
 /// # Panics
 ///
@@ -44,7 +44,7 @@ pub async fn finds_no_account(source: &dyn InfoSource, pace: Duration) {
 
 /// The number that is there is found, whole and as sure as it is: by `probe`, by a `wait` without
 /// time, and by a `wait` for more assurance than there is, which lasts. In
-/// [`World::Number`](super::World::Number) at once.
+/// [`SourceScenario::Number`](super::SourceScenario::Number) at once.
 ///
 /// # Panics
 ///
@@ -66,7 +66,7 @@ pub async fn finds_the_number(source: &dyn InfoSource, pace: Duration, assurance
 }
 
 /// A LID is no number and nothing to return early for. In
-/// [`World::LidOnly`](super::World::LidOnly).
+/// [`SourceScenario::LidOnly`](super::SourceScenario::LidOnly).
 ///
 /// # Panics
 ///
@@ -78,7 +78,7 @@ pub async fn finds_the_lid(source: &dyn InfoSource, pace: Duration) {
 }
 
 /// Rivals within one source are a conflict, never one of their numbers. In
-/// [`World::Conflict`](super::World::Conflict).
+/// [`SourceScenario::Conflict`](super::SourceScenario::Conflict).
 ///
 /// # Panics
 ///
@@ -92,7 +92,7 @@ pub async fn finds_a_conflict(source: &dyn InfoSource, pace: Duration) {
 }
 
 /// A look that does not work is an error, in a `wait` too. In
-/// [`World::Broken`](super::World::Broken).
+/// [`SourceScenario::Broken`](super::SourceScenario::Broken).
 ///
 /// # Panics
 ///
@@ -109,7 +109,7 @@ pub async fn reports_failures(source: &dyn InfoSource, pace: Duration) {
 }
 
 /// A `wait` returns early for a number that comes, and for one that is there. In
-/// [`World::Number`](super::World::Number) after two paces, for a source that
+/// [`SourceScenario::Number`](super::SourceScenario::Number) after two paces, for a source that
 /// [notices](super::Fixture::notices).
 ///
 /// # Panics
@@ -130,7 +130,7 @@ pub async fn notices_the_number(source: &dyn InfoSource, pace: Duration, assuran
 
 /// Looks may be dropped at any point: before and after their first step, early and late, and beside
 /// others of the same source. The next look works, and the number is found when it comes. In
-/// [`World::Number`](super::World::Number) after two paces.
+/// [`SourceScenario::Number`](super::SourceScenario::Number) after two paces.
 ///
 /// # Panics
 ///
@@ -142,7 +142,7 @@ pub async fn survives_drops(source: &dyn InfoSource, pace: Duration, assurance: 
     let mut waits: Vec<_> = (0..3)
         .map(|_| source.wait(assurance, LONGEST_WAIT_PACES * pace))
         .collect();
-    let mut answers: Vec<Answer> = Vec::new();
+    let mut answers: Vec<LookResult> = Vec::new();
     // Each has begun before the first is dropped, which may be the one that the others rely on.
     waits.retain_mut(|wait| match wait.now_or_never() {
         Some(answer) => {
@@ -166,7 +166,7 @@ pub async fn survives_drops(source: &dyn InfoSource, pace: Duration, assurance: 
 }
 
 /// Several looks at once all find the number, some of them dropped before their end. In
-/// [`World::Number`](super::World::Number) at once.
+/// [`SourceScenario::Number`](super::SourceScenario::Number) at once.
 ///
 /// # Panics
 ///
@@ -190,13 +190,13 @@ pub async fn serves_several(source: &dyn InfoSource, pace: Duration, assurance: 
     }
 }
 
-fn several(subject: Subject<'_>, answer: &Answer, assurance: Assurance) {
+fn several(subject: Subject<'_>, answer: &LookResult, assurance: Assurance) {
     let rule = "several looks at once all work";
     subject.rule(matches!(answer, Ok(Look::Found(_))), rule, answer);
     subject.number(answer, assurance);
 }
 
-async fn both(subject: Subject<'_>) -> [Answer; 2] {
+async fn both(subject: Subject<'_>) -> [LookResult; 2] {
     let wait = subject.wait(Assurance::Provisional, subject.pace);
     [subject.probe().await, wait.await]
 }

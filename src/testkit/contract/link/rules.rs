@@ -1,4 +1,4 @@
-//! The rules. Each takes one source over a world of its own; `pace` is that of
+//! The rules. Each takes one source over a scenario of its own; `pace` is that of
 //! [`LinkFixture::pace`](super::LinkFixture::pace).
 
 use std::fmt::Debug;
@@ -15,7 +15,7 @@ use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::failure::ProtocolFailure;
 use crate::link::{LinkSource, LinkState, QrCode};
 
-type Answer = Result<LinkState, ProtocolFailure>;
+type LinkResult = Result<LinkState, ProtocolFailure>;
 
 /// Looks per rule where one right answer could be chance.
 const LOOKS_PER_RULE: usize = 4;
@@ -33,7 +33,7 @@ async fn ends<T>(pace: Duration, future: impl Future<Output = T>) -> T {
 }
 
 /// Asserts that an answer is this state.
-fn is(answer: &Answer, state: LinkState) {
+fn is(answer: &LinkResult, state: LinkState) {
     let text = if state == LinkState::Unknown {
         "a page without evidence is `Unknown`, not an error"
     } else {
@@ -43,7 +43,7 @@ fn is(answer: &Answer, state: LinkState) {
 }
 
 /// Each look reports the present state; without evidence `Unknown`, not an error. In a
-/// [`LinkWorld`](super::LinkWorld) that stays in this state.
+/// [`LinkScenario`](super::LinkScenario) that stays in this state.
 ///
 /// # Panics
 ///
@@ -56,7 +56,7 @@ pub async fn reports_the_state(source: &dyn LinkSource, pace: Duration, state: L
 
 /// A page that can be linked shows a valid code, one whose code has expired an expired one without a
 /// payload, and a linked or barred page shows none; a source that does not read codes (`reads_qr`) has
-/// none in any state. In a [`LinkWorld`](super::LinkWorld) that stays in this state.
+/// none in any state. In a [`LinkScenario`](super::LinkScenario) that stays in this state.
 ///
 /// # Panics
 ///
@@ -89,7 +89,7 @@ pub async fn shows_its_code(
 }
 
 /// A look after a change reports the new state. In a
-/// [`LinkWorld`](super::LinkWorld) that turns after two paces.
+/// [`LinkScenario`](super::LinkScenario) that turns after two paces.
 ///
 /// # Panics
 ///
@@ -120,7 +120,7 @@ pub async fn follows_a_turn(
 }
 
 /// A look that fails is an error, never a state. In
-/// [`LinkWorld::Broken`](super::LinkWorld::Broken).
+/// [`LinkScenario::Broken`](super::LinkScenario::Broken).
 ///
 /// # Panics
 ///
@@ -134,7 +134,7 @@ pub async fn reports_failures(source: &dyn LinkSource, pace: Duration) {
 }
 
 /// If the page or browser is permanently gone, the classifier recognises the error. In
-/// [`LinkWorld::Gone`](super::LinkWorld::Gone).
+/// [`LinkScenario::Gone`](super::LinkScenario::Gone).
 ///
 /// # Panics
 ///
@@ -153,7 +153,7 @@ pub async fn reports_the_end(source: &dyn LinkSource, pace: Duration) {
 }
 
 /// A look does not block the thread: none of its polls takes a tenth of a pace in real time. In any
-/// world.
+/// scenario.
 ///
 /// # Panics
 ///
@@ -185,7 +185,7 @@ fn real_time() -> std::time::Instant {
 }
 
 /// Looks may be dropped at any point, and beside others of the same source: the next one works. In a
-/// [`LinkWorld`](super::LinkWorld) that stays in this state.
+/// [`LinkScenario`](super::LinkScenario) that stays in this state.
 ///
 /// # Panics
 ///
@@ -207,7 +207,7 @@ pub async fn survives_drops(source: &dyn LinkSource, pace: Duration, state: Link
     reports_the_state(source, pace, state).await;
 }
 
-/// Several looks at the same time all work. In a [`LinkWorld`](super::LinkWorld) that stays in this
+/// Several looks at the same time all work. In a [`LinkScenario`](super::LinkScenario) that stays in this
 /// state.
 ///
 /// # Panics

@@ -138,7 +138,9 @@ pub async fn allows_companions(fixture: &dyn StoreFixture) {
 /// When a rule is broken.
 pub async fn connects_one_of_many(fixture: &dyn StoreFixture, policy: DuplicatePolicy) {
     let stage = Stage::new(fixture, StoreOptions::default().duplicates(policy)).await;
-    let sessions: Vec<_> = (0..fixture.crowd()).map(|n| format!("s{n}")).collect();
+    let sessions: Vec<_> = (0..fixture.concurrent_sessions())
+        .map(|n| format!("s{n}"))
+        .collect();
     for session in &sessions {
         stage.register(session).await;
     }

@@ -62,8 +62,8 @@ pub trait StoreFixture: Send + Sync {
     /// they have any.
     async fn stores(&self, options: StoreOptions) -> [Arc<dyn SessionStore>; 2];
 
-    /// How many sessions connect at once, over both stores. Default: 50.
-    fn crowd(&self) -> usize {
+    /// Returns how many sessions connect at once, over both stores. Default: 50.
+    fn concurrent_sessions(&self) -> usize {
         50
     }
 

@@ -29,7 +29,7 @@ pub(crate) struct Finished {
     pub(crate) session: u32,
     pub(crate) phone: String,
     pub(crate) attempt: u32,
-    /// From the start of the crowd to the answer in the program.
+    /// From the start of all sessions to the answer in the program.
     pub(crate) at: Duration,
 }
 
@@ -124,9 +124,9 @@ fn fail(session: &Session, policy: &RetryPolicy, n: u32, spread: Duration) {
         way if way % WAYS == 3 => drop(extract(session, policy, page.at(at, Act::Hang))),
         way if way % WAYS == 4 => task(|| panic!("the task")),
         way if way % WAYS == 5 => task(|| Err("duplicate key".into())),
-        way if way % WAYS == 6 => task(|| Err(Mute.into())),
+        way if way % WAYS == 6 => task(|| Err(FailsToPrint.into())),
         way if way % WAYS == 7 => drop(session.spawn("bad", async move {
-            let _bomb = Bomb;
+            let _panics = PanicsOnDrop;
             sleep(at).await;
             Err::<(), _>(webdriver("tab crashed"))
         })),
@@ -143,21 +143,21 @@ fn fail(session: &Session, policy: &RetryPolicy, n: u32, spread: Duration) {
 
 /// An error whose words panic.
 #[derive(Debug)]
-struct Mute;
+struct FailsToPrint;
 
-impl fmt::Display for Mute {
+impl fmt::Display for FailsToPrint {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        panic!("mute")
+        panic!("printing panics")
     }
 }
 
-impl std::error::Error for Mute {}
+impl std::error::Error for FailsToPrint {}
 
 /// Panics when it is dropped.
-struct Bomb;
+struct PanicsOnDrop;
 
-impl Drop for Bomb {
+impl Drop for PanicsOnDrop {
     fn drop(&mut self) {
-        panic!("the bomb")
+        panic!("a drop")
     }
 }

@@ -1,20 +1,20 @@
 //! The effect of an event on rows, without storage: for writers of stores.
 //!
-//! A store that uses [`judge_event`] and [`retire_holders`] follows the rules of the
+//! A store that uses [`apply_event`] and [`retire_holders`] follows the rules of the
 //! [module above](super). In one atomic step it reads the event's row and the rows that hold its number,
 //! asks these functions, and writes the rows that they return.
 //!
 //! ```
 //! use whatsapp_phone::PhoneNumber;
 //! use whatsapp_phone::event::{SessionEvent, SessionKey};
-//! use whatsapp_phone::store::decide::{Judgement, judge_event, retire_holders};
+//! use whatsapp_phone::store::effect::{Effect, apply_event, retire_holders};
 //! use whatsapp_phone::store::{SessionRow, Status, StoreOptions};
 //!
 //! let options = StoreOptions::default();
 //! let row = SessionRow::new(SessionKey::new(7, "new")?);
 //! let phone: PhoneNumber = "628110000041".parse()?;
 //! let event = SessionEvent::session_ready(row.session.clone(), phone.clone());
-//! let Judgement::Write(write) = judge_event(&row, false, &event, options.rebind_policy())? else {
+//! let Effect::Write(write) = apply_event(&row, false, &event, options.rebind_policy())? else {
 //!     panic!("nothing like it was applied before");
 //! };
 //! assert_eq!(write.row.status, Status::Connected);
@@ -34,10 +34,10 @@ use super::session_store::Ignored;
 use super::status::{SessionError, SessionRow, Status};
 use crate::event::{EventKind, Failed, SessionEvent};
 
-/// The result of [`judge_event`]: whether a store writes the row or ignores the event.
+/// The result of [`apply_event`]: whether a store writes the row or ignores the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Judgement {
+pub enum Effect {
     /// Nothing is written.
     Ignore(Ignored),
     /// The row is written, and the event's id noted, in one step.
@@ -57,24 +57,24 @@ pub struct RowWrite {
     pub error: Option<Failed>,
 }
 
-/// Judges an event against the row of its session, which is not given up and has the event's key.
+/// Applies an event to the row of its session, which is not given up and has the event's key.
 /// `is_applied` says that the event's id was applied before. A repetition with a `seq` below the row's last
 /// one is out of order: later events have replaced its effect.
 ///
 /// # Errors
 ///
 /// `rebind_refused`.
-pub fn judge_event(
+pub fn apply_event(
     row: &SessionRow,
     is_applied: bool,
     event: &SessionEvent,
     rebind: RebindPolicy,
-) -> Result<Judgement, StoreError> {
+) -> Result<Effect, StoreError> {
     let order = event.seq().map(|seq| Some(seq).cmp(&row.last_seq));
     match order {
-        Some(Ordering::Less) => return Ok(Judgement::Ignore(Ignored::OutOfOrder)),
-        _ if is_applied => return Ok(Judgement::Ignore(Ignored::Repeated)),
-        Some(Ordering::Equal) => return Ok(Judgement::Ignore(Ignored::OutOfOrder)),
+        Some(Ordering::Less) => return Ok(Effect::Ignore(Ignored::OutOfOrder)),
+        _ if is_applied => return Ok(Effect::Ignore(Ignored::Repeated)),
+        Some(Ordering::Equal) => return Ok(Effect::Ignore(Ignored::OutOfOrder)),
         Some(Ordering::Greater) | None => {}
     }
     let mut next = SessionRow {
@@ -87,7 +87,7 @@ pub fn judge_event(
     next.status = match event.kind() {
         // A session whose code is never scanned may be swept, so an expired code is not a sign of life.
         EventKind::QrCodeGenerated(qr) if qr.is_expired() => {
-            return Ok(Judgement::Ignore(match row.status {
+            return Ok(Effect::Ignore(match row.status {
                 Status::Connected => Ignored::OutOfOrder,
                 _ => Ignored::Expired,
             }));
@@ -96,7 +96,7 @@ pub fn judge_event(
         EventKind::QrCodeGenerated(_) | EventKind::SessionAuthenticated
             if event.seq().is_none() && row.status == Status::Connected =>
         {
-            return Ok(Judgement::Ignore(Ignored::OutOfOrder));
+            return Ok(Effect::Ignore(Ignored::OutOfOrder));
         }
         EventKind::QrCodeGenerated(_) => Status::QrScanning,
         EventKind::SessionReconnected if row.status == Status::Connected => Status::Connected,
@@ -131,15 +131,15 @@ pub fn judge_event(
             Status::Error
         }
         EventKind::SessionDisconnected { .. } => Status::Disconnected,
-        EventKind::Foreign(_) => return Ok(Judgement::Ignore(Ignored::Foreign)),
+        EventKind::Foreign(_) => return Ok(Effect::Ignore(Ignored::Foreign)),
     };
     let is_change = next.status != row.status || next.phone != row.phone || error.is_some();
     // Without an id only the effect shows a repetition.
     if !is_change && event.id().is_none() && event.seq().is_none() {
-        return Ok(Judgement::Ignore(Ignored::Repeated));
+        return Ok(Effect::Ignore(Ignored::Repeated));
     }
     next.version += u64::from(is_change);
-    Ok(Judgement::Write(Box::new(RowWrite {
+    Ok(Effect::Write(Box::new(RowWrite {
         row: next,
         connects,
         error,
@@ -162,25 +162,25 @@ pub fn retire_holders(
     if policy == DuplicatePolicy::Companions {
         return Ok(Vec::new());
     }
-    retires(row, holders.iter().map(|holder| holder.status), policy)?;
+    check_retirable(row, holders.iter().map(|holder| holder.status), policy)?;
     Ok(holders.into_iter().map(given_up).collect())
 }
 
 /// Checks that the other rows of the workspace that hold the number and are not given up may all be
 /// retired.
-pub(super) fn retires(
+pub(super) fn check_retirable(
     row: &SessionRow,
     holders: impl IntoIterator<Item = Status>,
     policy: DuplicatePolicy,
 ) -> Result<(), StoreError> {
-    let may_go = |status: Status| {
+    let is_retirable = |status: Status| {
         policy == DuplicatePolicy::RetireStale
             && matches!(
                 status,
                 Status::QrScanning | Status::Authenticated | Status::Disconnected
             )
     };
-    match holders.into_iter().all(may_go) {
+    match holders.into_iter().all(is_retirable) {
         true => Ok(()),
         false => Err(StoreError::held(&row.session)),
     }
@@ -199,7 +199,7 @@ pub fn given_up(mut row: SessionRow) -> SessionRow {
 /// Returns a row that was given up and is registered again: as new, but `last_seq` and version go on, so
 /// that its earlier events stay too old.
 #[must_use]
-pub fn revived(row: SessionRow) -> SessionRow {
+pub fn registered_again(row: SessionRow) -> SessionRow {
     SessionRow {
         last_seq: row.last_seq,
         version: row.version + 1,

@@ -34,8 +34,8 @@ impl EventSink for RegisteringLate {
 async fn a_row_that_is_registered_before_it_is_first_read_is_noticed() {
     let store = Arc::new(MemoryStore::default());
     let sink = RegisteringLate(Arc::clone(&store));
-    let watch = watch(sink, page([(0, Linked)]), 0).store(Arc::clone(&store));
-    run(&watch, Duration::from_secs(30)).await;
+    let monitor = monitor(sink, page([(0, Linked)]), 0).store(Arc::clone(&store));
+    run(&monitor, Duration::from_secs(30)).await;
     assert_eq!(row(&store).await.unwrap().status, Status::Connected);
 }
 
@@ -94,12 +94,12 @@ async fn a_read_of_the_row_that_failed_is_repeated_soon() {
     let store = Arc::new(MemoryStore::default());
     let failing = Arc::new(FailingReads(Arc::clone(&store), AtomicU32::new(3)));
     let sink = StoreSink::new(Arc::clone(&store));
-    let watch = watch(sink, page([(0, Linked)]), 0).store(failing);
+    let monitor = monitor(sink, page([(0, Linked)]), 0).store(failing);
     let registered = async {
         // Before the reads work, and long before the second one is due.
         sleep(Duration::from_secs(3)).await;
         store.register(&key()).await.unwrap();
     };
-    tokio::join!(run(&watch, Duration::from_secs(8)), registered);
+    tokio::join!(run(&monitor, Duration::from_secs(8)), registered);
     assert_eq!(row(&store).await.unwrap().status, Status::Connected);
 }

@@ -25,10 +25,10 @@ impl EventSink for Codes {
     }
 }
 
-/// Returns the codes that a watch over this page has sent within five minutes.
+/// Returns the codes that a monitor over this page has sent within five minutes.
 async fn codes(page: MockLink) -> Vec<Arrival> {
     let sink = Codes(Instant::now(), Arc::default());
-    run(&watch(sink.clone(), page, 9999), Duration::from_secs(300)).await;
+    run(&monitor(sink.clone(), page, 9999), Duration::from_secs(300)).await;
     let codes = sink.1.lock().unwrap();
     codes.clone()
 }

@@ -1,4 +1,4 @@
-//! `-- crowd 600 [PHP SCRIPT]`: three processes apply mixed events to 100,000 live rows of one workspace on
+//! `-- processes 600 [PHP SCRIPT]`: three processes apply mixed events to 100,000 live rows of one workspace on
 //! MariaDB for so many seconds, beside another program if one is named.
 
 use std::process::Stdio;
@@ -22,8 +22,8 @@ const CALLERS: usize = 16;
 /// Set for a copy of this program that applies events: URL and seconds.
 pub(crate) const ROLE: &str = "WHATSAPP_PHONE_BENCH_CROWD";
 
-pub(crate) async fn crowd(seconds: u64, other: &[String]) {
-    let name = format!("crowd_{}", std::process::id());
+pub(crate) async fn measure(seconds: u64, other: &[String]) {
+    let name = format!("processes_{}", std::process::id());
     let Pool::MySql(pool) = rows::mysql(&name).await else {
         return;
     };

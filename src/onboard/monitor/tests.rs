@@ -167,18 +167,22 @@ impl<L: Send + Sync> InfoSource for Shows<L> {
     }
 }
 
-/// A watch over a page whose number can be read from this second on.
-fn watch(sink: impl EventSink + 'static, page: impl LinkSource + 'static, number_at: u64) -> Watch {
+/// A monitor over a page whose number can be read from this second on.
+fn monitor(
+    sink: impl EventSink + 'static,
+    page: impl LinkSource + 'static,
+    number_at: u64,
+) -> PageMonitor {
     let number = MockSource::new("page").number_at(Duration::from_secs(number_at), ME);
-    Watch::new(key(), Shows(page, number), sink)
+    PageMonitor::new(key(), Shows(page, number), sink)
 }
 
-/// Runs a watch for this long, unless it ends.
-async fn run(watch: &Watch, time: Duration) -> Option<Ended> {
-    timeout(time, watch.run()).await.ok()
+/// Runs a monitor for this long, unless it ends.
+async fn run(monitor: &PageMonitor, time: Duration) -> Option<Ended> {
+    timeout(time, monitor.run()).await.ok()
 }
 
-/// Returns how a watch over this page ended within five minutes, and the names of its events.
+/// Returns how a monitor over this page ended within five minutes, and the names of its events.
 async fn sent(page: Page, number_at: u64) -> (Option<Ended>, Vec<String>) {
     sent_every(Duration::from_secs(1), page, number_at).await
 }
@@ -190,8 +194,8 @@ async fn sent_every(
     number_at: u64,
 ) -> (Option<Ended>, Vec<String>) {
     let sink = Sink::default();
-    let watch = watch(sink.clone(), page, number_at).every(every);
-    let ended = run(&watch, Duration::from_secs(300)).await;
+    let monitor = monitor(sink.clone(), page, number_at).every(every);
+    let ended = run(&monitor, Duration::from_secs(300)).await;
     (ended, sink.names())
 }
 
@@ -368,9 +372,9 @@ async fn a_look_that_fails_or_hangs_is_followed_by_the_next() {
 #[tokio::test(start_paused = true)]
 async fn another_run_continues_after_the_last_event() {
     let sink = Sink::default();
-    let watch = watch(sink.clone(), page([(0, Linked)]), 0);
+    let monitor = monitor(sink.clone(), page([(0, Linked)]), 0);
     for _ in 0..3 {
-        assert_eq!(run(&watch, Duration::from_secs(20)).await, None);
+        assert_eq!(run(&monitor, Duration::from_secs(20)).await, None);
     }
     assert_eq!(sink.names(), ["session_ready"]);
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::event::fan_out::FanOut;
 use crate::onboard::last_event::LastEvent;
-use crate::onboard::watch::tracker::{Action, LinkTracker};
+use crate::onboard::monitor::tracker::{Action, LinkTracker};
 use crate::store::memory::MemoryStore;
 use crate::store::{SessionRow, SessionStore, Status, StoreSink};
 
@@ -15,11 +15,11 @@ fn row(status: Status) -> SessionRow {
     row
 }
 
-/// The names of the events of a watch that resumes from this row.
+/// The names of the events of a monitor that resumes from this row.
 async fn resumed(row: &SessionRow, page: Page) -> Vec<String> {
     let sink = Sink::default();
-    let watch = watch(sink.clone(), page, 0).resume(row);
-    run(&watch, Duration::from_secs(200)).await;
+    let monitor = monitor(sink.clone(), page, 0).resume(row);
+    run(&monitor, Duration::from_secs(200)).await;
     sink.names()
 }
 
@@ -82,8 +82,8 @@ async fn the_error_of_the_row_is_not_sent_again() {
         let mut row = row(Status::Error);
         row.error = Some(crate::store::SessionError::new(code, ""));
         let sink = Sink::default();
-        let watch = watch(sink.clone(), page([(0, Linked)]), 9999).resume(&row);
-        run(&watch, Duration::from_secs(200)).await;
+        let monitor = monitor(sink.clone(), page([(0, Linked)]), 9999).resume(&row);
+        run(&monitor, Duration::from_secs(200)).await;
         assert_eq!(sink.names(), expected, "{code}");
     }
 }
@@ -132,8 +132,8 @@ async fn two_processes_in_turn_write_one_row() {
             start: Instant::now(),
             ..page
         };
-        let watch = watch(both, page, 0).resume(&row);
-        run(&watch, Duration::from_secs(60)).await;
+        let monitor = monitor(both, page, 0).resume(&row);
+        run(&monitor, Duration::from_secs(60)).await;
         let row = store.session(&key().session_id).await.unwrap().unwrap();
         assert_eq!(row.status, status);
     }
@@ -190,9 +190,9 @@ async fn a_qr_code_that_was_not_accepted_is_sent_again_without_a_disconnect() {
     let sink = Sink::default();
     let row = SessionRow::new(key());
     let failing = FailingAtFirst(sink.clone(), AtomicU32::new(0));
-    let watch = watch(failing, page([(0, Unlinked)]), 0).resume(&row);
+    let monitor = monitor(failing, page([(0, Unlinked)]), 0).resume(&row);
     for _ in 0..3 {
-        run(&watch, Duration::from_secs(10)).await;
+        run(&monitor, Duration::from_secs(10)).await;
     }
     assert_eq!(sink.names(), ["qr_code_generated"]);
 }

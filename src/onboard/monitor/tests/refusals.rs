@@ -140,11 +140,11 @@ async fn in_an_hour_each_refusal_and_each_error_is_reported_once() {
         let before = row(store).await;
         let sink = Counting(sink, Arc::clone(&count));
         let sink = FanOut::after(sink).observer(observer.clone());
-        let mut watch = watch(sink, page([(0, Linked)]), number_at).store(Arc::clone(store));
+        let mut monitor = monitor(sink, page([(0, Linked)]), number_at).store(Arc::clone(store));
         if let Some(row) = &before {
-            watch = watch.resume(row);
+            monitor = monitor.resume(row);
         }
-        assert_eq!(run(&watch, HOUR).await, None);
+        assert_eq!(run(&monitor, HOUR).await, None);
         let count = count.load(Ordering::Relaxed);
         let version = |row: Option<SessionRow>| row.map_or(0, |row| row.version);
         let changes = version(row(store).await) - version(before);
@@ -156,7 +156,7 @@ async fn in_an_hour_each_refusal_and_each_error_is_reported_once() {
         let is_stored = !cause.starts_with("invalid");
         let expected = expected.len() as u64 * u64::from(is_stored);
         assert_eq!((count, changes), (sent, expected), "{cause}");
-        let refusal = watch.delivery_state().refusal;
+        let refusal = monitor.delivery_state().refusal;
         let code = refusal.as_ref().map_or("not_ready", SinkError::code);
         assert!(cause.starts_with(code), "{cause}: {code}");
     }
@@ -168,14 +168,14 @@ async fn connected_at(page: Page, tries_again: bool) -> Option<u64> {
     let (store, holder) = store_with_holder().await;
     let row = store.register(&key()).await.unwrap();
     let mut watcher = store.watch(&key().session_id).await.unwrap();
-    let watch = watch(StoreSink::new(Arc::clone(&store)), page, 0).resume(&row);
+    let monitor = monitor(StoreSink::new(Arc::clone(&store)), page, 0).resume(&row);
     let start = Instant::now();
     let end_holder = async {
         sleep(Duration::from_secs(310)).await;
         let end = SessionEvent::session_disconnected(holder, "LOGOUT");
         store.apply(&end).await.unwrap();
         if tries_again {
-            watch.try_again();
+            monitor.try_again();
         }
         std::future::pending::<()>().await;
     };
@@ -184,7 +184,7 @@ async fn connected_at(page: Page, tries_again: bool) -> Option<u64> {
         start.elapsed().as_secs()
     };
     tokio::select! {
-        ended = watch.run() => panic!("{ended:?}"),
+        ended = monitor.run() => panic!("{ended:?}"),
         () = end_holder => unreachable!(),
         at = timeout(HOUR, connected) => at.ok(),
     }
@@ -228,9 +228,9 @@ async fn refused<F: Future<Output = ()>>(
     let number = number.number_at(Duration::from_secs(1000), OTHER);
     let observer = Sink::default();
     let sink = FanOut::after(StoreSink::new(Arc::clone(&store))).observer(observer.clone());
-    let watch = Watch::new(key(), Shows(page([(0, Linked)]), number), sink);
-    let watch = watch.resume(&row).store(Arc::clone(&store));
-    tokio::join!(run(&watch, HOUR), change(store));
+    let monitor = PageMonitor::new(key(), Shows(page([(0, Linked)]), number), sink);
+    let monitor = monitor.resume(&row).store(Arc::clone(&store));
+    tokio::join!(run(&monitor, HOUR), change(store));
     observer.names()
 }
 
@@ -265,7 +265,7 @@ async fn another_number_is_sent_though_one_was_refused() {
     let observer = Sink::default();
     let sink = FanOut::after(StoreSink::new(Arc::clone(&store))).observer(observer.clone());
     let page = Shows(page([(0, Linked)]), number);
-    run(&Watch::new(key(), page, sink).resume(&row), HOUR).await;
+    run(&PageMonitor::new(key(), page, sink).resume(&row), HOUR).await;
     let expected = [
         "session_authenticated",
         "session_error number_already_connected",
@@ -280,7 +280,7 @@ async fn another_number_is_sent_though_one_was_refused() {
 async fn an_unknown_session_is_sent_when_its_row_is_there() {
     let store = Arc::new(MemoryStore::default());
     let sink = StoreSink::new(Arc::clone(&store));
-    let watch = watch(sink, page([(0, Linked)]), 0).store(Arc::clone(&store));
+    let monitor = monitor(sink, page([(0, Linked)]), 0).store(Arc::clone(&store));
     let start = Instant::now();
     let connected = async {
         sleep(Duration::from_secs(300)).await;
@@ -289,7 +289,7 @@ async fn an_unknown_session_is_sent_when_its_row_is_there() {
         assert_eq!(watcher.changed().await.unwrap().status, Status::Connected);
     };
     tokio::select! {
-        ended = watch.run() => panic!("{ended:?}"),
+        ended = monitor.run() => panic!("{ended:?}"),
         done = timeout(HOUR, connected) => done.unwrap(),
     }
     assert!((300..315).contains(&start.elapsed().as_secs()));
@@ -318,8 +318,8 @@ async fn a_refusal_that_comes_when_the_page_has_changed_stops_nothing() {
     let observer = Sink::default();
     let sink = RefusingLate(observer.clone(), AtomicU32::new(0));
     let page = page([(0, Linking), (3, Linked)]);
-    let watch = watch(sink, page, 30).resume(&SessionRow::new(key()));
-    run(&watch, Duration::from_secs(100)).await;
+    let monitor = monitor(sink, page, 30).resume(&SessionRow::new(key()));
+    run(&monitor, Duration::from_secs(100)).await;
     assert_eq!(
         observer.names(),
         ["session_error not_ready", "session_ready"]
@@ -332,8 +332,8 @@ async fn an_unknown_session_is_registered_again_if_the_caller_allows_it() {
     let sink = StoreSink::new(Arc::clone(&store)).register_unknown(RowValues::default());
     let observer = Sink::default();
     let sink = FanOut::after(sink).observer(observer.clone());
-    let watch = watch(sink, page([(0, Linked)]), 0);
-    run(&watch, Duration::from_secs(60)).await;
+    let monitor = monitor(sink, page([(0, Linked)]), 0);
+    run(&monitor, Duration::from_secs(60)).await;
     assert_eq!(row(&store).await.unwrap().status, Status::Connected);
     // A sweep gives the row up, and the next event brings it back.
     for event in [
@@ -344,7 +344,7 @@ async fn an_unknown_session_is_registered_again_if_the_caller_allows_it() {
     }
     tokio::time::advance(HOUR).await;
     assert_eq!(store.sweep_stuck(HOUR).await.unwrap().len(), 1);
-    let unlinked = self::watch(
+    let unlinked = self::monitor(
         StoreSink::new(Arc::clone(&store)).register_unknown(RowValues::default()),
         page([(0, Unlinked)]),
         0,

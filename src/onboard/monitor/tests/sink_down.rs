@@ -59,28 +59,28 @@ fn unsteady(period: u64) -> Page {
     }
 }
 
-/// Runs a watch over this page for 20 minutes. Returns the events with their `seq`, and the most that waited.
+/// Runs a monitor over this page for 20 minutes. Returns the events with their `seq`, and the most that waited.
 async fn delivered(page: Page, until: Duration, down: Down) -> (Vec<(String, u64)>, usize) {
     let sink = Sink::default();
     let row = SessionRow {
         last_seq: Some(0),
         ..SessionRow::new(key())
     };
-    let watch = watch(DownUntil(until, down, sink.clone()), page, 0).resume(&row);
+    let monitor = monitor(DownUntil(until, down, sink.clone()), page, 0).resume(&row);
     let mut most = 0;
     let observed = async {
         loop {
             sleep(Duration::from_millis(500)).await;
-            most = most.max(watch.delivery_state().waiting);
+            most = most.max(monitor.delivery_state().waiting);
         }
     };
     tokio::select! {
-        ended = watch.run() => panic!("{ended:?}"),
+        ended = monitor.run() => panic!("{ended:?}"),
         () = observed => unreachable!(),
         () = sleep(2 * TEN_MINUTES) => {}
     }
-    assert_eq!(watch.delivery_state().waiting, 0);
-    assert!(watch.delivery_state().error.is_none());
+    assert_eq!(monitor.delivery_state().waiting, 0);
+    assert!(monitor.delivery_state().error.is_none());
     let events = sink.events.lock().unwrap();
     let events = events
         .iter()
@@ -145,9 +145,9 @@ async fn the_end_of_the_page_is_sent_although_64_events_waited() {
     page.script.push((end, Fails("no such window")));
     let sink = Sink::default();
     let down = DownUntil(2 * TEN_MINUTES, Down::Refusing, sink.clone());
-    let watch = watch(down, page, 0);
-    assert_eq!(run(&watch, HOUR).await, Some(Ended::PageClosed));
-    assert_eq!(watch.delivery_state().waiting, MAX_PENDING + 1);
+    let monitor = monitor(down, page, 0);
+    assert_eq!(run(&monitor, HOUR).await, Some(Ended::PageClosed));
+    assert_eq!(monitor.delivery_state().waiting, MAX_PENDING + 1);
     assert!(sink.names().is_empty());
     sleep(2 * TEN_MINUTES).await;
     let names = sink.names();
@@ -158,20 +158,20 @@ async fn the_end_of_the_page_is_sent_although_64_events_waited() {
 #[tokio::test(start_paused = true)]
 async fn the_state_of_a_watch_says_that_deliveries_wait() {
     let sink = Sink::default();
-    let watch = watch(
+    let monitor = monitor(
         DownUntil(TEN_MINUTES, Down::Hanging, sink.clone()),
         page([(0, Linked)]),
         0,
     );
-    assert_eq!(run(&watch, TEN_MINUTES / 2).await, None);
-    let state = watch.delivery_state();
+    assert_eq!(run(&monitor, TEN_MINUTES / 2).await, None);
+    let state = monitor.delivery_state();
     assert_eq!(
         (state.waiting, state.error.unwrap().code()),
         (1, "sink_timeout")
     );
     assert!(sink.names().is_empty());
-    assert_eq!(run(&watch, TEN_MINUTES).await, None);
-    assert_eq!(watch.delivery_state().waiting, 0);
+    assert_eq!(run(&monitor, TEN_MINUTES).await, None);
+    assert_eq!(monitor.delivery_state().waiting, 0);
     assert_eq!(sink.names(), ["session_ready"]);
 }
 
@@ -181,9 +181,9 @@ async fn a_watch_whose_page_is_gone_ends_a_minute_later_at_most() {
         let sink = Sink::default();
         let down = DownUntil(Duration::from_secs(until), Down::Refusing, sink.clone());
         let closed = page([(0, Is(Linked)), (10, Fails("no such window"))]);
-        let watch = watch(down, closed, 0);
+        let monitor = monitor(down, closed, 0);
         let start = Instant::now();
-        assert_eq!(run(&watch, HOUR).await, Some(Ended::PageClosed));
+        assert_eq!(run(&monitor, HOUR).await, Some(Ended::PageClosed));
         let took = start.elapsed().as_secs();
         assert!(
             if is_delivered {
@@ -196,7 +196,7 @@ async fn a_watch_whose_page_is_gone_ends_a_minute_later_at_most() {
         let expected = ["session_ready", "session_disconnected page_closed"];
         let expected: &[_] = if is_delivered { &expected } else { &[] };
         assert_eq!(sink.names(), expected);
-        // It goes on while the watch exists.
+        // It goes on while the monitor exists.
         sleep(TEN_MINUTES).await;
         assert_eq!(sink.names().len(), 2);
     }

@@ -1,4 +1,4 @@
-//! [`Watch`]: the events of a session, from its page alone.
+//! [`PageMonitor`]: the events of a session, from its page alone.
 
 mod retries;
 mod tracker;
@@ -29,7 +29,7 @@ use crate::store::{SessionRow, SessionStore};
 /// Longest time of one look at the page, and of one look at the row.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long [`Watch::run`] waits for the delivery of the last events when the page is gone.
+/// How long [`PageMonitor::run`] waits for the delivery of the last events when the page is gone.
 const LAST_DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Looks at a page at an interval, extracts its number, and sends the events of its session to a sink.
@@ -44,7 +44,7 @@ const LAST_DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
 /// | stopped by WhatsApp | `session_disconnected`, reason `conflict`, `proxy_block` or `tos_block` |
 /// | [`Unknown`](crate::link::LinkState::Unknown) for 60 s | `session_disconnected`, reason `not_started`, once; not before the session's first event |
 /// | without an answer for [5 minutes](Self::unresponsive_after) | `session_disconnected`, reason `unresponsive`, once |
-/// | page or browser gone | `session_disconnected`, reason `page_closed` or `browser_gone`; the watch ends |
+/// | page or browser gone | `session_disconnected`, reason `page_closed` or `browser_gone`; the monitor ends |
 ///
 /// A logout connects the page for a moment, so an event is sent for a state only after all looks over
 /// one second or more, at least two, have agreed on it. The second runs from the end of the first look
@@ -52,39 +52,39 @@ const LAST_DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
 /// reconnects, or that reloads and is connected again within 60 s, causes no event. Looks that fail or
 /// time out do not count towards these 60 s.
 ///
-/// If a failed extraction was sent as `session_error`, `Watch` extracts again while the page stays
+/// If a failed extraction was sent as `session_error`, `PageMonitor` extracts again while the page stays
 /// connected, and sends another `session_error` only if its code has changed.
 ///
 /// # When the sink fails or refuses
 ///
-/// If the sink is down, the watch goes on, and its events wait: [`delivery_state`](Self::delivery_state) says
+/// If the sink is down, the monitor goes on, and its events wait: [`delivery_state`](Self::delivery_state) says
 /// so. They are [queued](super#delivery) and retried until the sink accepts them, permanent errors
 /// included. While the queue is full no event is formed; the state of the page at the time at which there is
 /// room again is then sent. Only the `session_disconnected` of a page or browser that has gone is queued beside
 /// the others.
 ///
-/// If the sink refuses a number, the watch sends one `session_error` with the sink's code, and sends the
+/// If the sink refuses a number, the monitor sends one `session_error` with the sink's code, and sends the
 /// number again only when
 ///
 /// - the extraction gives another number,
 /// - the page has changed: it was [reloaded](LinkSource::document), or its state was another one,
-/// - the session's row has changed, if the watch has its [`store`](Self::store),
+/// - the session's row has changed, if the monitor has its [`store`](Self::store),
 /// - the caller says so by [`try_again`](Self::try_again), or
 /// - five minutes have passed, since another session may have left the number.
 ///
 /// If it is refused again, another `session_error` is sent only if the number, the code or the row has
-/// changed. If the sink refuses any other event, or does not know the session (`unknown_session`), the watch
+/// changed. If the sink refuses any other event, or does not know the session (`unknown_session`), the monitor
 /// sends nothing until then. A refusal that comes when the page has changed already stops nothing. [`StoreSink::register_unknown`](crate::store::StoreSink::register_unknown) registers an
 /// unknown session again instead.
 ///
-/// After a restart of the process, [`resume`](Self::resume) from the session's row. Otherwise the watch does
+/// After a restart of the process, [`resume`](Self::resume) from the session's row. Otherwise the monitor does
 /// not know whether a store still says connected, and the first event of a page that shows a QR code is a
 /// `session_disconnected`.
 ///
 /// ```
 /// use whatsapp_phone::event::{EventSink, SessionKey};
 /// use whatsapp_phone::link::LinkSource;
-/// use whatsapp_phone::onboard::{Ended, Watch};
+/// use whatsapp_phone::onboard::{Ended, PageMonitor};
 /// use whatsapp_phone::source::{Assurance, InfoSource};
 /// use whatsapp_phone::store::{SessionStore, StoreError, StoreSink};
 ///
@@ -94,14 +94,14 @@ const LAST_DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
 ///     session: SessionKey,
 /// ) -> Result<Ended, StoreError> {
 ///     let row = store.register(&session).await?;
-///     let watch = Watch::new(session, page, StoreSink::new(store.clone()))
+///     let monitor = PageMonitor::new(session, page, StoreSink::new(store.clone()))
 ///         .resume(&row)
 ///         .store(store)
 ///         .extractor(|extractor| extractor.accept(Assurance::Confirmed));
-///     Ok(watch.run().await)
+///     Ok(monitor.run().await)
 /// }
 /// ```
-pub struct Watch {
+pub struct PageMonitor {
     pub(super) onboarding: Onboarding,
     extractor: ExtractorBuilder,
     page: Arc<dyn LinkSource>,
@@ -112,7 +112,7 @@ pub struct Watch {
     tries_again: AtomicBool,
 }
 
-/// The reason for which a [`Watch`] ended by itself.
+/// The reason for which a [`PageMonitor`] ended by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Ended {
@@ -133,8 +133,8 @@ impl Ended {
     }
 }
 
-impl Watch {
-    /// Makes a watch that looks at this page once a second and sends the events of the session to this
+impl PageMonitor {
+    /// Makes a monitor that looks at this page once a second and sends the events of the session to this
     /// sink. The page is also the first source of the [`extractor`](Self::extractor).
     pub fn new<P: InfoSource + LinkSource + 'static>(
         session: SessionKey,
@@ -197,7 +197,7 @@ impl Watch {
         self
     }
 
-    /// Sets the store that holds the session's row. After a refusal the watch reads the row every 10 s, and
+    /// Sets the store that holds the session's row. After a refusal the monitor reads the row every 10 s, and
     /// tries again when its status or number has changed, or if the row is not the reason for the refusal.
     #[must_use]
     pub fn store(mut self, store: impl SessionStore + 'static) -> Self {
@@ -234,7 +234,7 @@ impl Watch {
     }
 
     /// Watches until the page or its browser is gone, and then waits up to 60 s until the sink has accepted
-    /// all events. The future may be dropped; queued events are delivered while the watch exists, and the
+    /// all events. The future may be dropped; queued events are delivered while the monitor exists, and the
     /// next run continues after them.
     pub async fn run(&self) -> Ended {
         tokio::select! {
@@ -320,7 +320,7 @@ impl Watch {
         };
         if timeout(LAST_DELIVERY_TIMEOUT, delivered).await.is_err() {
             let waiting = self.delivery_state().waiting;
-            tracing::warn!(session = %self.onboarding.session(), waiting, "the watch has ended, and events still wait for the sink");
+            tracing::warn!(session = %self.onboarding.session(), waiting, "the monitor has ended, and events still wait for the sink");
         }
     }
 
@@ -333,9 +333,9 @@ impl Watch {
     }
 }
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for PageMonitor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch")
+        f.debug_struct("PageMonitor")
             .field("onboarding", &self.onboarding)
             .field("every", &self.every)
             .field("unresponsive_after", &self.unresponsive_after)

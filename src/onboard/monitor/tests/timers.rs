@@ -10,11 +10,11 @@ const fn secs(secs: u64) -> Duration {
 
 const RECONNECTED: [&str; 2] = ["session_authenticated", "session_ready"];
 
-/// Runs a watch over this page; the number can be read from the start.
+/// Runs a monitor over this page; the number can be read from the start.
 async fn watched(page: impl LinkSource + 'static, time: Duration) -> Sink {
     let sink = Sink::default();
-    let watch = watch(sink.clone(), page, 0);
-    assert_eq!(run(&watch, time).await, None);
+    let monitor = monitor(sink.clone(), page, 0);
+    assert_eq!(run(&monitor, time).await, None);
     sink
 }
 
@@ -140,8 +140,8 @@ async fn a_page_that_does_not_answer_is_disconnected_once_and_comes_back() {
 async fn the_time_without_an_answer_can_be_set() {
     let sink = Sink::default();
     let page = page([(0, Is(Linked)), (100, Hangs)]);
-    let watch = watch(sink.clone(), page, 0).unresponsive_after(secs(20));
-    assert_eq!(run(&watch, HOUR).await, None);
+    let monitor = monitor(sink.clone(), page, 0).unresponsive_after(secs(20));
+    assert_eq!(run(&monitor, HOUR).await, None);
     let at = sink.times("session_disconnected unresponsive");
     assert!(at.len() == 1 && (120.0..130.0).contains(&at[0]), "{at:?}");
 }
@@ -151,19 +151,19 @@ async fn the_longest_times_are_valid() {
     let sink = Sink::default();
     let longest = Duration::MAX;
     let pages = page([(0, Is(Linked)), (100, Hangs)]);
-    let watch = watch(sink.clone(), pages, 0).unresponsive_after(longest);
-    assert_eq!(run(&watch, HOUR).await, None);
-    let watch = self::watch(sink.clone(), page([(0, Linked)]), 0).every(longest);
-    assert_eq!(run(&watch, HOUR).await, None);
+    let monitor = monitor(sink.clone(), pages, 0).unresponsive_after(longest);
+    assert_eq!(run(&monitor, HOUR).await, None);
+    let monitor = self::monitor(sink.clone(), page([(0, Linked)]), 0).every(longest);
+    assert_eq!(run(&monitor, HOUR).await, None);
     assert_eq!(sink.names(), ["session_ready"]);
 }
 
-/// Runs a watch that writes into a store, and sweeps the store every minute. Returns when the row was
+/// Runs a monitor that writes into a store, and sweeps the store every minute. Returns when the row was
 /// given up, in seconds.
 async fn swept(page: Page, time: Duration) -> Option<u64> {
     let store = Arc::new(MemoryStore::default());
     let row = store.register(&key()).await.unwrap();
-    let watch = watch(StoreSink::new(store.clone()), page, 0).resume(&row);
+    let monitor = monitor(StoreSink::new(store.clone()), page, 0).resume(&row);
     let start = Instant::now();
     let sweep = async {
         loop {
@@ -174,7 +174,7 @@ async fn swept(page: Page, time: Duration) -> Option<u64> {
         }
     };
     tokio::select! {
-        ended = watch.run() => panic!("{ended:?}"),
+        ended = monitor.run() => panic!("{ended:?}"),
         at = sweep => Some(at),
         () = sleep(time) => None,
     }
@@ -257,8 +257,8 @@ async fn an_expired_code_of_a_linked_session_disconnects_it_first() {
     let store = Arc::new(MemoryStore::default());
     let row = store.register(&key()).await.unwrap();
     let page = self::page([(0, Linked), (10, QrExpired)]);
-    let watch = watch(StoreSink::new(store.clone()), page, 0).resume(&row);
-    run(&watch, HOUR).await;
+    let monitor = monitor(StoreSink::new(store.clone()), page, 0).resume(&row);
+    run(&monitor, HOUR).await;
     let row = store.session(&key().session_id).await.unwrap().unwrap();
     assert_eq!(row.status, Status::Disconnected);
 }

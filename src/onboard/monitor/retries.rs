@@ -1,11 +1,11 @@
-//! When a [`Watch`] sends again what the sink has refused, although the page has not changed.
+//! When a [`PageMonitor`] sends again what the sink has refused, although the page has not changed.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{LOOK_TIMEOUT, Watch};
+use super::{LOOK_TIMEOUT, PageMonitor};
 use crate::onboard::state::Refusal;
 use crate::phone::PhoneNumber;
 use crate::store::{SessionRow, Status};
@@ -27,7 +27,7 @@ struct Known {
     row: Option<Option<(Status, Option<PhoneNumber>)>>,
 }
 
-impl Watch {
+impl PageMonitor {
     /// Allows refused events to be sent again when the session's row has changed, and every five minutes.
     pub(super) async fn retry_refused(&self) -> Infallible {
         let mut known = Known::default();
