@@ -72,11 +72,7 @@ pub mod failure;
 pub mod guide;
 pub mod jid;
 pub mod link;
-#[cfg(feature = "metrics")]
-#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;
-#[cfg(not(feature = "metrics"))]
-mod metrics;
 #[cfg(feature = "events")]
 #[cfg_attr(docsrs, doc(cfg(feature = "events")))]
 pub mod onboard;

@@ -1,7 +1,7 @@
 //! Metrics, recorded through the facade of the crate [`metrics`](https://docs.rs/metrics) (feature `metrics`).
 //!
-//! A program installs a recorder, for instance the one of `metrics-exporter-prometheus`, and calls [`describe`]
-//! once. Without a recorder nothing is recorded; without the feature the crate holds no code for it.
+//! A program installs a recorder, for instance the one of `metrics-exporter-prometheus`, and calls [`register`]
+//! once. Without a recorder nothing is recorded; without the feature the crate records nothing.
 //!
 //! | metric | type, unit | labels | meaning |
 //! |---|---|---|---|
@@ -44,23 +44,38 @@ pub const PROTOCOL_ERRORS_SUPPRESSED: &str = "whatsapp_protocol_errors_suppresse
 /// Gauge: watched pages that do not answer.
 pub const SESSIONS_UNRESPONSIVE: &str = "whatsapp_phone_sessions_unresponsive";
 
-/// Gives the installed recorder the description and unit of every metric.
+/// The codes of [`ErrorKind`](crate::ErrorKind).
+#[cfg(feature = "metrics")]
+pub(crate) const EXTRACTION_ERRORS: [&str; 9] = [
+    "not_ready",
+    "lid_only",
+    "page_closed",
+    "browser_gone",
+    "blocked",
+    "sources_disagree",
+    "source_panicked",
+    "ambiguous_tab",
+    "misconfigured",
+];
+
+/// Gives the installed recorder the description and unit of every metric, and starts the counters of errors at
+/// zero: a counter that begins with its first error shows no increase.
 ///
 /// ```
 /// use metrics_exporter_prometheus::PrometheusBuilder;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let scrape = PrometheusBuilder::new().install_recorder()?;
-/// whatsapp_phone::metrics::describe();
+/// whatsapp_phone::metrics::register();
 /// // An HTTP handler answers with this text.
 /// let text = scrape.render();
-/// # assert!(text.is_empty());
+/// # assert!(text.contains("not_ready"));
 /// # Ok(())
 /// # }
 /// ```
 #[cfg(feature = "metrics")]
-pub fn describe() {
-    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+pub fn register() {
+    use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
     describe_counter!(EXTRACTIONS, Unit::Count, "Extractions that ended");
     describe_counter!(
         EXTRACTION_FAILURES,
@@ -87,6 +102,13 @@ pub fn describe() {
         Unit::Count,
         "Watched pages that do not answer"
     );
+    for outcome in EXTRACTION_ERRORS {
+        counter!(EXTRACTIONS, "outcome" => outcome, "source" => "none").absolute(0);
+        counter!(EXTRACTION_FAILURES, "outcome" => outcome).absolute(0);
+    }
+    for class in crate::classify::ErrorClass::ALL {
+        counter!(PROTOCOL_ERRORS_SUPPRESSED, "class" => class.as_str()).absolute(0);
+    }
 }
 
 /// Records an extraction that ended; `source` is `None` without a number.
@@ -131,13 +153,21 @@ pub(crate) fn error_suppressed(class: &'static str) {
 
 /// A watched page; it counts as unresponsive while it is set so, and not after it is dropped.
 #[cfg(feature = "events")]
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct WatchedPage {
     is_unresponsive: bool,
 }
 
 #[cfg(feature = "events")]
 impl WatchedPage {
+    pub(crate) fn new() -> Self {
+        #[cfg(feature = "metrics")]
+        metrics::gauge!(SESSIONS_UNRESPONSIVE).increment(0.0);
+        Self {
+            is_unresponsive: false,
+        }
+    }
+
     pub(crate) fn set_unresponsive(&mut self, is_unresponsive: bool) {
         if std::mem::replace(&mut self.is_unresponsive, is_unresponsive) != is_unresponsive {
             #[cfg(feature = "metrics")]

@@ -1,4 +1,6 @@
 //! The metrics, as the recorder for Prometheus renders them.
+#![cfg(all(feature = "metrics", feature = "events", feature = "supervisor"))]
+#![allow(clippy::unwrap_used)]
 
 use std::time::Duration;
 
@@ -6,7 +8,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use whatsapp_phone::classify::Verdict;
 use whatsapp_phone::event::{EventSink, SessionEvent, SessionKey};
 use whatsapp_phone::failure::{ProtocolFailure, Site};
-use whatsapp_phone::metrics::describe;
+use whatsapp_phone::metrics::register;
 use whatsapp_phone::source::mock::MockSource;
 use whatsapp_phone::store::{RowValues, StoreSink, memory::MemoryStore};
 use whatsapp_phone::{Assurance, Extractor, Identity, Jid, Look, PhoneExtractor, Supervisor};
@@ -22,7 +24,7 @@ fn scrape(work: impl Future<Output = ()>) -> String {
         .build()
         .unwrap();
     metrics::with_local_recorder(&recorder, || {
-        describe();
+        register();
         runtime.block_on(work);
     });
     recorder.handle().render()
@@ -113,7 +115,10 @@ fn errors_after_the_end_of_a_session_are_counted_by_class() {
         let supervisor = Supervisor::new();
         let session = supervisor.start("a").unwrap();
         session.end(Duration::from_secs(1)).await;
-        let error = ProtocolFailure::new(Site::Unknown, "Protocol error: Target closed");
+        let error = ProtocolFailure::new(
+            Site::Cdp,
+            "Protocol error (Runtime.callFunctionOn): Target closed.",
+        );
         assert_eq!(session.handle_error("callback", &error), Verdict::Suppress);
     });
     assert_has(

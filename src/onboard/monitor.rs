@@ -246,7 +246,7 @@ impl PageMonitor {
 
     async fn look(&self) -> Ended {
         let mut tracker = LinkTracker::new(self.unresponsive_after, Instant::now());
-        let mut watched = WatchedPage::default();
+        let mut watched = WatchedPage::new();
         loop {
             let began = Instant::now();
             let answer = match timeout(LOOK_TIMEOUT, self.page.link()).await {
