@@ -279,7 +279,7 @@ async fn three_sessions_from_their_codes_over_kills_to_a_graceful_stop() {
     let others = (row(&store, 1).await, row(&store, 2).await);
     assert_eq!(others, untouched);
 
-    // A killed service leaves nothing behind, and the next one goes on where it was.
+    // A killed service leaves nothing behind, and the next one continues where it was.
     let rows = [row(&store, 0).await, others.0, others.1];
     service.child.kill().await.unwrap();
     let loads: Vec<_> = pages.iter().map(StandIn::loads).collect();

@@ -207,7 +207,7 @@ impl SessionEvent {
     }
 }
 
-/// In whole milliseconds, which every reader of RFC 3339 takes.
+/// Returns the time in whole milliseconds, which every reader of RFC 3339 takes.
 fn now() -> SystemTime {
     let now = SystemTime::now();
     let since = now

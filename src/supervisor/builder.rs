@@ -21,13 +21,13 @@ impl SupervisorBuilder {
     /// Sets the classifier of the tasks' errors. Default: [`ProtocolErrorClassifier::default`].
     ///
     /// An [`ExtractError`](crate::ExtractError) goes by its code, which depends on the extractor's own
-    /// classifier; only an error that prevented an extraction is classified anew.
+    /// classifier; only an error that prevented an extraction is classified again.
     pub fn classifier(mut self, classifier: ProtocolErrorClassifier) -> Self {
         self.0.classifier = classifier;
         self
     }
 
-    /// Sets how long the other tasks of a session may go on when one of them ends it by an error or a
+    /// Sets how long the other tasks of a session may continue when one of them ends it by an error or a
     /// panic; then they are aborted. Default: 5 s.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.0.grace = grace;

@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | fails with a transient error (navigation, timeout, network, blocked) | is [run](Session::run) again by its [`Backoff`](crate::Backoff), then reported | is not run again |
 //! | loses its page or its browser | the session ends for this reason, after a grace period for its other tasks | suppressed and counted, if it is expected |
-//! | fails in another way, or in an unknown one | reported; the session goes on without it | reported |
+//! | fails in another way, or in an unknown one | reported; the session continues without it | reported |
 //! | panics | reported; the session ends for this reason | reported |
 //! | hangs at an `.await` | nothing: give it a timeout | aborted at the deadline |
 //!

@@ -219,7 +219,7 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A task failed and is not run again. The session goes on, unless it was ending already.
+    /// A task failed and is not run again. The session continues, unless it was ending already.
     TaskFailed,
     /// A task panicked. Its session ends, which is reported as well.
     TaskPanicked,

@@ -18,7 +18,7 @@ use crate::retry::Backoff;
 
 /// A session under a [`Supervisor`](super::Supervisor). Clones are handles of the same session.
 ///
-/// It goes on until it is ended, one of its tasks ends it by an error or a panic, or its last handle is
+/// It continues until it is ended, one of its tasks ends it by an error or a panic, or its last handle is
 /// dropped and its tasks are done. Dropping handles therefore aborts nothing.
 #[must_use = "a session without handles ends as soon as it has no tasks"]
 pub struct Session(Arc<SharedSession>);
@@ -82,7 +82,7 @@ impl Session {
     /// An error whose verdict is [`Retry`](Verdict::Retry) has it run again after the next delay of the
     /// backoff, as long as there are attempts left and it would begin within the deadline, counted from
     /// the start of the task. A run itself is not bounded, and a deadline that one run uses up leaves no
-    /// time for another. Work that goes on for days needs a loop of its own, which knows what went well.
+    /// time for another. Work that continues for days needs a loop of its own, which knows what went well.
     /// All other verdicts are as for [`spawn`](Self::spawn), and so is the last error.
     ///
     /// ```
@@ -145,7 +145,7 @@ impl Session {
         task::launch(&self.0, name, work)
     }
 
-    /// Runs a task once that the session cannot go on without, for instance the one that holds its page.
+    /// Runs a task once that the session cannot continue without, for instance the one that holds its page.
     ///
     /// As [`spawn`](Self::spawn), but every error of it ends the session, whatever the error means. So the
     /// [restart hook](super::SupervisorBuilder::restart) is called for it, also if the page could not be

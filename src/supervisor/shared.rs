@@ -251,7 +251,7 @@ impl SharedSession {
         self.change(|lifecycle, now| ((), lifecycle.end(reason, grace, now)));
     }
 
-    /// The delay of a restart is over. Returns false if the session was ended meanwhile.
+    /// Makes the session live after the delay of a restart. Returns false if the session was ended meanwhile.
     pub(super) fn start_again(self: &Arc<Self>) -> bool {
         self.change(|lifecycle, now| (lifecycle.start_again(now.at), None))
     }

@@ -194,7 +194,7 @@ impl<W, T> Drop for Running<W, T> {
     }
 }
 
-/// Work that is run once. `is_required`: its error ends the session, whatever the error means.
+/// Runs work once. `is_required`: its error ends the session, whatever the error means.
 pub(super) async fn once<T, E: Into<BoxError>>(
     session: Arc<SharedSession>,
     name: Name,
@@ -208,7 +208,7 @@ pub(super) async fn once<T, E: Into<BoxError>>(
     })
 }
 
-/// Work that is run again as long as its errors are transient and the backoff allows.
+/// Runs work again as long as its errors are transient and the backoff allows.
 pub(super) async fn again<T, E: Into<BoxError>, W: Future<Output = Result<T, E>>>(
     session: Arc<SharedSession>,
     name: Name,

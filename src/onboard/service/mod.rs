@@ -79,7 +79,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// | page, browser or driver is lost | `disconnected`, reason `page_closed` or `browser_gone` | restarted on its profile; `connected` again when the page is |
 /// | the page cannot be opened | `error`, code `page_not_opened`, `misconfigured` or `ambiguous_tab`, sent once | tried again by the backoff |
 /// | the page does not answer for [5 minutes](PageMonitor::unresponsive_after) | `disconnected`, reason `unresponsive` | not restarted, since it is not lost: `connected` again when it answers. To open it again, end and start the session |
-/// | [`stop`](Self::stop), or the process is killed | stays as it is: the phone is still linked | [`resume`](Self::resume) goes on from there; nothing is sent unless the page shows another state |
+/// | [`stop`](Self::stop), or the process is killed | stays as it is: the phone is still linked | [`resume`](Self::resume) continues from there; nothing is sent unless the page shows another state |
 /// | [`SessionHandle::end`] | `disconnected`, reason `ended` | it stays ended until it is started or resumed |
 /// | the row was given up by a [sweep](SessionServiceBuilder::sweep) of this service | `failed`, soft-deleted | the page is closed; the session stays ended until it is started |
 /// | the row was deleted, or given up by another program | soft-deleted | the page stays open until the session is ended |
@@ -193,7 +193,7 @@ impl SessionService {
             session: key.clone(),
             source,
         })?;
-        // One whose events still wait goes on with its queue.
+        // One whose events still wait continues with its queue.
         let known = self.0.sessions.get(key.session_id.as_str());
         let managed = known.unwrap_or_else(|| Arc::new(config.managed(row, profile)));
         let mut sessions = self.0.sessions.lock();

@@ -46,7 +46,7 @@ pub enum SkipReason {
 impl SessionService {
     /// Continues the sessions of the store after a restart of the process: starts every session whose row is
     /// neither soft-deleted nor `failed` and whose profile exists, and returns the others with the reason.
-    /// Soft-deleted rows are not listed. `seq` goes on after each row's `last_seq`.
+    /// Soft-deleted rows are not listed. `seq` continues after each row's `last_seq`.
     ///
     /// # Errors
     ///

@@ -171,7 +171,7 @@ async fn a_hook_that_fails_or_panics_takes_its_turn_in_the_row() {
         let state = supervisor.state("7").unwrap();
         assert_eq!(state.reason().unwrap().task(), Some("restart"));
         assert!(state.is_ended() && other.state() == SessionState::Live);
-        // No session goes on without its hook, and no log line says that one does.
+        // No session continues without its hook, and no log line says that one does.
         let mut events = reports.try_iter().map(|report| report.event);
         assert!(events.all(|event| event != Event::TaskFailed));
     }

@@ -187,7 +187,7 @@ impl DriverProcessBuilder {
         Ok(Some(file))
     }
 
-    /// The failure of a program that ended before it was ready.
+    /// Returns the failure of a program that ended before it was ready.
     fn ended(&self, printed: &str) -> ProtocolFailure {
         let program = self.program.display();
         let printed_text = quoted(printed);
@@ -216,7 +216,7 @@ impl DriverProcessBuilder {
     }
 }
 
-/// A directory for the driver's and the browsers' temporary files. Neither program removes all of
+/// Makes a directory for the driver's and the browsers' temporary files. Neither program removes all of
 /// its own: not when asked to end, and none when killed.
 fn scratch() -> io::Result<TempDir> {
     let builder = || {
