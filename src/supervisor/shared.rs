@@ -23,6 +23,7 @@ use super::state::SessionState;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::extract::catch_panic;
 use crate::failure::{ProtocolFailure, Site};
+use crate::metrics;
 use crate::retry::Backoff;
 
 /// How long aborted tasks are waited for. Those that yield are dropped at once.
@@ -268,6 +269,9 @@ impl SharedSession {
             // It has been reported, or is with the end of the session.
         } else if verdict == Verdict::Suppress {
             self.supervisor.lock().suppressed += 1;
+            if let Some(class) = reason.class() {
+                metrics::error_suppressed(class.as_str());
+            }
             tracing::debug!(%session, %reason, "expected after this session's end");
         } else {
             tracing::warn!(%session, %reason, "a task failed");
