@@ -61,7 +61,7 @@ fn every_alert_fires_and_is_silent_in_a_test() {
         let is_silent = |case: &&str| case.trim_start().starts_with("exp_alerts: []");
         assert!(cases.iter().any(is_silent), "{alert} is never silent");
         assert!(
-            !cases.iter().all(|case| is_silent(&case)),
+            !cases.iter().all(|case| is_silent(case)),
             "{alert} never fires"
         );
     }
