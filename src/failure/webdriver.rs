@@ -7,7 +7,8 @@ use std::error::Error;
 use fantoccini::error::{CmdError, ErrorStatus, NewSessionError, WebDriver};
 use serde_json::Value;
 
-use super::{MISCONFIGURED, ProtocolFailure, Site};
+use super::{ProtocolFailure, Site};
+use crate::codes::MISCONFIGURED;
 
 /// Code for a driver that has gone in the middle of things.
 pub(crate) const CONNECTION_LOST: &str = "connection lost";

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{Stream, unfold};
 use tokio::sync::watch;
 
 use super::reason::{Name, Reason, ReasonKind};
@@ -13,8 +14,8 @@ use super::shared::SharedSession;
 use super::state::SessionState;
 use super::task::{self, BoxError, Task};
 use crate::classify::Verdict;
-use crate::extract::catch_panic;
 use crate::retry::Backoff;
+use crate::text::catch_panic;
 
 /// A session under a [`Supervisor`](super::Supervisor). Clones are handles of the same session.
 ///
@@ -88,7 +89,7 @@ impl Session {
     /// ```
     /// use std::time::Duration;
     /// use whatsapp_phone::source::mock::MockSource;
-    /// use whatsapp_phone::{Backoff, Extractor, PhoneExtractor, Supervisor};
+    /// use whatsapp_phone::{Backoff, Extractor, Supervisor};
     ///
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -140,9 +141,7 @@ impl Session {
         T: Send + 'static,
         E: Into<BoxError> + 'static,
     {
-        let (session, name) = (Arc::clone(&self.0), name.into());
-        let work = task::once(session, name.clone(), false, work);
-        task::launch(&self.0, name, work)
+        self.spawn_once(name.into(), false, work)
     }
 
     /// Runs a task once that the session cannot go on without, for instance the one that holds its page.
@@ -159,8 +158,20 @@ impl Session {
         T: Send + 'static,
         E: Into<BoxError> + 'static,
     {
-        let (session, name) = (Arc::clone(&self.0), name.into());
-        let work = task::once(session, name.clone(), true, work);
+        self.spawn_once(name.into(), true, work)
+    }
+
+    fn spawn_once<T, E>(
+        &self,
+        name: Name,
+        is_required: bool,
+        work: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Task<T>
+    where
+        T: Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        let work = task::once(Arc::clone(&self.0), name.clone(), is_required, work);
         task::launch(&self.0, name, work)
     }
 
@@ -274,5 +285,12 @@ impl States {
             self.0 = None;
         }
         Some(state)
+    }
+
+    /// Returns a stream of what [`next`](Self::next) returns.
+    pub fn into_stream(self) -> impl Stream<Item = SessionState> + Send + Unpin {
+        Box::pin(unfold(self, async |mut states| {
+            states.next().await.map(|state| (state, states))
+        }))
     }
 }
