@@ -55,8 +55,9 @@
 //! | [`guide`] | the guides |
 //!
 //! Most programs need only the types at the root. Further features: `webdriver-rustls` (WebDriver servers at
-//! https URLs), `sql-rustls` (TLS for databases), `backoff` (schedules of the crate `backoff`). The README has all
-//! features, the error codes with their remedies, and the versions that fit.
+//! https URLs), `webhook` (events by signed webhooks), `sql-rustls` (TLS for databases), `backoff` (schedules
+//! of the crate `backoff`). The README has all features, the error codes with their remedies, and the versions
+//! that fit.
 //!
 //! The crate reads pages. It uses no protocol of WhatsApp's, links no session and sends nothing; see
 //! [limits](guide::running#limits).
@@ -94,6 +95,8 @@ pub mod supervisor;
 #[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
 pub mod testkit;
 mod text;
+#[cfg(any(feature = "webdriver-rustls", feature = "webhook"))]
+mod tls;
 
 pub use classify::ProtocolErrorClassifier;
 pub use extract::{

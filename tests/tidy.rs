@@ -19,7 +19,7 @@ const MAX_README_LINES: usize = 160;
 /// The modules, top row first. A file may use its own row and those above it, never those below.
 const ROWS: &[&[&str]] = &[
     &["codes", "text"],
-    &["phone", "jid", "failure"],
+    &["phone", "jid", "failure", "tls"],
     &["retry"],
     &["classify"],
     &["link"],
@@ -733,6 +733,7 @@ fn tests_in_real_time_wait_for_conditions() {
         let own = [
             "call_timeout(",
             "start_timeout(",
+            "attempt_timeout(",
             "look_timeout(",
             "busy_timeout(",
             "elapsed() < LIMIT",

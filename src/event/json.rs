@@ -14,18 +14,18 @@ use crate::text::clean;
 /// Longest JSON of an event, in bytes.
 pub const MAX_EVENT: usize = 64 << 10;
 
-/// Why something is no event. Never contains what was read.
+/// The reason why a text is not an event. Never contains the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventError {
     /// More than [`MAX_EVENT`] bytes.
-    #[error("the event has {bytes} bytes; the most are 65536")]
+    #[error("the event has {bytes} bytes; the limit is 65536")]
     TooLarge {
-        /// How many there are.
+        /// Its length in bytes.
         bytes: usize,
     },
     /// Not JSON at all.
-    #[error("the event is not JSON: wrong at line {line}, column {column}")]
+    #[error("the event is not JSON: invalid at line {line}, column {column}")]
     NotJson {
         /// The line, counted from 1.
         line: usize,
@@ -35,21 +35,23 @@ pub enum EventError {
     /// A field is missing, or of another type or range.
     #[error("the event's `{field}` must be {rule}")]
     Field {
-        /// Which.
+        /// The name of the field.
         field: &'static str,
         /// The expected form.
         rule: &'static str,
     },
     /// The number of a `session_ready` is invalid.
-    #[error("the `phone_number` of a session_ready is none")]
+    #[error("the `phone_number` of a session_ready is invalid")]
     Phone(#[source] PhoneNumberError),
     /// The number of a `session_ready` is the account's LID without its server.
-    #[error("the `phone_number` of a session_ready is the account's LID, which is no phone number")]
+    #[error(
+        "the `phone_number` of a session_ready is the account's LID, which is not a phone number"
+    )]
     LidAsNumber,
 }
 
 impl EventError {
-    /// The stable code: `invalid_event`.
+    /// Returns the stable code: `invalid_event`.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         codes::INVALID_EVENT
@@ -306,7 +308,7 @@ fn take_copies(qr: &QrCode, beside: &mut Object, within: &mut Object) -> Option<
     is_any.then(|| qr.keep_beside(json!(copies).to_string()))
 }
 
-/// The session that an event of others names, if it does.
+/// Returns the session that an event of others names, if it does.
 fn session(data: &Object) -> Option<SessionKey> {
     let mut ids = Object::new();
     for id in ["workspace_id", "session_id"] {

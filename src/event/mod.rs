@@ -20,6 +20,7 @@
 //! |---|---|---|
 //! | [`channel::ChannelSink`] | a task of the same process | `events` |
 //! | [`fan_out::FanOut`] | several sinks: the first one decides, the others get what it accepted | `events` |
+//! | `webhook::WebhookSink` | an HTTP endpoint, by signed webhooks | `webhook` |
 //! | [`StoreSink`](crate::store::StoreSink) | a store, inline: the row is written when `send` returns | `events` |
 
 pub mod channel;
@@ -27,9 +28,15 @@ pub mod fan_out;
 mod ids;
 mod json;
 mod kind;
+#[cfg(feature = "webhook")]
+#[cfg_attr(docsrs, doc(cfg(feature = "webhook")))]
+pub mod signature;
 mod sink;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "webhook")]
+#[cfg_attr(docsrs, doc(cfg(feature = "webhook")))]
+pub mod webhook;
 
 use std::fmt;
 use std::sync::Arc;
@@ -208,7 +215,7 @@ impl SessionEvent {
     }
 }
 
-/// In whole milliseconds, which every reader of RFC 3339 takes.
+/// Returns the time in whole milliseconds, which every reader of RFC 3339 takes.
 fn now() -> SystemTime {
     let now = SystemTime::now();
     let since = now

@@ -162,7 +162,7 @@ impl ExtractorBuilder {
         self
     }
 
-    /// Builds the extractor.
+    /// Makes the extractor.
     ///
     /// # Errors
     ///

@@ -24,7 +24,7 @@ enum Act {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LinkCall {
-    /// When, counted from the making of the mock.
+    /// The time since the mock was made.
     pub at: Duration,
     /// Whether it was [`LinkSource::qr`]; otherwise it was [`LinkSource::link`].
     pub is_qr: bool,
@@ -82,7 +82,7 @@ impl MockLink {
     }
 
     /// Lets the page be [`LinkState::Unlinked`] and show a code with this payload from this time on. Its
-    /// 60 seconds begin anew with each look.
+    /// 60 seconds begin again with each look.
     ///
     /// # Panics
     ///

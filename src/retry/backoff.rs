@@ -71,6 +71,15 @@ impl Backoff {
         ..Self::DEFAULT
     };
 
+    /// Attempts of a webhook: a `send` with them ends before its callers, which wait for 10 s, give up.
+    #[cfg(feature = "webhook")]
+    pub(crate) const WEBHOOK: Self = Self {
+        interval: Duration::from_millis(500),
+        jitter: 0.2,
+        deadline: Some(Duration::from_secs(4)),
+        ..Self::DEFAULT
+    };
+
     /// Returns a builder that starts from the default: initial delay 0, any number of attempts,
     /// interval 100 ms, growth 2, longest interval 5 s, no jitter, no deadline.
     pub const fn builder() -> BackoffBuilder {
@@ -161,7 +170,7 @@ impl Backoff {
 }
 
 impl Default for Backoff {
-    /// As [`Backoff::builder`] lists it.
+    /// Returns the backoff whose values [`Backoff::builder`] lists.
     fn default() -> Self {
         Self::DEFAULT
     }

@@ -134,7 +134,7 @@ impl RetryPolicy {
         }
     }
 
-    /// The usual whatsapp-web.js recipe: 2.5 s of delay, 15 looks 500 ms apart at the first
+    /// Returns the usual whatsapp-web.js recipe: 2.5 s of delay, 15 looks 500 ms apart at the first
     /// source, then one look at the others at 10.0 s.
     ///
     /// Look timeout 2 s, deadline 11 s, [`LookMode::Poll`].

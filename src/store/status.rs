@@ -27,8 +27,8 @@ pub enum Status {
 }
 
 impl Status {
-    /// Whether it is given up as stuck where nothing happens.
-    pub(super) const fn is_waiting(self) -> bool {
+    /// Returns whether it is given up as stuck where nothing happens.
+    pub(crate) const fn is_waiting(self) -> bool {
         matches!(self, Self::QrScanning | Self::Authenticated)
     }
 }
@@ -75,7 +75,7 @@ impl From<&Failed> for SessionError {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SessionRow {
-    /// Which session.
+    /// The session.
     pub session: SessionKey,
     /// Its status. Never [`Connected`](Status::Connected) without a number: a row that another
     /// program wrote so is shown as [`Authenticated`](Status::Authenticated).
@@ -89,14 +89,14 @@ pub struct SessionRow {
     /// Why its status is [`Error`](Status::Error). `None` with any other status, and if another program
     /// wrote the row since.
     pub error: Option<SessionError>,
-    /// The greatest `seq` that was applied. A new producer of events goes on from it.
+    /// The greatest `seq` that was applied. A new producer of events continues from it.
     pub last_seq: Option<u64>,
     /// Counts the changes that were made through this crate, from 0.
     pub version: u64,
 }
 
 impl SessionRow {
-    /// A row as [`SessionStore::register`](super::SessionStore::register) makes it: waiting for a
+    /// Makes a row as [`SessionStore::register`](super::SessionStore::register) makes it: waiting for a
     /// scan, with no number.
     #[must_use]
     pub fn new(session: SessionKey) -> Self {
@@ -139,7 +139,7 @@ impl SessionRow {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StatusChange {
-    /// Which session.
+    /// The session.
     pub session: SessionKey,
     /// Its new status.
     pub status: Status,

@@ -25,8 +25,6 @@ mod session;
 mod source;
 mod start_failure;
 mod tab;
-#[cfg(feature = "webdriver-rustls")]
-mod tls;
 
 pub use self::attach::AttachOptions;
 pub use self::driver::{DriverProcess, DriverProcessBuilder};

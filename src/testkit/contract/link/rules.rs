@@ -42,7 +42,7 @@ fn is(answer: &LinkResult, state: LinkState) {
     rule(*answer == Ok(state), text, &(state, answer));
 }
 
-/// Each look reports the present state; without evidence `Unknown`, not an error. In a
+/// Checks that each look reports the present state; without evidence `Unknown`, not an error. In a
 /// [`LinkScenario`](super::LinkScenario) that stays in this state.
 ///
 /// # Panics
@@ -54,9 +54,9 @@ pub async fn reports_the_state(source: &dyn LinkSource, pace: Duration, state: L
     }
 }
 
-/// A page that can be linked shows a valid code, one whose code has expired an expired one without a
-/// payload, and a linked or barred page shows none; a source that does not read codes (`reads_qr`) has
-/// none in any state. In a [`LinkScenario`](super::LinkScenario) that stays in this state.
+/// Checks that a page that can be linked shows a valid code, one whose code has expired an expired one
+/// without a payload, and a linked or barred page shows none; a source that does not read codes (`reads_qr`)
+/// has none in any state. Runs in a [`LinkScenario`](super::LinkScenario) that stays in this state.
 ///
 /// # Panics
 ///
@@ -88,7 +88,7 @@ pub async fn shows_its_code(
     }
 }
 
-/// A look after a change reports the new state. In a
+/// Checks that a look after a change reports the new state. In a
 /// [`LinkScenario`](super::LinkScenario) that turns after two paces.
 ///
 /// # Panics
@@ -119,7 +119,7 @@ pub async fn follows_a_turn(
     reports_the_state(source, pace, to).await;
 }
 
-/// A look that fails is an error, never a state. In
+/// Checks that a look that fails is an error, never a state. Runs in
 /// [`LinkScenario::Broken`](super::LinkScenario::Broken).
 ///
 /// # Panics
@@ -133,7 +133,7 @@ pub async fn reports_failures(source: &dyn LinkSource, pace: Duration) {
     }
 }
 
-/// If the page or browser is permanently gone, the classifier recognises the error. In
+/// Checks that if the page or browser is permanently gone, the classifier recognises the error. Runs in
 /// [`LinkScenario::Gone`](super::LinkScenario::Gone).
 ///
 /// # Panics
@@ -152,7 +152,7 @@ pub async fn reports_the_end(source: &dyn LinkSource, pace: Duration) {
     }
 }
 
-/// A look does not block the thread: none of its polls takes a tenth of a pace in real time. In any
+/// Checks that a look does not block the thread: none of its polls takes a tenth of a pace in real time. Runs in any
 /// scenario.
 ///
 /// # Panics
@@ -207,8 +207,8 @@ pub async fn survives_drops(source: &dyn LinkSource, pace: Duration, state: Link
     reports_the_state(source, pace, state).await;
 }
 
-/// Several looks at the same time all work. In a [`LinkScenario`](super::LinkScenario) that stays in this
-/// state.
+/// Checks that several looks at the same time all work. Runs in a [`LinkScenario`](super::LinkScenario) that stays
+/// in this state.
 ///
 /// # Panics
 ///
