@@ -4,6 +4,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
+use super::copies::take_copies;
 use super::{EventId, EventKind, Failed, Foreign, QrCode, Ready, SessionEvent, SessionKey};
 use crate::codes;
 use crate::failure::MAX_TEXT;
@@ -218,9 +219,9 @@ impl SessionEvent {
                     put("code", code.into());
                 }
             }
-            EventKind::SessionDisconnected { reason } => {
-                put("reason", reason.as_str().into());
-            }
+            // The reference sends none, too.
+            EventKind::SessionDisconnected { reason } if reason.is_empty() => {}
+            EventKind::SessionDisconnected { reason } => put("reason", reason.as_str().into()),
             EventKind::SessionAuthenticated
             | EventKind::SessionReconnected
             | EventKind::Foreign(_) => {}
@@ -285,27 +286,17 @@ fn read_data(name: String, data: Option<Value>) -> Result<Read, EventError> {
             EventKind::SessionError(Failed::read(error, code.as_deref(), &message))
         }
         _ => {
-            let reason = take_text(&mut data, "reason").unwrap_or_default();
-            let reason = clean(&reason, MAX_TEXT);
+            let reason = take_if(&mut data, "reason", |value| {
+                value
+                    .as_str()
+                    .filter(|it| !it.is_empty())
+                    .map(str::to_owned)
+            });
+            let reason = clean(&reason.unwrap_or_default(), MAX_TEXT);
             EventKind::SessionDisconnected { reason }
         }
     };
     Ok((Some(session), kind, data, is_in_qr_code))
-}
-
-/// Takes out the fields that may contain this code, which are kept as long as the code. Within `data` that
-/// is anything longer than a number.
-fn take_copies(qr: &QrCode, beside: &mut Object, within: &mut Object) -> Option<QrCode> {
-    let code = qr.reveal().map(|code| Value::from(code).to_string());
-    let is_copy = |value: &Value| {
-        let json = value.to_string();
-        let code = code.as_ref().map(|code| code.trim_matches('"'));
-        json.contains("data:image/") || code.is_some_and(|code| json.contains(code))
-    };
-    let is_long = |value: &Value| value.is_string() || value.is_array() || value.is_object();
-    let copies = (take_all(beside, is_copy), take_all(within, is_long));
-    let is_any = !copies.0.is_empty() || !copies.1.is_empty();
-    is_any.then(|| qr.keep_beside(json!(copies).to_string()))
 }
 
 /// Returns the session that an event of others names, if it does.
@@ -381,15 +372,6 @@ fn take_if<T>(from: &mut Object, key: &str, read: impl Fn(&Value) -> Option<T>) 
     let found = read(from.get(key)?)?;
     from.remove(key);
     Some(found)
-}
-
-/// Takes out all fields with such a value.
-fn take_all(from: &mut Object, is_taken: impl Fn(&Value) -> bool) -> Object {
-    let (taken, left) = std::mem::take(from)
-        .into_iter()
-        .partition(|(_, value)| is_taken(value));
-    *from = left;
-    taken
 }
 
 fn take_text(from: &mut Object, key: &str) -> Option<String> {

@@ -159,6 +159,10 @@ impl Origin {
         })
     }
 
+    fn drop_foreign(&self, foreign: impl Sized) {
+        drop(self.catch_panic(|| drop(foreign)));
+    }
+
     /// Acts on the last error, and returns what the handle gets.
     fn failed(&self, error: Option<BoxError>) -> TaskError {
         let Some(error) = error else {
@@ -177,21 +181,16 @@ impl<T, W: Future<Output = Result<T, Option<BoxError>>>> Future for Running<W, T
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let Some(work) = &mut this.work else {
+        let (Some(work), of) = (&mut this.work, &this.of) else {
             return Poll::Ready(());
         };
-        let failed = |error| this.of.failed(error);
-        let polled = this
-            .of
-            .catch_panic(|| work.as_mut().poll(cx).map_err(failed));
-        let result = match polled {
+        let failed = |error| of.failed(error);
+        let result = match of.catch_panic(|| work.as_mut().poll(cx).map_err(failed)) {
             Ok(polled) => ready!(polled),
             Err(reason) => Err(TaskError::Panicked(reason)),
         };
-        let work = this.work.take();
-        drop(this.of.catch_panic(|| drop(work)));
-        let unwanted = this.sender.take().map(|sender| sender.send(result));
-        drop(this.of.catch_panic(|| drop(unwanted)));
+        of.drop_foreign(this.work.take());
+        of.drop_foreign(this.sender.take().map(|sender| sender.send(result)));
         Poll::Ready(())
     }
 }
@@ -199,8 +198,7 @@ impl<T, W: Future<Output = Result<T, Option<BoxError>>>> Future for Running<W, T
 /// Leaves the place last: when it is empty, the work is gone and its answer decided.
 impl<W, T> Drop for Running<W, T> {
     fn drop(&mut self) {
-        let work = self.work.take();
-        drop(self.of.catch_panic(|| drop(work)));
+        self.of.drop_foreign(self.work.take());
         let session = &self.of.session;
         // A task without an answer was aborted, in a session that is ending, or its runtime was shut down.
         if self.sender.take().is_some() && session.is_live() {

@@ -80,14 +80,11 @@ fn over(database: &Database, root: &TempDir, script: Script) -> SessionService {
     builder.build_with(Browsers::new([script])).unwrap()
 }
 
-/// A session whose first sync goes on.
-fn syncing() -> Result<MockPage, ProtocolFailure> {
-    Ok(page(MockLink::new().at(secs(0), LinkState::Linking)))
-}
-
 #[tokio::test(start_paused = true)]
 async fn sessions_are_not_given_up_because_the_database_was_away() {
     let (database, root) = (Database::default(), tempfile::tempdir().unwrap());
+    // The first sync of the session goes on.
+    let syncing = || Ok(page(MockLink::new().at(secs(0), LinkState::Linking)));
     let service = over(&database, &root, syncing);
     let session = service.start(&key("s")).await.unwrap();
     // This one belongs to another service.

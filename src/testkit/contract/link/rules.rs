@@ -119,7 +119,53 @@ pub async fn follows_a_turn(
     reports_the_state(source, pace, to).await;
 }
 
-/// Checks that a look that fails is an error, never a state. Runs in
+/// All looks at a page that is not reloaded have seen the same document, and name it if the source
+/// `names_documents`. In a [`LinkScenario`](super::LinkScenario) that stays linked.
+///
+/// # Panics
+///
+/// If the rule is broken.
+pub async fn keeps_its_document(source: &dyn LinkSource, pace: Duration, names_documents: bool) {
+    let mut first = None;
+    for _ in 0..LOOKS_PER_RULE {
+        is(&ends(pace, source.link()).await, LinkState::Linked);
+        let document = source.document();
+        let is_right = document.is_some() || !names_documents;
+        let is_same = first.get_or_insert(document.clone()) == &document;
+        let text = "a page keeps its document until it is reloaded";
+        rule(is_right && is_same, text, &(&first, document));
+    }
+}
+
+/// A look after a reload has seen another document, and the next looks the same one. In
+/// [`LinkScenario::Reloads`](super::LinkScenario::Reloads), with a reload after two paces.
+///
+/// # Panics
+///
+/// If the rule is broken.
+pub async fn notices_a_reload(source: &dyn LinkSource, pace: Duration) {
+    is(&ends(pace, source.link()).await, LinkState::Linked);
+    let (before, start) = (source.document(), Instant::now());
+    loop {
+        // In between, the source may report anything, an error included.
+        let answer = ends(pace, source.link()).await;
+        if answer.is_ok() && source.document() != before {
+            break;
+        }
+        let text = "a look after a reload has seen another document";
+        let is_early = start.elapsed() < hang_timeout(pace);
+        rule(is_early, text, &(&before, &answer));
+        sleep(pace / 10).await;
+    }
+    while ends(pace, source.link()).await != Ok(LinkState::Linked) {
+        let text = "a page that is reloaded is linked again";
+        rule(start.elapsed() < hang_timeout(pace), text, &before);
+        sleep(pace / 10).await;
+    }
+    keeps_its_document(source, pace, true).await;
+}
+
+/// A look that fails is an error, never a state. In
 /// [`LinkScenario::Broken`](super::LinkScenario::Broken).
 ///
 /// # Panics
