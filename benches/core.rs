@@ -39,7 +39,7 @@ use criterion::measurement::{Measurement, WallTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
 use whatsapp_phone::classify::ProtocolErrorClassifier;
-use whatsapp_phone::extract::{Extractor, PhoneExtractor};
+use whatsapp_phone::extract::Extractor;
 use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::jid::Jid;
 use whatsapp_phone::retry::{LookMode, RetryPolicy};

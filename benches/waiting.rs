@@ -32,7 +32,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
-use whatsapp_phone::extract::{Extractor, PhoneExtractor};
+use whatsapp_phone::extract::Extractor;
 use whatsapp_phone::failure::ProtocolFailure;
 use whatsapp_phone::retry::{LookMode, RetryPolicy};
 use whatsapp_phone::source::{Assurance, InfoSource, Look};

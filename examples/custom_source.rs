@@ -22,7 +22,7 @@ use whatsapp_phone::failure::Site;
 use whatsapp_phone::retry::LookMode;
 use whatsapp_phone::{
     Assurance, ErrorKind, ExtractError, Extraction, Extractor, Identity, InfoSource, Jid, Look,
-    PhoneExtractor, ProtocolFailure, RetryPolicy,
+    ProtocolFailure, RetryPolicy,
 };
 
 /// The longest part of a file that is read: its writer decides on its length.

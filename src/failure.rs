@@ -8,26 +8,22 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-mod clean;
-mod decoded;
 mod find_error;
-mod secrets;
-#[cfg(feature = "webdriver")]
+#[cfg(all(unix, feature = "webdriver"))]
 pub(crate) mod webdriver;
 
-pub(crate) use clean::{clean, clean_error, mask_number, read_text};
 use find_error::MAX_CAUSES;
 pub(crate) use find_error::{causes, disclose, find};
 
-/// Longest text kept of a foreign message, in bytes. A cut is marked by `…`.
-pub const MAX_TEXT: usize = 1024;
-
-/// Code of failures of the set-up.
-#[cfg(feature = "webdriver")]
-pub(crate) const MISCONFIGURED: &str = "misconfigured";
+#[cfg(feature = "events")]
+use crate::codes;
+pub use crate::text::MAX_TEXT;
+#[cfg(feature = "supervisor")]
+use crate::text::cut;
+use crate::text::{clean, stable_names};
 
 /// The origin of a failure, as far as the reporter knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
 pub enum Site {
     /// A WebDriver command: the text was written by a driver or by its client library.
@@ -43,34 +39,13 @@ pub enum Site {
     Unknown,
 }
 
-impl Site {
-    /// Every call site.
-    pub const ALL: [Self; 5] = [
-        Self::WebDriverCommand,
-        Self::Script,
-        Self::Cdp,
-        Self::Sidecar,
-        Self::Unknown,
-    ];
-
-    /// Returns the stable name, as in JSON and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::WebDriverCommand => "webdriver_command",
-            Self::Script => "script",
-            Self::Cdp => "cdp",
-            Self::Sidecar => "sidecar",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-impl fmt::Display for Site {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+stable_names!(Site, "a call site", as_str {
+    WebDriverCommand = "webdriver_command",
+    Script = "script",
+    Cdp = "cdp",
+    Sidecar = "sidecar",
+    Unknown = "unknown",
+});
 
 /// A failure as a driver reports it: its origin, code, message and causes.
 ///
@@ -158,10 +133,7 @@ impl ProtocolFailure {
                 text = format!("{text}: {cause}");
             }
         }
-        if text.len() > MAX_TEXT {
-            text.truncate(text.floor_char_boundary(MAX_TEXT - '…'.len_utf8()));
-            text.push('…');
-        }
+        cut(&mut text, MAX_TEXT);
         text
     }
 
@@ -192,7 +164,7 @@ pub(crate) fn disclose_code(code: &str, is_transient: bool) {
     disclose(|| {
         let code = match code {
             _ if is_transient => "transient",
-            "page_closed" | "browser_gone" => code,
+            codes::PAGE_CLOSED | codes::BROWSER_GONE => code,
             _ => "permanent",
         };
         // Without its message: a database or a webhook may have written it.

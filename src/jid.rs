@@ -9,8 +9,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::failure::{mask_number, read_text};
 use crate::phone::{PhoneNumber, PhoneNumberError};
+use crate::text::{mask_number, read_text};
 
 macro_rules! servers {
     ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {

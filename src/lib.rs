@@ -7,7 +7,7 @@
 //! ```
 //! use std::time::Duration;
 //! use whatsapp_phone::source::mock::MockSource;
-//! use whatsapp_phone::{ErrorKind, Extractor, PhoneExtractor};
+//! use whatsapp_phone::{ErrorKind, Extractor};
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), whatsapp_phone::ExtractError> {
@@ -33,11 +33,12 @@
 //!
 //! An [`InfoSource`] reports each look at a page. An [`Extractor`] asks its sources, classifies their failures
 //! and repeats looks by its [`RetryPolicy`]. Its outcome becomes a `SessionEvent`, which an `EventSink` delivers
-//! and a `SessionStore` applies to the session's row. Each module uses only those above it; the first three are
-//! one row.
+//! and a `SessionStore` applies to the session's row. Each module uses only those above it; [`phone`] to
+//! [`failure`] are one row.
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`codes`] | the stable codes of errors |
 //! | [`phone`] | [`PhoneNumber`]: digits, masked when printed |
 //! | [`jid`] | [`Jid`] and [`Server`](jid::Server): only the server says whether the user is a phone number |
 //! | [`failure`] | [`ProtocolFailure`]: a driver's failure, its text masked and bounded |
@@ -74,7 +75,13 @@
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+#[cfg(all(feature = "webdriver", not(unix)))]
+compile_error!(
+    "the feature `webdriver` of whatsapp-phone needs Unix, since it ends browsers by process groups; on other systems set `default-features = false`"
+);
+
 pub mod classify;
+pub mod codes;
 #[cfg(feature = "events")]
 #[cfg_attr(docsrs, doc(cfg(feature = "events")))]
 pub mod event;
@@ -99,6 +106,7 @@ pub mod supervisor;
 #[cfg(feature = "testkit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
 pub mod testkit;
+mod text;
 #[cfg(any(feature = "webdriver-rustls", feature = "webhook"))]
 mod tls;
 
@@ -114,10 +122,11 @@ pub use source::{Assurance, Identity, InfoSource, Look};
 #[cfg(feature = "supervisor")]
 #[cfg_attr(docsrs, doc(cfg(feature = "supervisor")))]
 pub use supervisor::{Session, Supervisor};
+pub use text::UnknownName;
 
 /// The WebDriver client behind `source::webdriver`: `Page::client` gives one of its clients and
 /// `Page::from_client` takes one. Use this one, so that the versions agree.
-#[cfg(feature = "webdriver")]
+#[cfg(all(unix, feature = "webdriver"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "webdriver")))]
 pub use fantoccini;
 
@@ -129,6 +138,11 @@ pub use fantoccini;
     doc(cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql")))
 )]
 pub use sqlx;
+
+/// The schedules that [`retry::from_backoff`] takes. Use this one, so that the versions agree.
+#[cfg(feature = "backoff")]
+#[cfg_attr(docsrs, doc(cfg(feature = "backoff")))]
+pub use backoff;
 
 /// The README, whose code runs as doctests.
 #[cfg(all(

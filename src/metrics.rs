@@ -31,6 +31,9 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "metrics")]
+use crate::codes;
+
 /// Counter: extractions that ended, with and without a number.
 pub const EXTRACTIONS: &str = "whatsapp_phone_extractions_total";
 /// Counter: extractions that ended without a number.
@@ -46,16 +49,16 @@ pub const SESSIONS_UNRESPONSIVE: &str = "whatsapp_phone_sessions_unresponsive";
 
 /// The codes of [`ErrorKind`](crate::ErrorKind).
 #[cfg(feature = "metrics")]
-pub(crate) const EXTRACTION_ERRORS: [&str; 9] = [
-    "not_ready",
-    "lid_only",
-    "page_closed",
-    "browser_gone",
-    "blocked",
-    "sources_disagree",
-    "source_panicked",
-    "ambiguous_tab",
-    "misconfigured",
+const EXTRACTION_CODES: [&str; 9] = [
+    codes::NOT_READY,
+    codes::LID_ONLY,
+    codes::PAGE_CLOSED,
+    codes::BROWSER_GONE,
+    codes::BLOCKED,
+    codes::SOURCES_DISAGREE,
+    codes::SOURCE_PANICKED,
+    codes::AMBIGUOUS_TAB,
+    codes::MISCONFIGURED,
 ];
 
 /// Gives the installed recorder the description and unit of every metric, and starts the counters of errors at
@@ -102,7 +105,7 @@ pub fn register() {
         Unit::Count,
         "Watched pages that do not answer"
     );
-    for outcome in EXTRACTION_ERRORS {
+    for outcome in EXTRACTION_CODES {
         counter!(EXTRACTIONS, "outcome" => outcome, "source" => "none").absolute(0);
         counter!(EXTRACTION_FAILURES, "outcome" => outcome).absolute(0);
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::failure::{mask_number, read_text};
+use crate::text::{mask_number, read_text};
 
 /// A phone number as WhatsApp writes it: 5 to 20 ASCII digits, country code first, no `+`.
 ///

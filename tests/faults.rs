@@ -17,7 +17,7 @@ use whatsapp_phone::fantoccini;
 use whatsapp_phone::source::Assurance::Unverified;
 use whatsapp_phone::source::webdriver::{AttachOptions, Page, Target, WebDriverSource};
 use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn, Step};
-use whatsapp_phone::{ErrorKind, ExtractError, Extractor, PhoneExtractor, RetryPolicy};
+use whatsapp_phone::{ErrorKind, ExtractError, Extractor, RetryPolicy};
 
 const NUMBER: &str = "628110000041";
 

@@ -5,13 +5,15 @@
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
-use whatsapp_phone::classify::Verdict;
+use whatsapp_phone::classify::{ErrorClass, Verdict};
 use whatsapp_phone::event::{EventSink, SessionEvent, SessionKey};
 use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::metrics::register;
 use whatsapp_phone::source::mock::MockSource;
 use whatsapp_phone::store::{RowValues, StoreSink, memory::MemoryStore};
-use whatsapp_phone::{Assurance, Extractor, Identity, Jid, Look, PhoneExtractor, Supervisor};
+use whatsapp_phone::{
+    Assurance, ErrorKind, Extractor, Identity, Jid, Look, PhoneExtractor, Supervisor,
+};
 
 const NUMBER: &str = "628110000041";
 
@@ -125,4 +127,21 @@ fn errors_after_the_end_of_a_session_are_counted_by_class() {
         &scraped,
         r#"whatsapp_protocol_errors_suppressed_total{class="page_closed"} 1"#,
     );
+}
+
+#[test]
+fn the_counters_of_errors_start_at_zero() {
+    let scraped = scrape(async {});
+    for code in ErrorKind::ALL.iter().map(|kind| kind.code()) {
+        assert_has(
+            &scraped,
+            &format!(r#"whatsapp_phone_extraction_failures{{outcome="{code}"}} 0"#),
+        );
+    }
+    for class in ErrorClass::ALL {
+        assert_has(
+            &scraped,
+            &format!(r#"whatsapp_protocol_errors_suppressed_total{{class="{class}"}} 0"#),
+        );
+    }
 }

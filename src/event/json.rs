@@ -1,12 +1,16 @@
 //! Events as JSON.
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::copies::take_copies;
 use super::{EventId, EventKind, Failed, Foreign, QrCode, Ready, SessionEvent, SessionKey};
-use crate::failure::{MAX_TEXT, clean};
+use crate::codes;
+use crate::failure::MAX_TEXT;
 use crate::jid::Jid;
 use crate::phone::{PhoneNumber, PhoneNumberError};
+use crate::text::clean;
 
 /// Longest JSON of an event, in bytes.
 pub const MAX_EVENT: usize = 64 << 10;
@@ -51,7 +55,7 @@ impl EventError {
     /// Returns the stable code: `invalid_event`.
     #[must_use]
     pub const fn code(&self) -> &'static str {
-        "invalid_event"
+        codes::INVALID_EVENT
     }
 }
 
@@ -148,6 +152,10 @@ impl SessionEvent {
     /// Writes the event. This reveals the number, and the QR code unless it is forgotten.
     #[must_use]
     pub fn to_json(&self) -> String {
+        self.to_value().to_string()
+    }
+
+    fn to_value(&self) -> Value {
         let mut event = self.beside.clone();
         let copies = self.copies.as_ref().and_then(QrCode::reveal);
         let copies = copies.and_then(|json| serde_json::from_str(&json).ok());
@@ -170,7 +178,7 @@ impl SessionEvent {
         if let Some(data) = self.write_data(within) {
             event.insert("data".into(), data);
         }
-        Value::Object(event).to_string()
+        Value::Object(event)
     }
 
     fn write_data(&self, copies: Object) -> Option<Value> {
@@ -219,6 +227,21 @@ impl SessionEvent {
             | EventKind::Foreign(_) => {}
         }
         Some(Value::Object(data))
+    }
+}
+
+impl Serialize for SessionEvent {
+    /// As [`to_json`](SessionEvent::to_json): it reveals the number and the QR code.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_value().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SessionEvent {
+    /// As [`from_json`](SessionEvent::from_json).
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Self::from_json(value.to_string().as_bytes()).map_err(D::Error::custom)
     }
 }
 

@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use super::QrCode;
 use crate::extract::{ExtractError, Extraction};
-use crate::failure::{MAX_TEXT, clean};
+use crate::failure::MAX_TEXT;
 use crate::jid::Jid;
 use crate::phone::PhoneNumber;
 use crate::source::Assurance;
+use crate::text::clean;
 
 /// The kind of an event, with its data.
 #[derive(Clone, Debug)]
@@ -39,7 +40,7 @@ pub enum EventKind {
 impl EventKind {
     /// Returns the name in JSON.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::QrCodeGenerated(_) => "qr_code_generated",
             Self::SessionAuthenticated => "session_authenticated",

@@ -51,8 +51,9 @@ pub use self::json::{EventError, MAX_EVENT};
 pub use self::kind::{EventKind, Failed, Foreign, Ready};
 pub(crate) use self::sink::in_time;
 pub use self::sink::{Decision, EventSink, SinkError};
-use crate::failure::{MAX_TEXT, clean};
+use crate::failure::MAX_TEXT;
 pub use crate::link::QrCode;
+use crate::text::clean;
 
 /// An event of one session.
 ///
@@ -187,7 +188,7 @@ impl SessionEvent {
     /// Returns the name in JSON: `session_ready`, ...
     #[must_use]
     pub fn name(&self) -> &str {
-        self.kind.name()
+        self.kind.as_str()
     }
 
     /// Returns the session. `None` only for a foreign event that names none.

@@ -12,8 +12,9 @@ use futures_util::FutureExt;
 use tokio::time::timeout;
 
 use super::SessionEvent;
-use crate::extract::panic_message;
-use crate::failure::{MAX_TEXT, ProtocolFailure, clean, disclose_code};
+use crate::failure::{MAX_TEXT, ProtocolFailure, disclose_code};
+use crate::text::clean;
+use crate::text::panic_message;
 
 /// Accepts events and delivers them.
 ///

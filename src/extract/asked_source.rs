@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::catch_panic::catch_panic;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::failure::{ProtocolFailure, Site};
 use crate::source::{Assurance, InfoSource, Look, PageState};
+use crate::text::catch_panic;
 
 /// Code of the failure that stands for a panic.
 pub(super) const PANICKED: &str = "source panicked";

@@ -16,7 +16,6 @@
 
 mod asked_source;
 mod builder;
-mod catch_panic;
 mod error;
 mod look_loop;
 mod round;
@@ -29,10 +28,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::builder::{Extractor, ExtractorBuilder};
-#[cfg(feature = "supervisor")]
-pub(crate) use self::catch_panic::catch_panic;
-#[cfg(feature = "events")]
-pub(crate) use self::catch_panic::panic_message;
 pub use self::error::{ErrorKind, ExtractError, SourceFailure};
 use self::look_loop::Plan;
 use crate::classify::ProtocolErrorClassifier;

@@ -7,7 +7,8 @@ use std::error::Error;
 use fantoccini::error::{CmdError, ErrorStatus, NewSessionError, WebDriver};
 use serde_json::Value;
 
-use super::{MISCONFIGURED, ProtocolFailure, Site};
+use super::{ProtocolFailure, Site};
+use crate::codes::MISCONFIGURED;
 
 /// The code if the connection to the driver is lost.
 pub(crate) const CONNECTION_LOST: &str = "connection lost";

@@ -37,7 +37,7 @@ mod lost_page;
 mod monitor;
 mod onboarding;
 mod pending;
-#[cfg(all(feature = "supervisor", feature = "webdriver"))]
+#[cfg(all(unix, feature = "supervisor", feature = "webdriver"))]
 mod service;
 mod state;
 #[cfg(test)]
@@ -48,7 +48,7 @@ pub use self::delivery::DeliveryState;
 pub use self::error::OnboardError;
 pub use self::monitor::{Ended, PageMonitor};
 pub use self::onboarding::{Onboarded, Onboarding};
-#[cfg(all(feature = "supervisor", feature = "webdriver"))]
+#[cfg(all(unix, feature = "supervisor", feature = "webdriver"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "supervisor", feature = "webdriver"))))]
 pub use self::service::{
     Resumed, ServiceError, SessionHandle, SessionService, SessionServiceBuilder, SkipReason,

@@ -8,10 +8,10 @@
 
 mod identity;
 pub mod mock;
-#[cfg(feature = "webdriver")]
+#[cfg(all(unix, feature = "webdriver"))]
 mod page;
 mod state;
-#[cfg(feature = "webdriver")]
+#[cfg(all(unix, feature = "webdriver"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "webdriver")))]
 pub mod webdriver;
 
@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use self::identity::{Assurance, Identity, Pending, UnknownAssurance};
+pub use self::identity::{Assurance, Identity, Pending};
 pub use self::state::PageState;
 use crate::failure::ProtocolFailure;
 

@@ -5,11 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::status::SessionRow;
+use crate::codes;
 use crate::event::{EventError, Failed, SessionEvent, SessionKey, SinkError};
-use crate::failure::{MAX_TEXT, ProtocolFailure, clean, disclose_code};
+use crate::failure::{MAX_TEXT, ProtocolFailure, disclose_code};
+use crate::text::{clean, stable_names};
 
 /// The reason for a [`StoreError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
     /// No such session in that workspace, or it was given up.
@@ -30,22 +32,16 @@ pub enum StoreErrorKind {
     Storage,
 }
 
-impl StoreErrorKind {
-    /// Returns the stable code, as in events and JSON.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::UnknownSession => "unknown_session",
-            Self::SessionTaken => "session_taken",
-            Self::InvalidEvent => "invalid_event",
-            Self::NumberAlreadyConnected => "number_already_connected",
-            Self::RebindRefused => "rebind_refused",
-            Self::InvalidCursor => "invalid_cursor",
-            Self::Misconfigured => "misconfigured",
-            Self::Storage => "storage",
-        }
-    }
-}
+stable_names!(StoreErrorKind, "a kind of store errors", code {
+    UnknownSession = codes::UNKNOWN_SESSION,
+    SessionTaken = codes::SESSION_TAKEN,
+    InvalidEvent = codes::INVALID_EVENT,
+    NumberAlreadyConnected = codes::NUMBER_ALREADY_CONNECTED,
+    RebindRefused = codes::REBIND_REFUSED,
+    InvalidCursor = codes::INVALID_CURSOR,
+    Misconfigured = codes::MISCONFIGURED,
+    Storage = codes::STORAGE,
+});
 
 /// The error of a call to a store. Nothing was written, unless the connection was lost, or the storage was
 /// late: then the message says that it may have been. Cheap to clone; never contains a number.

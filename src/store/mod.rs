@@ -95,6 +95,6 @@ pub use self::sql::postgres;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use self::sql::sqlite;
-pub use self::status::{SessionError, SessionRow, Status, StatusChange, UnknownStatus};
+pub use self::status::{SessionError, SessionRow, Status, StatusChange};
 pub use self::watch::StatusWatcher;
 pub use self::watch_workspace::{WorkspaceSender, WorkspaceWatcher};

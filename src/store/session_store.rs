@@ -13,6 +13,7 @@ use super::status::{SessionRow, StatusChange};
 use super::watch::StatusWatcher;
 use super::watch_workspace::WorkspaceWatcher;
 use crate::event::{SessionEvent, SessionId, SessionKey, WorkspaceId};
+use crate::text::stable_names;
 
 /// The result of [`SessionStore::apply`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub enum Outcome {
 }
 
 /// Why an event was ignored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Ignored {
     /// It was applied before, and its `seq`, if it has one, is still the last; or the row has its effect
@@ -43,6 +44,13 @@ pub enum Ignored {
     /// It is a QR code that has expired. It changes nothing and is no sign of life.
     Expired,
 }
+
+stable_names!(Ignored, "a reason to ignore an event", as_str {
+    Repeated = "repeated",
+    OutOfOrder = "out_of_order",
+    Foreign = "foreign",
+    Expired = "expired",
+});
 
 /// Keeps the status and the number of every session.
 ///

@@ -1,54 +1,29 @@
 //! The state of a session in a store: [`SessionRow`], [`Status`], [`StatusChange`], [`SessionError`].
 
-use std::fmt;
-use std::str::FromStr;
+use serde::{Deserialize, Serialize};
 
 use crate::event::{Failed, SessionKey};
 use crate::jid::Jid;
 use crate::phone::PhoneNumber;
 use crate::source::Assurance;
+use crate::text::stable_names;
 
-macro_rules! statuses {
-    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
-        /// The status of a session.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        pub enum Status { $($(#[$doc])* $variant,)* }
-
-        impl Status {
-            /// Every status.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// Returns the name as in the database and in JSON.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)* }
-            }
-        }
-
-        impl FromStr for Status {
-            type Err = UnknownStatus;
-
-            fn from_str(text: &str) -> Result<Self, UnknownStatus> {
-                match text { $($text => Ok(Self::$variant),)* _ => Err(UnknownStatus) }
-            }
-        }
-    };
-}
-
-statuses! {
+/// The status of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Status {
     /// It waits to be linked.
-    QrScanning = "qr_scanning",
+    QrScanning,
     /// The phone has accepted the code; the number is not known yet.
-    Authenticated = "authenticated",
+    Authenticated,
     /// It is linked, and its number is known.
-    Connected = "connected",
+    Connected,
     /// It is no longer linked. The number stays.
-    Disconnected = "disconnected",
+    Disconnected,
     /// It has no number, for the reason in [`SessionRow::error`].
-    Error = "error",
+    Error,
     /// It is given up: retired for another session of the same number, stuck, or deleted.
-    Failed = "failed",
+    Failed,
 }
 
 impl Status {
@@ -58,21 +33,17 @@ impl Status {
     }
 }
 
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// The text names no [`Status`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "not a status; there are qr_scanning, authenticated, connected, disconnected, error and failed"
-)]
-pub struct UnknownStatus;
+stable_names!(Status, "a status", as_str {
+    QrScanning = "qr_scanning",
+    Authenticated = "authenticated",
+    Connected = "connected",
+    Disconnected = "disconnected",
+    Error = "error",
+    Failed = "failed",
+});
 
 /// The reason for the status [`Error`](Status::Error). Numbers in its texts are masked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SessionError {
     /// The stable code: `not_ready`, `number_already_connected`, ... If the sender of the event gave none,
@@ -100,8 +71,8 @@ impl From<&Failed> for SessionError {
     }
 }
 
-/// A session as a store holds it. `Debug` masks number and LID.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A session as a store holds it. `Debug` masks number and LID; serialising reveals them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SessionRow {
     /// The session.
@@ -165,7 +136,7 @@ impl SessionRow {
 }
 
 /// A session's status, as watchers see it. `Debug` masks the number.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StatusChange {
     /// The session.

@@ -14,6 +14,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::stream::{Stream, unfold};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -73,6 +74,13 @@ impl StatusWatcher {
         }
         self.changes.changed().await.ok()?;
         Some(self.changes.borrow_and_update().clone())
+    }
+
+    /// Returns a stream of what [`changed`](Self::changed) returns.
+    pub fn into_stream(self) -> impl Stream<Item = StatusChange> + Send + Unpin {
+        Box::pin(unfold(self, async |mut watcher| {
+            watcher.changed().await.map(|change| (change, watcher))
+        }))
     }
 }
 

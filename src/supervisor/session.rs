@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{Stream, unfold};
 use tokio::sync::watch;
 
 use super::reason::{Name, Reason, ReasonKind};
@@ -13,8 +14,8 @@ use super::shared::SharedSession;
 use super::state::SessionState;
 use super::task::{self, BoxError, Task};
 use crate::classify::Verdict;
-use crate::extract::catch_panic;
 use crate::retry::Backoff;
+use crate::text::catch_panic;
 
 /// A session under a [`Supervisor`](super::Supervisor). Clones are handles of the same session.
 ///
@@ -88,7 +89,7 @@ impl Session {
     /// ```
     /// use std::time::Duration;
     /// use whatsapp_phone::source::mock::MockSource;
-    /// use whatsapp_phone::{Backoff, Extractor, PhoneExtractor, Supervisor};
+    /// use whatsapp_phone::{Backoff, Extractor, Supervisor};
     ///
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -262,5 +263,12 @@ impl States {
         let state = states.borrow_and_update().clone();
         self.0.take_if(|_| state.is_ended());
         Some(state)
+    }
+
+    /// Returns a stream of what [`next`](Self::next) returns.
+    pub fn into_stream(self) -> impl Stream<Item = SessionState> + Send + Unpin {
+        Box::pin(unfold(self, async |mut states| {
+            states.next().await.map(|state| (state, states))
+        }))
     }
 }

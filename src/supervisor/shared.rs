@@ -21,10 +21,10 @@ use super::lifecycle::{Action, Lifecycle, Now, Series};
 use super::reason::{Event, Name, Reason, ReasonKind, Report};
 use super::state::SessionState;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
-use crate::extract::catch_panic;
 use crate::failure::{ProtocolFailure, Site};
 use crate::metrics;
 use crate::retry::Backoff;
+use crate::text::catch_panic;
 
 /// How long aborted tasks are waited for. Those that yield are dropped at once.
 pub(super) const ABORT_TIMEOUT: Duration = Duration::from_millis(100);

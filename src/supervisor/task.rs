@@ -16,8 +16,8 @@ use tracing::Instrument;
 use super::reason::{Name, Reason, ReasonKind};
 use super::shared::SharedSession;
 use crate::classify::{Phase, Verdict};
-use crate::extract::catch_panic;
 use crate::retry::Backoff;
+use crate::text::catch_panic;
 
 /// Any error: what tasks fail with.
 pub type BoxError = Box<dyn Error + Send + Sync>;

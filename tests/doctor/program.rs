@@ -84,7 +84,10 @@ async fn wrong_use_is_status_2() {
     std::fs::write(&file, r#"{"guard": {}}"#).unwrap();
     let path = file.path().to_str().unwrap();
     for (args, error) in [
-        (["--guard", "sync=x"], "`sync` is not a guard"),
+        (
+            ["--guard", "sync=x"],
+            "not a guard; write one of: registration_module",
+        ),
         (["--reader", "mine"], "NAME=VALUE"),
         (
             ["--overrides", "/nowhere/file"],

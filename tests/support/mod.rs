@@ -14,7 +14,7 @@ use std::time::Duration;
 #[allow(unused_imports, reason = "each test program uses its part")]
 pub(crate) use time::{LIMIT, cancel_after, print_overrun, until, until_async, within_limit};
 use tokio::sync::watch;
-use whatsapp_phone::extract::{ExtractError, Extraction, Extractor, PhoneExtractor};
+use whatsapp_phone::extract::{ExtractError, Extraction, Extractor};
 use whatsapp_phone::failure::ProtocolFailure;
 use whatsapp_phone::fantoccini;
 use whatsapp_phone::retry::RetryPolicy;

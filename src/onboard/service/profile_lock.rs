@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
+use crate::codes::MISCONFIGURED;
+use crate::failure::{ProtocolFailure, Site};
 
 /// The file that is locked. It holds the name of the host that has locked it last.
 const LOCK_FILE: &str = "whatsapp-phone.lock";

@@ -8,9 +8,9 @@ use super::envelope::{Envelope, Text};
 use super::evidence::{Account, Registration, account, registration};
 use super::history::{BOOT_TIME, History, LogoutMark, Past};
 use super::readers::ReaderId;
-use crate::failure::clean;
 use crate::link::{Bar, LinkState};
 use crate::source::{Assurance, Identity, Look, PageState, Pending};
+use crate::text::clean;
 
 /// The time for which a page must stay unchanged if it does not say that it has synced, or its state.
 const UNCONFIRMED_TIME: Duration = Duration::from_secs(20);

@@ -10,7 +10,8 @@ use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use crate::failure::{ProtocolFailure, Site, clean};
+use crate::failure::{ProtocolFailure, Site};
+use crate::text::clean;
 
 /// Longest time for an answer. It needs no page, but a busy machine may have many tabs.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,7 +1,7 @@
 //! [`version`]: a page's version, which must stay readable although it is nearly all digits.
 
 use super::envelope::Text;
-use crate::failure::clean;
+use crate::text::clean;
 
 /// Longest version kept, in bytes.
 pub(crate) const MAX_VERSION: usize = 64;

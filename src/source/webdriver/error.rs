@@ -4,9 +4,10 @@
 
 use fantoccini::error::CmdError;
 
+use crate::codes::MISCONFIGURED;
 use crate::failure::webdriver::CONNECTION_LOST;
 pub(super) use crate::failure::webdriver::command;
-use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
+use crate::failure::{ProtocolFailure, Site};
 use crate::source::PageState;
 
 /// The reason for which a look failed.

@@ -61,6 +61,25 @@ impl Page {
     /// timeouts. While the window is not at the target's origin, its content is ignored.
     ///
     /// Do not change the client's current window while sources read this page.
+    ///
+    /// ```no_run
+    /// use hyper_util::client::legacy::connect::HttpConnector; // hyper-util 0.1, feature `client-legacy`
+    /// use whatsapp_phone::Extractor;
+    /// use whatsapp_phone::fantoccini::ClientBuilder;
+    /// use whatsapp_phone::source::webdriver::{Page, Target, WebDriverSource};
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = ClientBuilder::new(HttpConnector::new());
+    /// let client = builder.connect("http://127.0.0.1:9515").await?;
+    /// client.goto("https://web.whatsapp.com").await?;
+    ///
+    /// let page = Page::from_client(client.clone(), Target::default());
+    /// let extractor = Extractor::builder().source(WebDriverSource::all(&page)).build()?;
+    /// println!("{}", extractor.extract().await?.phone.reveal());
+    /// client.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn from_client(client: Client, target: Target) -> Self {
         Self::new(client.into(), target, Owner::Caller, None)

@@ -11,9 +11,10 @@ use super::connection::connector;
 use super::driver::Recording;
 use super::error::misconfigured;
 use super::start_failure::{self, Printed};
+use crate::failure::ProtocolFailure;
 use crate::failure::webdriver::session_cause;
-use crate::failure::{ProtocolFailure, clean};
 use crate::source::page::http::{self, Response};
+use crate::text::clean;
 
 /// Longest part of a server's text that a message has, in bytes.
 const MAX_QUOTED: usize = 200;

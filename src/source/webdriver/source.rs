@@ -68,7 +68,7 @@ impl WebDriverSource {
             None => Ok(observation.look(only)),
             Some(reader) => Err(misconfigured(format!(
                 "the page has no reader named `{}`; give it one by its overrides",
-                reader.name()
+                reader.as_str()
             ))),
         }
     }
@@ -77,7 +77,7 @@ impl WebDriverSource {
 #[async_trait]
 impl InfoSource for WebDriverSource {
     fn name(&self) -> &str {
-        self.only.as_ref().map_or("webdriver", ReaderId::name)
+        self.only.as_ref().map_or("webdriver", ReaderId::as_str)
     }
 
     async fn probe(&self) -> Result<Look, ProtocolFailure> {

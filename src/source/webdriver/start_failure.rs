@@ -1,6 +1,6 @@
 //! Causes for which a driver or a browser did not start, read from its output or answer.
 
-use crate::failure::clean;
+use crate::text::clean;
 
 /// Longest quotation of a foreign text, in bytes.
 const MAX_QUOTED: usize = 300;

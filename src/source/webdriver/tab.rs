@@ -15,7 +15,7 @@ use super::error::{LookError, LookErrorKind, command};
 use super::evaluate::evaluate;
 use super::finder::TabFinder;
 use super::session::{SCRIPT_TIMEOUT, Session};
-use crate::failure::{ProtocolFailure, Site, clean};
+use crate::failure::{ProtocolFailure, Site};
 use crate::link::QrCode;
 use crate::source::PageState;
 use crate::source::page::decision::{Evidence, Observation};
@@ -25,6 +25,7 @@ use crate::source::page::lock::lock;
 use crate::source::page::scripts::{Extra, Kind, Scripts};
 use crate::source::page::target::Target;
 use crate::source::page::version::MAX_VERSION;
+use crate::text::clean;
 
 /// Time between two looks within a slice, which find what no event reports.
 const PACE: Duration = Duration::from_millis(50);

@@ -9,7 +9,8 @@ use crate::phone::PhoneNumber;
 use crate::source::Assurance;
 use crate::store::effect::{RowWrite, given_up, registered_again};
 use crate::store::error::{StoreError, StoreErrorKind};
-use crate::store::status::{SessionError, SessionRow, Status, StatusChange, UnknownStatus};
+use crate::store::status::{SessionError, SessionRow, Status, StatusChange};
+use crate::text::UnknownName;
 
 /// A change, and the life of its row: another row may get the same id.
 pub(super) type Notice = (String, StatusChange);
@@ -226,7 +227,7 @@ fn session_row(
     let status = read.status.as_deref().unwrap_or_default();
     let status: Status = status
         .parse()
-        .map_err(|error: UnknownStatus| unrecognised(&error))?;
+        .map_err(|error: UnknownName| unrecognised(&error))?;
     // A later write of another program wins.
     let is_latest = read.seen_updated_at == read.updated;
     let shows_error = lacks_error && read.shows_error == Some(1) && is_latest;

@@ -18,7 +18,8 @@ use super::guard::Guard;
 use super::output::Output;
 use super::process::Group;
 use super::{DriverProcess, Running, failure, get};
-use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
+use crate::codes::MISCONFIGURED;
+use crate::failure::{ProtocolFailure, Site};
 use crate::source::webdriver::start_failure::{self, Row};
 
 /// Longest directory for temporary files in which Chromium still finds room for the name of its

@@ -1,9 +1,22 @@
 //! [`clean`]: makes foreign text safe to show.
 
-use std::cell::Cell;
-use std::fmt;
-
 use super::secrets::hide;
+
+/// The servers of WhatsApp's addresses: what comes before one and its `@` is masked.
+pub(crate) const JID_SERVERS: &[&str] = &[
+    "c.us",
+    "s.whatsapp.net",
+    "hosted",
+    "lid",
+    "hosted.lid",
+    "g.us",
+    "newsletter",
+    "broadcast",
+    "bot",
+    "msgr",
+    "interop",
+    "call",
+];
 
 /// Fewest digits of a number that is masked.
 pub(super) const MIN_RUN: usize = 7;
@@ -33,11 +46,20 @@ pub(crate) fn clean(text: &str, max: usize) -> String {
         false => kept.len(),
     };
     let mut masked = mask(&kept, limit);
-    if is_cut || masked.len() > max {
-        masked.truncate(masked.floor_char_boundary(max - '…'.len_utf8()));
+    if is_cut {
+        // The text is longer than it seems.
         masked.push('…');
     }
+    cut(&mut masked, max);
     masked
+}
+
+/// Cuts a text at `max` bytes and marks the cut.
+pub(crate) fn cut(text: &mut String, max: usize) {
+    if text.len() > max {
+        text.truncate(text.floor_char_boundary(max - '…'.len_utf8()));
+        text.push('…');
+    }
 }
 
 /// Returns the text behind the control sequence of a terminal (ECMA-48, CSI; mostly colours) that `first`
@@ -184,11 +206,9 @@ fn is_jid_tail(after: &str) -> bool {
     }
     let server = tail.strip_prefix(['@', '＠', '﹫']);
     server.or(tail.strip_prefix("%40")).is_some_and(|server| {
-        crate::jid::Server::ALL.iter().any(|known| {
-            let known = known.as_str();
-            server
-                .get(..known.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(known))
+        JID_SERVERS.iter().any(|known| {
+            let start = server.get(..known.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(known))
         })
     })
 }
@@ -212,59 +232,4 @@ pub(crate) fn mask_number(digits: &str) -> String {
             }
         })
         .collect()
-}
-
-/// Reads a text that may be a number, from whatever holds it. A value of another type is refused with
-/// the fixed words `wanted`: what a format writes by itself would repeat the value, digits and all.
-pub(crate) fn read_text<'de, D, T, E>(
-    deserializer: D,
-    wanted: &'static str,
-    read: fn(&str) -> Result<T, E>,
-) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    E: fmt::Display,
-{
-    // Some formats refuse a number without asking the visitor; but to say so, all ask what it expects.
-    let is_other_type = Cell::new(false);
-    let visitor = Text {
-        wanted,
-        read,
-        is_other_type: &is_other_type,
-    };
-    let result = deserializer.deserialize_str(visitor);
-    result.map_err(|error| match is_other_type.get() {
-        true => serde::de::Error::custom(wanted),
-        false => error,
-    })
-}
-
-struct Text<'a, T, E> {
-    wanted: &'static str,
-    read: fn(&str) -> Result<T, E>,
-    is_other_type: &'a Cell<bool>,
-}
-
-impl<T, E: fmt::Display> serde::de::Visitor<'_> for Text<'_, T, E> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.is_other_type.set(true);
-        f.write_str(self.wanted)
-    }
-
-    fn visit_str<R: serde::de::Error>(self, text: &str) -> Result<T, R> {
-        (self.read)(text).map_err(R::custom)
-    }
-}
-
-/// Returns the error of a format that repeats its input, cleaned; unchanged if there is nothing to clean.
-pub(crate) fn clean_error<E: serde::de::Error>(error: E) -> E {
-    let said = error.to_string();
-    let cleaned = clean(&said, 256);
-    if cleaned == said {
-        error
-    } else {
-        E::custom(cleaned)
-    }
 }
