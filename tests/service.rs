@@ -9,13 +9,16 @@
 ))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/example.rs"]
+mod example;
 mod support;
 
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use example::example;
 use serde_json::Value;
 use support::processes::{Run, end, kill_one};
 use support::{callers_client, driver, ms, options, stop, until, until_async, within_limit};
@@ -31,38 +34,6 @@ use whatsapp_phone::store::memory::MemoryStore;
 use whatsapp_phone::store::sqlite::SqliteStore;
 use whatsapp_phone::store::{SessionRow, SessionStore, Status, StoreOptions};
 use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn, Step};
-
-/// Builds the example as the test was built, and returns its program.
-fn example() -> PathBuf {
-    let mut build = std::process::Command::new(env!("CARGO"));
-    build.args([
-        "build",
-        "--quiet",
-        "--locked",
-        "--offline",
-        "--all-features",
-    ]);
-    build.args(["--example", "service", "--manifest-path"]);
-    // Those that cargo sets for this test would have build scripts of dependencies run again.
-    for (name, _) in std::env::vars_os() {
-        let own = [
-            "CARGO_PKG_",
-            "CARGO_MANIFEST_",
-            "CARGO_CRATE_",
-            "CARGO_BIN_",
-        ];
-        if own
-            .iter()
-            .any(|own| name.to_string_lossy().starts_with(own))
-        {
-            build.env_remove(name);
-        }
-    }
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-    assert!(build.arg(manifest).status().unwrap().success());
-    let this = std::env::current_exe().unwrap();
-    this.ancestors().nth(2).unwrap().join("examples/service")
-}
 
 fn number(session: usize) -> String {
     format!("62811000004{session}")
@@ -255,7 +226,7 @@ async fn no_process_is_left_of_a_page_that_did_not_open() {
 
 #[tokio::test]
 async fn three_sessions_from_their_codes_over_kills_to_a_graceful_stop() {
-    let (program, run) = (example(), Run::new());
+    let (program, run) = (example("service"), Run::new());
     let directory = tempfile::tempdir().unwrap();
     let storage = directory.path().canonicalize().unwrap();
     let mut pages = Vec::new();
