@@ -6,7 +6,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use crate::published::TABLE;
-use crate::report::Comparison;
+use crate::report::{Comparison, Row};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -73,7 +73,7 @@ pub(crate) fn lag(comparison: &Comparison) -> Outcome<String> {
 
 fn lines<'a>(
     comparison: &'a Comparison,
-    figures: impl Fn(&'a crate::report::Row) -> (&'a [f64], usize),
+    figures: impl Fn(&'a Row) -> (&'a [f64], usize),
 ) -> Vec<Line<'a>> {
     let plotted = comparison.rows.iter().filter(|row| row.is_plotted);
     let lines = plotted
@@ -99,7 +99,8 @@ fn cumulative(title: &str, x: &str, y: &str, lines: &[Line<'_>]) -> Outcome<Stri
         .filter_map(|line| line.figures.last())
         .fold(0.1, |a: f64, b| a.max(*b));
     {
-        let root = page(&mut svg, 420, title)?;
+        let height = 420.max(60 + 26 * u32::try_from(lines.len())?);
+        let root = page(&mut svg, height, title)?;
         let (chart, legend) = root.split_horizontally(CHART);
         let mut chart = ChartBuilder::on(&chart)
             .margin(12)

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::readiness::whole_millis;
+
 /// One row of the reference's table.
 pub(crate) struct Published {
     pub(crate) what: &'static str,
@@ -55,7 +57,8 @@ impl Weibull {
     /// over `ln(t)`.
     pub(crate) fn fitted() -> Self {
         let points = TABLE.map(|row| (row.fitted.1.ln(), (-(1.0 - row.share).ln()).ln()));
-        let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / 4.0;
+        let count = points.len() as f64;
+        let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
         let (x, y) = (mean(|point| point.0), mean(|point| point.1));
         let sum = |of: &dyn Fn(f64, f64) -> f64| {
             let terms = points.iter().map(|point| of(point.0 - x, point.1 - y));
@@ -73,7 +76,7 @@ impl Weibull {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut time = || {
             let seconds = self.scale * (-(1.0 - rng.f64()).ln()).powf(self.shape.recip());
-            super::readiness::whole_millis(Duration::from_secs_f64(seconds))
+            whole_millis(Duration::from_secs_f64(seconds))
         };
         (0..count).map(|_| Some(time())).collect()
     }

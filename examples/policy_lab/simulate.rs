@@ -10,7 +10,7 @@ use whatsapp_phone::{Extractor, PhoneExtractor};
 
 const NUMBER: &str = "628110000041@c.us";
 
-/// Extractions on one clock: it counts at most two years.
+/// Extractions that share a clock. Each takes at most a day, and the timers of tokio cover two years.
 const RUNS_PER_CLOCK: usize = 250;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -33,7 +33,7 @@ pub(crate) fn simulate(
     done: &(dyn Fn(usize) + Sync),
 ) -> Outcome<Vec<Run>> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let share = times
+    let per_thread = times
         .len()
         .div_ceil(threads)
         .next_multiple_of(RUNS_PER_CLOCK);
@@ -52,9 +52,9 @@ pub(crate) fn simulate(
             Outcome::Ok(runs)
         };
         let parts: Vec<_> = times
-            .chunks(share.max(1))
+            .chunks(per_thread.max(1))
             .enumerate()
-            .map(|(n, times)| scope.spawn(move || part((n * share, times))))
+            .map(|(n, times)| scope.spawn(move || part((n * per_thread, times))))
             .collect();
         let mut runs = Vec::with_capacity(times.len());
         for part in parts {
