@@ -247,3 +247,19 @@ fn a_watch_is_built_and_queues_events_outside_of_a_runtime_in_any_order_of_calls
         assert_eq!(seqs, [Some(42), Some(43), Some(44)]);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_whose_seq_is_behind_that_of_the_row_sends_its_state_again() {
+    for (state, status) in [(Linked, Status::Connected), (Unlinked, Status::QrScanning)] {
+        let store = Arc::new(MemoryStore::default());
+        let row = store.register(&key()).await.unwrap();
+        // It waited in an earlier watch, and arrives when this one has read the row.
+        let late = SessionEvent::session_authenticated(key()).with_seq(200);
+        store.apply(&late).await.unwrap();
+        let watch = watch(StoreSink::new(store.clone()), page([(0, state)]), 0).resume(&row);
+        run(&watch, HOUR).await;
+        let row = store.session(&key().session_id).await.unwrap().unwrap();
+        assert_eq!(row.status, status);
+        assert!(row.last_seq < Some(300), "{:?}", row.last_seq);
+    }
+}
