@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::sink::in_time;
 use super::{Decision, EventSink, SessionEvent, SinkError};
-use crate::extract::panic_message;
+use crate::text::panic_message;
 
 /// The default deadline of one sink for one event.
 const SEND_DEADLINE: Duration = Duration::from_secs(10);
