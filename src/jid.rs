@@ -1,4 +1,4 @@
-//! [`Jid`]: a WhatsApp address, and [`Server`]: what its right half says about the left one.
+//! [`Jid`]: the address of an account, and [`Server`]: its part after the `@`.
 //!
 //! Grammar: `user[.agent|_agent][:device]@server`. WhatsApp Web writes `c.us` for people, the
 //! protocol writes `s.whatsapp.net`. Only the server says whether `user` is a phone number: a LID
@@ -14,7 +14,7 @@ use crate::text::{mask_number, read_text};
 
 macro_rules! servers {
     ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
-        /// The right half of a [`Jid`].
+        /// The part of a [`Jid`] after the `@`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum Server { $($(#[$doc])* $variant,)* }

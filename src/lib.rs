@@ -45,13 +45,14 @@
 //! | [`retry`] | [`Backoff`]: a schedule of attempts; [`RetryPolicy`]: how an extraction looks, and when it gives up |
 //! | [`classify`] | [`ProtocolErrorClassifier`]: the class of a failure, and the action to take |
 //! | [`link`] | [`LinkSource`](link::LinkSource): whether a session is linked, and its QR code |
-//! | [`source`] | [`InfoSource`] and its drivers, among them `source::webdriver` (feature `webdriver`) |
+//! | [`source`] | [`InfoSource`] and its drivers, among them [`source::webdriver`] (feature `webdriver`) |
 //! | [`extract`] | [`Extractor`], [`extract_phone_safely`], [`ExtractError`] |
-//! | `supervisor` | `Supervisor`: sessions in one process, isolated from each other (feature `supervisor`) |
-//! | `event` | `SessionEvent`; `EventSink` and its drivers (feature `events`) |
-//! | `store` | `SessionStore` and its drivers, `StoreSink`, watchers (feature `events`; `sqlite`, `postgres`, `mysql`) |
-//! | `onboard` | `Onboarding` and `PageMonitor`: a session from its QR code to its number; `SessionService`: many of them, from their profiles to their rows (feature `events`) |
-//! | `testkit` | the stand-in WhatsApp Web, and contract tests for your own sources, sinks and stores (feature `testkit`) |
+//! | [`supervisor`] | [`Supervisor`]: sessions in one process, isolated from each other (feature `supervisor`) |
+//! | [`event`] | [`SessionEvent`](event::SessionEvent); [`EventSink`](event::EventSink) and its drivers (feature `events`) |
+//! | [`store`] | [`SessionStore`](store::SessionStore) and its drivers, [`StoreSink`](store::StoreSink), watchers (feature `events`; `sqlite`, `postgres`, `mysql`) |
+//! | [`onboard`] | [`Onboarding`](onboard::Onboarding) and [`PageMonitor`](onboard::PageMonitor): a session from its QR code to its number; [`SessionService`](onboard::SessionService): many of them, from their profiles to their rows (feature `events`) |
+//! | [`metrics`] | names of the metrics, recorded through the `metrics` facade (feature `metrics`) |
+//! | [`testkit`] | the stand-in WhatsApp Web, and contract tests for your own sources, sinks and stores (feature `testkit`) |
 //! | [`guide`] | the guides |
 //!
 //! Most programs need only the types at the root. Further features: `webdriver-rustls` (WebDriver servers at
@@ -62,6 +63,16 @@
 //! The crate reads pages. It uses no protocol of WhatsApp's, links no session and sends nothing; see
 //! [limits](guide::running#limits).
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// The front page and the guides link to modules of every feature.
+#![cfg_attr(
+    not(all(
+        feature = "webdriver",
+        feature = "supervisor",
+        feature = "events",
+        feature = "testkit"
+    )),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 #[cfg(all(feature = "webdriver", not(unix)))]
@@ -79,6 +90,7 @@ pub mod failure;
 pub mod guide;
 pub mod jid;
 pub mod link;
+pub mod metrics;
 #[cfg(feature = "events")]
 #[cfg_attr(docsrs, doc(cfg(feature = "events")))]
 pub mod onboard;

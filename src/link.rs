@@ -1,4 +1,4 @@
-//! How far a session is linked to a phone, and its QR code, read from its page: [`LinkSource`].
+//! Whether a session is linked to a phone, and its QR code: [`LinkSource`].
 //!
 //! | driver | looks at | feature |
 //! |---|---|---|
@@ -16,7 +16,7 @@ use async_trait::async_trait;
 pub use self::qr::{QrCode, QrCodeError};
 use crate::failure::ProtocolFailure;
 
-/// How far a session is linked to a phone.
+/// Whether a session is linked to a phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LinkState {

@@ -1,4 +1,4 @@
-//! [`PhoneNumber`]: the digits a WhatsApp account is known by.
+//! [`PhoneNumber`]: the phone number of an account, as digits.
 
 use std::fmt;
 use std::str::FromStr;

@@ -12,11 +12,12 @@
 mod support;
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
+use support::example::example;
 use support::processes::{Run, end, kill_one};
 use support::{callers_client, driver, ms, options, stop, until, until_async, within_limit};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -31,38 +32,6 @@ use whatsapp_phone::store::memory::MemoryStore;
 use whatsapp_phone::store::sqlite::SqliteStore;
 use whatsapp_phone::store::{SessionRow, SessionStore, Status, StoreOptions};
 use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn, Step};
-
-/// Builds the example as the test was built, and returns its program.
-fn example() -> PathBuf {
-    let mut build = std::process::Command::new(env!("CARGO"));
-    build.args([
-        "build",
-        "--quiet",
-        "--locked",
-        "--offline",
-        "--all-features",
-    ]);
-    build.args(["--example", "service", "--manifest-path"]);
-    // Those that cargo sets for this test would have build scripts of dependencies run again.
-    for (name, _) in std::env::vars_os() {
-        let own = [
-            "CARGO_PKG_",
-            "CARGO_MANIFEST_",
-            "CARGO_CRATE_",
-            "CARGO_BIN_",
-        ];
-        if own
-            .iter()
-            .any(|own| name.to_string_lossy().starts_with(own))
-        {
-            build.env_remove(name);
-        }
-    }
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-    assert!(build.arg(manifest).status().unwrap().success());
-    let this = std::env::current_exe().unwrap();
-    this.ancestors().nth(2).unwrap().join("examples/service")
-}
 
 fn number(session: usize) -> String {
     format!("62811000004{session}")
@@ -178,10 +147,12 @@ fn lock(profile: &Path, host: &str, pid: u32) {
 
 /// Ends a session, whose browser must end before its driver does.
 async fn closes_in_order(run: &Run, session: &SessionHandle, profile: &Path) {
-    let mut end = std::pin::pin!(session.end(support::LIMIT));
-    while tokio::time::timeout(ms(2), &mut end).await.is_err() {
+    let has_ended = || {
         assert!(!run.drivers().is_empty() || run.browsers(profile).is_empty());
-    }
+        session.state().is_none_or(|state| state.is_ended())
+    };
+    let ended = until("the session has ended", has_ended);
+    tokio::join!(session.end(support::LIMIT), ended);
 }
 
 #[tokio::test]
@@ -282,7 +253,7 @@ async fn no_process_is_left_of_a_page_that_did_not_open() {
 
 #[tokio::test]
 async fn three_sessions_from_their_codes_over_kills_to_a_graceful_stop() {
-    let (program, run) = (example(), Run::new());
+    let (program, run) = (example("service"), Run::new());
     let directory = tempfile::tempdir().unwrap();
     let storage = directory.path().canonicalize().unwrap();
     let mut pages = Vec::new();

@@ -20,6 +20,7 @@ use crate::event::{EventSink, QrCode, Sequence, SessionKey};
 use crate::extract::{Extractor, ExtractorBuilder};
 use crate::failure::ProtocolFailure;
 use crate::link::{LinkSource, LinkState};
+use crate::metrics::WatchedPage;
 use crate::phone::PhoneNumber;
 use crate::retry::Backoff;
 use crate::source::InfoSource;
@@ -245,6 +246,7 @@ impl PageMonitor {
 
     async fn look(&self) -> Ended {
         let mut tracker = LinkTracker::new(self.unresponsive_after, Instant::now());
+        let mut watched = WatchedPage::new();
         loop {
             let began = Instant::now();
             let answer = match timeout(LOOK_TIMEOUT, self.page.link()).await {
@@ -260,6 +262,7 @@ impl PageMonitor {
             };
             let document = answer.and_then(|_| self.page.document());
             let has_page_changed = tracker.record(answer, document, began, Instant::now());
+            watched.set_unresponsive(tracker.is_unresponsive());
             tracker.code = match answer {
                 Some(LinkState::Unlinked) => self.code().await,
                 _ => None,

@@ -22,6 +22,7 @@ use super::reason::{Event, Name, Reason, ReasonKind, Report};
 use super::state::SessionState;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::failure::{ProtocolFailure, Site};
+use crate::metrics;
 use crate::retry::Backoff;
 use crate::text::catch_panic;
 
@@ -268,6 +269,9 @@ impl SharedSession {
             // It has been reported, or is with the end of the session.
         } else if verdict == Verdict::Suppress {
             self.supervisor.lock().suppressed += 1;
+            if let Some(class) = reason.class() {
+                metrics::error_suppressed(class.as_str());
+            }
             tracing::debug!(%session, %reason, "expected after this session's end");
         } else {
             tracing::warn!(%session, %reason, "a task failed");

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 pub(crate) mod chrome;
+pub(crate) mod example;
 pub(crate) mod invalid_servers;
 pub(crate) mod processes;
 pub(crate) mod time;

@@ -125,6 +125,11 @@ impl LinkTracker {
         std::mem::replace(&mut self.state, state) != state || is_reloaded
     }
 
+    /// Returns whether the page has not answered for longer than a watch allows.
+    pub(super) fn is_unresponsive(&self) -> bool {
+        self.answer.is_none() && self.lasted >= self.unresponsive_after
+    }
+
     /// Returns the step that is due after this last event. The caller carries it out and asks again.
     pub(super) fn due(&mut self, last: &LastEvent, now: Instant) -> Option<Action> {
         if *last == LastEvent::Authenticated {
@@ -155,7 +160,7 @@ impl LinkTracker {
     }
 
     fn without_answer(&self, last: &LastEvent) -> Option<Action> {
-        let is_due = self.lasted >= self.unresponsive_after && *last != LastEvent::Disconnected;
+        let is_due = self.is_unresponsive() && *last != LastEvent::Disconnected;
         is_due.then_some(Action::Disconnect("unresponsive"))
     }
 
