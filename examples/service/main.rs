@@ -89,7 +89,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn to_json(change: &StatusChange) -> Value {
-    let number = change.phone.as_ref().map(PhoneNumber::reveal);
+    let number = change
+        .phone
+        .as_ref()
+        .map(whatsapp_phone::PhoneNumber::reveal);
     let (id, status) = (change.session.session_id.as_str(), change.status.as_str());
     json!({"session_id": id, "status": status, "phone_number": number})
 }
