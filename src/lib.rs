@@ -44,6 +44,7 @@
 //! | [`failure`] | [`ProtocolFailure`]: a driver's failure, its text masked and bounded |
 //! | [`retry`] | [`Backoff`]: a schedule of attempts; [`RetryPolicy`]: how an extraction looks, and when it gives up |
 //! | [`classify`] | [`ProtocolErrorClassifier`]: the class of a failure, and the action to take |
+//! | [`metrics`] | names of the metrics, recorded through the `metrics` facade (feature `metrics`) |
 //! | [`link`] | [`LinkSource`](link::LinkSource): whether a session is linked, and its QR code |
 //! | [`source`] | [`InfoSource`] and its drivers, among them [`source::webdriver`] (feature `webdriver`) |
 //! | [`extract`] | [`Extractor`], [`extract_phone_safely`], [`ExtractError`] |
@@ -51,7 +52,6 @@
 //! | [`event`] | [`SessionEvent`](event::SessionEvent); [`EventSink`](event::EventSink) and its drivers (feature `events`) |
 //! | [`store`] | [`SessionStore`](store::SessionStore) and its drivers, [`StoreSink`](store::StoreSink), watchers (feature `events`; `sqlite`, `postgres`, `mysql`) |
 //! | [`onboard`] | [`Onboarding`](onboard::Onboarding) and [`PageMonitor`](onboard::PageMonitor): a session from its QR code to its number; [`SessionService`](onboard::SessionService): many of them, from their profiles to their rows (feature `events`) |
-//! | [`metrics`] | names of the metrics, recorded through the `metrics` facade (feature `metrics`) |
 //! | [`testkit`] | the stand-in WhatsApp Web, and contract tests for your own sources, sinks and stores (feature `testkit`) |
 //! | [`guide`] | the guides |
 //!

@@ -11,9 +11,7 @@ use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::metrics::register;
 use whatsapp_phone::source::mock::MockSource;
 use whatsapp_phone::store::{RowValues, StoreSink, memory::MemoryStore};
-use whatsapp_phone::{
-    Assurance, ErrorKind, Extractor, Identity, Jid, Look, PhoneExtractor, Supervisor,
-};
+use whatsapp_phone::{Assurance, ErrorKind, Extractor, Identity, Jid, Look, Supervisor};
 
 const NUMBER: &str = "628110000041";
 

@@ -22,6 +22,7 @@ const ROWS: &[&[&str]] = &[
     &["phone", "jid", "failure", "tls"],
     &["retry"],
     &["classify"],
+    &["metrics"],
     &["link"],
     &["source"],
     &["extract"],

@@ -36,7 +36,7 @@ fn built_in() -> Result<Vec<Entry>, PolicyError> {
         ("classic", RetryPolicy::classic(), true),
         (
             "poll 50ms",
-            eager.interval(MS(50)).watch(LookMode::Poll).build()?,
+            eager.interval(MS(50)).look_mode(LookMode::Poll).build()?,
             true,
         ),
         ("eager", RetryPolicy::eager(), true),

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use crate::readiness::whole_millis;
-
 /// One row of the reference's table.
 pub(crate) struct Published {
     pub(crate) what: &'static str,
@@ -71,13 +69,13 @@ impl Weibull {
         }
     }
 
-    /// Returns so many times, in whole milliseconds: tokio's clock has no finer ones.
-    pub(crate) fn times(self, count: usize, seed: u64) -> Vec<Option<Duration>> {
+    /// Returns so many times at random.
+    pub(crate) fn times(self, count: usize, seed: u64) -> Vec<Duration> {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut time = || {
             let seconds = self.scale * (-(1.0 - rng.f64()).ln()).powf(self.shape.recip());
-            whole_millis(Duration::from_secs_f64(seconds))
+            Duration::from_secs_f64(seconds)
         };
-        (0..count).map(|_| Some(time())).collect()
+        (0..count).map(|_| time()).collect()
     }
 }

@@ -49,13 +49,14 @@ fn read(name: &str, samples: usize, seed: u64) -> Result<Readiness, Box<dyn Erro
     match name {
         "reference" => {
             let fitted = Weibull::fitted();
+            let times = fitted.times(samples, seed).into_iter();
             Ok(Readiness {
                 name: name.to_owned(),
                 origin: format!(
                     "assumption: Weibull, shape {:.3}, scale {:.3} s, fitted to the reference's published figures",
                     fitted.shape, fitted.scale
                 ),
-                times: fitted.times(samples, seed),
+                times: times.map(|time| Some(whole_millis(time))).collect(),
             })
         }
         "standin" => Ok(Readiness {
@@ -154,7 +155,7 @@ fn time(cell: &str) -> Option<Option<Duration>> {
 }
 
 /// Rounds to whole milliseconds: tokio's clock has no finer ones.
-pub(crate) fn whole_millis(time: Duration) -> Duration {
+fn whole_millis(time: Duration) -> Duration {
     let millis = (time + Duration::from_micros(500)).as_millis();
     Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }

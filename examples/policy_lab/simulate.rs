@@ -4,9 +4,9 @@ use std::error::Error;
 use std::thread;
 use std::time::Duration;
 
+use whatsapp_phone::Extractor;
 use whatsapp_phone::retry::RetryPolicy;
 use whatsapp_phone::source::mock::MockSource;
-use whatsapp_phone::{Extractor, PhoneExtractor};
 
 const NUMBER: &str = "628110000041@c.us";
 

@@ -17,10 +17,10 @@ use futures_util::{Stream, StreamExt};
 use qrcode::{QrCode, render::svg};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
+use whatsapp_phone::event::{SessionId, SessionKey};
 use whatsapp_phone::onboard::{SessionHandle, SessionService};
 use whatsapp_phone::source::webdriver::OpenOptions;
 use whatsapp_phone::store::{SessionStore, StatusChange, StoreOptions, sqlite::SqliteStore};
-use whatsapp_phone::{PhoneNumber, event::SessionId, event::SessionKey};
 
 /// Runs three sessions and shows them at http://LISTEN/
 #[derive(Debug, clap::Parser)]

@@ -4,8 +4,9 @@ use serde_json::{Map, Value};
 
 use super::QrCode;
 
-/// Longest field that stays, in bytes of JSON. A QR code that is drawn in characters, numbers or SVG is longer.
-const MAX_FIELD: usize = 1024;
+/// Longest field that stays, in bytes of JSON. A list of the bytes of a code is longer, and so is a code that is
+/// drawn in characters, numbers or SVG.
+const MAX_FIELD: usize = 512;
 
 /// Longest word that stays, in bytes. A payload or picture is longer, however it is encoded.
 const MAX_WORD: usize = 72;

@@ -14,7 +14,7 @@
 //! Beside `event` stand `id`, `occurred_at` (RFC 3339), `seq` (rising per session) and `version` (1).
 //! Foreign events lack them. Foreign fields and events are kept and passed on. A QR code is dropped alone, after
 //! 60 seconds. Only a foreign field that may be a copy of it goes with it: one that contains the code, a text
-//! of the form `2@...`, a picture, a word of more than 72 bytes, or more than 1 KiB.
+//! of the form `2@...`, a picture, a word of more than 72 bytes, or more than 512 bytes.
 //!
 //! | sink | delivers to | feature |
 //! |---|---|---|

@@ -11,7 +11,7 @@ pub(super) enum LastEvent {
     Nothing,
     /// This onboarding has sent nothing, and the row waits for a scan.
     Registered,
-    /// The latest event was given up; it may have arrived.
+    /// The latest event was given up and may have arrived, or the sink has withheld it as outdated.
     Unconfirmed,
     QrCode,
     QrExpired,

@@ -21,7 +21,9 @@
 //! an older `session_authenticated`, since a later event has replaced both. If 64 other events wait, only a
 //! `session_disconnected` is queued, beside them, and replaces another one that waits there; any other event
 //! is logged and fails as `queue_full`. [`DeliveryState`] says what waits, and why. When the last clone of an
-//! onboarding, or the monitor, is dropped, each event that waits is sent once more and then given up.
+//! onboarding, or the monitor, is dropped, each event that waits is sent once more and then given up. If a store
+//! applies such an event when the session was resumed already, it withholds the events of the new onboarding, whose
+//! `seq` is lower. The `seq` then goes on 64 higher, and a monitor sends the state of its page again.
 //!
 //! A sink **refuses** an event with one of these codes; any other error is a failure of the sink:
 //!

@@ -20,6 +20,10 @@ use crate::store::SessionRow;
 /// Pause between the extractions after a `session_error`.
 const EXTRACTION_PAUSE: Duration = Duration::from_secs(1);
 
+/// How many numbers are left out if the sink withholds an event: as many as an earlier onboarding may have
+/// given to events that waited.
+const SEQ_LEAP: u64 = 64;
+
 /// The default deadline of a delivery.
 const DELIVERY_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -335,6 +339,11 @@ impl Onboarding {
         // Stores do not record the `seq` of an expired code, so a new process would use it again.
         let sequence = self.sequence.as_ref();
         let sequence = sequence.filter(|_| last != LastEvent::QrExpired);
+        if let Some(sequence) = sequence
+            && std::mem::take(&mut state.is_behind)
+        {
+            sequence.raise(sequence.last() + SEQ_LEAP);
+        }
         state.push(event, last, repeats, |event| match sequence {
             Some(sequence) => event.with_seq(sequence.next()),
             None => event,

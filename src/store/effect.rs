@@ -48,7 +48,7 @@ pub enum Effect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RowWrite {
-    /// The row after the event. Its version is greater than before if anything but `last_seq` changed.
+    /// The row after the event. Its version is greater than before if its status, number or error changed.
     pub row: SessionRow,
     /// Whether the event connects the session: then [`retire_holders`] decides about the rows that hold
     /// its number, and `last_connected_at` is now.

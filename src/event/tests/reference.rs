@@ -146,6 +146,7 @@ async fn a_forgotten_qr_code_leaves_the_fields_beside_it() {
         "copy": PICTURE, "copies": [PICTURE], "nested": {"copy": PICTURE}, "named": {PICTURE: 1},
         "raw": raw, "short": "2@abc,def", "link": format!("https://wa.me/settings/linked_devices#{raw}"),
         "encoded": format!("https://draw.example/?data={}", raw.replace('@', "%40").replace(',', "%2C")),
+        "buffer": {"type": "Buffer", "data": raw.as_bytes()},
         "base64": "iVBORw0KGgoAAAANSUhEUg==", "matrix": vec![vec![0; 29]; 29],
         "art": "█ ▄▄▄▄▄ █▀ █▀▀\n".repeat(40),
     });
