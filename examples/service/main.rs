@@ -13,7 +13,7 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Sse, sse::Event};
 use axum::{Json, Router, routing::get};
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt};
 use qrcode::{QrCode, render::svg};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -116,8 +116,7 @@ async fn qr_code(State((service, _)): App, Path(id): Path<String>) -> Reply<impl
 async fn events(State((_, store)): App) -> Reply<Sse<impl Stream<Item = Data>>> {
     let watching = store.watch_workspace(&1.into()).await;
     let watcher = watching.or(Err(StatusCode::BAD_GATEWAY))?;
-    Ok(Sse::new(stream::unfold(watcher, async |mut watcher| {
-        let change = watcher.changed().await?;
-        Some((Event::default().json_data(to_json(&change)), watcher))
-    })))
+    let changes = watcher.into_stream();
+    let events = changes.map(|change| Event::default().json_data(to_json(&change)));
+    Ok(Sse::new(events))
 }
