@@ -28,6 +28,7 @@ const ROWS: &[&[&str]] = &[
     &["event"],
     &["store"],
     &["onboard"],
+    &["server"],
     &["testkit"],
     &["guide"],
 ];

@@ -15,6 +15,14 @@ use super::SessionEvent;
 use crate::extract::panic_message;
 use crate::failure::{MAX_TEXT, ProtocolFailure, clean, disclose_code};
 
+/// The codes of a sink that refuses an event; after any other error it may have accepted the event.
+pub(crate) const REFUSALS: [&str; 4] = [
+    "number_already_connected",
+    "rebind_refused",
+    "unknown_session",
+    "invalid_event",
+];
+
 /// Accepts events and delivers them.
 ///
 /// # Contract
