@@ -103,7 +103,7 @@ fn bad(path: &Path, why: &dyn std::fmt::Display) -> ProtocolFailure {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args: Args = support::args();
-    // Eager, but asked again and again, since no event reports a change.
+    // Eager, but asked repeatedly, since no event reports a change.
     let policy = RetryPolicy::eager().to_builder().look_mode(LookMode::Poll);
     let policy = match policy.deadline(args.deadline).build() {
         Ok(policy) => policy,

@@ -1,7 +1,7 @@
 //! [`ProtocolFailure`]: the error that any driver reports when a look fails.
 //!
 //! Every text in it was written by other software: a browser, a driver, a page, an HTTP peer. It is
-//! cleaned once, here, so that whatever a host logs later cannot carry a phone number or a password.
+//! cleaned once, here, so that no log line of the program can carry a phone number or a password.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -53,7 +53,7 @@ impl Site {
         Self::Unknown,
     ];
 
-    /// The stable name, as in JSON and logs.
+    /// Returns the stable name, as in JSON and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -72,7 +72,7 @@ impl fmt::Display for Site {
     }
 }
 
-/// A failure as a driver reports it: where, which code, which words, and what caused it.
+/// A failure as a driver reports it: its origin, code, message and causes.
 ///
 /// Cheap to clone. All text is cleaned when it is made: control characters and a
 /// terminal's colours are dropped; JIDs, numbers of seven or more digits and secrets are masked; and it is cut
@@ -97,7 +97,7 @@ pub struct ProtocolFailure {
 }
 
 impl ProtocolFailure {
-    /// A failure with these words, cleaned and cut.
+    /// Makes a failure with this message, cleaned and cut.
     #[must_use]
     pub fn new(site: Site, message: impl AsRef<str>) -> Self {
         Self {
@@ -171,14 +171,14 @@ impl ProtocolFailure {
         self.site
     }
 
-    /// The code that came with it, if any: a W3C error code, or one of ours such as
+    /// Returns the code that came with it, if any: a W3C error code, or one of ours such as
     /// `ambiguous_tab`.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()
     }
 
-    /// The words, cleaned and cut.
+    /// Returns the message, cleaned and cut.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message

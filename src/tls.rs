@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use hyper_rustls::ConfigBuilderExt;
 use rustls::{ClientConfig, RootCertStore};
 
-/// TLS by the system's certificates, which are read once; at plain http URLs none is needed, nor has
-/// to be installed.
+/// Returns a TLS configuration with the system's certificates, which are read once; at plain http URLs none
+/// is needed, nor has to be installed.
 ///
 /// The provider is named: which one is the process's default, others may have made ambiguous.
 pub(crate) fn config(is_https: bool) -> io::Result<ClientConfig> {

@@ -97,7 +97,7 @@ async fn loaded(chrome: &Chrome, tab: &str) {
     .await;
 }
 
-/// The document that is left goes on for a moment, and is not mistaken for the next.
+/// The document that is left continues for a moment, and is not mistaken for the next.
 async fn reloaded(chrome: &Chrome, tab: &str) {
     let reload = "window.isLeaving = true; location.reload()";
     chrome.eval(tab, reload).await;

@@ -12,6 +12,7 @@ use support::{LIMIT, Stage, callers_client, ms};
 use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::link::mock::MockLink;
 use whatsapp_phone::link::{Bar, LinkSource, LinkState};
+use whatsapp_phone::onboard::CurrentPage;
 use whatsapp_phone::source::webdriver::{AttachOptions, Page, ReaderId, Target, WebDriverSource};
 use whatsapp_phone::source::{Assurance, InfoSource};
 use whatsapp_phone::testkit::contract::link::{self, LinkFixture, LinkScenario};
@@ -126,6 +127,7 @@ impl LinkFixture for Browser<'_> {
                 }
                 _ => at(at(scenario, ms(0), from), after, to),
             },
+            LinkScenario::Reloads { .. } => Scenario::ready(Generation::Current),
             LinkScenario::Broken => {
                 url = self.stand_in.decoy_url();
                 scenario
@@ -136,8 +138,13 @@ impl LinkFixture for Browser<'_> {
         self.stand_in.set_scenario(scenario.launched_at_once());
         let client = self.page.client();
         client.goto(&url).await.unwrap();
-        if asked == LinkScenario::Gone {
-            client.close_window().await.unwrap();
+        match asked {
+            LinkScenario::Gone => client.close_window().await.unwrap(),
+            LinkScenario::Reloads { after } => {
+                let reload = format!("setTimeout(() => location.reload(), {})", after.as_millis());
+                client.execute(&reload, vec![]).await.unwrap();
+            }
+            _ => {}
         }
         Some(Arc::new(WebDriverSource::all(&self.page)))
     }
@@ -149,10 +156,14 @@ impl LinkFixture for Browser<'_> {
     fn reads_qr(&self) -> bool {
         true
     }
+
+    fn names_documents(&self) -> bool {
+        true
+    }
 }
 
-/// Follows a scenario by its script.
-struct Scripted;
+/// Follows a scenario by its script, also as the page of a [`CurrentPage`].
+struct Scripted(bool);
 
 #[async_trait::async_trait]
 impl LinkFixture for Scripted {
@@ -165,25 +176,37 @@ impl LinkFixture for Scripted {
             let failure = ProtocolFailure::new(Site::WebDriverCommand, "as scripted");
             MockLink::new().failing_at(ms(0), failure.with_code(code))
         };
-        Some(Arc::new(match scenario {
+        let page = match scenario {
             LinkScenario::Stays(state) => shows(MockLink::new(), ms(0), state),
             LinkScenario::Turns { from, to, after } => {
                 shows(shows(MockLink::new(), ms(0), from), after, to)
             }
+            LinkScenario::Reloads { after } => {
+                shows(MockLink::new(), ms(0), LinkState::Linked).reloads_at(after)
+            }
             LinkScenario::Broken => fails("unexpected alert open"),
             LinkScenario::Gone => fails("no such window"),
             _ => return None,
-        }))
+        };
+        let page = Arc::new(page);
+        let current = CurrentPage::new("page");
+        current.replace(Some(Arc::clone(&page)));
+        Some(if self.0 { Arc::new(current) } else { page })
     }
 
     fn reads_qr(&self) -> bool {
+        true
+    }
+
+    fn names_documents(&self) -> bool {
         true
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_scripted_page() {
-    link::all(&Scripted).await; // MockLink
+    link::all(&Scripted(false)).await; // MockLink
+    link::all(&Scripted(true)).await; // CurrentPage
     let hangs = MockLink::new().hanging_at(ms(0));
     assert!(tokio::time::timeout(PACE, hangs.qr()).await.is_err());
     assert!(hangs.calls()[0].is_qr);

@@ -1,4 +1,4 @@
-//! Real browsers side by side: one is killed, one tab crashes, one task panics; the fourth goes on.
+//! Real browsers side by side: one is killed, one tab crashes, one task panics; the fourth continues.
 #![cfg(all(
     feature = "supervisor",
     feature = "testkit",

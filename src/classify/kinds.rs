@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorClass {
-    /// The page's context was replaced; the session goes on.
+    /// The page's context was replaced; the session continues.
     Navigation,
     /// This tab or this session is gone.
     PageClosed,

@@ -94,7 +94,7 @@ macro_rules! ids {
         impl Eq for $name {}
 
         impl Ord for $name {
-            /// By the bytes of the text.
+            /// Compares by the bytes of the text.
             fn cmp(&self, other: &Self) -> Ordering {
                 self.text.cmp(&other.text)
             }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::copies::take_copies;
 use super::{EventId, EventKind, Failed, Foreign, QrCode, Ready, SessionEvent, SessionKey};
 use crate::failure::{MAX_TEXT, clean};
 use crate::jid::Jid;
@@ -10,18 +11,18 @@ use crate::phone::{PhoneNumber, PhoneNumberError};
 /// Longest JSON of an event, in bytes.
 pub const MAX_EVENT: usize = 64 << 10;
 
-/// Why something is no event. Never contains what was read.
+/// The reason why a text is not an event. Never contains the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventError {
     /// More than [`MAX_EVENT`] bytes.
-    #[error("the event has {bytes} bytes; the most are 65536")]
+    #[error("the event has {bytes} bytes; the limit is 65536")]
     TooLarge {
-        /// How many there are.
+        /// Its length in bytes.
         bytes: usize,
     },
     /// Not JSON at all.
-    #[error("the event is not JSON: wrong at line {line}, column {column}")]
+    #[error("the event is not JSON: invalid at line {line}, column {column}")]
     NotJson {
         /// The line, counted from 1.
         line: usize,
@@ -31,21 +32,23 @@ pub enum EventError {
     /// A field is missing, or of another type or range.
     #[error("the event's `{field}` must be {rule}")]
     Field {
-        /// Which.
+        /// The name of the field.
         field: &'static str,
         /// The expected form.
         rule: &'static str,
     },
     /// The number of a `session_ready` is invalid.
-    #[error("the `phone_number` of a session_ready is none")]
+    #[error("the `phone_number` of a session_ready is invalid")]
     Phone(#[source] PhoneNumberError),
     /// The number of a `session_ready` is the account's LID without its server.
-    #[error("the `phone_number` of a session_ready is the account's LID, which is no phone number")]
+    #[error(
+        "the `phone_number` of a session_ready is the account's LID, which is not a phone number"
+    )]
     LidAsNumber,
 }
 
 impl EventError {
-    /// The stable code: `invalid_event`.
+    /// Returns the stable code: `invalid_event`.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         "invalid_event"
@@ -208,9 +211,9 @@ impl SessionEvent {
                     put("code", code.into());
                 }
             }
-            EventKind::SessionDisconnected { reason } => {
-                put("reason", reason.as_str().into());
-            }
+            // The reference sends none, too.
+            EventKind::SessionDisconnected { reason } if reason.is_empty() => {}
+            EventKind::SessionDisconnected { reason } => put("reason", reason.as_str().into()),
             EventKind::SessionAuthenticated
             | EventKind::SessionReconnected
             | EventKind::Foreign(_) => {}
@@ -260,30 +263,20 @@ fn read_data(name: String, data: Option<Value>) -> Result<Read, EventError> {
             EventKind::SessionError(Failed::read(error, code.as_deref(), &message))
         }
         _ => {
-            let reason = take_text(&mut data, "reason").unwrap_or_default();
-            let reason = clean(&reason, MAX_TEXT);
+            let reason = take_if(&mut data, "reason", |value| {
+                value
+                    .as_str()
+                    .filter(|it| !it.is_empty())
+                    .map(str::to_owned)
+            });
+            let reason = clean(&reason.unwrap_or_default(), MAX_TEXT);
             EventKind::SessionDisconnected { reason }
         }
     };
     Ok((Some(session), kind, data, is_in_qr_code))
 }
 
-/// Takes out the fields that may contain this code, which are kept as long as the code. Within `data` that
-/// is anything longer than a number.
-fn take_copies(qr: &QrCode, beside: &mut Object, within: &mut Object) -> Option<QrCode> {
-    let code = qr.reveal().map(|code| Value::from(code).to_string());
-    let is_copy = |value: &Value| {
-        let json = value.to_string();
-        let code = code.as_ref().map(|code| code.trim_matches('"'));
-        json.contains("data:image/") || code.is_some_and(|code| json.contains(code))
-    };
-    let is_long = |value: &Value| value.is_string() || value.is_array() || value.is_object();
-    let copies = (take_all(beside, is_copy), take_all(within, is_long));
-    let is_any = !copies.0.is_empty() || !copies.1.is_empty();
-    is_any.then(|| qr.keep_beside(json!(copies).to_string()))
-}
-
-/// The session that an event of others names, if it does.
+/// Returns the session that an event of others names, if it does.
 fn session(data: &Object) -> Option<SessionKey> {
     let mut ids = Object::new();
     for id in ["workspace_id", "session_id"] {
@@ -356,15 +349,6 @@ fn take_if<T>(from: &mut Object, key: &str, read: impl Fn(&Value) -> Option<T>) 
     let found = read(from.get(key)?)?;
     from.remove(key);
     Some(found)
-}
-
-/// Takes out all fields with such a value.
-fn take_all(from: &mut Object, is_taken: impl Fn(&Value) -> bool) -> Object {
-    let (taken, left) = std::mem::take(from)
-        .into_iter()
-        .partition(|(_, value)| is_taken(value));
-    *from = left;
-    taken
 }
 
 fn take_text(from: &mut Object, key: &str) -> Option<String> {

@@ -9,12 +9,12 @@
 //! | `session_ready` | `phone_number`, `status` (`connected`), `lid`, `assurance` |
 //! | `session_error` | `error` (`phone_extraction_failed`), `message`, `code` |
 //! | `session_reconnected` | `status` (`reconnected`) |
-//! | `session_disconnected` | `reason` |
+//! | `session_disconnected` | `reason`, unless it is empty |
 //!
 //! Beside `event` stand `id`, `occurred_at` (RFC 3339), `seq` (rising per session) and `version` (1).
-//! Foreign events lack them. Foreign fields and events are kept and passed on. Texts, lists and objects beside
-//! a QR code in `data` may contain a copy of it, so they are kept as long as the code: 60 seconds. So are
-//! fields beside `event` that contain the code or a picture. Numbers such as `expires_in` stay.
+//! Foreign events lack them. Foreign fields and events are kept and passed on. A QR code is dropped alone, after
+//! 60 seconds. Only a foreign field that may be a copy of it goes with it: one that contains the code, a text
+//! of the form `2@...`, a picture, a word of more than 72 bytes, or more than 1 KiB.
 //!
 //! | sink | delivers to | feature |
 //! |---|---|---|
@@ -24,6 +24,7 @@
 //! | [`StoreSink`](crate::store::StoreSink) | a store, inline: the row is written when `send` returns | `events` |
 
 pub mod channel;
+mod copies;
 pub mod fan_out;
 mod ids;
 mod json;
@@ -214,7 +215,7 @@ impl SessionEvent {
     }
 }
 
-/// In whole milliseconds, which every reader of RFC 3339 takes.
+/// Returns the time in whole milliseconds, which every reader of RFC 3339 takes.
 fn now() -> SystemTime {
     let now = SystemTime::now();
     let since = now

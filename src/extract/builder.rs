@@ -94,19 +94,19 @@ impl ExtractorBuilder {
         self
     }
 
-    /// The policy. Default: [`RetryPolicy::eager`].
+    /// Sets the policy. Default: [`RetryPolicy::eager`].
     pub fn policy(mut self, policy: RetryPolicy) -> Self {
         self.0.policy = policy;
         self
     }
 
-    /// The least assurance that ends an extraction. Default: [`Assurance::Unverified`].
+    /// Sets the least assurance that ends an extraction. Default: [`Assurance::Unverified`].
     pub fn accept(mut self, least: Assurance) -> Self {
         self.0.accept = least;
         self
     }
 
-    /// A schedule in place of the policy's: for each extraction, the delays before each look, the
+    /// Sets a schedule in place of the policy's: for each extraction, the delays before each look, the
     /// first look included. When it ends, so do the looks; the policy's deadline holds as before.
     ///
     /// A delay after the first look is at least 10 ms, as in a policy: zeros would be a busy loop. An
@@ -134,13 +134,13 @@ impl ExtractorBuilder {
         self
     }
 
-    /// The classifier that reads failures. Default: [`ProtocolErrorClassifier::default`].
+    /// Sets the classifier that reads failures. Default: [`ProtocolErrorClassifier::default`].
     pub fn classifier(mut self, classifier: ProtocolErrorClassifier) -> Self {
         self.0.classifier = classifier;
         self
     }
 
-    /// The extractor.
+    /// Makes the extractor.
     ///
     /// # Errors
     ///

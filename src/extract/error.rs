@@ -38,7 +38,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// The stable code, as in events and JSON.
+    /// Returns the stable code, as in events and JSON.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -76,7 +76,7 @@ impl ErrorKind {
         }
     }
 
-    /// The kind that a failure amounts to when it is the last word.
+    /// Returns the kind of an error whose last failure is this one.
     pub(super) fn of(failure: &ProtocolFailure, class: ErrorClass) -> Option<Self> {
         match (failure.code(), class) {
             (Some(super::asked_source::PANICKED), _) => Some(Self::SourcePanicked),
@@ -186,44 +186,44 @@ impl ExtractError {
         failure.with_code("misconfigured").into()
     }
 
-    /// The reason.
+    /// Returns the reason.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The reason's stable code: `not_ready`, `lid_only`, ...
+    /// Returns the reason's stable code: `not_ready`, `lid_only`, ...
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.0.kind.code()
     }
 
-    /// How many looks were begun. 0: it failed before the first.
+    /// Returns the number of looks that were begun; 0 if it failed before the first.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
-    /// From the start of the extraction to this error.
+    /// Returns the time from the start of the extraction to this error.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed
     }
 
-    /// The last failure of each source that failed, in the order of the sources.
+    /// Returns the last failure of each source that failed, in the order of the sources.
     #[must_use]
     pub fn failures(&self) -> &[SourceFailure] {
         &self.0.failures
     }
 
-    /// The assurance of a number that was seen but was below what the extractor accepts.
+    /// Returns the assurance of a number that was seen but was below what the extractor accepts.
     #[must_use]
     pub fn refused(&self) -> Option<Assurance> {
         self.0.refused
     }
 
-    /// Why more time would have sufficed, if a source said so: the evidence that was missing, and how much
-    /// longer the page had to stay unchanged to be believed without it.
+    /// Returns why more time would have sufficed, if a source said so: the evidence that was missing, and how
+    /// much longer the page had to stay unchanged to be believed without it.
     #[must_use]
     pub fn pending(&self) -> Option<&Pending> {
         self.0.pending.as_ref()
@@ -236,7 +236,7 @@ impl ExtractError {
         self.0.page_state
     }
 
-    /// The deadline that would have sufficed, in whole seconds, if [`pending`](Self::pending) says why.
+    /// Returns the deadline that would have sufficed, in whole seconds, if [`pending`](Self::pending) says why.
     #[must_use]
     pub fn sufficient_deadline(&self) -> Option<Duration> {
         let left = self.0.pending.as_ref()?.left;

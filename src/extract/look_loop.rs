@@ -117,7 +117,7 @@ impl<'a> Run<'a> {
         RoundResult::Open
     }
 
-    /// One round: asks these sources, and drives every look under way until the slot ends.
+    /// Runs one round: asks these sources, and drives every look under way until the slot ends.
     async fn round(
         &mut self,
         plan: &Plan<'a>,
@@ -252,7 +252,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The first future's output, or `None` when the second ends before it.
+/// Returns the first future's output, or `None` when the second ends before it.
 async fn either<T>(
     mut first: std::pin::Pin<&mut impl Future<Output = T>>,
     mut second: std::pin::Pin<&mut impl Future<Output = ()>>,

@@ -86,7 +86,7 @@ pub struct Extraction {
     pub assurance: Assurance,
     /// The name of the source that gave it.
     pub source: String,
-    /// Which expression of that source gave it, for instance `Store.Conn.me`.
+    /// The expression of that source that gave it, for instance `Store.Conn.me`.
     pub reader: String,
     /// The look that gave it, counted from 1.
     pub attempt: u32,

@@ -108,7 +108,7 @@ fn digits_end(text: &str) -> usize {
     text.find(|c: char| !c.is_numeric()).unwrap_or(text.len())
 }
 
-/// The length of the number at the start of `from`, with its groups of digits.
+/// Returns the length of the number at the start of `from`, with its groups of digits.
 fn number(before: &str, from: &str) -> usize {
     let has_plus = ["+", "+(", "＋", "%2B", "%2b"]
         .iter()
@@ -146,7 +146,7 @@ fn is_separator(c: char) -> bool {
     c.is_whitespace() || matches!(c, '-' | '(' | ')' | '\u{2010}'..='\u{2015}' | '\u{2212}')
 }
 
-/// The length of an error code of MySQL before its SQLSTATE, as in `1062 (23000): Duplicate entry`.
+/// Returns the length of an error code of MySQL before its SQLSTATE, as in `1062 (23000): Duplicate entry`.
 fn mysql_code(before: &str, from: &str) -> Option<usize> {
     let (code, rest) = from.split_at_checked(4)?;
     let (state, after) = rest.strip_prefix(" (")?.split_at_checked(5)?;
@@ -159,7 +159,7 @@ fn mysql_code(before: &str, from: &str) -> Option<usize> {
     (is_code && is_state && is_alone).then_some(4)
 }
 
-/// The length of the date at the start, as in time stamps; a longer number is no date.
+/// Returns the length of the date at the start, as in time stamps; a longer number is no date.
 fn iso_date(from: &str) -> Option<usize> {
     let (date, after) = from.split_at_checked(10)?;
     let mut parts = date
@@ -174,7 +174,7 @@ fn iso_date(from: &str) -> Option<usize> {
     (is_date && (!goes_on || is_time)).then_some(10)
 }
 
-/// Whether what follows a run of digits makes it the user of a JID: `[._agent][:device]@server`, in
+/// Returns whether what follows a run of digits makes it the user of a JID: `[._agent][:device]@server`, in
 /// a URL too.
 fn is_jid_tail(after: &str) -> bool {
     let is_part = |c: char| c.is_numeric() || matches!(c, '.' | '_' | ':' | '-');
@@ -193,7 +193,7 @@ fn is_jid_tail(after: &str) -> bool {
     })
 }
 
-/// `628110000041` becomes `62********41`; short ones keep one character at each end, or none.
+/// Masks a number: `628110000041` becomes `62********41`; short ones keep one character at each end, or none.
 pub(crate) fn mask_number(digits: &str) -> String {
     let count = digits.chars().count();
     let keep = match count {
@@ -258,7 +258,7 @@ impl<T, E: fmt::Display> serde::de::Visitor<'_> for Text<'_, T, E> {
     }
 }
 
-/// The error of a format that repeats its input, cleaned; unchanged if there is nothing to clean.
+/// Returns the error of a format that repeats its input, cleaned; unchanged if there is nothing to clean.
 pub(crate) fn clean_error<E: serde::de::Error>(error: E) -> E {
     let said = error.to_string();
     let cleaned = clean(&said, 256);

@@ -109,7 +109,8 @@ impl QrCode {
         Self::without_payload(true)
     }
 
-    /// Whether a payload is a PNG as a data URL. The check is strict, so that it can be put into markup.
+    /// Returns whether a payload is a PNG as a data URL. The check is strict, so that it can be put into
+    /// markup.
     pub(crate) fn is_png_url(payload: &str) -> bool {
         let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
         let rest = payload.strip_prefix(PICTURE);

@@ -52,5 +52,5 @@ pub use self::onboarding::{Onboarded, Onboarding};
 #[cfg_attr(docsrs, doc(cfg(all(feature = "supervisor", feature = "webdriver"))))]
 pub use self::service::{
     Resumed, ServiceError, SessionHandle, SessionService, SessionServiceBuilder, SkipReason,
-    Skipped, profile_path,
+    Skipped, lock_profile, profile_path,
 };

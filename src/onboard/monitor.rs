@@ -56,7 +56,7 @@ const LAST_DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
 ///
 /// # When the sink fails or refuses
 ///
-/// If the sink is down, the monitor goes on, and its events wait: [`delivery_state`](Self::delivery_state) says
+/// If the sink is down, the monitor continues, and its events wait: [`delivery_state`](Self::delivery_state) says
 /// so. They are [queued](super#delivery) and retried until the sink accepts them, permanent errors
 /// included. While the queue is full no event is formed; the state of the page at the time at which there is
 /// room again is then sent. Only the `session_disconnected` of a page or browser that has gone is queued beside
@@ -278,7 +278,7 @@ impl PageMonitor {
             let Some(action) = tracker.due(&self.onboarding.last(), Instant::now()) else {
                 return;
             };
-            // The delivery goes on without these futures.
+            // The delivery continues without these futures.
             match action {
                 Action::Disconnect(reason) => drop(self.onboarding.disconnected(reason)),
                 Action::QrCode => {

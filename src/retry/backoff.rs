@@ -170,7 +170,7 @@ impl Backoff {
 }
 
 impl Default for Backoff {
-    /// As [`Backoff::builder`] lists it.
+    /// Returns the backoff whose values [`Backoff::builder`] lists.
     fn default() -> Self {
         Self::DEFAULT
     }

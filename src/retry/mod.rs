@@ -56,7 +56,7 @@ pub enum LookMode {
 }
 
 impl LookMode {
-    /// The stable name, as in configuration files and logs.
+    /// Returns the stable name, as in configuration files and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -145,7 +145,7 @@ impl RetryPolicy {
         }
     }
 
-    /// The usual whatsapp-web.js recipe: 2.5 s of delay, 15 looks 500 ms apart at the first
+    /// Returns the usual whatsapp-web.js recipe: 2.5 s of delay, 15 looks 500 ms apart at the first
     /// source, then one look at the others at 10.0 s.
     ///
     /// Look timeout 2 s, deadline 11 s, [`LookMode::Poll`].

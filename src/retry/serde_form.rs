@@ -78,8 +78,8 @@ impl TryFrom<Form> for RetryPolicy {
 }
 
 impl<'de> Deserialize<'de> for RetryPolicy {
-    /// An error repeats the invalid value, masked and cut, since a file may hold anything in the wrong
-    /// place.
+    /// Reads and validates a policy. An error repeats the invalid value, masked and cut, since a file may
+    /// hold anything in the wrong place.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let form = Form::deserialize(deserializer).map_err(clean_error)?;
         Self::try_from(form).map_err(de::Error::custom)

@@ -61,7 +61,7 @@ impl Serialize for Assurance {
 }
 
 impl<'de> Deserialize<'de> for Assurance {
-    /// The error does not repeat the refused text, which may hold a number.
+    /// Reads the name of an assurance. The error does not repeat the refused text, which may hold a number.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let wanted = "an assurance is a string: provisional, unverified or confirmed";
         read_text(deserializer, wanted, Self::from_str)

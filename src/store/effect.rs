@@ -196,7 +196,7 @@ pub fn given_up(mut row: SessionRow) -> SessionRow {
     row
 }
 
-/// Returns a row that was given up and is registered again: as new, but `last_seq` and version go on, so
+/// Returns a row that was given up and is registered again: as new, but `last_seq` and version continue, so
 /// that its earlier events stay too old.
 #[must_use]
 pub fn registered_again(row: SessionRow) -> SessionRow {

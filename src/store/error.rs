@@ -31,7 +31,7 @@ pub enum StoreErrorKind {
 }
 
 impl StoreErrorKind {
-    /// The stable code, as in events and JSON.
+    /// Returns the stable code, as in events and JSON.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -90,7 +90,7 @@ impl StoreError {
         self.with(|inner| inner.source = Some(cause))
     }
 
-    /// The cause, if the database gave one.
+    /// Returns the cause, if the database gave one.
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
     pub(super) fn cause(&self) -> Option<&ProtocolFailure> {
         self.0.source.as_ref()
@@ -161,19 +161,19 @@ impl StoreError {
         Self::new(StoreErrorKind::RebindRefused, message)
     }
 
-    /// The reason.
+    /// Returns the reason.
     #[must_use]
     pub fn kind(&self) -> StoreErrorKind {
         self.0.kind
     }
 
-    /// The reason's stable code: `unknown_session`, `number_already_connected`, ...
+    /// Returns the reason's stable code: `unknown_session`, `number_already_connected`, ...
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.0.kind.code()
     }
 
-    /// Whether trying again may help. Only [`Storage`](StoreErrorKind::Storage) ever is.
+    /// Returns whether trying again may help. Only [`Storage`](StoreErrorKind::Storage) ever is.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.0.is_transient
@@ -200,7 +200,7 @@ impl From<EventError> for StoreError {
 }
 
 impl From<&StoreError> for Failed {
-    /// For a `session_error` that says why a number was not stored.
+    /// Makes the failure for a `session_error` that says why a number was not stored.
     fn from(error: &StoreError) -> Self {
         Self::new(error.code(), error.to_string())
     }

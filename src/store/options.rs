@@ -72,14 +72,14 @@ impl Default for StoreOptions {
 }
 
 impl StoreOptions {
-    /// Default: [`DuplicatePolicy::RetireStale`].
+    /// Sets the policy for duplicates. Default: [`DuplicatePolicy::RetireStale`].
     #[must_use]
     pub fn duplicates(mut self, policy: DuplicatePolicy) -> Self {
         self.duplicates = policy;
         self
     }
 
-    /// Default: [`RebindPolicy::Refuse`].
+    /// Sets the policy for another number in a bound session. Default: [`RebindPolicy::Refuse`].
     #[must_use]
     pub fn rebind(mut self, policy: RebindPolicy) -> Self {
         self.rebind = policy;

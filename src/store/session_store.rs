@@ -84,11 +84,11 @@ pub enum Ignored {
 /// ```
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// A short name for logs and errors: `memory`, `postgres`, ...
+    /// Returns a short name for logs and errors: `memory`, `postgres`, ...
     fn name(&self) -> &str;
 
     /// Makes the row of a session, in status `qr_scanning`, and returns it. An existing row stays
-    /// as it is; if it waits to be linked, this is a sign of life. A row that was given up begins anew,
+    /// as it is; if it waits to be linked, this is a sign of life. A row that was given up is made as new,
     /// without a number; its `last_seq` stays.
     ///
     /// # Errors
@@ -137,7 +137,7 @@ pub trait SessionStore: Send + Sync {
     /// `invalid_cursor` if the cursor is not this store's; if the storage fails.
     async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError>;
 
-    /// Ends a session on request of the host: its status is `disconnected`, and its number stays. It may be
+    /// Ends a session on request of the program: its status is `disconnected`, and its number stays. It may be
     /// linked again. This applies a `session_disconnected` with the reason `ended`; the caller has ended the
     /// page before, since a later event of the page would connect the session again.
     ///
@@ -154,8 +154,8 @@ pub trait SessionStore: Send + Sync {
         }
     }
 
-    /// Deletes a session on request of the host: it is given up (status `failed`, soft-deleted, without its
-    /// number), whatever its status. Its later events are refused. [`register`](Self::register) begins it anew.
+    /// Deletes a session on request of the program: it is given up (status `failed`, soft-deleted, without its
+    /// number), whatever its status. Its later events are refused. [`register`](Self::register) makes it as new.
     ///
     /// # Errors
     ///

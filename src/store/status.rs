@@ -19,7 +19,7 @@ macro_rules! statuses {
             /// Every status.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// As in the database and in JSON.
+            /// Returns the name as in the database and in JSON.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
@@ -52,8 +52,8 @@ statuses! {
 }
 
 impl Status {
-    /// Whether it is given up as stuck where nothing happens.
-    pub(super) const fn is_waiting(self) -> bool {
+    /// Returns whether it is given up as stuck where nothing happens.
+    pub(crate) const fn is_waiting(self) -> bool {
         matches!(self, Self::QrScanning | Self::Authenticated)
     }
 }
@@ -104,7 +104,7 @@ impl From<&Failed> for SessionError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionRow {
-    /// Which session.
+    /// The session.
     pub session: SessionKey,
     /// Its status. Never [`Connected`](Status::Connected) without a number: a row that another
     /// program wrote so is shown as [`Authenticated`](Status::Authenticated).
@@ -118,14 +118,14 @@ pub struct SessionRow {
     /// Why its status is [`Error`](Status::Error). `None` with any other status, and if another program
     /// wrote the row since.
     pub error: Option<SessionError>,
-    /// The greatest `seq` that was applied. A new producer of events goes on from it.
+    /// The greatest `seq` that was applied. A new producer of events continues from it.
     pub last_seq: Option<u64>,
     /// Counts the changes that were made through this crate, from 0.
     pub version: u64,
 }
 
 impl SessionRow {
-    /// A row as [`SessionStore::register`](super::SessionStore::register) makes it: waiting for a
+    /// Makes a row as [`SessionStore::register`](super::SessionStore::register) makes it: waiting for a
     /// scan, with no number.
     #[must_use]
     pub fn new(session: SessionKey) -> Self {
@@ -168,7 +168,7 @@ impl SessionRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StatusChange {
-    /// Which session.
+    /// The session.
     pub session: SessionKey,
     /// Its new status.
     pub status: Status,

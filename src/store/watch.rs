@@ -85,8 +85,8 @@ impl fmt::Debug for StatusWatcher {
 }
 
 impl From<watch::Receiver<StatusChange>> for StatusWatcher {
-    /// For a store of the caller's, which sends the changes of one session and drops the sender with
-    /// itself.
+    /// Makes a watcher for a store of the caller's, which sends the changes of one session and drops the
+    /// sender with itself.
     fn from(changes: watch::Receiver<StatusChange>) -> Self {
         let keep_alive = None;
         Self {

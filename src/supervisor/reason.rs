@@ -164,12 +164,15 @@ impl Reason {
         self.error().map(|error| &*error.rule)
     }
 
-    /// Returns what to do about the error. Without one there is nothing to do but to report it.
+    /// Returns what to do about the error or panic. The state that a task shared with its session may be
+    /// inconsistent after its panic, so the session ends.
     pub(super) fn verdict(&self, phase: Phase) -> Verdict {
-        self.error().map_or(Verdict::Surface, |error| match phase {
-            Phase::Live => error.live,
-            Phase::Ending => error.ending,
-        })
+        match (self.error(), phase) {
+            (Some(error), Phase::Live) => error.live,
+            (Some(error), Phase::Ending) => error.ending,
+            (None, Phase::Live) => Verdict::EndSession,
+            (None, Phase::Ending) => Verdict::Surface,
+        }
     }
 
     fn error(&self) -> Option<&ClassifiedError> {
@@ -219,7 +222,7 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A task failed and is not run again. The session goes on, unless it was ending already.
+    /// A task failed and is not run again. The session continues, unless it was ending already.
     TaskFailed,
     /// A task panicked. Its session ends, which is reported as well.
     TaskPanicked,

@@ -55,7 +55,7 @@ pub(crate) async fn driver() -> DriverProcess {
 }
 
 /// Ends a driver with what it started. On a busy machine that may take longer than `stop` waits, and then
-/// goes on in the background.
+/// continues in the background.
 pub(crate) async fn stop(driver: DriverProcess) {
     let stopped = within_limit("the driver stops", driver.stop()).await;
     if let Err(error) = stopped {
@@ -98,7 +98,7 @@ impl Stage {
         }
     }
 
-    /// Loads the page anew with this scenario.
+    /// Loads the page again with this scenario.
     pub(crate) async fn reload(&self, scenario: Scenario) {
         self.stand_in.set_scenario(scenario);
         self.page.client().goto(&self.stand_in.url()).await.unwrap();

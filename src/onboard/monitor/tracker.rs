@@ -159,7 +159,8 @@ impl LinkTracker {
         is_due.then_some(Action::Disconnect("unresponsive"))
     }
 
-    /// A session that has shown nothing yet is not disconnected: its page may still load.
+    /// Handles a look without evidence. A session that has shown nothing yet is not disconnected: its page
+    /// may still load.
     fn without_evidence(&self, last: &LastEvent) -> Option<Action> {
         use LastEvent::{Disconnected, Nothing, Registered};
         let is_due = self.unknown_before + self.lasted >= NOT_STARTED_AFTER

@@ -91,7 +91,7 @@ impl DebuggerAddress {
         }
     }
 
-    /// Whether it names one run of a Chrome, which only this machine can check.
+    /// Returns whether it names one run of a Chrome, which only this machine can check.
     pub(crate) const fn names_browser(&self) -> bool {
         self.browser.is_some()
     }
@@ -199,7 +199,7 @@ impl DebuggerAddress {
         answer.json().ok_or_else(|| self.unexpected(&answer))
     }
 
-    /// The failure for an answer that Chrome would not give to a debugger.
+    /// Returns the failure for an answer that Chrome would not give to a debugger.
     fn unexpected(&self, answer: &Response) -> GetError {
         let quoted = answer.quote();
         match answer.status.as_u16() {

@@ -116,7 +116,7 @@ impl Diagnosis {
     }
 }
 
-/// The first sentence of the verdict: the number, or why there is none.
+/// Returns the first sentence of the verdict: the number, or why there is none.
 fn outcome(look: &Look, standing: Standing, state: Option<PageState>) -> String {
     let advice = state.map(PageState::advice);
     match look {

@@ -35,7 +35,7 @@ impl Response {
         serde_json::from_slice(body).ok()
     }
 
-    /// Whether the body has this text.
+    /// Returns whether the body has this text.
     pub(crate) fn contains(&self, text: &str) -> bool {
         String::from_utf8_lossy(&self.body).contains(text)
     }

@@ -153,7 +153,7 @@ impl Overrides {
         self.with(name.into(), number.into(), None)
     }
 
-    /// The same with an expression of the LID.
+    /// Adds a reader as [`reader`](Self::reader) does, with an expression of the LID.
     pub fn reader_with_lid(
         self,
         name: impl Into<String>,
@@ -225,7 +225,7 @@ impl Overrides {
         Ok(())
     }
 
-    /// The caller's readers, then the built-in ones.
+    /// Returns the caller's readers, then the built-in ones.
     pub(super) fn readers(&self) -> impl Iterator<Item = Reader> {
         let custom = self.readers.iter();
         custom
@@ -233,13 +233,13 @@ impl Overrides {
             .chain(READERS.iter().cloned())
     }
 
-    /// The present name of a guard.
+    /// Returns the present name of a guard.
     pub(super) fn name(&self, guard: Guard) -> &str {
         let name = self.guards.get(&guard);
         name.map_or(guard.default_name(), |name| name)
     }
 
-    /// The present names of all guards, as the scripts read them.
+    /// Returns the present names of all guards, as the scripts read them.
     pub(super) fn names(&self) -> Value {
         let names = Guard::ALL.iter().map(|guard| {
             let name = self.name(*guard);
@@ -252,7 +252,7 @@ impl Overrides {
         names.collect()
     }
 
-    /// Each reader of the caller's by name, as its row of the table.
+    /// Returns each reader of the caller's by name, as its row of the table.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (&str, String)> {
         let readers = self.readers.iter();
         readers.map(|row| {

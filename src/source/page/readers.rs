@@ -102,7 +102,7 @@ const CUSTOM: Reader = Reader {
 };
 
 impl Reader {
-    /// A reader of the caller's. The line breaks end a comment in an expression.
+    /// Makes a reader of the caller's. The line breaks end a comment in an expression.
     pub(super) fn custom(name: &str, number: &str, lid: Option<&str>) -> Self {
         let lid = lid.unwrap_or("undefined");
         Self {

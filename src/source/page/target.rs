@@ -75,7 +75,7 @@ impl Target {
                 .is_none_or(|text| url.contains(text))
     }
 
-    /// Whether this URL's host is this machine itself.
+    /// Returns whether this URL's host is this machine itself.
     pub(crate) fn is_on_this_machine(url: &str) -> bool {
         match Url::parse(url).ok().as_ref().and_then(Url::host) {
             Some(Host::Domain(name)) => name == "localhost",
@@ -85,7 +85,7 @@ impl Target {
         }
     }
 
-    /// The one tab that matches, of these with their URLs.
+    /// Returns the one tab that matches, of these with their URLs.
     pub(crate) fn choose<T>(
         &self,
         tabs: impl IntoIterator<Item = (T, String)>,

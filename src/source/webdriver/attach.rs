@@ -75,10 +75,10 @@ impl Page {
         in_background(options.deadline, options.run(url, address)).await
     }
 
-    /// [`attach`](Self::attach) through a WebDriver server that runs elsewhere. The address is as that
-    /// server sees it; if the server is not on this machine, only it can find the tab, by switching to
-    /// each in turn. An address from
-    /// [`from_user_data_dir`](DebuggerAddress::from_user_data_dir) is still checked from this machine.
+    /// Attaches as [`attach`](Self::attach) does, through a WebDriver server that runs elsewhere. The address
+    /// is as that server sees it; if the server is not on this machine, only it can find the tab, by
+    /// switching to each in turn. An address from [`from_user_data_dir`](DebuggerAddress::from_user_data_dir)
+    /// is still checked from this machine.
     ///
     /// # Errors
     ///

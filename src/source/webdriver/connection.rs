@@ -31,7 +31,7 @@ impl Connection {
 }
 
 impl From<Client> for Connection {
-    /// A caller's client.
+    /// Takes a caller's client.
     fn from(client: Client) -> Self {
         Self {
             client,

@@ -193,7 +193,7 @@ impl OpenOptions {
     }
 }
 
-/// Ends the recording of a start as soon as its caller stops waiting: the start itself may go on in the background, and
+/// Ends the recording of a start as soon as its caller stops waiting: the start itself may continue in the background, and
 /// its recording would overlap those of later starts.
 struct Started(Arc<Recording>);
 

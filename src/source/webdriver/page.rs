@@ -25,7 +25,7 @@ use crate::source::page::target::Target;
 /// [`RetryPolicy::eager`](crate::retry::RetryPolicy::eager).
 const MAX_SLICE: Duration = Duration::from_millis(400);
 
-/// The time that a wait goes on after its end for the result of its own slice.
+/// The time that a wait continues after its end for the result of its own slice.
 const SLICE_GRACE: Duration = Duration::from_millis(50);
 
 /// Longest time that a diagnosis waits for the page to settle.
@@ -88,7 +88,7 @@ impl Page {
     }
 
     /// Returns the page's WebDriver client, for other uses of a page of ours: take a screenshot, show the QR
-    /// code. Commands of one session run one at a time. Take it anew for each use: if a look is given up,
+    /// code. Commands of one session run one at a time. Call this for each use: if a look is given up,
     /// its client ends and another one replaces it. The session's script timeout is 500 ms.
     ///
     /// After [`close`](Self::close) every command fails.
@@ -159,7 +159,7 @@ impl Page {
         &self.tab().target
     }
 
-    /// One look: every reader in one round trip. Looks at the same time share it.
+    /// Looks once, with every reader in one round trip. Looks at the same time share it.
     pub(super) async fn look(&self) -> CommandResult {
         let command = {
             let mut state = self.tab().state();
@@ -186,12 +186,12 @@ impl Page {
         command.result().await
     }
 
-    /// The last observation, if a slice can go on from there.
+    /// Returns the last observation, if a slice can continue from there.
     pub(super) fn last(&self) -> Option<Arc<Observation>> {
         self.tab().last()
     }
 
-    /// The present state: the result of a running slice, or of a look.
+    /// Returns the present state: the result of a running slice, or of a look.
     pub(super) async fn now(&self) -> CommandResult {
         let slice = self.tab().state().slice.clone();
         match slice.filter(|command| !command.has_ended() && command.is_in_time()) {
@@ -200,8 +200,8 @@ impl Page {
         }
     }
 
-    /// The next observation that differs from this one, or the present one when a slice ends; `None` if `end`
-    /// comes first. Waits at the same time share one slice.
+    /// Returns the next observation that differs from this one, or the present one when a slice ends; `None`
+    /// if `end` comes first. Waits at the same time share one slice.
     pub(super) async fn change(
         &self,
         known: &Arc<Observation>,
@@ -222,7 +222,7 @@ impl Page {
         }
     }
 
-    /// The running slice, or a new one; `None` if no slice is possible.
+    /// Returns the running slice, or a new one; `None` if no slice is possible.
     fn slice(&self, known: &Arc<Observation>, length: Duration) -> Option<Command> {
         let uses_slices = self.tab().uses_slices();
         let mut state = self.tab().state();

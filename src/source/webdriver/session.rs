@@ -92,7 +92,7 @@ impl Session {
     }
 }
 
-/// Longest time that work goes on after its deadline: ChromeDriver has been seen to take 93 seconds over a
+/// Longest time that work continues after its deadline: ChromeDriver has been seen to take 93 seconds over a
 /// crashed tab.
 const MAX_OVERRUN: Duration = Duration::from_secs(120);
 

@@ -61,7 +61,7 @@ impl WebDriverSource {
         }
     }
 
-    /// The look that an observation amounts to for this source.
+    /// Returns the look of this source for an observation.
     fn give(&self, observation: &Observation) -> Result<Look, ProtocolFailure> {
         let only = self.only.as_ref();
         match only.filter(|reader| !observation.has_reader(reader)) {
@@ -86,7 +86,7 @@ impl InfoSource for WebDriverSource {
 
     async fn wait(&self, min: Assurance, max: Duration) -> Result<Look, ProtocolFailure> {
         let end = Instant::now() + max.min(MAX_WAIT);
-        // The last observation is never an answer, only the point from which to go on.
+        // The last observation is never an answer, only the point from which to continue.
         let last = self.page.last();
         let last = last.filter(|last| {
             let look = self.give(last);

@@ -138,7 +138,8 @@ fn clean_end(text: &str) -> String {
     }
 }
 
-/// The line that has this mark, without the head of Chrome's log, and the one after it if that belongs to it.
+/// Returns the line that has this mark, without the head of Chrome's log, and the one after it if that
+/// belongs to it.
 fn line_of(text: &str, mark: &str) -> String {
     let mut lines = text.lines().skip_while(|line| !line.contains(mark));
     let line = lines.next().unwrap_or_default();

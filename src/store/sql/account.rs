@@ -44,7 +44,7 @@ struct Changes {
 }
 
 impl Account {
-    /// `lacks_error`: the status column cannot hold `error`.
+    /// Makes an account from its row. `lacks_error`: the status column cannot hold `error`.
     pub(super) fn new(read: Row, lacks_error: bool) -> Self {
         let number = read.number.as_deref().and_then(number);
         Self {
@@ -75,12 +75,12 @@ impl Account {
         self.read.session.as_deref()
     }
 
-    /// Whether it is given up. Its columns decide, since another program may have restored it.
+    /// Returns whether it is given up. Its columns decide, since another program may have restored it.
     pub(super) fn is_given_up(&self) -> bool {
         self.is_deleted || self.stored_status() == Some(Status::Failed)
     }
 
-    /// The status that the column has, or will have: without `error` if that does not fit.
+    /// Returns the status that the column has, or will have: without `error` if that does not fit.
     pub(super) fn stored_status(&self) -> Option<Status> {
         match &self.row {
             Ok(row) if self.lacks_error && row.status == Status::Error => {
@@ -151,12 +151,12 @@ impl Account {
         self.number = None;
     }
 
-    /// The error to put into the metadata.
+    /// Returns the error to put into the metadata.
     pub(super) fn new_error(&self) -> Option<&Failed> {
         self.changes.error.as_ref()
     }
 
-    /// The change to write, if there is one.
+    /// Returns the change to write, if there is one.
     pub(super) fn to_save(&self) -> Option<Save<'_>> {
         let Self { read, changes, .. } = self;
         if !changes.is_dirty {

@@ -46,7 +46,7 @@ use crate::phone::PhoneNumber;
 /// Makes sinks, and sees what arrives behind them.
 #[async_trait]
 pub trait SinkFixture: Send + Sync {
-    /// A fresh sink, which accepts events of the sessions `contract-0` to `contract-3` of workspace
+    /// Makes a fresh sink, which accepts events of the sessions `contract-0` to `contract-3` of workspace
     /// 1, and room for 50 of them.
     async fn sink(&self) -> Arc<dyn EventSink>;
 
@@ -55,7 +55,7 @@ pub trait SinkFixture: Send + Sync {
     /// instance in a store.
     async fn arrived(&self, count: usize) -> Option<Vec<SessionEvent>>;
 
-    /// Longer than anything here takes. Default: 30 s.
+    /// Returns a time that is longer than anything here takes. Default: 30 s.
     fn call_timeout(&self) -> Duration {
         Duration::from_secs(30)
     }
@@ -208,7 +208,7 @@ pub async fn carries_several_at_once(fixture: &dyn SinkFixture, sink: &dyn Event
     arrives(fixture, sink, &sent, true).await;
 }
 
-/// A `send` may be dropped; the next one works.
+/// Checks that a `send` may be dropped; the next one works.
 ///
 /// # Panics
 ///
