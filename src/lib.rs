@@ -52,11 +52,12 @@
 //! | [`event`] | [`SessionEvent`](event::SessionEvent); [`EventSink`](event::EventSink) and its drivers (feature `events`) |
 //! | [`store`] | [`SessionStore`](store::SessionStore) and its drivers, [`StoreSink`](store::StoreSink), watchers (feature `events`; `sqlite`, `postgres`, `mysql`) |
 //! | [`onboard`] | [`Onboarding`](onboard::Onboarding) and [`PageMonitor`](onboard::PageMonitor): a session from its QR code to its number; [`SessionService`](onboard::SessionService): many of them, from their profiles to their rows (feature `events`) |
+//! | [`server`] | [`WebhookReceiver`](server::WebhookReceiver): events from other processes (feature `server`) |
 //! | [`testkit`] | the stand-in WhatsApp Web, and contract tests for your own sources, sinks and stores (feature `testkit`) |
 //! | [`guide`] | the guides |
 //!
 //! Most programs need only the types at the root. Further features: `webdriver-rustls` (WebDriver servers at
-//! https URLs), `webhook` (events by signed webhooks), `sql-rustls` (TLS for databases), `backoff` (schedules
+//! https URLs), `webhook` and `server` (events by signed webhooks, and their receiver), `sql-rustls` (TLS for databases), `backoff` (schedules
 //! of the crate `backoff`). The README has all features, the error codes with their remedies, and the versions
 //! that fit.
 //!
@@ -69,6 +70,7 @@
         feature = "webdriver",
         feature = "supervisor",
         feature = "events",
+        feature = "server",
         feature = "testkit"
     )),
     allow(rustdoc::broken_intra_doc_links)
@@ -96,6 +98,9 @@ pub mod metrics;
 pub mod onboard;
 pub mod phone;
 pub mod retry;
+#[cfg(feature = "server")]
+#[cfg_attr(docsrs, doc(cfg(feature = "server")))]
+pub mod server;
 pub mod source;
 #[cfg(feature = "events")]
 #[cfg_attr(docsrs, doc(cfg(feature = "events")))]
@@ -143,6 +148,11 @@ pub use sqlx;
 #[cfg(feature = "backoff")]
 #[cfg_attr(docsrs, doc(cfg(feature = "backoff")))]
 pub use backoff;
+
+/// The web framework behind `server`, which returns a router of it. Use this one, so that the versions agree.
+#[cfg(feature = "server")]
+#[cfg_attr(docsrs, doc(cfg(feature = "server")))]
+pub use axum;
 
 /// The README, whose code runs as doctests.
 #[cfg(all(

@@ -30,6 +30,7 @@ const ROWS: &[&[&str]] = &[
     &["event"],
     &["store"],
     &["onboard"],
+    &["server"],
     &["testkit"],
     &["guide"],
 ];

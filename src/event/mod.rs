@@ -29,8 +29,8 @@ pub mod fan_out;
 mod ids;
 mod json;
 mod kind;
-#[cfg(feature = "webhook")]
-#[cfg_attr(docsrs, doc(cfg(feature = "webhook")))]
+#[cfg(any(feature = "webhook", feature = "server"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "webhook", feature = "server"))))]
 pub mod signature;
 mod sink;
 #[cfg(test)]
@@ -49,8 +49,8 @@ use serde_json::{Map, Value};
 pub use self::ids::{EventId, MAX_ID, SessionId, SessionKey, WorkspaceId};
 pub use self::json::{EventError, MAX_EVENT};
 pub use self::kind::{EventKind, Failed, Foreign, Ready};
-pub(crate) use self::sink::in_time;
 pub use self::sink::{Decision, EventSink, SinkError};
+pub(crate) use self::sink::{REFUSALS, in_time};
 use crate::failure::MAX_TEXT;
 pub use crate::link::QrCode;
 use crate::text::clean;

@@ -16,6 +16,14 @@ use crate::failure::{MAX_TEXT, ProtocolFailure, disclose_code};
 use crate::text::clean;
 use crate::text::panic_message;
 
+/// The codes of a sink that refuses an event; after any other error it may have accepted the event.
+pub(crate) const REFUSALS: [&str; 4] = [
+    "number_already_connected",
+    "rebind_refused",
+    "unknown_session",
+    "invalid_event",
+];
+
 /// Accepts events and delivers them.
 ///
 /// # Contract

@@ -16,6 +16,7 @@
 //! |---|---|---|
 //! | 2xx | accepted | |
 //! | 400, 405, 413, 414, 415, 422, 431, 501 | the event is refused: permanent | `webhook_refused` |
+//! | 404, 409, 422 with the code of a store's refusal in `application/problem+json`, as `server::WebhookReceiver` answers | permanent | that code, for example `rebind_refused` |
 //! | 410 | permanent, also for all further events, which are not sent | `webhook_gone` |
 //! | 3xx | permanent: no redirect is followed | `webhook_redirected` |
 //! | any other status, also 401, 403 and 404, which a receiver answers while it is being set up | transient | `webhook_failed` |
@@ -25,7 +26,8 @@
 //! | none, since `Retry-After` asked for more time than the backoff leaves | transient | `webhook_paused` |
 //!
 //! A transient failure is repeated by the sink's [`Backoff`], then `send` fails. `Retry-After`, in seconds or as
-//! a date, stops all attempts of the sink for that time, at most an hour. The body of an answer is not read.
+//! a date, stops all attempts of the sink for that time, at most an hour. The body of an answer is read only
+//! for the code of a refusal, at most 8 KiB.
 //! Variables for a proxy are ignored: the sink checks the address that it connects to.
 
 mod address;

@@ -27,10 +27,15 @@ pub mod puppeteer {}
     doc = "Needs the features `supervisor`, `events` and `webdriver`."
 )]
 pub mod sessions {}
-#[cfg_attr(all(feature = "mysql", feature = "testkit", feature = "webhook"), doc = include_str!("stores.md"))]
+#[cfg_attr(all(feature = "mysql", feature = "server", feature = "testkit", feature = "webhook"), doc = include_str!("stores.md"))]
 #[cfg_attr(
-    not(all(feature = "mysql", feature = "testkit", feature = "webhook")),
-    doc = "Needs the features `mysql`, `testkit` and `webhook`."
+    not(all(
+        feature = "mysql",
+        feature = "server",
+        feature = "testkit",
+        feature = "webhook"
+    )),
+    doc = "Needs the features `mysql`, `server`, `testkit` and `webhook`."
 )]
 pub mod stores {}
 #[cfg_attr(all(feature = "supervisor", feature = "events", feature = "webdriver"), doc = include_str!("onboarding.md"))]

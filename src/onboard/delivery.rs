@@ -9,19 +9,11 @@ use tokio::time::{Instant, sleep};
 
 use super::error::OnboardError;
 use super::state::{Receipt, Reply, State, Tag};
-use crate::event::{Decision, EventSink, SessionEvent, SinkError, in_time};
+use crate::event::{Decision, EventSink, REFUSALS, SessionEvent, SinkError, in_time};
 use crate::retry::Backoff;
 
 /// How long one attempt may take.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The codes of a sink that refuses an event; after any other error it may have accepted the event.
-const REFUSALS: [&str; 4] = [
-    "number_already_connected",
-    "rebind_refused",
-    "unknown_session",
-    "invalid_event",
-];
 
 /// The events of a session that wait for their delivery.
 #[derive(Clone, Debug, Default)]

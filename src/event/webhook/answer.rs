@@ -2,17 +2,27 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::event::SinkError;
+use crate::event::{REFUSALS, SinkError};
 
 /// The longest time that a receiver can stop the deliveries for by `Retry-After`.
 pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
 pub(super) const GONE: &str = "webhook_gone";
 
-/// An answer without its body.
+/// An answer, its body read only for the code of a refusal.
+#[derive(Default)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<String>,
+    /// The code of a store that refuses the event, by [`refusal`].
+    pub(super) refusal: Option<&'static str>,
+}
+
+/// Returns the code in the body of a `WebhookReceiver`, if it is one with which a store refuses events.
+pub(super) fn refusal(problem: &[u8]) -> Option<&'static str> {
+    let problem: serde_json::Value = serde_json::from_slice(problem).ok()?;
+    let code = problem.get("code")?.as_str()?;
+    REFUSALS.into_iter().find(|known| *known == code)
 }
 
 impl Answer {
@@ -21,6 +31,12 @@ impl Answer {
         let status = self.status;
         let text =
             |advice: &str| format!("the webhook receiver at {at} answered {status}; {advice}");
+        if let Some(code) = self.refusal {
+            return Err(SinkError::permanent(
+                code,
+                text("its store refuses the event"),
+            ));
+        }
         Err(match status {
             200..=299 => return Ok(()),
             300..=399 => SinkError::permanent(
@@ -88,10 +104,9 @@ mod tests {
             (503, "webhook_failed", true),
             (599, "webhook_failed", true),
         ] {
-            let retry_after = None;
             let answer = Answer {
                 status,
-                retry_after,
+                ..Answer::default()
             };
             let error = answer.result("https://receiver.example").unwrap_err();
             assert_eq!(
@@ -106,16 +121,29 @@ mod tests {
             );
         }
         for status in [200, 201, 202, 204, 299] {
-            let retry_after = None;
-            assert!(
-                Answer {
-                    status,
-                    retry_after
-                }
-                .result("")
-                .is_ok(),
-                "{status}"
-            );
+            let answer = Answer {
+                status,
+                ..Answer::default()
+            };
+            assert!(answer.result("").is_ok(), "{status}");
+        }
+    }
+
+    #[test]
+    fn only_the_codes_of_refusals_are_taken_from_a_body() {
+        for (body, code) in [
+            (
+                r#"{"code":"rebind_refused","status":409}"#,
+                Some("rebind_refused"),
+            ),
+            (r#"{"code":"unknown_session"}"#, Some("unknown_session")),
+            (r#"{"code":"webhook_gone"}"#, None),
+            (r#"{"code":7}"#, None),
+            ("[]", None),
+            ("rebind_refused", None),
+            ("", None),
+        ] {
+            assert_eq!(refusal(body.as_bytes()), code, "{body}");
         }
     }
 
@@ -143,6 +171,7 @@ mod tests {
             let answer = Answer {
                 status: 503,
                 retry_after: Some(text.into()),
+                refusal: None,
             };
             assert_eq!(answer.retry_after(at()), wait, "{text:?}");
         }

@@ -62,6 +62,7 @@ impl<F: Fn(Duration) -> Reply + Send + Sync> Transport for Scripted<F> {
         Ok(Answer {
             status,
             retry_after,
+            refusal: None,
         })
     }
 }

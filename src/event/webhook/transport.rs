@@ -8,12 +8,15 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use url::Url;
 
 use super::address::{LookUp, NotPublic, PublicResolver};
-use super::answer::Answer;
+use super::answer::{Answer, refusal};
 use super::builder::WebhookConfigError;
 use super::{PRIVATE_ADDRESS, origin};
 use crate::event::SinkError;
 use crate::event::signature::SignatureHeaders;
 use crate::failure::{ProtocolFailure, Site};
+
+/// Longest part of a body that is read, in bytes.
+const MAX_PROBLEM: usize = 8 << 10;
 
 /// The clock and the network, which tests replace.
 #[async_trait]
@@ -28,7 +31,7 @@ pub(crate) trait Transport: Send + Sync {
     ) -> Result<Answer, SinkError>;
 }
 
-/// Posts by HTTP/1.1. It follows no redirect, uses no proxy, and reads no body of an answer.
+/// Posts by HTTP/1.1. It follows no redirect, and uses no proxy.
 pub(super) struct Http {
     client: reqwest::Client,
     url: Url,
@@ -78,12 +81,33 @@ impl Transport for Http {
         }
         let answer = request.send().await;
         let answer = answer.map_err(|error| self.failure(&error.without_url()))?;
-        let retry_after = answer.headers().get(RETRY_AFTER);
+        let text = |name| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
+        let (retry_after, kind) = (text(RETRY_AFTER), text(CONTENT_TYPE));
+        let status = answer.status().as_u16();
+        let is_problem = kind.is_some_and(|kind| kind.starts_with("application/problem+json"));
+        let refusal = match status {
+            404 | 409 | 422 if is_problem => refusal(&read(answer).await),
+            _ => None,
+        };
         Ok(Answer {
-            status: answer.status().as_u16(),
-            retry_after: retry_after.and_then(|value| Some(value.to_str().ok()?.to_owned())),
+            status,
+            retry_after,
+            refusal,
         })
     }
+}
+
+/// Reads at most [`MAX_PROBLEM`] of a body.
+async fn read(mut answer: reqwest::Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        let room = MAX_PROBLEM - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if body.len() == MAX_PROBLEM {
+            break;
+        }
+    }
+    body
 }
 
 impl Http {
