@@ -8,7 +8,7 @@
 //! | [`EXTRACTIONS`] | counter | `outcome`, `source` | extractions that ended |
 //! | [`EXTRACTION_FAILURES`] | counter | `outcome` | those that ended without a number |
 //! | [`EXTRACTION_DURATION`] | histogram, seconds | `outcome`, `source` | time from the call to the answer |
-//! | [`SESSION_READY_PROCESSING_TIME`] | histogram, milliseconds | `outcome` | time that a [`StoreSink`] takes for a `session_ready` |
+//! | [`SESSION_READY_PROCESSING_TIME`] | histogram, milliseconds | `outcome` | time that a `StoreSink` takes for a `session_ready` |
 //! | [`PROTOCOL_ERRORS_SUPPRESSED`] | counter | `class` | errors that were expected after the end of their session |
 //! | [`SESSIONS_UNRESPONSIVE`] | gauge | | watched pages that do not answer |
 //!
@@ -22,12 +22,6 @@
 //!
 //! A dropped extraction is not recorded. The success rate is
 //! `1 - rate(whatsapp_phone_extraction_failures) / rate(whatsapp_phone_extractions_total)`.
-//!
-#![cfg_attr(feature = "events", doc = "[`StoreSink`]: crate::store::StoreSink")]
-#![cfg_attr(
-    not(feature = "events"),
-    doc = "[`StoreSink`]: # \"needs feature `events`\""
-)]
 
 use std::time::Duration;
 

@@ -60,10 +60,7 @@ fn every_alert_fires_and_is_silent_in_a_test() {
             .collect();
         let is_silent = |case: &&str| case.trim_start().starts_with("exp_alerts: []");
         assert!(cases.iter().any(is_silent), "{alert} is never silent");
-        assert!(
-            !cases.iter().all(|case| is_silent(case)),
-            "{alert} never fires"
-        );
+        assert!(!cases.iter().all(is_silent), "{alert} never fires");
     }
 }
 

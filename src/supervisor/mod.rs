@@ -218,7 +218,7 @@ impl fmt::Debug for Supervisor {
 #[non_exhaustive]
 pub enum StartError {
     /// A session under this id has not ended.
-    #[error("session `{id}` has not ended; end it first, or take it with Supervisor::session")]
+    #[error("session `{id}` has not ended; end it first, or get it with `session`")]
     Taken {
         /// The id. It prints masked.
         id: Id,

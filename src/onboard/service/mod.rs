@@ -59,8 +59,12 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// let options = StoreOptions::default().create_tables();
 /// let store = SqliteStore::connect("sqlite:sessions.db", options).await?;
 /// let service = SessionService::builder(store).build()?;
-/// service.resume().await?;
-/// let session = service.start(&SessionKey::new(7, "session-1")?).await?;
+/// service.resume().await?; // the sessions of the store
+/// let key = SessionKey::new(7, "session-1")?;
+/// let session = match service.session(&key.session_id) {
+///     Some(resumed) => resumed,
+///     None => service.start(&key).await?, // a new one
+/// };
 /// // Show `session.qr_code()` until there is a `session.number()`.
 /// tokio::signal::ctrl_c().await?;
 /// service.stop(Duration::from_secs(20)).await;
