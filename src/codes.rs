@@ -52,3 +52,22 @@ pub const SINK_TIMEOUT: &str = "sink_timeout";
 pub const SINK_PANICKED: &str = "sink_panicked";
 /// Too many events of a session wait for delivery.
 pub const QUEUE_FULL: &str = "queue_full";
+
+// Of webhooks.
+
+/// The receiver answered that it may accept the event later.
+pub const WEBHOOK_FAILED: &str = "webhook_failed";
+/// The receiver refused the event.
+pub const WEBHOOK_REFUSED: &str = "webhook_refused";
+/// The receiver answered with a redirect, which is not followed.
+pub const WEBHOOK_REDIRECTED: &str = "webhook_redirected";
+/// The receiver wants no further events.
+pub const WEBHOOK_GONE: &str = "webhook_gone";
+/// The receiver could not be reached.
+pub const WEBHOOK_UNREACHABLE: &str = "webhook_unreachable";
+/// The receiver gave no answer in time.
+pub const WEBHOOK_TIMEOUT: &str = "webhook_timeout";
+/// The receiver asked to wait beyond the deadline of the delivery.
+pub const WEBHOOK_PAUSED: &str = "webhook_paused";
+/// The receiver has a private address, which is not allowed.
+pub const WEBHOOK_PRIVATE_ADDRESS: &str = "webhook_private_address";

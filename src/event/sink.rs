@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use tokio::time::timeout;
 
 use super::SessionEvent;
+use crate::codes;
 use crate::failure::{MAX_TEXT, ProtocolFailure, disclose_code};
 use crate::text::clean;
 use crate::text::panic_message;
@@ -215,12 +216,12 @@ where
             // Drops the payload safely. The panic hook has printed the message.
             panic_message(panic);
             let text = format!("the sink `{name}` panicked; this is a bug in the sink");
-            Err(SinkError::transient("sink_panicked", text))
+            Err(SinkError::transient(codes::SINK_PANICKED, text))
         }
         Err(_) => {
             let text =
                 format!("the sink `{name}` did not answer in {limit:?}; check what it waits for");
-            Err(SinkError::transient("sink_timeout", text))
+            Err(SinkError::transient(codes::SINK_TIMEOUT, text))
         }
     }
 }

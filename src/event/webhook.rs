@@ -52,6 +52,7 @@ pub use self::builder::{WebhookConfigError, WebhookSinkBuilder};
 use self::transport::Transport;
 use super::signature::SigningKeys;
 use super::{EventId, EventSink, SessionEvent, SinkError};
+use crate::codes;
 use crate::retry::Backoff;
 
 const PRIVATE_ADDRESS: &str = "is not at a public address; if no customer can set the URL, allow it by `allow_private_addresses`";
@@ -161,7 +162,7 @@ impl WebhookSink {
                 "the webhook receiver at {} did not answer in {:?}; it may have accepted the event",
                 self.at, self.attempt_timeout
             );
-            return Err(SinkError::transient("webhook_timeout", text));
+            return Err(SinkError::transient(codes::WEBHOOK_TIMEOUT, text));
         };
         let answer = answer?;
         let result = answer.result(&self.at);
@@ -219,7 +220,9 @@ impl EventSink for WebhookSink {
                 .is_some_and(|deadline| next - start > deadline)
             {
                 let text = format!("the webhook receiver at {} asked to wait", self.at);
-                return Err(last.unwrap_or_else(|| SinkError::transient("webhook_paused", text)));
+                return Err(
+                    last.unwrap_or_else(|| SinkError::transient(codes::WEBHOOK_PAUSED, text))
+                );
             }
             sleep_until(next).await;
             let Err(error) = self.attempt(&id, event).await else {

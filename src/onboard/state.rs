@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::error::OnboardError;
 use super::last_event::LastEvent;
 use super::pending::PendingEvents;
+use crate::codes;
 use crate::event::{Decision, EventKind, Failed, SessionEvent, SinkError};
 use crate::phone::PhoneNumber;
 
@@ -93,7 +94,7 @@ impl State {
         if !self.pending.has_room_for(&event) {
             let text = "64 events of the session wait for the sink; send this one again later";
             tracing::warn!(event = ?event.kind(), "an event was not queued: {text}");
-            let error = SinkError::transient("queue_full", text);
+            let error = SinkError::transient(codes::QUEUE_FULL, text);
             return Receipt(Err(OnboardError::new(event, error)));
         }
         if let Some((at, event, tag)) = self.pending.make_room() {

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::codes;
 use crate::event::{REFUSALS, SinkError};
 
 /// The longest time that a receiver can stop the deliveries for by `Retry-After`.
 pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
-pub(super) const GONE: &str = "webhook_gone";
+pub(super) const GONE: &str = codes::WEBHOOK_GONE;
 
 /// An answer, its body read only for the code of a refusal.
 #[derive(Default)]
@@ -40,20 +41,20 @@ impl Answer {
         Err(match status {
             200..=299 => return Ok(()),
             300..=399 => SinkError::permanent(
-                "webhook_redirected",
+                codes::WEBHOOK_REDIRECTED,
                 text("no redirect is followed: configure the final URL"),
             ),
             410 => SinkError::permanent(GONE, text("it gets no further events from this sink")),
             400 | 405 | 413 | 414 | 415 | 422 | 431 | 501 => SinkError::permanent(
-                "webhook_refused",
+                codes::WEBHOOK_REFUSED,
                 text("it does not take this event: check its logs"),
             ),
             401 | 403 => SinkError::transient(
-                "webhook_failed",
+                codes::WEBHOOK_FAILED,
                 text("check that it has one of the secrets of this sink"),
             ),
-            404 => SinkError::transient("webhook_failed", text("check the path of the URL")),
-            _ => SinkError::transient("webhook_failed", text("it gets the event again later")),
+            404 => SinkError::transient(codes::WEBHOOK_FAILED, text("check the path of the URL")),
+            _ => SinkError::transient(codes::WEBHOOK_FAILED, text("it gets the event again later")),
         })
     }
 

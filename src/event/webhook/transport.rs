@@ -11,6 +11,7 @@ use super::address::{LookUp, NotPublic, PublicResolver};
 use super::answer::{Answer, refusal};
 use super::builder::WebhookConfigError;
 use super::{PRIVATE_ADDRESS, origin};
+use crate::codes;
 use crate::event::SinkError;
 use crate::event::signature::SignatureHeaders;
 use crate::failure::{ProtocolFailure, Site};
@@ -117,12 +118,12 @@ impl Http {
         while let Some(error) = cause {
             if error.is::<NotPublic>() {
                 let text = format!("the webhook receiver at {at} {PRIVATE_ADDRESS}");
-                return SinkError::permanent("webhook_private_address", text);
+                return SinkError::permanent(codes::WEBHOOK_PRIVATE_ADDRESS, text);
             }
             cause = error.source();
         }
         let text = format!("the webhook receiver at {at} gave no answer; check that it runs");
         let cause = ProtocolFailure::from_error(Site::Unknown, error);
-        SinkError::transient("webhook_unreachable", text).caused_by(cause)
+        SinkError::transient(codes::WEBHOOK_UNREACHABLE, text).caused_by(cause)
     }
 }
