@@ -189,11 +189,16 @@ impl Waiting {
             self.is_sending = false;
         }
     }
+
+    /// Returns how many events are lost if no task goes on.
+    fn lost(&self) -> usize {
+        self.events.len() + usize::from(self.is_sending)
+    }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let lost = self.events.len() + usize::from(self.is_sending);
+        let lost = self.lost();
         if lost > 0 {
             tracing::warn!(
                 sink = self.name,
