@@ -92,6 +92,20 @@ impl EventSink for Journal {
     }
 }
 
+/// Prints the end of the service's log if the test fails.
+struct PrintedLog(PathBuf);
+
+impl Drop for PrintedLog {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read_to_string(&self.0).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            let last = lines.len().saturating_sub(300);
+            eprintln!("{}", lines[last..].join("\n"));
+        }
+    }
+}
+
 /// The service that is killed. As a test of its own it does nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_service() {
@@ -283,6 +297,7 @@ async fn every_session_is_connected_after_the_kills() {
     let run = Run::new();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().canonicalize().unwrap();
+    let _log = PrintedLog(path.join("log"));
     let (mut stand_ins, mut urls) = (Vec::new(), Vec::new());
     for session in 0..SESSIONS {
         let stand_in = StandIn::start(scenario(session)).await.unwrap();

@@ -5,12 +5,11 @@
 mod support;
 
 use std::net::SocketAddr;
-use std::process::Stdio;
 use std::sync::Arc;
 
+use support::again::{print_result, run_again};
 use support::{options, pid, policy, until};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::process::Command;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use whatsapp_phone::Extractor;
@@ -49,21 +48,11 @@ async fn grid(driver: SocketAddr) -> (String, String) {
     (url, made.cert.pem())
 }
 
-/// Starts this program again, and returns its output about the grid.
+/// Asks the grid in a program that trusts these certificates.
 async fn ask(grid: &str, page: &str, trusted: &std::path::Path) -> String {
-    let asked = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "a_grid_behind_https", "--nocapture"])
-        .env(GRID, grid)
-        .env(PAGE, page)
-        .env("SSL_CERT_FILE", trusted)
-        .stderr(Stdio::null())
-        .output()
-        .await
-        .unwrap();
-    let said = String::from_utf8(asked.stdout).unwrap();
-    let line = said.lines().find_map(|line| line.strip_prefix("asked: "));
-    line.unwrap_or_else(|| panic!("it said nothing: {said}"))
-        .to_owned()
+    let trusted = trusted.to_str().unwrap();
+    let variables = [(GRID, grid), (PAGE, page), ("SSL_CERT_FILE", trusted)];
+    run_again("a_grid_behind_https", &variables).await
 }
 
 async fn answer(grid: &str, page: &str) -> String {
@@ -83,7 +72,7 @@ async fn answer(grid: &str, page: &str) -> String {
 #[tokio::test]
 async fn a_grid_behind_https() {
     if let (Ok(grid), Ok(page)) = (std::env::var(GRID), std::env::var(PAGE)) {
-        println!("\nasked: {}", answer(&grid, &page).await);
+        print_result(&answer(&grid, &page).await);
         return;
     }
     let stand_in = StandIn::start(Scenario::ready(Generation::Current))

@@ -2,6 +2,9 @@
 #![cfg(feature = "webhook")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(target_os = "linux")]
+#[path = "support/again.rs"]
+mod again;
 #[path = "support/time.rs"]
 mod time;
 #[cfg(target_os = "linux")]

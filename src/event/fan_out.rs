@@ -189,16 +189,11 @@ impl Waiting {
             self.is_sending = false;
         }
     }
-
-    /// Returns how many events are lost if no task goes on.
-    fn lost(&self) -> usize {
-        self.events.len() + usize::from(self.is_sending)
-    }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let lost = self.lost();
+        let lost = self.events.len() + usize::from(self.is_sending);
         if lost > 0 {
             tracing::warn!(
                 sink = self.name,

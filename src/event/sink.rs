@@ -14,15 +14,14 @@ use tokio::time::timeout;
 use super::SessionEvent;
 use crate::codes;
 use crate::failure::{MAX_TEXT, ProtocolFailure, disclose_code};
-use crate::text::clean;
-use crate::text::panic_message;
+use crate::text::{clean, panic_message};
 
 /// The codes of a sink that refuses an event; after any other error it may have accepted the event.
 pub(crate) const REFUSALS: [&str; 4] = [
-    "number_already_connected",
-    "rebind_refused",
-    "unknown_session",
-    "invalid_event",
+    codes::NUMBER_ALREADY_CONNECTED,
+    codes::REBIND_REFUSED,
+    codes::UNKNOWN_SESSION,
+    codes::INVALID_EVENT,
 ];
 
 /// Accepts events and delivers them.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::codes;
 use crate::failure::{ProtocolFailure, Site};
 use crate::link::{LinkSource, LinkState, QrCode};
 use crate::source::{Assurance, InfoSource, Look, PageState};
@@ -44,7 +45,7 @@ impl<P: ?Sized> CurrentPage<P> {
     fn open(&self) -> Result<Arc<P>, ProtocolFailure> {
         let closed = || ProtocolFailure::new(Site::Unknown, "no page is open");
         self.current()
-            .ok_or_else(|| closed().with_code("page_closed"))
+            .ok_or_else(|| closed().with_code(codes::PAGE_CLOSED))
     }
 }
 

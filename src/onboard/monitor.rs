@@ -16,6 +16,7 @@ use super::last_event::LastEvent;
 use super::onboarding::Onboarding;
 use super::state::Refusal;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
+use crate::codes;
 use crate::event::{EventSink, QrCode, Sequence, SessionKey};
 use crate::extract::{Extractor, ExtractorBuilder};
 use crate::failure::ProtocolFailure;
@@ -127,8 +128,8 @@ impl Ended {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::PageClosed => "page_closed",
-            Self::BrowserGone => "browser_gone",
+            Self::PageClosed => codes::PAGE_CLOSED,
+            Self::BrowserGone => codes::BROWSER_GONE,
         }
     }
 }

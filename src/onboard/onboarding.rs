@@ -11,6 +11,7 @@ use super::delivery::{Deliveries, DeliveryState};
 use super::error::OnboardError;
 use super::last_event::LastEvent;
 use super::state::{Accepted, Receipt, State};
+use crate::codes;
 use crate::event::{EventSink, Failed, QrCode, Ready, Sequence, SessionEvent, SessionKey};
 use crate::extract::{ErrorKind, ExtractError, Extraction, PhoneExtractor};
 use crate::phone::PhoneNumber;
@@ -283,7 +284,7 @@ impl Onboarding {
             Err(error) => Failed::from(&error),
             Ok(found) if self.bound.as_ref().is_some_and(|it| *it != found.phone) => {
                 let text = "another account was scanned than the session belongs to; unlink it and scan with the right one, or use a new session";
-                Failed::new("rebind_refused", text)
+                Failed::new(codes::REBIND_REFUSED, text)
             }
             Ok(found) => {
                 let last = LastEvent::Ready(found.phone.clone());

@@ -1,6 +1,7 @@
 //! Helpers of the tests with a real browser. A missing browser fails them, with the install line.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub(crate) mod again;
 pub(crate) mod chrome;
 pub(crate) mod example;
 pub(crate) mod invalid_servers;

@@ -1,13 +1,10 @@
 //! Receivers at https URLs. A process reads its trusted certificates from its environment, so this program
 //! starts itself again.
 
-use std::path::Path;
-use std::process::Stdio;
-
-use tokio::process::Command;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{ServerConfig, pki_types::PrivateKeyDer};
 
+use super::again::{print_result, run_again};
 use super::*;
 
 /// The URL of the receiver, for the started program.
@@ -39,28 +36,6 @@ async fn receiver() -> (String, String) {
     (format!("https://localhost:{port}/hook"), made.cert.pem())
 }
 
-/// Starts this program again, and returns the code of its send.
-async fn code(url: &str, trusted: &Path) -> String {
-    let sent = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "tls::https_by_the_certificates_of_the_system",
-            "--nocapture",
-        ])
-        .env(URL, url)
-        .env("SSL_CERT_FILE", trusted)
-        // It must not be used.
-        .env("HTTPS_PROXY", "http://127.0.0.1:1")
-        .stderr(Stdio::null())
-        .output()
-        .await
-        .unwrap();
-    let output = String::from_utf8(sent.stdout).unwrap();
-    let code = output.lines().find_map(|line| line.strip_prefix("sent: "));
-    code.unwrap_or_else(|| panic!("no result: {output}"))
-        .to_owned()
-}
-
 #[tokio::test]
 async fn https_by_the_certificates_of_the_system() {
     match std::env::var(URL) {
@@ -72,10 +47,8 @@ async fn https_by_the_certificates_of_the_system() {
 /// In the started program: sends an event.
 async fn print_code(url: String) {
     let sink = builder(url).backoff(attempts(1)).build().unwrap();
-    match send(&sink).await {
-        Ok(()) => println!("sent: ok"),
-        Err(error) => println!("sent: {}", error.code()),
-    }
+    let sent = send(&sink).await;
+    print_result(sent.as_ref().map_or_else(SinkError::code, |()| "ok"));
 }
 
 async fn start_again() {
@@ -85,6 +58,14 @@ async fn start_again() {
     for (pem, expected) in [(pem, "ok"), (other, "webhook_unreachable")] {
         let trusted = directory.path().join("trusted.pem");
         std::fs::write(&trusted, pem).unwrap();
-        assert_eq!(code(&url, &trusted).await, expected);
+        let trusted = trusted.to_str().unwrap();
+        // The proxy must not be used.
+        let variables = [
+            (URL, &*url),
+            ("SSL_CERT_FILE", trusted),
+            ("HTTPS_PROXY", "http://127.0.0.1:1"),
+        ];
+        let test = "tls::https_by_the_certificates_of_the_system";
+        assert_eq!(run_again(test, &variables).await, expected);
     }
 }

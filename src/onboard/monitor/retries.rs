@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{LOOK_TIMEOUT, PageMonitor};
+use crate::codes;
 use crate::onboard::state::Refusal;
 use crate::phone::PhoneNumber;
 use crate::store::{SessionRow, Status};
@@ -88,8 +89,8 @@ fn is_report(row: Option<&SessionRow>, refusal: &Refusal) -> bool {
 /// Returns whether the refusal cannot be due to this row.
 fn is_accepted(row: Option<&SessionRow>, refusal: &Refusal) -> bool {
     match (refusal.error.code(), row) {
-        ("unknown_session", row) => row.is_some(),
-        ("rebind_refused", Some(row)) => row.phone.is_none() || row.phone == refusal.phone,
+        (codes::UNKNOWN_SESSION, row) => row.is_some(),
+        (codes::REBIND_REFUSED, Some(row)) => row.phone.is_none() || row.phone == refusal.phone,
         _ => false,
     }
 }

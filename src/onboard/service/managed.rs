@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::page::{OpenPage, OpenedPage, PageSource};
 use super::recorder::Latest;
+use crate::codes;
 use crate::event::{Failed, SessionKey};
 use crate::failure::ProtocolFailure;
 use crate::onboard::{CurrentPage, PageMonitor};
@@ -22,7 +23,7 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
 const DELIVERY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The codes of a failure to open a page that an event keeps. Any other is `page_not_opened`.
-const KEPT_CODES: [&str; 2] = ["misconfigured", "ambiguous_tab"];
+const KEPT_CODES: [&str; 2] = [codes::MISCONFIGURED, codes::AMBIGUOUS_TAB];
 
 /// How all sessions of a service open their pages.
 pub(super) struct Opener {

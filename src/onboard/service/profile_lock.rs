@@ -74,7 +74,8 @@ fn try_lock(profile: &Path) -> Result<File, TryLockError> {
 
 fn take_over(file: &mut File, profile: &Path) -> io::Result<()> {
     let mut host_before = Vec::new();
-    file.read_to_end(&mut host_before)?;
+    // No host has a longer name.
+    file.take(256).read_to_end(&mut host_before)?;
     let system = rustix::system::uname();
     let host = system.nodename().to_bytes();
     let browser_lock = profile.join(BROWSER_LOCK);
