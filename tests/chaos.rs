@@ -97,8 +97,9 @@ struct PrintedLog(PathBuf);
 
 impl Drop for PrintedLog {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            let log = fs::read_to_string(&self.0).unwrap_or_default();
+        if std::thread::panicking()
+            && let Ok(log) = fs::read_to_string(&self.0)
+        {
             let lines: Vec<_> = log.lines().collect();
             let last = lines.len().saturating_sub(300);
             eprintln!("{}", lines[last..].join("\n"));
