@@ -104,7 +104,7 @@ impl MemoryStore {
             }
         }
         for change in retired.iter().chain([&change]) {
-            self.shared.hub.publish("", change);
+            self.shared.hub.publish(change);
         }
         Ok(Outcome::Applied { change, retired })
     }
@@ -121,7 +121,7 @@ impl SessionStore for MemoryStore {
         let now = Instant::now();
         let found = rows.entry(session.session_id.clone()).or_insert_with(|| {
             let row = SessionRow::new(session.clone());
-            self.shared.hub.publish("", &row.to_change());
+            self.shared.hub.publish(&row.to_change());
             Row {
                 row,
                 is_deleted: false,
@@ -135,7 +135,7 @@ impl SessionStore for MemoryStore {
         if found.is_deleted {
             found.row = revived(found.row.clone());
             (found.is_deleted, found.updated) = (false, now);
-            self.shared.hub.publish("", &found.row.to_change());
+            self.shared.hub.publish(&found.row.to_change());
         } else if found.row.status.is_waiting() {
             found.updated = now;
         }
@@ -180,7 +180,7 @@ impl SessionStore for MemoryStore {
         found.row = given_up(found.row.clone());
         found.is_deleted = true;
         let change = found.row.to_change();
-        self.shared.hub.publish("", &change);
+        self.shared.hub.publish(&change);
         Ok(change)
     }
 
@@ -195,7 +195,7 @@ impl SessionStore for MemoryStore {
                 found.row = given_up(found.row.clone());
                 found.is_deleted = true;
                 let change = found.row.to_change();
-                self.shared.hub.publish("", &change);
+                self.shared.hub.publish(&change);
                 swept.push(change);
             }
         }
@@ -207,7 +207,7 @@ impl SessionStore for MemoryStore {
         let found = rows.get(id).filter(|found| !found.is_deleted);
         let found = found.ok_or_else(|| StoreError::unknown(id))?;
         // Under the lock, so nothing comes between.
-        Ok(self.shared.hub.watch("", found.row.to_change()))
+        Ok(self.shared.hub.watch(found.row.to_change()))
     }
     async fn watch_workspace(
         &self,
@@ -219,7 +219,7 @@ impl SessionStore for MemoryStore {
         let is_watched =
             |found: &&Row| !found.is_deleted && found.row.session.workspace_id == *workspace;
         for found in rows.values().filter(is_watched) {
-            hub.publish_read(hub.changes(), "", &found.row.to_change());
+            hub.publish_read(hub.changes(), &found.row.to_change());
         }
         Ok(watcher)
     }

@@ -6,11 +6,12 @@ use std::io::ErrorKind;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use sqlx::{Pool, SqlStr};
+use sqlx::SqlStr;
 
 use super::dialect::Dialect;
 use super::failure::Class;
 use crate::event::SessionId;
+use crate::store::status::StatusChange;
 
 pub(super) type Connection<D> = <<D as Driver>::Sqlx as sqlx::Database>::Connection;
 
@@ -41,7 +42,7 @@ pub(super) trait Driver: Dialect + fmt::Debug + Send + Sync + 'static {
     }
 
     /// Notifies other processes of changed sessions, after the commit.
-    fn notify(&self, _pool: &Pool<Self::Sqlx>, _sessions: Vec<String>) {}
+    fn notify(&self, _: Vec<StatusChange>) {}
 
     /// Waits until other processes notify of changed sessions. `None`: notifications may have been lost.
     /// Cancel-safe.

@@ -18,6 +18,7 @@ use crate::event::SessionId;
 use crate::store::error::StoreError;
 use crate::store::options::StoreOptions;
 use crate::store::session_store::forward;
+use crate::store::status::StatusChange;
 
 /// A store in PostgreSQL 12 or later.
 ///
@@ -66,9 +67,9 @@ impl PostgresStore {
         // Beside the pool, which may have one connection only.
         let listening = PgPoolOptions::new().max_connections(1);
         let listening = listening.connect_lazy_with((*pool.connect_options()).clone());
-        let deadline = options.deadline;
+        let (deadline, sending) = (options.deadline, pool.clone());
         let postgres = |layout: &Layout| Postgres {
-            notify: Notify::new(layout, listening, deadline),
+            notify: Notify::new(layout, sending, listening, deadline),
         };
         Ok(Self(SqlStore::open(postgres, pool, options).await?))
     }
@@ -112,8 +113,8 @@ impl Driver for Postgres {
         })
     }
 
-    fn notify(&self, pool: &PgPool, sessions: Vec<String>) {
-        self.notify.send(pool, sessions);
+    fn notify(&self, changes: Vec<StatusChange>) {
+        self.notify.send(changes);
     }
 
     async fn listen(&self, listener: &mut Listener) -> Option<Vec<SessionId>> {

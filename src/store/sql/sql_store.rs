@@ -5,18 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::FutureExt;
 use sqlx::Pool;
 use tokio::time::timeout;
 
 use super::account::Account;
-use super::batch;
+use super::accounts::Wanted;
 use super::database::{Connections, Database};
 use super::driver::Driver;
 use super::failure::{Class, late};
-use super::follow::{Follower, find, look, look_at_workspace};
+use super::follow::{Follower, look, look_at_workspace};
 use super::prepare::prepare;
-use super::queue::{Queue, apply_together};
+use super::queue::Queue;
 use super::schema::Layout;
 use crate::event::{EventKind, SessionEvent, SessionId, SessionKey, WorkspaceId};
 use crate::store::error::{StoreError, StoreErrorKind};
@@ -73,7 +72,7 @@ impl<D: Driver> SqlStore<D> {
     }
 
     async fn find(&self, id: &SessionId) -> Result<Option<Account>, StoreError> {
-        let found = find(&self.database, std::iter::once(id)).await?;
+        let found = self.database.find(std::slice::from_ref(id)).await?;
         // Some databases take ids for equal that differ.
         let is_it =
             |account: &Account| account.session() == Some(id.as_str()) && !account.is_deleted;
@@ -107,25 +106,27 @@ impl<D: Driver> SessionStore for SqlStore<D> {
         session: &SessionKey,
         values: &RowValues,
     ) -> Result<SessionRow, StoreError> {
-        let database = &self.database;
-        database
-            .transact(&|transaction| batch::register(transaction, session, values).boxed())
-            .await
+        self.database.register(session, values).await
     }
 
     async fn apply(&self, event: &SessionEvent) -> Result<Outcome, StoreError> {
         const FOREIGN: Outcome = Outcome::Ignored(Ignored::Foreign);
-        if let EventKind::Foreign(_) = event.kind() {
-            return Ok(FOREIGN);
-        }
+        let session = match (event.kind(), event.session()) {
+            (EventKind::Foreign(_), _) | (_, None) => return Ok(FOREIGN),
+            (_, Some(session)) => &self.database.canonical(session)?,
+        };
         let apply = |before: Option<Class>| async move {
             // Others need not fail with it again.
             if before.is_none_or(|before| !before.may_be_of_one())
-                && let Some(applied) = self.queue.apply::<D>(event).await
+                && let Some(applied) = self.queue.apply::<D>(session, event).await
             {
                 return applied.map_err(|failure| failure.of_event(event));
             }
-            let outcomes = apply_together(&self.database, &[event]).await;
+            let wanted = Wanted {
+                session: session.clone(),
+                event: Some(event),
+            };
+            let outcomes = self.database.apply(&[wanted]).await;
             let mut outcomes = outcomes.map_err(|failure| failure.of_event(event))?;
             outcomes.pop().unwrap_or(Ok(FOREIGN))
         };
@@ -141,10 +142,7 @@ impl<D: Driver> SessionStore for SqlStore<D> {
     }
 
     async fn delete(&self, session: &SessionKey) -> Result<StatusChange, StoreError> {
-        let database = &self.database;
-        database
-            .transact(&|transaction| batch::delete(transaction, session).boxed())
-            .await
+        self.database.delete(session).await
     }
 
     async fn sweep_stuck(&self, older_than: Duration) -> Result<Vec<StatusChange>, StoreError> {
@@ -154,14 +152,12 @@ impl<D: Driver> SessionStore for SqlStore<D> {
     }
 
     async fn watch(&self, id: &SessionId) -> Result<StatusWatcher, StoreError> {
-        let found = self.find(id).await?.and_then(|account| account.notice());
-        let (account, change) = found.ok_or_else(|| StoreError::unknown(id))?;
-        let hub = &self.database.hub;
-        let watcher = hub.watch(&account, change);
+        let found = self.find(id).await?.and_then(|account| account.change());
+        let change = found.ok_or_else(|| StoreError::unknown(id))?;
+        let watcher = self.database.hub.watch(change);
         // It may have changed between reading and watching.
-        let mut watched = hub.watched();
-        watched.retain(|watched| watched.session() == id);
-        look(&self.database, &watched, &mut HashSet::new()).await?;
+        let watched = std::slice::from_ref(id);
+        look(&self.database, watched, &mut HashSet::new()).await?;
         Ok(watcher.begin(self.follow()))
     }
 

@@ -1,7 +1,7 @@
 //! The SQL of MySQL and MariaDB.
 
 use crate::store::options::StoreOptions;
-use crate::store::sql::dialect::{Dialect, LOCK_COUNT};
+use crate::store::sql::dialect::{Dialect, LOCK_COUNT, Statement, Templates};
 use crate::store::sql::schema::Layout;
 use crate::store::sql::server::idle_timeout;
 
@@ -12,9 +12,16 @@ impl Dialect for super::MySql {
 
     const SQL: &str = include_str!("statements.sql");
 
-    const SAVES: &[&str] = &["{save}", "{save_beside}", "{save_applied}"];
-
     const HAS_LOCKS: bool = true;
+
+    fn load(templates: &Templates) -> Vec<Statement> {
+        script(templates, "{look_up}; {lock}; {load}", 2)
+    }
+
+    fn save(templates: &Templates) -> Vec<Statement> {
+        let save = "{save_metadata}; {save_accounts}; {save_beside}; {save_applied}";
+        script(templates, save, 1)
+    }
 
     fn names(layout: &Layout, options: &StoreOptions) -> Vec<(&'static str, String)> {
         // As the column itself, so that an index serves.
@@ -73,4 +80,17 @@ impl Dialect for super::MySql {
             ("idle_timeout", idle_timeout.to_string()),
         ]
     }
+}
+
+/// Statements that run in one round trip: variables stand for their parameters, which cannot be sent with more
+/// than one statement. The first statement sets them.
+fn script(templates: &Templates, template: &str, parameters: usize) -> Vec<Statement> {
+    let mut script = templates.fill(template);
+    let mut set = Vec::new();
+    for n in 1..=parameters {
+        script = script.replace(&format!("?{n}"), &format!("@whatsapp_phone_{n}"));
+        set.push(format!("@whatsapp_phone_{n} = ?{n}"));
+    }
+    let set = format!("SET {}", set.join(", "));
+    vec![templates.statement(&set), templates.statement(&script)]
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::store::options::StoreOptions;
-use crate::store::sql::dialect::Dialect;
+use crate::store::sql::dialect::{Dialect, Statement, Templates};
 use crate::store::sql::schema::{Fact, Layout};
 use crate::store::sql::server::idle_timeout;
 
@@ -25,6 +25,10 @@ impl Dialect for super::Postgres {
     const PARAMETER: Option<char> = Some('$');
 
     const SQL: &str = include_str!("statements.sql");
+
+    fn load(templates: &Templates) -> Vec<Statement> {
+        vec![templates.statement("{lock}"), templates.statement("{load}")]
+    }
 
     fn names(layout: &Layout, options: &StoreOptions) -> Vec<(&'static str, String)> {
         let milliseconds = |time: Duration| time.as_millis().clamp(1, i32::MAX as u128).to_string();
