@@ -21,16 +21,11 @@ pub(super) struct Account {
     pub(super) is_deleted: bool,
     lacks_error: bool,
     life: i64,
-    /// Whether anything is written, and whether status and `updated_at` are.
+    /// Whether it is written.
     is_dirty: bool,
-    is_touched: bool,
-    begins: bool,
-    ends: bool,
-    connects: bool,
+    save: Save,
     /// The error to put into the metadata.
     error: Option<Failed>,
-    /// The ids of applied events.
-    events: Vec<String>,
 }
 
 impl Account {
@@ -44,12 +39,8 @@ impl Account {
             lacks_error,
             life: read.beside.life.unwrap_or_else(|| fastrand::i64(1..)),
             is_dirty: false,
-            is_touched: false,
-            begins: false,
-            ends: false,
-            connects: false,
+            save: Save::default(),
             error: None,
-            events: Vec::new(),
             read,
         }
     }
@@ -86,7 +77,7 @@ impl Account {
         }
     }
 
-    /// What watchers see. `None`: the row is not recognised.
+    /// Returns the change that watchers see. `None`: the row is not recognised.
     pub(super) fn change(&self) -> Option<StatusChange> {
         let mut change = self.row.as_ref().ok()?.to_change();
         if self.is_deleted {
@@ -97,16 +88,17 @@ impl Account {
 
     /// Counts this as a sign of life.
     pub(super) fn touch(&mut self) {
-        (self.is_dirty, self.is_touched) = (true, true);
+        (self.is_dirty, self.save.touched) = (true, 1);
     }
 
     pub(super) fn apply(&mut self, write: RowWrite, event: Option<&EventId>) {
         self.touch();
-        self.connects |= write.connects;
+        self.save.connects |= u8::from(write.connects);
         self.error = write.error.or(self.error.take());
         self.number = write.row.phone.clone();
         self.row = Ok(write.row);
-        self.events
+        self.save
+            .events
             .extend(event.map(|event| event.as_str().to_owned()));
     }
 
@@ -117,7 +109,7 @@ impl Account {
 
     /// Gives it up if it is stuck.
     pub(super) fn sweep(&mut self, seconds: i64) -> bool {
-        let is_stuck = !self.is_touched && self.row.is_ok() && self.read.is_stuck(seconds);
+        let is_stuck = self.save.touched == 0 && self.row.is_ok() && self.read.is_stuck(seconds);
         if is_stuck {
             self.give_up();
         }
@@ -127,7 +119,7 @@ impl Account {
     pub(super) fn give_up(&mut self) {
         self.touch();
         self.is_deleted = true;
-        (self.ends, self.begins) = (true, false);
+        (self.save.ends, self.save.begins) = (1, 0);
         self.number = None;
         self.row = self.row.clone().map(given_up);
     }
@@ -135,7 +127,7 @@ impl Account {
     pub(super) fn revive(&mut self) {
         self.touch();
         self.is_deleted = false;
-        self.begins = true;
+        self.save.begins = 1;
         self.number = None;
         self.row = self.row.clone().map(revived);
     }
@@ -151,50 +143,50 @@ impl Account {
         if !self.is_dirty {
             return None;
         }
-        let status = self.stored_status().filter(|_| self.is_touched);
-        let seen_at = self.read.seen_at().filter(|_| !self.is_touched);
+        let status = self.stored_status();
+        let Self { read, mut save, .. } = self;
+        let (is_touched, begins) = (save.touched == 1, save.begins == 1);
         let digits = |number: PhoneNumber| number.reveal().to_owned();
-        let before = self.read.number.as_deref().and_then(number).map(digits);
+        let before = read.number.as_deref().and_then(number).map(digits);
         let number = self.number.map(digits);
-        let has_text = before.is_some() || self.ends && self.read.number.is_some();
-        let clears = self.begins || has_text && number.is_none();
-        let spelling = self.read.number;
-        let spelling = spelling.filter(|text| number == before && !clears && !is_looked_up(text));
-        let mut beside = Beside {
+        let has_text = before.is_some() || save.ends == 1 && read.number.is_some();
+        let clears = begins || has_text && number.is_none();
+        let seen_at = read.seen_at().filter(|_| !is_touched);
+        let is_unusual = |text: &String| number == before && !clears && !is_looked_up(text);
+        let spelling = read.number.filter(is_unusual);
+        save.beside = Beside {
             life: Some(self.life),
-            version: Some(self.read.beside.version.unwrap_or(0)),
+            version: read.beside.version.or(Some(0)),
             spelled_number: number.clone().filter(|_| spelling.is_some()),
             spelling: spelling.filter(|text| text.len() <= 255),
             shows_error: Some(0),
             seen_at,
-            ..self.read.beside
+            ..read.beside
         };
-        if clears && !self.begins && before.is_some() {
-            beside.kept_number.clone_from(&before);
+        if clears && !begins && before.is_some() {
+            save.beside.kept_number.clone_from(&before);
         }
         if let Ok(row) = self.row {
-            beside.last_seq = row.last_seq;
-            beside.version = Some(row.version);
-            beside.lid = row.lid.as_ref().map(|lid| lid.reveal().to_owned());
-            beside.assurance = row.assurance.map(|assurance| assurance.as_str().to_owned());
-            let error = row.error.map(|error| (error.code, error.message));
-            (beside.error, beside.error_message) = error.unzip();
-            beside.shows_error = Some((self.lacks_error && row.status == Status::Error).into());
+            let shows_error = self.lacks_error && row.status == Status::Error;
+            let error = row.error.map(|error| (error.code, error.message)).unzip();
+            save.beside = Beside {
+                last_seq: row.last_seq,
+                version: Some(row.version),
+                lid: row.lid.as_ref().map(|lid| lid.reveal().to_owned()),
+                assurance: row.assurance.map(|assurance| assurance.as_str().to_owned()),
+                error: error.0,
+                error_message: error.1,
+                shows_error: Some(shows_error.into()),
+                ..save.beside
+            };
         }
         let metadata = self.error.and_then(|error| with_error(metadata, &error));
-        Some(Save {
-            id: self.read.id,
-            touched: self.is_touched.into(),
-            status: status.map(Status::as_str),
-            phone: number.filter(|number| Some(number) != before.as_ref()),
-            clears: clears.into(),
-            begins: self.begins.into(),
-            ends: self.ends.into(),
-            connects: self.connects.into(),
-            metadata: metadata.filter(|metadata| layout.fits("metadata", metadata)),
-            beside,
-            events: self.events,
-        })
+        save.id = read.id;
+        save.status = status.filter(|_| is_touched).map(Status::as_str);
+        save.phone = number.filter(|number| Some(number) != before.as_ref());
+        save.clears = clears.into();
+        save.metadata = metadata.filter(|metadata| layout.fits("metadata", metadata));
+        Some(save)
     }
 }
 

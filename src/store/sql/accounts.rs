@@ -57,13 +57,13 @@ pub(super) struct Accounts<'a> {
     pub(super) all: Vec<Account>,
     layout: &'a Layout,
     options: &'a StoreOptions,
-    /// The locks, by row and by number. `None`: the transaction locks the whole database.
-    locked: Option<(HashSet<String>, HashSet<(String, String)>)>,
+    /// `None`: the transaction locks the whole database.
+    locked: Option<HashSet<Lock>>,
     /// The events that were applied, by the rows' `life`.
     applied: HashSet<(i64, String)>,
     /// The metadata of rows whose error is written to it, by their ids.
     metadata: HashMap<String, String>,
-    /// What watchers see after the commit.
+    /// The changes that watchers see after the commit.
     pub(super) changes: Vec<StatusChange>,
 }
 
@@ -81,10 +81,16 @@ pub(super) enum Loaded {
         id: String,
         metadata: Option<String>,
     },
-    /// The id of a locked row.
-    RowLock(String),
-    /// The workspace and the digits of a locked number.
-    NumberLock(String, String),
+    Lock(Lock),
+}
+
+#[derive(Deserialize, PartialEq, Eq, Hash)]
+#[serde(untagged)]
+pub(super) enum Lock {
+    /// The id of a row.
+    Row(String),
+    /// A workspace and a number.
+    Number(String, String),
 }
 
 impl<'a> Accounts<'a> {
@@ -102,38 +108,27 @@ impl<'a> Accounts<'a> {
 
     pub(super) fn extend(&mut self, loaded: Vec<Loaded>) {
         for loaded in loaded {
-            match (loaded, &mut self.locked) {
-                (Loaded::Row(row), _) => {
-                    self.all.push(Account::new(*row, self.layout.lacks_error));
+            match loaded {
+                Loaded::Row(row) => self.all.push(Account::new(*row, self.layout.lacks_error)),
+                Loaded::Applied { life, event } => self.applied.extend([(life, event)]),
+                Loaded::Metadata { id, metadata } => {
+                    let metadata = metadata.map(|metadata| (id, metadata));
+                    self.metadata.extend(metadata);
                 }
-                (Loaded::Applied { life, event }, _) => {
-                    self.applied.insert((life, event));
+                Loaded::Lock(lock) => {
+                    self.locked.get_or_insert_default().insert(lock);
                 }
-                (Loaded::Metadata { id, metadata }, _) => {
-                    self.metadata
-                        .extend(metadata.map(|metadata| (id, metadata)));
-                }
-                (Loaded::RowLock(id), Some((rows, _))) => {
-                    rows.insert(id);
-                }
-                (Loaded::NumberLock(workspace, number), Some((_, numbers))) => {
-                    numbers.insert((workspace, number));
-                }
-                (Loaded::RowLock(_) | Loaded::NumberLock(..), None) => {}
             }
         }
     }
 
     pub(super) fn is_locked(&self, account: usize) -> bool {
-        let id = self.all[account].id();
-        let locked = self.locked.as_ref();
-        locked.is_none_or(|(rows, _)| rows.contains(id))
+        self.has(&Lock::Row(self.all[account].id().to_owned()))
     }
 
-    fn has_lock(&self, workspace: &str, number: &PhoneNumber) -> bool {
-        let number = (workspace.to_owned(), number.reveal().to_owned());
+    fn has(&self, lock: &Lock) -> bool {
         let locked = self.locked.as_ref();
-        locked.is_none_or(|(_, numbers)| numbers.contains(&number))
+        locked.is_none_or(|locked| locked.contains(lock))
     }
 
     /// The row of a session, given up or not. Compared here: some databases take ids for equal that differ.
@@ -173,11 +168,10 @@ impl<'a> Accounts<'a> {
         };
         let mut retired = Vec::new();
         if let Some(number) = &write.row.phone {
+            let workspace = session.workspace_id.as_str().to_owned();
+            let lock = Lock::Number(workspace, number.reveal().to_owned());
             let others = self.holders(own, number);
-            let is_locked = |&other: &usize| self.is_locked(other);
-            if !self.has_lock(session.workspace_id.as_str(), number)
-                || !others.iter().all(is_locked)
-            {
+            if !self.has(&lock) || !others.iter().all(|&other| self.is_locked(other)) {
                 return Err(Failure::held(session));
             }
             let is_given_up = |&other: &usize| self.all[other].is_given_up();

@@ -1,5 +1,5 @@
 //! The calls that change rows. Several events share one transaction: their rows are locked and read, judged in
-//! memory one event after the other, and written together. A refusal writes nothing.
+//! memory one event after the other, and written together. A refused event writes nothing.
 //!
 //! Locks are tried, never awaited. A row or number whose lock is busy, or that changed before it was
 //! locked, fails its event alone, which is retried.

@@ -1,13 +1,14 @@
 //! [`Connections`]: reads, and retries until the deadline. [`Database`]: transactions.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::OptionFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::Pool;
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::accounts::{Accounts, Wanted};
@@ -36,13 +37,15 @@ pub(super) struct Connections<D: Driver> {
 /// One table of accounts, in one database.
 #[derive(Debug)]
 pub(super) struct Database<D: Driver> {
-    pub(super) driver: Arc<D>,
+    pub(super) driver: D,
     pub(super) connections: Connections<D>,
     pub(super) layout: Layout,
     pub(super) statements: Statements,
     pub(super) templates: Templates,
     pub(super) options: StoreOptions,
     pub(super) hub: Hub,
+    /// The task that reads watched sessions, if it runs.
+    pub(super) follower: std::sync::Mutex<Option<JoinHandle<()>>>,
     /// Held during a transaction if the database has one writer at a time.
     turn: Option<Mutex<()>>,
 }
@@ -68,7 +71,7 @@ impl<D: Driver> Connections<D> {
     pub(super) async fn create(&self, script: &Statement) -> Result<(), StoreError> {
         self.until_done(|_| async {
             let mut lease = self.lease().await?;
-            run::<D, ()>(&mut lease, script, &[]).await?;
+            run::<D, ()>(&mut lease.connection, script, &[]).await?;
             lease.give_back();
             Ok(())
         })
@@ -83,7 +86,7 @@ impl<D: Driver> Connections<D> {
     ) -> Result<Vec<T>, StoreError> {
         self.until_done(|_| async {
             let mut lease = self.lease().await?;
-            let rows = run::<D, T>(&mut lease, statement, parameters).await;
+            let rows = run::<D, T>(&mut lease.connection, statement, parameters).await;
             let failed = rows.as_ref().err();
             if failed.is_none_or(|failure| failure.class.leaves_the_connection()) {
                 lease.give_back();
@@ -145,11 +148,12 @@ impl<D: Driver> Database<D> {
     ) -> Self {
         let templates = Templates::new::<D>(&layout.tables, Some(&layout), &options);
         Self {
-            driver: Arc::new(driver),
+            driver,
             connections,
             layout,
             options,
             hub: Hub::default(),
+            follower: std::sync::Mutex::default(),
             turn: (!D::IS_CONCURRENT).then(Mutex::default),
             statements: templates.statements::<D>(),
             templates,
@@ -175,25 +179,27 @@ impl<D: Driver> Database<D> {
         first: Option<Bound<'_>>,
         change: impl Fn(&mut Accounts<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let _turn = match &self.turn {
-            Some(turn) => Some(turn.lock().await),
-            None => None,
-        };
+        let _turn = OptionFuture::from(self.turn.as_ref().map(Mutex::lock)).await;
         let mut lease = self.connections.lease().await?;
-        if let Err(failure) = run::<D, ()>(&mut lease, &self.statements.begin, &[]).await {
+        if let Err(failure) = run::<D, ()>(&mut lease.connection, &self.statements.begin, &[]).await
+        {
             // The file is busy. After any other error the connection is closed.
             if failure.class == Class::Conflict {
                 lease.give_back();
             }
             return Err(failure);
         }
-        let written = self.write(&mut lease, wanted, first, change).await;
+        let written = self
+            .write(&mut lease.connection, wanted, first, change)
+            .await;
         let (result, changes) = match written {
             Ok(written) => written,
             Err(failure) => {
                 let rollback = &self.statements.rollback;
                 if failure.class.leaves_the_connection()
-                    && run::<D, ()>(&mut lease, rollback, &[]).await.is_ok()
+                    && run::<D, ()>(&mut lease.connection, rollback, &[])
+                        .await
+                        .is_ok()
                 {
                     lease.give_back();
                 }
@@ -201,7 +207,7 @@ impl<D: Driver> Database<D> {
             }
         };
         let commit = self.statements.commit.sql.clone();
-        let committed = D::run(&mut lease, commit, &[]).await;
+        let committed = D::run(&mut lease.connection, commit, &[]).await;
         committed.map_err(|error| Failure::of_commit(D::NAME, D::class(&error), &error))?;
         lease.give_back();
         for change in &changes {

@@ -16,7 +16,7 @@ use crate::store::status::StatusChange;
 pub(super) type Connection<D> = <<D as Driver>::Sqlx as sqlx::Database>::Connection;
 
 #[async_trait]
-pub(super) trait Driver: Dialect + fmt::Debug + Send + Sync + 'static {
+pub(super) trait Driver: Dialect + Clone + fmt::Debug + Send + Sync + 'static {
     const NAME: &'static str;
     type Sqlx: sqlx::Database;
     /// Receives notifications while sessions are watched.
@@ -49,13 +49,6 @@ pub(super) trait Driver: Dialect + fmt::Debug + Send + Sync + 'static {
     async fn listen(&self, _: &mut Self::Listener) -> Option<Vec<SessionId>> {
         pending().await
     }
-}
-
-/// FNV-1a: the same in every process and version.
-pub(super) fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 /// [`Driver::run`] for one driver.

@@ -1,4 +1,4 @@
-//! [`Follower`]: a task that reads watched sessions, to notice the writes of other programs.
+//! A task that reads watched sessions, to notice the writes of other programs.
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
@@ -16,83 +16,80 @@ use crate::store::error::StoreError;
 use crate::store::query::SessionQuery;
 use crate::store::watch::CHECK_EVERY;
 
-/// The task, if it runs.
-#[derive(Debug, Default)]
-pub(super) struct Follower(Mutex<Option<JoinHandle<()>>>);
-
-impl Follower {
-    fn lock(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+/// Starts the task that reads watched sessions, unless it runs. It ends when nothing is watched.
+pub(super) fn start<D: Driver>(database: &Weak<Database<D>>) {
+    let Some(upgraded) = database.upgrade() else {
+        return;
+    };
+    let mut task = lock(&upgraded.follower);
+    if task.as_ref().is_none_or(JoinHandle::is_finished) {
+        let database = database.clone();
+        *task = Some(tokio::spawn(async move {
+            while AssertUnwindSafe(follow(&database))
+                .catch_unwind()
+                .await
+                .is_err()
+            {
+                tracing::error!(
+                    store = D::NAME,
+                    "reading watched sessions has panicked; it starts again"
+                );
+                sleep(CHECK_EVERY).await;
+            }
+        }));
     }
+}
 
-    /// Starts the task, unless it runs. It ends when nothing is watched.
-    pub(super) fn start<D: Driver>(self: &Arc<Self>, database: &Weak<Database<D>>) {
-        let mut task = self.lock();
-        if task.as_ref().is_none_or(JoinHandle::is_finished) {
-            let (follower, database) = (self.clone(), database.clone());
-            *task = Some(tokio::spawn(async move {
-                while AssertUnwindSafe(follower.follow(&database))
-                    .catch_unwind()
-                    .await
-                    .is_err()
-                {
-                    tracing::error!(
-                        store = D::NAME,
-                        "reading watched sessions has panicked; it starts again"
-                    );
-                    sleep(CHECK_EVERY).await;
-                }
-            }));
-        }
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
-    /// Reads all watched sessions on a timer that no notification delays, and at once those that another
-    /// process has changed.
-    async fn follow<D: Driver>(&self, database: &Weak<Database<D>>) {
-        let mut listener = D::Listener::default();
-        let mut unrecognised = HashSet::new();
-        let mut noticed = Vec::new();
-        let mut next_poll = Instant::now();
-        let mut listing: Option<JoinHandle<()>> = None;
-        loop {
-            let Some(database) = database.upgrade() else {
+/// Reads all watched sessions on a timer that no notification delays, and at once those that another
+/// process has changed.
+async fn follow<D: Driver>(database: &Weak<Database<D>>) {
+    let mut listener = D::Listener::default();
+    let mut unrecognised = HashSet::new();
+    let mut noticed = Vec::new();
+    let mut next_poll = Instant::now();
+    let mut listing: Option<JoinHandle<()>> = None;
+    loop {
+        let Some(database) = database.upgrade() else {
+            return;
+        };
+        let mut watched = database.hub.watched();
+        let has_workspaces = !database.hub.watched_workspaces().is_empty();
+        if watched.is_empty() && !has_workspaces {
+            let mut task = lock(&database.follower);
+            let hub = &database.hub;
+            if hub.watched().is_empty() && hub.watched_workspaces().is_empty() {
+                *task = None;
                 return;
-            };
-            let mut watched = database.hub.watched();
-            let has_workspaces = !database.hub.watched_workspaces().is_empty();
-            if watched.is_empty() && !has_workspaces {
-                let mut task = self.lock();
-                let hub = &database.hub;
-                if hub.watched().is_empty() && hub.watched_workspaces().is_empty() {
-                    *task = None;
-                    return;
-                }
             }
-            if Instant::now() >= next_poll {
-                next_poll = Instant::now() + database.options.poll_every;
-                // In a task of its own, since a large workspace takes long.
-                let is_listing = listing.as_ref().is_some_and(|task| !task.is_finished());
-                if has_workspaces && !is_listing {
-                    listing = Some(tokio::spawn(follow_workspaces(Arc::downgrade(&database))));
-                }
-            } else if has_workspaces {
-                watched = noticed;
-            } else {
-                watched.retain(|session| noticed.contains(session));
-            }
-            log::<D>(look(&database, &watched, &mut unrecognised).await);
-            let driver = database.driver.clone();
-            // Meanwhile the store may be dropped, which ends its watchers.
-            drop(database);
-            let received = timeout_at(next_poll, driver.listen(&mut listener)).await;
-            noticed = match received {
-                Ok(Some(sessions)) => sessions,
-                Ok(None) | Err(_) => {
-                    next_poll = Instant::now();
-                    Vec::new()
-                }
-            };
         }
+        if Instant::now() >= next_poll {
+            next_poll = Instant::now() + database.options.poll_every;
+            // In a task of its own, since a large workspace takes long.
+            let is_listing = listing.as_ref().is_some_and(|task| !task.is_finished());
+            if has_workspaces && !is_listing {
+                listing = Some(tokio::spawn(follow_workspaces(Arc::downgrade(&database))));
+            }
+        } else if has_workspaces {
+            watched = noticed;
+        } else {
+            watched.retain(|session| noticed.contains(session));
+        }
+        log::<D>(look(&database, &watched, &mut unrecognised).await);
+        let driver = database.driver.clone();
+        // Meanwhile the store may be dropped, which ends its watchers.
+        drop(database);
+        let received = timeout_at(next_poll, driver.listen(&mut listener)).await;
+        noticed = match received {
+            Ok(Some(sessions)) => sessions,
+            Ok(None) | Err(_) => {
+                next_poll = Instant::now();
+                Vec::new()
+            }
+        };
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sessions in PostgreSQL: [`PostgresStore`].
 
 mod notify;
-mod statements;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -9,16 +9,20 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, SqlStr};
 
 use self::notify::{Listener, Notify};
+use super::dialect::{Dialect, Statement, Templates};
 use super::driver::{Connection, Driver, run};
 use super::failure::Class;
-use super::schema::Layout;
-use super::server::pool;
+use super::schema::{Fact, Layout};
+use super::server::{idle_timeout, pool};
 use super::sql_store::SqlStore;
 use crate::event::SessionId;
 use crate::store::error::StoreError;
 use crate::store::options::StoreOptions;
 use crate::store::session_store::forward;
 use crate::store::status::StatusChange;
+
+/// How long a statement waits for the uncommitted number of another program, at a unique index.
+const LOCK_WAIT: Duration = Duration::from_millis(50);
 
 /// A store in PostgreSQL 12 or later.
 ///
@@ -45,7 +49,7 @@ use crate::store::status::StatusChange;
 #[derive(Clone, Debug)]
 pub struct PostgresStore(SqlStore<Postgres>);
 
-forward!([] PostgresStore, .0);
+forward!([] PostgresStore, inner);
 
 impl PostgresStore {
     /// Connects, with up to ten connections, and checks the tables.
@@ -74,6 +78,10 @@ impl PostgresStore {
         Ok(Self(SqlStore::open(postgres, pool, options).await?))
     }
 
+    fn inner(&self) -> &SqlStore<Postgres> {
+        &self.0
+    }
+
     /// Returns the pool, for the host's own statements beside the store's.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
@@ -81,9 +89,43 @@ impl PostgresStore {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Postgres {
     notify: Notify,
+}
+
+impl Dialect for Postgres {
+    const QUOTE: char = '"';
+
+    const PARAMETER: Option<char> = Some('$');
+
+    const SQL: &str = include_str!("postgres/statements.sql");
+
+    fn load(templates: &Templates) -> Vec<Statement> {
+        vec![templates.statement("{lock}"), templates.statement("{load}")]
+    }
+
+    fn names(layout: &Layout, options: &StoreOptions) -> Vec<(&'static str, String)> {
+        let milliseconds = |time: Duration| time.as_millis().clamp(1, i32::MAX as u128).to_string();
+        // In one schema: the connections of another program may have another search path.
+        let table = |name: &str| format!("{}.\"{name}\"", layout.schema);
+        vec![
+            ("accounts", table(&layout.tables.accounts)),
+            ("sessions", table(&layout.tables.sessions)),
+            ("applied", table(&layout.tables.applied)),
+            ("id_type", type_of(layout.column("id"))),
+            ("workspace_type", type_of(layout.column("workspace_id"))),
+            ("status_type", type_of(layout.column("status"))),
+            ("metadata_type", layout.column("metadata").declared.clone()),
+            ("lock_wait", milliseconds(LOCK_WAIT)),
+            ("deadline", milliseconds(options.deadline)),
+            ("idle", milliseconds(idle_timeout(options.deadline))),
+        ]
+    }
+
+    fn cast(column: &Fact) -> String {
+        format!("::{}", type_of(column))
+    }
 }
 
 #[async_trait]
@@ -119,5 +161,14 @@ impl Driver for Postgres {
 
     async fn listen(&self, listener: &mut Listener) -> Option<Vec<SessionId>> {
         self.notify.listen(listener).await
+    }
+}
+
+/// The type as which a text or number is compared with a column, or written to it.
+fn type_of(column: &Fact) -> String {
+    match column {
+        column if column.is_integer() => "bigint".to_owned(),
+        column if column.is_text() => "text".to_owned(),
+        column => column.declared.clone(),
     }
 }

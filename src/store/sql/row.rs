@@ -25,7 +25,7 @@ pub(super) struct Row {
 }
 
 /// Our own row beside a row of the accounts. Flags are 0 or 1.
-#[derive(Deserialize, Serialize)]
+#[derive(Default, Deserialize, Serialize)]
 pub(super) struct Beside {
     /// Which row of the accounts it belongs to, whatever its id; events are noted under it. `None`: we have
     /// no row.
@@ -117,7 +117,7 @@ pub(super) fn is_looked_up(text: &str) -> bool {
 }
 
 /// The writing of a row. Flags are 0 or 1. No `Debug`: it holds numbers.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(super) struct Save {
     pub(super) id: String,
     /// Whether status and `updated_at` are written.

@@ -13,7 +13,7 @@ use super::accounts::Wanted;
 use super::database::{Connections, Database};
 use super::driver::Driver;
 use super::failure::{Class, late};
-use super::follow::{Follower, look, look_at_workspace};
+use super::follow::{self, look, look_at_workspace};
 use super::prepare::prepare;
 use super::queue::Queue;
 use super::schema::Layout;
@@ -27,21 +27,10 @@ use crate::store::watch::{KeepAlive, StatusWatcher};
 use crate::store::watch_workspace::WorkspaceWatcher;
 
 /// A store over one driver. Clones share it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct SqlStore<D: Driver> {
     database: Arc<Database<D>>,
-    follower: Arc<Follower>,
     queue: Queue,
-}
-
-impl<D: Driver> Clone for SqlStore<D> {
-    fn clone(&self) -> Self {
-        Self {
-            database: self.database.clone(),
-            follower: self.follower.clone(),
-            queue: self.queue.clone(),
-        }
-    }
 }
 
 impl<D: Driver> SqlStore<D> {
@@ -67,7 +56,6 @@ impl<D: Driver> SqlStore<D> {
         Ok(Self {
             queue: Queue::new(&database),
             database,
-            follower: Arc::default(),
         })
     }
 
@@ -85,9 +73,9 @@ impl<D: Driver> SqlStore<D> {
 
     /// Starts the task that reads watched sessions.
     fn follow(&self) -> KeepAlive {
-        let (follower, database) = (self.follower.clone(), Arc::downgrade(&self.database));
-        follower.start(&database);
-        Arc::new(move || follower.start(&database))
+        let database = Arc::downgrade(&self.database);
+        follow::start(&database);
+        Arc::new(move || follow::start(&database))
     }
 }
 

@@ -124,8 +124,10 @@ COMMIT; {restore}
 -- name: rollback
 ROLLBACK; {restore}
 
+-- Variables keep no number.
 -- name: restore
-SET SESSION {idle} = @whatsapp_phone_idle
+SET SESSION {idle} = @whatsapp_phone_idle, @whatsapp_phone_1 = NULL, @whatsapp_phone_2 = NULL,
+    @whatsapp_phone_held = NULL
 
 -- name: object
 CAST(JSON_OBJECT(

@@ -10,7 +10,6 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::event::SessionId;
-use crate::store::sql::driver::hash;
 use crate::store::sql::failure::cause;
 use crate::store::sql::lease::Lease;
 use crate::store::sql::schema::Layout;
@@ -22,7 +21,7 @@ const COLLECT_TIME: Duration = Duration::from_millis(5);
 const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 const MAX_QUEUED: usize = 10_000;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Notify {
     /// One per schema and table, so that no process receives notifications of other tables.
     channel: String,
@@ -112,7 +111,7 @@ async fn notify(pool: &PgPool, channel: &str, sessions: &[String]) -> Result<(),
         FROM unnest($2::text[]) AS session";
     let mut lease = Lease::of(pool, &tokio::sync::Mutex::default()).await?;
     let query = sqlx::query(notify).bind(channel).bind(sessions);
-    query.execute(&mut *lease).await?;
+    query.execute(&mut *lease.connection).await?;
     lease.give_back();
     Ok(())
 }
@@ -135,4 +134,11 @@ async fn receive(
         let notification = listener.try_recv().await?;
         session = notification.and_then(|received| SessionId::new(received.payload()).ok());
     }
+}
+
+/// FNV-1a: the same in every process and version.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
