@@ -12,7 +12,7 @@
 //!
 //! **Overhead per look.** A source that needs no time is ready after N looks. An extraction of N looks
 //! is timed, then N bare probes of the same source through the same `dyn InfoSource`. The difference,
-//! divided by N, is the cost of a look: the lane and its timeout, the caught panic, the decision, the
+//! divided by N, is the cost of a look: the source and its timeout, the catching of panics, the decision, the
 //! timers, and a share of the start of the extraction. No interval is below 10 ms, so the benches run
 //! under a paused clock:
 //!
@@ -20,7 +20,8 @@
 //!   looks the runtime goes idle, advances its clock and wakes the task, as in real waiting.
 //! - `look/a bare sleep and probe, 500 ms apart`: a loop of `sleep` and `probe`, less the probes: the
 //!   share of the line above that any loop spends in tokio.
-//! - `look/an extraction ready at its first look`: a whole extraction, nothing subtracted.
+//! - `look/an extraction ready at its first look`: a whole extraction, nothing subtracted; and with feature
+//!   `metrics` the same, `recorded` by the recorder for Prometheus.
 //!
 //! All run on a current-thread runtime. The stopwatch uses the system clock.
 
@@ -38,7 +39,7 @@ use criterion::measurement::{Measurement, WallTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
 use whatsapp_phone::classify::ProtocolErrorClassifier;
-use whatsapp_phone::extract::{Extractor, PhoneExtractor};
+use whatsapp_phone::extract::Extractor;
 use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::jid::Jid;
 use whatsapp_phone::retry::{LookMode, RetryPolicy};
@@ -261,7 +262,7 @@ fn look(c: &mut Criterion) {
     let source = Counting::new();
     // The largest attempts and deadline: the source ends each extraction.
     let policy = RetryPolicy::builder()
-        .watch(LookMode::Poll)
+        .look_mode(LookMode::Poll)
         .interval(HALF_SECOND);
     let day = Duration::from_secs(24 * 60 * 60);
     let policy = policy.unlimited_attempts().deadline(day).build().unwrap();
@@ -281,6 +282,14 @@ fn look(c: &mut Criterion) {
     group.bench_function("an extraction ready at its first look", |b| {
         source.period.store(1, Ordering::Relaxed);
         b.iter(|| runtime.block_on(extractor.extract()));
+    });
+    #[cfg(feature = "metrics")]
+    group.bench_function("an extraction ready at its first look, recorded", |b| {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        source.period.store(1, Ordering::Relaxed);
+        metrics::with_local_recorder(&recorder, || {
+            b.iter(|| runtime.block_on(extractor.extract()));
+        });
     });
     group.bench_function("a bare sleep and probe, 500 ms apart", |b| {
         b.iter_custom(|looks| {

@@ -13,13 +13,13 @@
 //! The process's panic hook is silent here: the usual one prints, and with `RUST_BACKTRACE` it takes
 //! milliseconds of the processor for each panic, wherever it is caught.
 //!
-//! Latencies are printed, not judged; it fails if one of the 700 has no number or another one.
+//! Latencies are printed, not checked; it fails if one of the 700 has no number or another one.
 
 // A bench has no caller to report to.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../tests/support/crowd.rs"]
-mod crowd;
+#[path = "../tests/support/many_sessions.rs"]
+mod many_sessions;
 
 use std::time::Duration;
 
@@ -72,12 +72,14 @@ fn lateness(failing: bool) -> Vec<Duration> {
     let runtime = builder.worker_threads(2).enable_time().build().unwrap();
     runtime.block_on(async {
         let supervisor = Supervisor::new();
-        let finished = crowd::run(&supervisor, &RetryPolicy::eager(), SPREAD, failing).await;
+        let finished =
+            many_sessions::run(&supervisor, &RetryPolicy::eager(), SPREAD, failing).await;
         supervisor.stop(Duration::ZERO).await;
         assert_eq!(finished.len(), 700);
         let late = finished.into_iter().map(|it| {
-            assert_eq!(format!("{}@c.us", it.phone), crowd::jid(it.session));
-            it.at.saturating_sub(crowd::ready(it.session, SPREAD))
+            assert_eq!(format!("{}@c.us", it.phone), many_sessions::jid(it.session));
+            it.at
+                .saturating_sub(many_sessions::ready(it.session, SPREAD))
         });
         late.collect()
     })

@@ -10,16 +10,16 @@
 //! of 4 KiB and its `fdatasync`, 300 times before and 300 times after: what a commit costs at least. The
 //! settings that decide whether a commit is durable are read back from the databases.
 //!
-//! `-- rows 1000 1000000` measures one caller in a workspace of so many rows instead, and `-- crowd 600` three
+//! `-- rows 1000 1000000` measures one caller in a workspace of so many rows instead, and `-- processes 600` three
 //! processes for so many seconds.
 //!
-//! Numbers are printed, not judged; it fails only if a measurement did not happen.
+//! Numbers are printed, not checked; it fails only if a measurement did not happen.
 
 // A bench has no caller to report to.
 #![allow(clippy::unwrap_used)]
 
-#[path = "store/crowd.rs"]
-mod crowd;
+#[path = "store/processes.rs"]
+mod processes;
 #[path = "store/rows.rs"]
 mod rows;
 
@@ -48,8 +48,8 @@ const TIMES: usize = 200;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    if let Ok(role) = std::env::var(crowd::ROLE) {
-        return crowd::apply(&role).await;
+    if let Ok(role) = std::env::var(processes::ROLE) {
+        return processes::apply(&role).await;
     }
     let arguments: Vec<_> = std::env::args()
         .skip(1)
@@ -60,8 +60,8 @@ async fn main() {
         Some((mode, sizes)) if mode == "rows" => {
             return rows::rows(&sizes.iter().map(number).collect::<Vec<u32>>()).await;
         }
-        Some((mode, [seconds, other @ ..])) if mode == "crowd" => {
-            return crowd::crowd(number(seconds).into(), other).await;
+        Some((mode, [seconds, other @ ..])) if mode == "processes" => {
+            return processes::measure(number(seconds).into(), other).await;
         }
         _ => {}
     }

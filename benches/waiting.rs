@@ -4,7 +4,7 @@
 //!
 //! **Bytes.** 10,000 extractions are spawned, each with an extractor and a source of its own that were
 //! made before; when all wait, 20,000 more. The growth between these two moments, divided by 20,000,
-//! is what one costs: the future, its task, its lane and the look under way, but no table of the
+//! is what one costs: the future, its task, its source and the look under way, but no table of the
 //! runtime that is there once. It is taken twice: what was asked of the allocator and not given back
 //! (`stats_alloc`, exact), and the resident memory of the process (`VmRSS`, which adds the allocator's
 //! own share). Nothing is freed in between, so no memory of an earlier round is used again. The first
@@ -17,7 +17,7 @@
 //! number of bare `sleep` loops shows what the runtime alone does. "at once" has all begin in the same
 //! moment, the worst case; "spread" over one interval, as sessions do.
 //!
-//! Numbers are printed, not judged; it fails only if a measurement did not happen.
+//! Numbers are printed, not checked; it fails only if a measurement did not happen.
 
 // A bench has no caller to report to.
 #![allow(clippy::unwrap_used)]
@@ -32,7 +32,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
-use whatsapp_phone::extract::{Extractor, PhoneExtractor};
+use whatsapp_phone::extract::Extractor;
 use whatsapp_phone::failure::ProtocolFailure;
 use whatsapp_phone::retry::{LookMode, RetryPolicy};
 use whatsapp_phone::source::{Assurance, InfoSource, Look};
@@ -52,13 +52,13 @@ fn main() {
         "  {:<28}{:>10}{:>12}{:>10}",
         "policy", "future", "allocated", "resident"
     );
-    for watch in [LookMode::Poll, LookMode::Wait] {
+    for look_mode in [LookMode::Poll, LookMode::Wait] {
         let Bytes {
             future,
             allocated,
             resident,
-        } = bytes(&runtime, watch);
-        println!("  {watch:<28}{future:>10}{allocated:>12}{resident:>10}");
+        } = bytes(&runtime, look_mode);
+        println!("  {look_mode:<28}{future:>10}{allocated:>12}{resident:>10}");
     }
     // Its drop ends who still waits.
     drop(runtime);
@@ -115,9 +115,9 @@ impl InfoSource for Idle {
     }
 }
 
-fn bytes(runtime: &Runtime, watch: LookMode) -> Bytes {
+fn bytes(runtime: &Runtime, look_mode: LookMode) -> Bytes {
     let policy = RetryPolicy::builder()
-        .watch(watch)
+        .look_mode(look_mode)
         .interval(HOUR)
         .deadline(2 * HOUR);
     let policy = policy.build().unwrap();
@@ -127,7 +127,8 @@ fn bytes(runtime: &Runtime, watch: LookMode) -> Bytes {
         let builder = Extractor::builder().source(source).policy(policy.clone());
         builder.build().unwrap()
     };
-    let future = std::mem::size_of_val(&*extractor().extract());
+    let one = extractor();
+    let future = std::mem::size_of_val(&one.extract());
     let grow = |by: usize| {
         let extractors: Vec<_> = (0..by).map(|_| extractor()).collect();
         let before = (allocated(), resident());
@@ -202,7 +203,7 @@ impl InfoSource for Punctual {
 /// All that was noted, in order of size.
 fn lateness(runtime: &Runtime, spread: Duration, is_bare: bool) -> Vec<Duration> {
     let policy = RetryPolicy::builder()
-        .watch(LookMode::Poll)
+        .look_mode(LookMode::Poll)
         .interval(INTERVAL)
         .attempts(LOOKS);
     let policy = policy.deadline(HOUR).build().unwrap();

@@ -2,9 +2,9 @@
 //!
 //! - `fixtures/errors.jsonl`: the real messages that the rules were written for.
 //! - `fixtures/further.jsonl`: further messages and many similar texts of other programs, some written
-//!   from memory, some from public issues. Its parts were labelled and judged before any rule was added
+//!   from memory, some from public issues. Its parts were labelled and classified before any rule was added
 //!   for them, except `field-` (new kinds of failures) and `sample-` (former samples of the rules).
-//! - `fixtures/frozen.jsonl`: messages from public issues, labelled before they were judged. **No rule is
+//! - `fixtures/frozen.jsonl`: messages from public issues, labelled before they were classified. **No rule is
 //!   ever written for one of them**, so this part shows the accuracy on unknown messages.
 //!
 //! First results on each part, as bare text and by all fields; without the ambiguous messages in the
@@ -20,7 +20,7 @@
 //! | `frozen-` | public issues and logs | 69 of 79 | 26 of 32 | 0 of 44 |
 //!
 //! The rules know all parts but `frozen-` today, so the figures of those only show regressions. Each
-//! message is judged with all fields that a driver reports, with fewer, and as a bare line of text.
+//! message is classified with all fields that a driver reports, with fewer, and as a bare line of text.
 //! `cargo test --test accuracy -- --nocapture` prints the figures.
 #![allow(clippy::unwrap_used)] // helpers of tests: clippy spares only the tests themselves
 
@@ -103,10 +103,10 @@ const VIEWS: [(&str, View); 4] = [
 ];
 
 /// Returns the share of right classes in percent, of the unambiguous messages and of all. Prints the
-/// shares by class, and every message that was judged wrongly.
-fn accuracy(name: &str, view: &str, judged: &[(&Message, Classification<'_>)]) -> (f64, f64) {
+/// shares by class, and every message that was classified wrongly.
+fn accuracy(name: &str, view: &str, classified: &[(&Message, Classification<'_>)]) -> (f64, f64) {
     let mut classes: BTreeMap<&str, [u32; 4]> = BTreeMap::new();
-    for (message, found) in judged {
+    for (message, found) in classified {
         let right = message.allows(found.class.as_str());
         for class in [message.class(), "all of them"] {
             let counts = classes.entry(class).or_default();
@@ -146,11 +146,11 @@ fn accuracy(name: &str, view: &str, judged: &[(&Message, Classification<'_>)]) -
 fn suppressed(
     name: &str,
     view: &str,
-    judged: &[(&Message, Classification<'_>)],
+    classified: &[(&Message, Classification<'_>)],
     phase: Phase,
 ) -> [(u32, u32); 3] {
     let mut counts = [(0, 0); 3];
-    for (message, found) in judged {
+    for (message, found) in classified {
         let Some(is_orphan) = message.0["after_disconnect_safe"].as_bool() else {
             continue;
         };
@@ -185,12 +185,12 @@ fn check(name: &str, limits: &Limits) {
     let messages = fixture(name);
     let classifier = ProtocolErrorClassifier::new();
     for (view, classify) in VIEWS {
-        let judged: Vec<_> = messages
+        let classified: Vec<_> = messages
             .iter()
             .map(|message| (message, classify(&classifier, message)))
             .collect();
-        let (right, with_ambiguous) = accuracy(name, view, &judged);
-        let [orphans, others, unrelated] = suppressed(name, view, &judged, Phase::Ending);
+        let (right, with_ambiguous) = accuracy(name, view, &classified);
+        let [orphans, others, unrelated] = suppressed(name, view, &classified, Phase::Ending);
         let share = |(some, all): (u32, u32)| f64::from(some) * 100.0 / f64::from(all);
         assert!(right >= limits.right, "{name}, {view}: {right}");
         assert!(
@@ -206,7 +206,7 @@ fn check(name: &str, limits: &Limits) {
             "{name}, {view}: {others:?}"
         );
         assert_eq!(unrelated.0, 0, "{name}, {view}");
-        for (suppressed, _) in self::suppressed(name, view, &judged, Phase::Live) {
+        for (suppressed, _) in self::suppressed(name, view, &classified, Phase::Live) {
             assert_eq!(suppressed, 0, "{name}, {view}");
         }
     }

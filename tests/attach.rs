@@ -13,7 +13,7 @@ use whatsapp_phone::source::webdriver::{
     AttachOptions, DebuggerAddress, DriverProcess, Page, Target, WebDriverSource,
 };
 use whatsapp_phone::testkit::standin::{Generation, PHONE, Scenario, StandIn, Step};
-use whatsapp_phone::{ErrorKind, ExtractError, Extraction, Extractor, PhoneExtractor};
+use whatsapp_phone::{ErrorKind, ExtractError, Extraction, Extractor};
 
 const NUMBER: &str = "628110000041";
 
@@ -97,7 +97,7 @@ async fn loaded(chrome: &Chrome, tab: &str) {
     .await;
 }
 
-/// The document that is left goes on for a moment, and is not mistaken for the next.
+/// The document that is left continues for a moment, and is not mistaken for the next.
 async fn reloaded(chrome: &Chrome, tab: &str) {
     let reload = "window.isLeaving = true; location.reload()";
     chrome.eval(tab, reload).await;

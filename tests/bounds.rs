@@ -22,7 +22,7 @@ use whatsapp_phone::retry::LookMode;
 use whatsapp_phone::source::webdriver::{
     AttachOptions, DebuggerAddress, Page, Target, WebDriverSource,
 };
-use whatsapp_phone::{ErrorKind, Extractor, PhoneExtractor, RetryPolicy};
+use whatsapp_phone::{ErrorKind, Extractor, RetryPolicy};
 
 const URL: &str = "http://127.0.0.1:1/";
 
@@ -57,15 +57,20 @@ async fn took<T>(future: impl Future<Output = T>) -> (T, Duration) {
 
 #[tokio::test(start_paused = true)]
 async fn an_extraction_ends_at_its_deadline() {
-    for watch in [LookMode::Poll, LookMode::Wait] {
+    for look_mode in [LookMode::Poll, LookMode::Wait] {
         for page in silent_pages().await {
             for _ in ["the first on its page", "the next"] {
-                let policy = RetryPolicy::builder().watch(watch).deadline(ms(3300));
+                let policy = RetryPolicy::builder()
+                    .look_mode(look_mode)
+                    .deadline(ms(3300));
                 let extractor = Extractor::builder().source(WebDriverSource::all(&page));
                 let extractor = extractor.policy(policy.build().unwrap()).build().unwrap();
                 let (outcome, took) = took(extractor.extract()).await;
                 assert_eq!(outcome.unwrap_err().kind(), ErrorKind::NotReady);
-                assert!((ms(3300)..=ms(3400)).contains(&took), "{watch:?}: {took:?}");
+                assert!(
+                    (ms(3300)..=ms(3400)).contains(&took),
+                    "{look_mode:?}: {took:?}"
+                );
             }
         }
     }

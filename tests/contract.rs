@@ -12,15 +12,16 @@ use support::{LIMIT, Stage, callers_client, ms};
 use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::link::mock::MockLink;
 use whatsapp_phone::link::{Bar, LinkSource, LinkState};
+use whatsapp_phone::onboard::CurrentPage;
 use whatsapp_phone::source::webdriver::{AttachOptions, Page, ReaderId, Target, WebDriverSource};
 use whatsapp_phone::source::{Assurance, InfoSource};
-use whatsapp_phone::testkit::contract::link::{self, LinkFixture, LinkWorld};
-use whatsapp_phone::testkit::contract::{self, Fixture, World};
+use whatsapp_phone::testkit::contract::link::{self, LinkFixture, LinkScenario};
+use whatsapp_phone::testkit::contract::{self, Fixture, SourceScenario};
 use whatsapp_phone::testkit::standin::{
     FORMER_PHONE, Generation, LID, PHONE, Scenario, StandIn, Step,
 };
 
-/// Longer than it takes to make a world, on a busy machine too.
+/// Longer than it takes to make a scenario, on a busy machine too.
 const PACE: Duration = ms(1000);
 
 /// A page, and how it is asked.
@@ -32,11 +33,11 @@ struct Browser<'a> {
 
 #[async_trait::async_trait]
 impl Fixture for Browser<'_> {
-    async fn source(&self, world: World) -> Option<Arc<dyn InfoSource>> {
+    async fn source(&self, scenario: SourceScenario) -> Option<Arc<dyn InfoSource>> {
         let mut url = self.stand_in.url();
-        let scenario = match world {
-            World::Unlinked => Scenario::never(),
-            World::Number {
+        let scenario = match scenario {
+            SourceScenario::Unlinked => Scenario::never(),
+            SourceScenario::Number {
                 assurance: Assurance::Provisional,
                 after,
             } => {
@@ -47,23 +48,25 @@ impl Fixture for Browser<'_> {
             }
             // The one reader under test is of a page that shows its evidence, and cannot disagree
             // with itself.
-            World::Number {
+            SourceScenario::Number {
                 assurance: Assurance::Unverified,
                 ..
             }
-            | World::Conflict
+            | SourceScenario::Conflict
                 if self.only.is_some() =>
             {
                 return None;
             }
-            World::Number {
+            SourceScenario::Number {
                 assurance: Assurance::Unverified,
                 after,
             } => Scenario::ready_after(Generation::ConnWid, after),
-            World::Number { after, .. } => Scenario::ready_after(Generation::Current, after),
-            World::LidOnly => Scenario::lid_only(),
-            World::Conflict => Scenario::disagree(FORMER_PHONE),
-            World::Broken => {
+            SourceScenario::Number { after, .. } => {
+                Scenario::ready_after(Generation::Current, after)
+            }
+            SourceScenario::LidOnly => Scenario::lid_only(),
+            SourceScenario::Conflict => Scenario::disagree(FORMER_PHONE),
+            SourceScenario::Broken => {
                 url = self.stand_in.decoy_url();
                 Scenario::never()
             }
@@ -106,17 +109,17 @@ fn steps(state: LinkState) -> Vec<Step> {
 
 #[async_trait::async_trait]
 impl LinkFixture for Browser<'_> {
-    async fn source(&self, world: LinkWorld) -> Option<Arc<dyn LinkSource>> {
+    async fn source(&self, asked: LinkScenario) -> Option<Arc<dyn LinkSource>> {
         let scenario = Scenario::new(Generation::Current);
         let at = |scenario, after, state| {
             let steps = steps(state).into_iter();
             steps.fold(scenario, |made: Scenario, step| made.at(after, step))
         };
         let mut url = self.stand_in.url();
-        let scenario = match world {
-            LinkWorld::Stays(LinkState::Unlinked) => Scenario::never(),
-            LinkWorld::Stays(state) => at(scenario, ms(0), state),
-            LinkWorld::Turns { from, to, after } => match (from, to) {
+        let scenario = match asked {
+            LinkScenario::Stays(LinkState::Unlinked) => Scenario::never(),
+            LinkScenario::Stays(state) => at(scenario, ms(0), state),
+            LinkScenario::Turns { from, to, after } => match (from, to) {
                 (LinkState::Unlinked, _) => at(Scenario::never(), after, to),
                 // A new QR code: there is no account to log out.
                 (LinkState::QrExpired, LinkState::Unlinked) => {
@@ -124,18 +127,24 @@ impl LinkFixture for Browser<'_> {
                 }
                 _ => at(at(scenario, ms(0), from), after, to),
             },
-            LinkWorld::Broken => {
+            LinkScenario::Reloads { .. } => Scenario::ready(Generation::Current),
+            LinkScenario::Broken => {
                 url = self.stand_in.decoy_url();
                 scenario
             }
-            LinkWorld::Gone => scenario,
+            LinkScenario::Gone => scenario,
             _ => return None,
         };
         self.stand_in.set_scenario(scenario.launched_at_once());
         let client = self.page.client();
         client.goto(&url).await.unwrap();
-        if world == LinkWorld::Gone {
-            client.close_window().await.unwrap();
+        match asked {
+            LinkScenario::Gone => client.close_window().await.unwrap(),
+            LinkScenario::Reloads { after } => {
+                let reload = format!("setTimeout(() => location.reload(), {})", after.as_millis());
+                client.execute(&reload, vec![]).await.unwrap();
+            }
+            _ => {}
         }
         Some(Arc::new(WebDriverSource::all(&self.page)))
     }
@@ -147,14 +156,18 @@ impl LinkFixture for Browser<'_> {
     fn reads_qr(&self) -> bool {
         true
     }
+
+    fn names_documents(&self) -> bool {
+        true
+    }
 }
 
-/// Follows a world by its script.
-struct Scripted;
+/// Follows a scenario by its script, also as the page of a [`CurrentPage`].
+struct Scripted(bool);
 
 #[async_trait::async_trait]
 impl LinkFixture for Scripted {
-    async fn source(&self, world: LinkWorld) -> Option<Arc<dyn LinkSource>> {
+    async fn source(&self, scenario: LinkScenario) -> Option<Arc<dyn LinkSource>> {
         let shows = |page: MockLink, at, state| match state {
             LinkState::Unlinked => page.qr_at(at, "2@contract"),
             state => page.at(at, state),
@@ -163,25 +176,37 @@ impl LinkFixture for Scripted {
             let failure = ProtocolFailure::new(Site::WebDriverCommand, "as scripted");
             MockLink::new().failing_at(ms(0), failure.with_code(code))
         };
-        Some(Arc::new(match world {
-            LinkWorld::Stays(state) => shows(MockLink::new(), ms(0), state),
-            LinkWorld::Turns { from, to, after } => {
+        let page = match scenario {
+            LinkScenario::Stays(state) => shows(MockLink::new(), ms(0), state),
+            LinkScenario::Turns { from, to, after } => {
                 shows(shows(MockLink::new(), ms(0), from), after, to)
             }
-            LinkWorld::Broken => fails("unexpected alert open"),
-            LinkWorld::Gone => fails("no such window"),
+            LinkScenario::Reloads { after } => {
+                shows(MockLink::new(), ms(0), LinkState::Linked).reloads_at(after)
+            }
+            LinkScenario::Broken => fails("unexpected alert open"),
+            LinkScenario::Gone => fails("no such window"),
             _ => return None,
-        }))
+        };
+        let page = Arc::new(page);
+        let current = CurrentPage::new("page");
+        current.replace(Some(Arc::clone(&page)));
+        Some(if self.0 { Arc::new(current) } else { page })
     }
 
     fn reads_qr(&self) -> bool {
+        true
+    }
+
+    fn names_documents(&self) -> bool {
         true
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_scripted_page() {
-    link::all(&Scripted).await; // MockLink
+    link::all(&Scripted(false)).await; // MockLink
+    link::all(&Scripted(true)).await; // CurrentPage
     let hangs = MockLink::new().hanging_at(ms(0));
     assert!(tokio::time::timeout(PACE, hangs.qr()).await.is_err());
     assert!(hangs.calls()[0].is_qr);

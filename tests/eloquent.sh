@@ -24,7 +24,7 @@ expect() {
 
 for mode in id range; do
     printed=$(cargo bench --manifest-path "$root/Cargo.toml" --locked --quiet --all-features --profile dev \
-        --bench store -- crowd "${1:-30}" php "$root/tests/eloquent.php" "$mode")
+        --bench store -- processes "${1:-30}" php "$root/tests/eloquent.php" "$mode")
     printf '%s\n' "$printed"
     expect "$mode" 3 '^[1-9][0-9]* applied, [0-9]+ refused, 0 failed;'
     expect "$mode" 1 '; the server has not restarted$'

@@ -18,7 +18,9 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use whatsapp_phone::event::{EventKind, SessionEvent, SessionId, SessionKey, WorkspaceId};
-use whatsapp_phone::store::decide::{Judgement, given_up, judge_event, retire_holders, revived};
+use whatsapp_phone::store::effect::{
+    Effect, apply_event, given_up, registered_again, retire_holders,
+};
 use whatsapp_phone::store::{
     APPLIED_IDS_KEPT, Ignored, Outcome, SessionPage, SessionQuery, SessionRow, SessionStore,
     Status, StatusChange, StatusWatcher, StoreError, StoreErrorKind, StoreOptions, WorkspaceSender,
@@ -122,7 +124,7 @@ impl FileStore {
         Self(inner)
     }
 
-    /// One atomic step. Dropped, it goes on to its end.
+    /// One atomic step. Dropped, it continues to its end.
     async fn step<T: Send + 'static>(
         &self,
         change: impl FnOnce(&mut Table, &mut Watchers, &StoreOptions) -> Result<T, StoreError>
@@ -161,9 +163,9 @@ fn apply(
     }
     let id = event.id().map(|id| id.as_str().to_owned());
     let is_applied = id.as_ref().is_some_and(|id| entry.applied.contains_key(id));
-    let write = match judge_event(&entry.row, is_applied, event, options.rebind_policy())? {
-        Judgement::Write(write) => write,
-        Judgement::Ignore(why) => return Ok(Outcome::Ignored(why)),
+    let write = match apply_event(&entry.row, is_applied, event, options.rebind_policy())? {
+        Effect::Write(write) => write,
+        Effect::Ignore(why) => return Ok(Outcome::Ignored(why)),
         _ => unreachable!("a later version of the crate"),
     };
     let mut retired = Vec::new();
@@ -207,7 +209,7 @@ impl SessionStore for FileStore {
                 return Err(StoreError::taken(&session));
             }
             if entry.is_deleted {
-                entry.row = revived(entry.row.clone());
+                entry.row = registered_again(entry.row.clone());
                 entry.is_deleted = false;
             }
             entry.touched = now();

@@ -2,14 +2,14 @@
 #![cfg(feature = "supervisor")]
 #![allow(clippy::unwrap_used)] // helpers of tests: clippy spares only the tests themselves
 
-#[path = "support/crowd.rs"]
-mod crowd;
+#[path = "support/many_sessions.rs"]
+mod many_sessions;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crowd::{SESSIONS, is_failing, jid, ready};
+use many_sessions::{SESSIONS, is_failing, jid, ready};
 use tokio::time::Instant;
 use whatsapp_phone::supervisor::{Event, Report, SupervisorBuilder};
 use whatsapp_phone::{RetryPolicy, Supervisor};
@@ -27,7 +27,7 @@ fn reporting(builder: SupervisorBuilder) -> (Supervisor, Arc<Mutex<Vec<Report>>>
 #[tokio::test(start_paused = true)]
 async fn of_a_thousand_sessions_three_hundred_fail_and_the_others_do_not_notice() {
     let (quiet, none) = reporting(Supervisor::builder());
-    let undisturbed = crowd::run(&quiet, &RetryPolicy::eager(), SPREAD, false).await;
+    let undisturbed = many_sessions::run(&quiet, &RetryPolicy::eager(), SPREAD, false).await;
     assert_eq!(undisturbed.len(), 700);
     for it in &undisturbed {
         assert_eq!(format!("{}@c.us", it.phone), jid(it.session));
@@ -48,7 +48,7 @@ async fn of_a_thousand_sessions_three_hundred_fail_and_the_others_do_not_notice(
         .unwrap();
     let hook = Supervisor::builder().restart(policy.backoff().clone(), |session, _| async move {
         drop(session.spawn("bad", async {
-            Err::<(), _>(crowd::webdriver("tab crashed"))
+            Err::<(), _>(many_sessions::webdriver("tab crashed"))
         }));
         panic!("the hook");
         #[allow(unreachable_code)]
@@ -56,7 +56,7 @@ async fn of_a_thousand_sessions_three_hundred_fail_and_the_others_do_not_notice(
     });
     for builder in [Supervisor::builder(), hook] {
         let (supervisor, reports) = reporting(builder);
-        let disturbed = crowd::run(&supervisor, &RetryPolicy::eager(), SPREAD, true).await;
+        let disturbed = many_sessions::run(&supervisor, &RetryPolicy::eager(), SPREAD, true).await;
         // The same numbers in the same look at the same time.
         assert_eq!(disturbed, undisturbed);
 

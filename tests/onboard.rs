@@ -10,7 +10,7 @@ use whatsapp_phone::event::channel::{EventReceiver, channel};
 use whatsapp_phone::event::fan_out::FanOut;
 use whatsapp_phone::event::{EventKind, SessionKey};
 use whatsapp_phone::link::{LinkSource, LinkState};
-use whatsapp_phone::onboard::{Ended, Watch};
+use whatsapp_phone::onboard::{Ended, PageMonitor};
 use whatsapp_phone::source::webdriver::WebDriverSource;
 use whatsapp_phone::store::memory::MemoryStore;
 use whatsapp_phone::store::{SessionStore, Status, StoreSink};
@@ -18,18 +18,18 @@ use whatsapp_phone::testkit::standin::{Generation, LID, PHONE, Scenario, Step};
 
 const NUMBER: &str = "628110000041";
 
-/// A watch over this page that writes into a store, and its events.
-async fn watch(stage: &Stage) -> (Watch, MemoryStore, EventReceiver) {
+/// A monitor over this page that writes into a store, and its events.
+async fn monitor(stage: &Stage) -> (PageMonitor, MemoryStore, EventReceiver) {
     let store = MemoryStore::default();
     let session = SessionKey::new(7, "session-1").unwrap();
     let row = store.register(&session).await.unwrap();
     let (sent, events) = channel(64);
     let sink = FanOut::after(StoreSink::new(store.clone())).observer(sent);
-    let watch = Watch::new(session, WebDriverSource::all(&stage.page), sink)
+    let monitor = PageMonitor::new(session, WebDriverSource::all(&stage.page), sink)
         .extractor(|it| it.policy(policy()))
         .resume(&row)
         .every(ms(100));
-    (watch, store, events)
+    (monitor, store, events)
 }
 
 /// The names of events up to this one.
@@ -63,9 +63,9 @@ async fn from_the_code_to_the_row_and_to_the_unlinking_and_back() {
         .at(ms(8060), Step::connected())
         .at(ms(8090), Step::socket("UNPAIRED"));
     let stage = Stage::open(Scenario::never()).await;
-    let (watch, store, mut events) = watch(&stage).await;
+    let (monitor, store, mut events) = monitor(&stage).await;
     let session = SessionKey::new(7, "session-1").unwrap();
-    let watch = tokio::spawn(async move { watch.run().await });
+    let monitor = tokio::spawn(async move { monitor.run().await });
     stage.reload(phone(12_000, scenario)).await;
 
     let row = async || store.session(&session.session_id).await.unwrap().unwrap();
@@ -88,7 +88,7 @@ async fn from_the_code_to_the_row_and_to_the_unlinking_and_back() {
     assert_eq!(until(&mut events, "session_ready").await, linked);
 
     stage.page.clone().close().await;
-    assert_eq!(watch.await.unwrap(), Ended::PageClosed);
+    assert_eq!(monitor.await.unwrap(), Ended::PageClosed);
     assert_eq!(
         until(&mut events, "session_disconnected").await,
         ["session_disconnected"]
@@ -100,8 +100,8 @@ async fn from_the_code_to_the_row_and_to_the_unlinking_and_back() {
 async fn a_reload_of_a_linked_session_causes_no_event() {
     let ready = Scenario::ready(Generation::Current);
     let stage = Stage::open(ready).await;
-    let (watch, store, mut events) = watch(&stage).await;
-    let watch = tokio::spawn(async move { watch.run().await });
+    let (monitor, store, mut events) = monitor(&stage).await;
+    let monitor = tokio::spawn(async move { monitor.run().await });
     until(&mut events, "session_ready").await;
     // The page of a linked session does this as it loads.
     let again = Scenario::new(Generation::Current)
@@ -115,7 +115,7 @@ async fn a_reload_of_a_linked_session_causes_no_event() {
         until_async(&state.to_string(), is_reached).await;
     }
     stage.page.clone().close().await;
-    watch.await.unwrap();
+    monitor.await.unwrap();
     assert_eq!(
         until(&mut events, "session_disconnected").await,
         ["session_disconnected"]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use fantoccini::Client;
 use tokio::time::sleep;
-use whatsapp_phone::extract::{Extractor, PhoneExtractor};
+use whatsapp_phone::extract::Extractor;
 use whatsapp_phone::retry::{LookMode, RetryPolicy};
 use whatsapp_phone::source::webdriver::{Page, WebDriverSource};
 
@@ -64,7 +64,7 @@ impl Method {
         let policy = match self {
             Self::Reference | Self::Classic => RetryPolicy::classic(),
             Self::Poll50 => RetryPolicy::builder()
-                .watch(LookMode::Poll)
+                .look_mode(LookMode::Poll)
                 .interval(Duration::from_millis(50))
                 .build()?,
             Self::Eager | Self::Attached => RetryPolicy::eager(),

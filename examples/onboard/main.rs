@@ -5,10 +5,12 @@
 //! and a SQLite file. Exit code: 0 done, 1 no number with the reason, 2 wrong use.
 
 mod config;
+mod metrics;
 #[path = "../support/mod.rs"]
 mod support;
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,7 +21,7 @@ use config::Config;
 use tokio::time::Instant;
 use whatsapp_phone::event::fan_out::FanOut;
 use whatsapp_phone::event::{EventKind, EventSink, SessionEvent, SessionKey, SinkError};
-use whatsapp_phone::onboard::Watch;
+use whatsapp_phone::onboard::PageMonitor;
 use whatsapp_phone::source::webdriver::{
     DriverProcess, OpenOptions, Page, Target, WebDriverSource,
 };
@@ -34,6 +36,9 @@ struct Args {
     /// Read settings from this file of NAME=value lines; the environment goes before it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Serve metrics to Prometheus at this address, for instance 127.0.0.1:9464
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<SocketAddr>,
 }
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -52,7 +57,7 @@ async fn main() -> ExitCode {
         .with_max_level(config.log)
         .with_writer(std::io::stderr)
         .init();
-    match run(config).await {
+    match run(config, args.metrics).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
@@ -69,7 +74,10 @@ async fn main() -> ExitCode {
 }
 
 /// Whether the session got as far as its number.
-async fn run(config: Config) -> Outcome<bool> {
+async fn run(config: Config, metrics: Option<SocketAddr>) -> Outcome<bool> {
+    if let Some(address) = metrics {
+        metrics::serve(address).await?;
+    }
     let steps = Steps(Instant::now());
     let scratch = tempfile::tempdir()?;
     let storage = config.storage.as_deref().unwrap_or(scratch.path());
@@ -96,7 +104,7 @@ async fn run(config: Config) -> Outcome<bool> {
 
     // The store decides; the screen shows what it has accepted.
     let sink = FanOut::after(StoreSink::new(store.clone())).observer(steps);
-    let watch = Watch::new(session.clone(), WebDriverSource::all(&page), sink)
+    let monitor = PageMonitor::new(session.clone(), WebDriverSource::all(&page), sink)
         .extractor(|it| it.policy(config.policy).accept(config.accept))
         .resume(&row)
         .store(store.clone())
@@ -104,8 +112,8 @@ async fn run(config: Config) -> Outcome<bool> {
 
     let watcher = store.watch(&session.session_id).await?;
     let has_number = tokio::select! {
-        ended = watch.run() => {
-            steps.print("watch", format!("ended: {}", ended.as_str()));
+        ended = monitor.run() => {
+            steps.print("monitor", format!("ended: {}", ended.as_str()));
             false
         }
         has_number = follow(&steps, watcher, &store, &session) => has_number?,

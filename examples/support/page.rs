@@ -6,7 +6,8 @@ use clap::Args;
 use whatsapp_phone::extract::ExtractError;
 use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::source::webdriver::{
-    AttachOptions, DebuggerAddress, DriverProcess, Guard, OpenOptions, Overrides, Page, Target,
+    AddressError, AttachOptions, DebuggerAddress, DriverProcess, Guard, OpenOptions, Overrides,
+    Page, Target,
 };
 use whatsapp_phone::testkit::standin::{Scenario, StandIn};
 
@@ -139,7 +140,7 @@ impl Opened {
 
 fn debugger_address(text: &str) -> Result<DebuggerAddress, String> {
     text.parse()
-        .map_err(|error: ProtocolFailure| error.to_string())
+        .map_err(|error: AddressError| error.to_string())
 }
 
 fn webdriver_url(url: &str) -> Result<String, &'static str> {

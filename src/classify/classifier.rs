@@ -120,9 +120,9 @@ impl ProtocolErrorClassifier {
         for _ in 0..=MAX_CAUSES {
             let Some(failure) = next else { break };
             match self.read(failure.site(), failure.code(), failure.message()) {
-                Answer::Final(found) => return found,
-                Answer::Fallback(found) => fallback = fallback.or(Some(found)),
-                Answer::None => {}
+                RuleMatch::Final(found) => return found,
+                RuleMatch::Fallback(found) => fallback = fallback.or(Some(found)),
+                RuleMatch::None => {}
             }
             if failure.site() == Site::Script && fallback.is_some() {
                 break; // The page may have written the causes too.
@@ -186,7 +186,7 @@ impl ProtocolErrorClassifier {
         }
         let mut text = ChainText::new();
         for error in causes(error) {
-            #[cfg(feature = "webdriver")]
+            #[cfg(all(unix, feature = "webdriver"))]
             if let Some(failure) = crate::failure::webdriver::known(error) {
                 return self.classify(&failure);
             }
@@ -197,7 +197,7 @@ impl ProtocolErrorClassifier {
 
     /// Reads one failure: the user's rules, the table, the user's later rules, and last what is only a
     /// fallback.
-    fn read(&self, site: Site, code: Option<&str>, text: &str) -> Answer<'_> {
+    fn read(&self, site: Site, code: Option<&str>, text: &str) -> RuleMatch<'_> {
         let reading = Reading {
             site,
             text: &text[..text.floor_char_boundary(MAX_READ)],
@@ -209,32 +209,34 @@ impl ProtocolErrorClassifier {
             let mut rules = rules(own).iter();
             rules
                 .find(|rule| rule.matches(site, code, head))
-                .map(Classification::from)
+                .map(Classification::of_rule)
         };
         if let Some(found) = own(|own| &own.before) {
-            return Answer::Final(found);
+            return RuleMatch::Final(found);
         }
         let row = reading.row(code);
         if let Some(row) = row.filter(|row| !row.is_fallback) {
-            return Answer::Final(row.into());
+            return RuleMatch::Final(Classification::of_row(row));
         }
         if let Some(found) = own(|own| &own.after) {
-            return Answer::Final(found);
+            return RuleMatch::Final(found);
         }
         row.or((site == Site::Script).then_some(&PAGE_SAID))
-            .map_or(Answer::None, |row| Answer::Fallback(row.into()))
+            .map_or(RuleMatch::None, |row| {
+                RuleMatch::Fallback(Classification::of_row(row))
+            })
     }
 }
 
 /// The result of reading one failure.
-enum Answer<'a> {
+enum RuleMatch<'a> {
     Final(Classification<'a>),
     /// It counts unless a cause gives a final answer.
     Fallback(Classification<'a>),
     None,
 }
 
-impl<'a> Answer<'a> {
+impl<'a> RuleMatch<'a> {
     fn or_unlisted(self) -> Classification<'a> {
         match self {
             Self::Final(found) | Self::Fallback(found) => found,

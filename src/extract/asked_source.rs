@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::catch_panic::quietly;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::failure::{ProtocolFailure, Site};
 use crate::source::{Assurance, InfoSource, Look, PageState};
+use crate::text::catch_panic;
 
 /// Code of the failure that stands for a panic.
 pub(super) const PANICKED: &str = "source panicked";
@@ -21,20 +21,20 @@ pub(super) const TIMED_OUT: &str = "look timeout";
 /// Least pause before a source is asked again within its slot.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-pub(super) type Answer = Result<Look, ProtocolFailure>;
+pub(super) type LookResult = Result<Look, ProtocolFailure>;
 
 /// How a round asks its sources. Every duration here is at most a policy's deadline, which no
 /// clock overflows.
 #[derive(Clone, Copy)]
-pub(super) enum Manner {
+pub(super) enum AskMode {
     /// One probe; the slot ends this long after the first answer.
     Probe { pause: Duration },
     /// One wait, which fills the slot.
     Wait { min: Assurance, until: Instant },
 }
 
-impl Manner {
-    /// When the slot ends, given that its first answer has just come.
+impl AskMode {
+    /// Returns when the slot ends, given that its first answer has just come.
     fn slot_end(self) -> Instant {
         match self {
             Self::Probe { pause } => Instant::now() + pause,
@@ -44,24 +44,24 @@ impl Manner {
 }
 
 /// The answer of a source in its slot.
-struct Said {
-    answer: Answer,
+struct SlotAnswer {
+    answer: LookResult,
     /// When the slot ends, counted from its first answer: asking again does not prolong it.
     slot_end: Instant,
     /// Before this the source is left alone.
-    rested: Instant,
+    not_before: Instant,
 }
 
-/// One source, with its look under way and what it last said.
+/// One source, with its look under way and what it last answered.
 pub(super) struct AskedSource<'a> {
     source: &'a Arc<dyn InfoSource>,
     look_timeout: Duration,
     classifier: &'a ProtocolErrorClassifier,
-    pending: Option<Pin<Box<dyn Future<Output = Said> + Send + 'a>>>,
+    pending: Option<Pin<Box<dyn Future<Output = SlotAnswer> + Send + 'a>>>,
     /// The round in which it was last asked. Its answer may come in a later one.
     asked: u32,
     /// Its latest answer, and the round in which that came.
-    last: Option<(u32, Said)>,
+    last: Option<(u32, SlotAnswer)>,
 }
 
 impl<'a> AskedSource<'a> {
@@ -84,17 +84,17 @@ impl<'a> AskedSource<'a> {
         self.source.name()
     }
 
-    /// The state of the source's page. A panic there is no reason to lose the error.
+    /// Returns the state of the source's page. A panic there is no reason to lose the error.
     pub(super) fn page_state(&self) -> Option<PageState> {
-        quietly(|| self.source.page_state()).ok().flatten()
+        catch_panic(|| self.source.page_state()).ok().flatten()
     }
 
     pub(super) fn is_pending(&self) -> bool {
         self.pending.is_some()
     }
 
-    pub(super) fn last(&self) -> Option<&Answer> {
-        self.last.as_ref().map(|(_, said)| &said.answer)
+    pub(super) fn last(&self) -> Option<&LookResult> {
+        self.last.as_ref().map(|(_, answered)| &answered.answer)
     }
 
     /// Returns the source's last failure; if its look has not ended, the failure that it gave no answer.
@@ -105,33 +105,33 @@ impl<'a> AskedSource<'a> {
         }
     }
 
-    /// The answer, if it came in this round.
-    pub(super) fn answer_of(&self, round: u32) -> Option<&Answer> {
+    /// Returns the answer, if it came in this round.
+    pub(super) fn answer_of(&self, round: u32) -> Option<&LookResult> {
         self.last
             .as_ref()
             .filter(|(then, _)| *then == round)
-            .map(|(_, said)| &said.answer)
+            .map(|(_, answered)| &answered.answer)
     }
 
-    /// When this round's slot ends, if the source was asked in it and has answered. An
+    /// Returns when this round's slot ends, if the source was asked in it and has answered. An
     /// answer to an earlier round says nothing of this slot: that round's slot is over.
     pub(super) fn slot_end_of(&self, round: u32) -> Option<Instant> {
         if self.asked != round || self.is_pending() {
             return None;
         }
-        self.last.as_ref().map(|(_, said)| said.slot_end)
+        self.last.as_ref().map(|(_, answered)| answered.slot_end)
     }
 
     /// Asks the source, unless an earlier look is still under way. The fastest source sets the pace
     /// of the rounds; one that took longer is left alone until its own pause is over.
-    pub(super) fn ask(&mut self, manner: Manner, round: u32) {
+    pub(super) fn ask(&mut self, mode: AskMode, round: u32) {
         if self.pending.is_none() {
             self.asked = round;
-            let rested = self.last.as_ref().map(|(_, said)| said.rested);
+            let not_before = self.last.as_ref().map(|(_, answered)| answered.not_before);
             self.pending = Some(Box::pin(ask(
                 self.source.as_ref(),
-                manner,
-                rested,
+                mode,
+                not_before,
                 self.look_timeout,
                 self.classifier,
             )));
@@ -143,11 +143,11 @@ impl<'a> AskedSource<'a> {
         let Some(pending) = &mut self.pending else {
             return false;
         };
-        let Poll::Ready(said) = pending.as_mut().poll(cx) else {
+        let Poll::Ready(answered) = pending.as_mut().poll(cx) else {
             return false;
         };
         self.pending = None;
-        self.last = Some((round, said));
+        self.last = Some((round, answered));
         true
     }
 }
@@ -156,11 +156,11 @@ impl<'a> AskedSource<'a> {
 /// the slot has time for another look.
 async fn ask(
     source: &dyn InfoSource,
-    manner: Manner,
+    mode: AskMode,
     mut not_before: Option<Instant>,
     look_timeout: Duration,
     classifier: &ProtocolErrorClassifier,
-) -> Said {
+) -> SlotAnswer {
     let mut first_end = None;
     loop {
         if let Some(start) = not_before.filter(|start| *start > Instant::now()) {
@@ -168,8 +168,8 @@ async fn ask(
         }
         // The answer ends with this block: held over the pause, it would make every look larger.
         {
-            let answer = look(source, manner, look_timeout).await;
-            let slot_end = *first_end.get_or_insert_with(|| manner.slot_end());
+            let answer = look(source, mode, look_timeout).await;
+            let slot_end = *first_end.get_or_insert_with(|| mode.slot_end());
             let will_pass = answer.as_ref().err().is_some_and(|failure| {
                 tracing::debug!(source = source.name(), code = failure.code(), %failure, "a look failed");
                 failure.code() != Some(TIMED_OUT)
@@ -177,11 +177,11 @@ async fn ask(
             });
             let again = Instant::now() + RETRY_PAUSE;
             if !will_pass || again >= slot_end {
-                let rested = if will_pass { again } else { slot_end };
-                return Said {
+                let not_before = if will_pass { again } else { slot_end };
+                return SlotAnswer {
                     answer,
                     slot_end,
-                    rested,
+                    not_before,
                 };
             }
             not_before = Some(again);
@@ -189,15 +189,17 @@ async fn ask(
     }
 }
 
-/// One look, bounded, its panic caught.
-async fn look(source: &dyn InfoSource, manner: Manner, look_timeout: Duration) -> Answer {
-    let (min, max) = match manner {
-        Manner::Probe { .. } => (None, Duration::ZERO),
-        Manner::Wait { min, until } => (Some(min), until.saturating_duration_since(Instant::now())),
+/// Looks once, within the timeout, and catches a panic.
+async fn look(source: &dyn InfoSource, mode: AskMode, look_timeout: Duration) -> LookResult {
+    let (min, max) = match mode {
+        AskMode::Probe { .. } => (None, Duration::ZERO),
+        AskMode::Wait { min, until } => {
+            (Some(min), until.saturating_duration_since(Instant::now()))
+        }
     };
     let mut asked = Asked(None);
     let caught = poll_fn(|cx| {
-        let polled = quietly(|| {
+        let polled = catch_panic(|| {
             let future = asked.0.get_or_insert_with(|| match min {
                 None => source.probe(),
                 Some(min) => source.wait(min, max),
@@ -205,7 +207,7 @@ async fn look(source: &dyn InfoSource, manner: Manner, look_timeout: Duration) -
             future.as_mut().poll(cx)
         });
         // A future that panicked is not polled again: this is the look's answer.
-        polled.unwrap_or_else(|words| Poll::Ready(Err(panicked(&words))))
+        polled.unwrap_or_else(|message| Poll::Ready(Err(panicked(&message))))
     });
     let answer = timeout(max + look_timeout, caught).await;
     answer.unwrap_or_else(|_| Err(no_answer()))
@@ -214,13 +216,13 @@ async fn look(source: &dyn InfoSource, manner: Manner, look_timeout: Duration) -
 /// The future of a foreign source. However its look ends (an answer, a time-out, the deadline, a
 /// caller who left), a panic in its destructor stays here: the answer is known already, or no longer
 /// wanted.
-struct Asked<'a>(Option<Pin<Box<dyn Future<Output = Answer> + Send + 'a>>>);
+struct Asked<'a>(Option<Pin<Box<dyn Future<Output = LookResult> + Send + 'a>>>);
 
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
         let future = self.0.take();
-        if let Err(words) = quietly(|| drop(future)) {
-            let failure = panicked(&words);
+        if let Err(message) = catch_panic(|| drop(future)) {
+            let failure = panicked(&message);
             tracing::warn!(%failure, "a source panicked while its look was dropped");
         }
     }
@@ -231,6 +233,7 @@ fn no_answer() -> ProtocolFailure {
     ProtocolFailure::new(Site::Unknown, text).with_code(TIMED_OUT)
 }
 
-fn panicked(words: &str) -> ProtocolFailure {
-    ProtocolFailure::new(Site::Unknown, format!("the source panicked: {words}")).with_code(PANICKED)
+fn panicked(message: &str) -> ProtocolFailure {
+    ProtocolFailure::new(Site::Unknown, format!("the source panicked: {message}"))
+        .with_code(PANICKED)
 }

@@ -10,13 +10,14 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use super::asked_source::{AskedSource, Manner};
+use super::asked_source::{AskMode, AskedSource};
 use super::builder::Schedule;
 use super::error::SourceFailure;
-use super::round::{Judgement, best_seen, exhausted, judge, page_state, pending};
+use super::round::{RoundResult, best_assurance, combine, exhausted, page_state, pending};
 use super::{ErrorKind, ExtractError, Extraction};
 use crate::classify::ProtocolErrorClassifier;
 use crate::jid::Jid;
+use crate::metrics;
 use crate::retry::{LookMode, MIN_INTERVAL, RetryPolicy};
 use crate::source::{Assurance, InfoSource, Look};
 
@@ -68,45 +69,45 @@ impl<'a> Plan<'a> {
 
 /// The state of an extraction while it runs. It outlives the rounds, which the deadline may cut.
 struct Run<'a> {
-    lanes: Vec<AskedSource<'a>>,
+    sources: Vec<AskedSource<'a>>,
     attempt: u32,
 }
 
 impl<'a> Run<'a> {
     fn new(plan: &Plan<'a>) -> Self {
         let timeout = plan.policy.look_timeout();
-        let lanes = plan
+        let sources = plan
             .sources
             .iter()
             .map(|source| AskedSource::new(source, timeout, plan.classifier));
         Self {
-            lanes: lanes.collect(),
+            sources: sources.collect(),
             attempt: 0,
         }
     }
 
     /// Looks until something is decided, or the schedule ends (`Open`).
-    async fn rounds(&mut self, plan: &Plan<'a>) -> Judgement {
+    async fn rounds(&mut self, plan: &Plan<'a>) -> RoundResult {
         let policy = plan.policy;
-        let has_fallback = policy.fallback_after_exhaustion() && self.lanes.len() > 1;
+        let has_fallback = policy.fallback_after_exhaustion() && self.sources.len() > 1;
         let (first, all) = (
-            0..if has_fallback { 1 } else { self.lanes.len() },
-            0..self.lanes.len(),
+            0..if has_fallback { 1 } else { self.sources.len() },
+            0..self.sources.len(),
         );
         let mut delays = plan.delays();
         let mut next = delays.next();
         match next {
             Some(delay) => sleep(delay).await,
             // Only a schedule of one's own can be empty: a policy has at least one look.
-            None => return Judgement::Over(ErrorKind::Misconfigured),
+            None => return RoundResult::Over(ErrorKind::Misconfigured),
         }
         while next.is_some() {
             next = delays.next();
             let is_last = next.is_none() && !has_fallback;
             let slot = next.unwrap_or(policy.interval());
-            let judgement = self.round(plan, first.clone(), slot, is_last).await;
-            if judgement != Judgement::Open {
-                return judgement;
+            let result = self.round(plan, first.clone(), slot, is_last).await;
+            if result != RoundResult::Open {
+                return result;
             }
         }
         if has_fallback {
@@ -114,73 +115,73 @@ impl<'a> Run<'a> {
                 .round(plan, all.start + 1..all.end, policy.interval(), true)
                 .await;
         }
-        Judgement::Open
+        RoundResult::Open
     }
 
-    /// One round: asks these sources, and drives every look under way until the slot ends.
+    /// Runs one round: asks these sources, and drives every look under way until the slot ends.
     async fn round(
         &mut self,
         plan: &Plan<'a>,
         asked: std::ops::Range<usize>,
         slot: Duration,
         is_last: bool,
-    ) -> Judgement {
+    ) -> RoundResult {
         self.attempt = self.attempt.saturating_add(1);
         // A slot beyond the deadline never ends; cut to it, no instant can overflow.
         let slot = slot.min(plan.policy.deadline());
-        let manner = match plan.policy.watch() {
-            LookMode::Wait => Manner::Wait {
+        let mode = match plan.policy.look_mode() {
+            LookMode::Wait => AskMode::Wait {
                 min: plan.accept,
                 until: Instant::now() + slot,
             },
-            _ => Manner::Probe { pause: slot },
+            _ => AskMode::Probe { pause: slot },
         };
-        for lane in &mut self.lanes[asked] {
-            lane.ask(manner, self.attempt);
+        for source in &mut self.sources[asked] {
+            source.ask(mode, self.attempt);
         }
         // A round costs no timer until its slot has an end to wait for: the answer of a source that
         // was asked in it. There is always such a source, since the last round ended with one that
         // had answered.
         let slot_end = loop {
-            let judgement = self.answers(plan).await;
-            if judgement != Judgement::Open {
-                return judgement;
+            let result = self.answers(plan).await;
+            if result != RoundResult::Open {
+                return result;
             }
             let ends = self
-                .lanes
+                .sources
                 .iter()
-                .filter_map(|lane| lane.slot_end_of(self.attempt));
+                .filter_map(|source| source.slot_end_of(self.attempt));
             if let Some(slot_end) = ends.min() {
                 break slot_end;
             }
         };
         let mut over = pin!(sleep_until(slot_end));
-        while self.lanes.iter().any(AskedSource::is_pending) {
+        while self.sources.iter().any(AskedSource::is_pending) {
             // After the last look there is no next slot to be early for: the rest may take its time.
-            let judgement = if is_last {
+            let result = if is_last {
                 self.answers(plan).await
             } else {
                 match either(pin!(self.answers(plan)), over.as_mut()).await {
-                    Some(judgement) => judgement,
-                    None => return Judgement::Open,
+                    Some(result) => result,
+                    None => return RoundResult::Open,
                 }
             };
-            if judgement != Judgement::Open {
-                return judgement;
+            if result != RoundResult::Open {
+                return result;
             }
         }
         if !is_last {
             over.await;
         }
-        Judgement::Open
+        RoundResult::Open
     }
 
-    /// Drives the looks under way until at least one has ended, and judges.
-    async fn answers(&mut self, plan: &Plan<'a>) -> Judgement {
+    /// Drives the looks under way until at least one has ended, and combines the answers.
+    async fn answers(&mut self, plan: &Plan<'a>) -> RoundResult {
         poll_fn(|cx| {
             let mut has_news = false;
-            for lane in &mut self.lanes {
-                has_news |= lane.poll(cx, self.attempt);
+            for source in &mut self.sources {
+                has_news |= source.poll(cx, self.attempt);
             }
             if has_news {
                 Poll::Ready(())
@@ -189,31 +190,33 @@ impl<'a> Run<'a> {
             }
         })
         .await;
-        judge(&self.lanes, self.attempt, plan.accept, plan.classifier)
+        combine(&self.sources, self.attempt, plan.accept, plan.classifier)
     }
 
     /// Turns what is known into the answer. `None`: the deadline cut the rounds.
     fn close(
         self,
-        judgement: Option<Judgement>,
+        result: Option<RoundResult>,
         elapsed: Duration,
         plan: &Plan<'a>,
     ) -> Result<Extraction, ExtractError> {
-        let kind = match judgement {
-            Some(Judgement::Found { lane }) => match self.extraction(lane, elapsed) {
+        let kind = match result {
+            Some(RoundResult::Found { source }) => match self.extraction(source, elapsed) {
                 Some(extraction) => return Ok(extraction),
                 None => ErrorKind::NotReady,
             },
-            Some(Judgement::Over(ErrorKind::Misconfigured)) if self.attempt == 0 => {
+            Some(RoundResult::Over(ErrorKind::Misconfigured)) if self.attempt == 0 => {
                 return Err(ExtractError::empty_schedule());
             }
-            Some(Judgement::Over(kind)) => kind,
-            Some(Judgement::Open) | None => exhausted(&self.lanes, plan.accept, plan.classifier),
+            Some(RoundResult::Over(kind)) => kind,
+            Some(RoundResult::Open) | None => {
+                exhausted(&self.sources, plan.accept, plan.classifier)
+            }
         };
-        let failures = self.lanes.iter().filter_map(|lane| {
-            let failure = lane.failure()?;
+        let failures = self.sources.iter().filter_map(|source| {
+            let failure = source.failure()?;
             Some(SourceFailure {
-                source: lane.name().to_owned(),
+                source: source.name().to_owned(),
                 failure,
             })
         });
@@ -221,16 +224,19 @@ impl<'a> Run<'a> {
             kind,
             self.attempt,
             elapsed,
-            best_seen(&self.lanes),
+            best_assurance(&self.sources),
             failures.collect(),
             plan.classifier,
         );
-        Err(error.with_page(pending(&self.lanes, plan.accept), page_state(&self.lanes)))
+        Err(error.with_page(
+            pending(&self.sources, plan.accept),
+            page_state(&self.sources),
+        ))
     }
 
-    fn extraction(&self, lane: usize, elapsed: Duration) -> Option<Extraction> {
-        let lane = self.lanes.get(lane)?;
-        let Some(Ok(Look::Found(me))) = lane.last() else {
+    fn extraction(&self, source: usize, elapsed: Duration) -> Option<Extraction> {
+        let source = self.sources.get(source)?;
+        let Some(Ok(Look::Found(me))) = source.last() else {
             return None;
         };
         let phone = me.phone.clone()?;
@@ -239,7 +245,7 @@ impl<'a> Run<'a> {
             phone,
             lid: me.lid.clone(),
             assurance: me.assurance,
-            source: lane.name().to_owned(),
+            source: source.name().to_owned(),
             reader: me.reader.clone().into_owned(),
             attempt: self.attempt,
             elapsed,
@@ -247,7 +253,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The first future's output, or `None` when the second ends before it.
+/// Returns the first future's output, or `None` when the second ends before it.
 async fn either<T>(
     mut first: std::pin::Pin<&mut impl Future<Output = T>>,
     mut second: std::pin::Pin<&mut impl Future<Output = ()>>,
@@ -267,12 +273,15 @@ fn record(span: &tracing::Span, result: &Result<Extraction, ExtractError>) {
             span.record("reader", found.reader.as_str());
             span.record("attempt", found.attempt);
             tracing::info!(parent: span, assurance = %found.assurance, "phone number found");
+            let (assurance, source) = (found.assurance.as_str(), found.source.as_str());
+            metrics::extraction(assurance, Some(source), found.elapsed);
             found.elapsed
         }
         Err(error) => {
             span.record("outcome", error.code());
             span.record("attempt", error.attempts());
             tracing::warn!(parent: span, %error, "no phone number");
+            metrics::extraction(error.code(), None, error.elapsed());
             error.elapsed()
         }
     };

@@ -1,39 +1,39 @@
 //! Combines the answers of one round.
 
-use super::asked_source::{Answer, AskedSource};
+use super::asked_source::{AskedSource, LookResult};
 use super::error::ErrorKind;
 use crate::classify::{ErrorClass, Phase, ProtocolErrorClassifier, Verdict};
 use crate::source::{Assurance, Identity, Look, PageState, Pending};
 
 /// The result of a round.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Judgement {
+pub(super) enum RoundResult {
     /// Nothing yet.
     Open,
     /// This source's number is the answer.
-    Found { lane: usize },
+    Found { source: usize },
     /// It ends without a number.
     Over(ErrorKind),
 }
 
-/// Judges the answers that this round has so far; a rival that has not answered is not waited for.
+/// Combines the answers that this round has so far; a source that has not answered is not waited for.
 ///
 /// An end (closed page, lost browser) takes precedence over a number, which is then stale.
-pub(super) fn judge(
-    lanes: &[AskedSource<'_>],
+pub(super) fn combine(
+    sources: &[AskedSource<'_>],
     round: u32,
     accept: Assurance,
     classifier: &ProtocolErrorClassifier,
-) -> Judgement {
-    let answers = || lanes.iter().map(|lane| lane.answer_of(round));
+) -> RoundResult {
+    let answers = || sources.iter().map(|source| source.answer_of(round));
     if let Some(end) = answers()
         .flatten()
         .find_map(|answer| ending(answer, classifier))
     {
-        return Judgement::Over(end);
+        return RoundResult::Over(end);
     }
-    if let Some(reason) = hopeless(lanes, classifier) {
-        return Judgement::Over(reason);
+    if let Some(reason) = all_misconfigured(sources, classifier) {
+        return RoundResult::Over(reason);
     }
     let found = || {
         answers()
@@ -45,23 +45,26 @@ pub(super) fn judge(
         .max()
         .filter(|best| *best >= accept)
     else {
-        return Judgement::Open;
+        return RoundResult::Open;
     };
     let mut rivals = found().filter(|(_, me)| me.assurance == best);
     match rivals.next() {
-        None => Judgement::Open,
-        Some((lane, first)) if rivals.all(|(_, other)| is_same(first, other)) => {
-            Judgement::Found { lane }
+        None => RoundResult::Open,
+        Some((source, first)) if rivals.all(|(_, other)| is_same(first, other)) => {
+            RoundResult::Found { source }
         }
-        Some(_) => Judgement::Over(ErrorKind::SourcesDisagree),
+        Some(_) => RoundResult::Over(ErrorKind::SourcesDisagree),
     }
 }
 
-/// The reason why no source can ever answer: each has last said that its own set-up is wrong.
-fn hopeless(lanes: &[AskedSource<'_>], classifier: &ProtocolErrorClassifier) -> Option<ErrorKind> {
+/// Returns the reason why no source can ever answer: each has last said that its own set-up is wrong.
+fn all_misconfigured(
+    sources: &[AskedSource<'_>],
+    classifier: &ProtocolErrorClassifier,
+) -> Option<ErrorKind> {
     let mut reason = None;
-    for lane in lanes {
-        let failure = lane.last()?.as_ref().err()?;
+    for source in sources {
+        let failure = source.last()?.as_ref().err()?;
         let class = classifier.classify(failure).class;
         if class != ErrorClass::Setup {
             return None;
@@ -71,17 +74,17 @@ fn hopeless(lanes: &[AskedSource<'_>], classifier: &ProtocolErrorClassifier) -> 
     reason
 }
 
-/// The best assurance among the numbers that sources last gave.
-pub(super) fn best_seen(lanes: &[AskedSource<'_>]) -> Option<Assurance> {
-    lanes
+/// Returns the best assurance among the numbers that sources last gave.
+pub(super) fn best_assurance(sources: &[AskedSource<'_>]) -> Option<Assurance> {
+    sources
         .iter()
-        .filter_map(|lane| Some(number(lane.last()?)?.assurance))
+        .filter_map(|source| Some(number(source.last()?)?.assurance))
         .max()
 }
 
-/// The shortest time after which a source would have given an answer that is accepted.
-pub(super) fn pending(lanes: &[AskedSource<'_>], accept: Assurance) -> Option<Pending> {
-    let identities = lanes.iter().filter_map(|lane| match lane.last()? {
+/// Returns the shortest time after which a source would have given an answer that is accepted.
+pub(super) fn pending(sources: &[AskedSource<'_>], accept: Assurance) -> Option<Pending> {
+    let identities = sources.iter().filter_map(|source| match source.last()? {
         Ok(Look::Found(me) | Look::LidOnly(me)) => me.pending.clone(),
         _ => None,
     });
@@ -90,24 +93,24 @@ pub(super) fn pending(lanes: &[AskedSource<'_>], accept: Assurance) -> Option<Pe
         .min_by_key(|pending| pending.left)
 }
 
-/// The first known state of a source's page.
-pub(super) fn page_state(lanes: &[AskedSource<'_>]) -> Option<PageState> {
-    let states = || lanes.iter().filter_map(AskedSource::page_state);
+/// Returns the first known state of a source's page.
+pub(super) fn page_state(sources: &[AskedSource<'_>]) -> Option<PageState> {
+    let states = || sources.iter().filter_map(AskedSource::page_state);
     let known = states().find(|state| *state != PageState::Unknown);
     known.or_else(|| states().next())
 }
 
-/// The reason when time or attempts are over.
+/// Returns the reason when time or attempts are over.
 pub(super) fn exhausted(
-    lanes: &[AskedSource<'_>],
+    sources: &[AskedSource<'_>],
     accept: Assurance,
     classifier: &ProtocolErrorClassifier,
 ) -> ErrorKind {
     // A number that was not sure enough says more than a LID: the account has one, and time gives it.
-    if best_seen(lanes).is_some() {
+    if best_assurance(sources).is_some() {
         return ErrorKind::NotReady;
     }
-    let last = || lanes.iter().filter_map(AskedSource::last);
+    let last = || sources.iter().filter_map(AskedSource::last);
     if last().any(|answer| matches!(answer, Ok(Look::LidOnly(me)) if me.assurance >= accept)) {
         return ErrorKind::LidOnly;
     }
@@ -120,7 +123,7 @@ pub(super) fn exhausted(
         .unwrap_or(ErrorKind::NotReady)
 }
 
-fn ending(answer: &Answer, classifier: &ProtocolErrorClassifier) -> Option<ErrorKind> {
+fn ending(answer: &LookResult, classifier: &ProtocolErrorClassifier) -> Option<ErrorKind> {
     match answer {
         Ok(Look::Conflict) => Some(ErrorKind::SourcesDisagree),
         Ok(_) => None,
@@ -132,8 +135,8 @@ fn ending(answer: &Answer, classifier: &ProtocolErrorClassifier) -> Option<Error
     }
 }
 
-/// The identity, if it has a number.
-fn number(answer: &Answer) -> Option<&Identity> {
+/// Returns the identity, if it has a number.
+fn number(answer: &LookResult) -> Option<&Identity> {
     match answer {
         Ok(Look::Found(me)) if me.phone.is_some() => Some(me),
         _ => None,

@@ -42,9 +42,9 @@ async fn extract(
     extract_phone_safely(&sources, policy).await
 }
 
-fn policy(watch: LookMode, attempts: u32) -> RetryPolicy {
+fn policy(mode: LookMode, attempts: u32) -> RetryPolicy {
     let policy = RetryPolicy::builder()
-        .watch(watch)
+        .look_mode(mode)
         .attempts(attempts)
         .interval(ms(500));
     policy
@@ -119,14 +119,14 @@ async fn the_interval_runs_from_the_end_of_a_look() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_passing_failure_burns_no_attempt_and_costs_no_second() {
-    for watch in [LookMode::Poll, LookMode::Wait] {
+async fn a_transient_failure_uses_no_attempt_and_is_retried_in_its_slot() {
+    for mode in [LookMode::Poll, LookMode::Wait] {
         // A reload: 120 ms of failures in the first slot.
         let page = MockSource::new("page")
             .at(ms(0), failure("wrong origin"))
             .at(ms(120), Act::Answer(look(NUMBER, Assurance::Confirmed)));
-        let found = extract(&[&page], &policy(watch, 2)).await.unwrap();
-        assert_eq!((found.attempt, found.elapsed), (1, ms(150)), "{watch:?}");
+        let found = extract(&[&page], &policy(mode, 2)).await.unwrap();
+        assert_eq!((found.attempt, found.elapsed), (1, ms(150)), "{mode:?}");
     }
 }
 
@@ -199,10 +199,10 @@ async fn it_ends_at_once_when_every_source_says_that_its_set_up_is_wrong() {
 #[tokio::test(start_paused = true)]
 async fn a_hanging_source_delays_no_other_and_ends_at_its_look_timeout() {
     let hung = MockSource::new("hung").at(ms(0), Act::Hang);
-    for watch in [LookMode::Poll, LookMode::Wait] {
+    for mode in [LookMode::Poll, LookMode::Wait] {
         let page = MockSource::new("page").number_at(ms(1000), NUMBER);
-        let found = extract(&[&hung, &page], &policy(watch, 15)).await.unwrap();
-        assert_eq!(found.elapsed, ms(1000), "{watch:?}");
+        let found = extract(&[&hung, &page], &policy(mode, 15)).await.unwrap();
+        assert_eq!(found.elapsed, ms(1000), "{mode:?}");
     }
 
     let error = extract(&[&hung], &policy(LookMode::Poll, 2))
@@ -220,14 +220,14 @@ async fn a_hanging_source_delays_no_other_and_ends_at_its_look_timeout() {
 async fn the_deadline_holds_whatever_the_sources_do() {
     let hung = MockSource::new("hung").at(ms(0), Act::Hang);
     let never = MockSource::new("never");
-    let short = |watch| {
-        let policy = RetryPolicy::builder().watch(watch).deadline(ms(1300));
+    let short = |mode| {
+        let policy = RetryPolicy::builder().look_mode(mode).deadline(ms(1300));
         policy.look_timeout(ms(5000)).build().unwrap()
     };
-    for watch in [LookMode::Poll, LookMode::Wait] {
+    for mode in [LookMode::Poll, LookMode::Wait] {
         for sources in [&[&hung][..], &[&never], &[&hung, &never]] {
-            let error = extract(sources, &short(watch)).await.unwrap_err();
-            assert_eq!(error.elapsed(), ms(1300), "{watch:?}");
+            let error = extract(sources, &short(mode)).await.unwrap_err();
+            assert_eq!(error.elapsed(), ms(1300), "{mode:?}");
             assert_eq!(error.kind(), ErrorKind::NotReady);
         }
     }

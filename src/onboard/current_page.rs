@@ -10,7 +10,7 @@ use crate::failure::{ProtocolFailure, Site};
 use crate::link::{LinkSource, LinkState, QrCode};
 use crate::source::{Assurance, InfoSource, Look, PageState};
 
-/// Forwards each look to the page that is open now, so that one [`Watch`](super::Watch) with its queue of
+/// Forwards each look to the page that is open now, so that one [`PageMonitor`](super::PageMonitor) with its queue of
 /// events outlives pages that are lost and opened again. Clones share their page.
 ///
 /// Without a page, every look fails with the code `page_closed`.
@@ -75,6 +75,10 @@ impl<P: LinkSource + ?Sized> LinkSource for CurrentPage<P> {
 
     async fn qr(&self) -> Result<Option<QrCode>, ProtocolFailure> {
         self.open()?.qr().await
+    }
+
+    fn document(&self) -> Option<String> {
+        self.current()?.document()
     }
 }
 

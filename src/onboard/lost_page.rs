@@ -1,4 +1,4 @@
-//! For programs that open a page again for the same [`Watch`]: the end of a watch as an error, and the events
+//! For programs that open a page again for the same [`PageMonitor`]: its end as an error, and the events
 //! that no page shows.
 
 use std::error::Error;
@@ -6,8 +6,8 @@ use std::fmt;
 
 use super::error::OnboardError;
 use super::last_event::LastEvent;
+use super::monitor::{Ended, PageMonitor};
 use super::onboarding::Onboarding;
-use super::watch::{Ended, Watch};
 use crate::event::{Failed, SessionEvent};
 use crate::failure::{ProtocolFailure, Site, disclose};
 
@@ -27,8 +27,8 @@ impl fmt::Display for Ended {
 ///
 /// ```
 /// # #[cfg(feature = "supervisor")]
-/// # fn example(session: whatsapp_phone::Session, watch: whatsapp_phone::onboard::Watch) {
-/// drop(session.spawn("watch", async move { Err::<(), _>(watch.run().await) }));
+/// # fn example(session: whatsapp_phone::Session, monitor: whatsapp_phone::onboard::PageMonitor) {
+/// drop(session.spawn("monitor", async move { Err::<(), _>(monitor.run().await) }));
 /// # }
 /// ```
 impl Error for Ended {}
@@ -44,7 +44,7 @@ impl Onboarding {
     }
 }
 
-impl Watch {
+impl PageMonitor {
     /// Queues `session_error`: the page could not be opened. If the last event was a `session_error` with
     /// the same code, nothing is sent.
     pub fn failed(&self, failed: Failed) {

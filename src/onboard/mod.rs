@@ -1,4 +1,4 @@
-//! From an extraction to its event: [`Onboarding`], [`Watch`] and `SessionService`.
+//! From an extraction to its event: [`Onboarding`], [`PageMonitor`] and `SessionService`.
 //!
 //! ```text
 //! QR code shown -> phone accepts it -> number found
@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A program that gets the WhatsApp client's own events calls the methods of an [`Onboarding`]. A program
-//! that has only the page uses a [`Watch`], which calls them itself. Both remember the session's last
+//! that has only the page uses a [`PageMonitor`], which calls them itself. Both remember the session's last
 //! event, so they do not send the same number twice; after a restart of the process they resume from
 //! the session's row.
 //!
@@ -21,7 +21,9 @@
 //! an older `session_authenticated`, since a later event has replaced both. If 64 other events wait, only a
 //! `session_disconnected` is queued, beside them, and replaces another one that waits there; any other event
 //! is logged and fails as `queue_full`. [`DeliveryState`] says what waits, and why. When the last clone of an
-//! onboarding, or the watch, is dropped, each event that waits is sent once more and then given up.
+//! onboarding, or the monitor, is dropped, each event that waits is sent once more and then given up. If a store
+//! applies such an event when the session was resumed already, it withholds the events of the new onboarding, whose
+//! `seq` is lower. The `seq` then goes on 64 higher, and a monitor sends the state of its page again.
 //!
 //! A sink **refuses** an event with one of these codes; any other error is a failure of the sink:
 //!
@@ -34,23 +36,23 @@ mod delivery;
 mod error;
 mod last_event;
 mod lost_page;
+mod monitor;
 mod onboarding;
 mod pending;
-#[cfg(all(feature = "supervisor", feature = "webdriver"))]
+#[cfg(all(unix, feature = "supervisor", feature = "webdriver"))]
 mod service;
 mod state;
 #[cfg(test)]
 mod tests;
-mod watch;
 
 pub use self::current_page::CurrentPage;
 pub use self::delivery::DeliveryState;
 pub use self::error::OnboardError;
+pub use self::monitor::{Ended, PageMonitor};
 pub use self::onboarding::{Onboarded, Onboarding};
-#[cfg(all(feature = "supervisor", feature = "webdriver"))]
+#[cfg(all(unix, feature = "supervisor", feature = "webdriver"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "supervisor", feature = "webdriver"))))]
 pub use self::service::{
     Resumed, ServiceError, SessionHandle, SessionService, SessionServiceBuilder, SkipReason,
-    Skipped, profile_path,
+    Skipped, lock_profile, profile_path,
 };
-pub use self::watch::{Ended, Watch};

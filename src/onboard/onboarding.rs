@@ -20,6 +20,10 @@ use crate::store::SessionRow;
 /// Pause between the extractions after a `session_error`.
 const EXTRACTION_PAUSE: Duration = Duration::from_secs(1);
 
+/// How many numbers are left out if the sink withholds an event: as many as an earlier onboarding may have
+/// given to events that waited.
+const SEQ_LEAP: u64 = 64;
+
 /// The default deadline of a delivery.
 const DELIVERY_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -31,7 +35,7 @@ const DELIVERY_DEADLINE: Duration = Duration::from_secs(60);
 ///   same number, it is not sent again.
 /// - [`qr_code`](Self::qr_code), [`authenticated`](Self::authenticated) and
 ///   [`disconnected`](Self::disconnected) queue their event at the call. Await the result to know that the
-///   sink has accepted it, or drop it to go on at once: it is [delivered](super#delivery) all the same. Only
+///   sink has accepted it, or drop it to continue at once: it is [delivered](super#delivery) all the same. Only
 ///   if 64 events wait, it finds no room, and is logged and in the `queue_full` error.
 /// - The events of one session are sent in order. Transient errors are retried by
 ///   [`delivery`](Self::delivery).
@@ -64,7 +68,7 @@ pub struct Onboarding {
     pub(super) extractor: Arc<dyn PhoneExtractor>,
     sequence: Option<Sequence>,
     bound: Option<PhoneNumber>,
-    keep_watching: Duration,
+    keep_extracting: Duration,
     /// Held during an extraction: one at a time.
     extracting: Arc<Mutex<()>>,
     pub(super) deliveries: Deliveries,
@@ -97,7 +101,7 @@ impl Onboarding {
             extractor: Arc::new(extractor),
             sequence: None,
             bound: None,
-            keep_watching: Duration::ZERO,
+            keep_extracting: Duration::ZERO,
             extracting: Arc::default(),
             deliveries: Deliveries::new(sink, backoff.unwrap_or_default()),
         }
@@ -121,7 +125,7 @@ impl Onboarding {
     /// Numbers the session's events, so that receivers can restore their order. A new process must
     /// continue after the last number that was used, as [`resume`](Self::resume) does; otherwise stores
     /// ignore its events as out of order. If this is called after `resume`, or again, the greater of both
-    /// counts goes on; the order of the calls does not matter. Default: no numbers; the order is that of
+    /// counts continues; the order of the calls does not matter. Default: no numbers; the order is that of
     /// arrival.
     #[must_use]
     pub fn sequence(mut self, sequence: Sequence) -> Self {
@@ -144,8 +148,8 @@ impl Onboarding {
     /// Repeats the extraction for this long after a `session_error`; a number that is found then is
     /// sent once. Ends early if the page or its browser is gone. Default: zero, no repetition.
     #[must_use]
-    pub fn keep_watching(mut self, time: Duration) -> Self {
-        self.keep_watching = time;
+    pub fn keep_extracting(mut self, time: Duration) -> Self {
+        self.keep_extracting = time;
         self
     }
 
@@ -224,7 +228,7 @@ impl Onboarding {
     pub async fn run(&self) -> Result<Onboarded, OnboardError> {
         let (mut outcome, mut may_come) = self.attempt(true).await?;
         let start = Instant::now();
-        while may_come && start.elapsed() + EXTRACTION_PAUSE < self.keep_watching {
+        while may_come && start.elapsed() + EXTRACTION_PAUSE < self.keep_extracting {
             sleep(EXTRACTION_PAUSE).await;
             (outcome, may_come) = self.attempt(false).await?;
         }
@@ -335,6 +339,11 @@ impl Onboarding {
         // Stores do not record the `seq` of an expired code, so a new process would use it again.
         let sequence = self.sequence.as_ref();
         let sequence = sequence.filter(|_| last != LastEvent::QrExpired);
+        if let Some(sequence) = sequence
+            && std::mem::take(&mut state.is_behind)
+        {
+            sequence.raise(sequence.last() + SEQ_LEAP);
+        }
         state.push(event, last, repeats, |event| match sequence {
             Some(sequence) => event.with_seq(sequence.next()),
             None => event,
@@ -364,7 +373,7 @@ impl fmt::Debug for Onboarding {
             .field("session", &self.session)
             .field("sink", &self.deliveries.sink.name())
             .field("bound", &self.bound)
-            .field("keep_watching", &self.keep_watching)
+            .field("keep_extracting", &self.keep_extracting)
             .finish_non_exhaustive()
     }
 }

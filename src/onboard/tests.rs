@@ -158,7 +158,7 @@ async fn a_number_that_is_found_after_the_error_is_sent_once() {
     ] {
         let sink = Script::default();
         let onboarding = Onboarding::new(key(), ready_at(comes_at, ME), sink.clone());
-        let outcome = onboarding.keep_watching(watched).run().await.unwrap();
+        let outcome = onboarding.keep_extracting(watched).run().await.unwrap();
         assert_eq!(sink.names(), expected);
         assert_eq!(matches!(outcome, Onboarded::Ready(_)), expected.len() == 2);
     }
@@ -168,7 +168,7 @@ async fn a_number_that_is_found_after_the_error_is_sent_once() {
     let source = MockSource::new("page").at(Duration::ZERO, closed);
     let onboarding = Onboarding::new(key(), extractor(source), sink.clone());
     let start = Instant::now();
-    onboarding.keep_watching(secs(3600)).run().await.unwrap();
+    onboarding.keep_extracting(secs(3600)).run().await.unwrap();
     assert!(start.elapsed() < secs(1));
 }
 
@@ -177,7 +177,7 @@ async fn another_account_in_a_bound_session_is_refused() {
     let sink = Script::default();
     let bound = "628990000099".parse().unwrap();
     let onboarding = Onboarding::new(key(), ready_at(Duration::ZERO, ME), sink.clone());
-    let onboarding = onboarding.bound_to(bound).keep_watching(secs(60));
+    let onboarding = onboarding.bound_to(bound).keep_extracting(secs(60));
     let Onboarded::Failed(failed) = onboarding.run().await.unwrap() else {
         panic!("not refused");
     };
@@ -337,7 +337,11 @@ async fn a_wrong_account_is_sent_as_an_error_also_after_another_error() {
     let sink = Script::default();
     let onboarding = Onboarding::new(key(), ready_at(secs(25), OTHER), sink.clone());
     let onboarding = onboarding.bound_to("628110000041".parse().unwrap());
-    let outcome = onboarding.keep_watching(Duration::MAX).run().await.unwrap();
+    let outcome = onboarding
+        .keep_extracting(Duration::MAX)
+        .run()
+        .await
+        .unwrap();
     assert!(matches!(outcome, Onboarded::Failed(it) if it.code() == Some("rebind_refused")));
     assert_eq!(sink.names(), ["session_error", "session_error"]);
 }

@@ -15,11 +15,11 @@
 //! | `jitter` | 0 | 0 |
 //! | `look_timeout` | 2s | 2s |
 //! | `deadline` | 10s | 11s |
-//! | `watch` | wait | poll |
+//! | `look_mode` | wait | poll |
 //! | `fallback_after_exhaustion` | false | true |
 //!
 //! A policy comes from code ([`RetryPolicy::builder`]), from a configuration file (serde, durations
-//! as `"500ms"`) or from the environment ([`RetryPolicy::from_env`]). All three use the same
+//! as `"500ms"`, `look_mode` as `watch`) or from the environment ([`RetryPolicy::from_env`]). All three use the same
 //! validation, so no policy can spin, overflow or wait for days.
 
 mod backoff;
@@ -31,7 +31,6 @@ mod error;
 mod interop;
 mod serde_form;
 
-use std::fmt;
 use std::time::Duration;
 
 pub(crate) use self::backoff::MIN_INTERVAL;
@@ -43,8 +42,10 @@ pub use error::PolicyError;
 pub use interop::from_backoff;
 use serde::Serialize;
 
+use crate::text::stable_names;
+
 /// How a source is watched between the start of one slot and the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
 pub enum LookMode {
     /// One look at the start of each slot, then silence until the next: what the usual recipe does.
@@ -55,22 +56,10 @@ pub enum LookMode {
     Wait,
 }
 
-impl LookMode {
-    /// The stable name, as in configuration files and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Poll => "poll",
-            Self::Wait => "wait",
-        }
-    }
-}
-
-impl fmt::Display for LookMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+stable_names!(LookMode, "a look mode", as_str {
+    Poll = "poll",
+    Wait = "wait",
+});
 
 /// How an extraction looks: a [`Backoff`] with a deadline, the look timeout, how a source is watched, and
 /// when the fallback is asked.
@@ -87,7 +76,7 @@ impl fmt::Display for LookMode {
 ///     .interval(Duration::from_millis(100))
 ///     .growth(2.0)
 ///     .max_interval(Duration::from_millis(300))
-///     .watch(LookMode::Poll)
+///     .look_mode(LookMode::Poll)
 ///     .build()?;
 ///
 /// let delays: Vec<u128> = policy.delays().map(|delay| delay.as_millis()).collect();
@@ -113,7 +102,7 @@ impl fmt::Display for LookMode {
 pub struct RetryPolicy {
     backoff: Backoff,
     look_timeout: Duration,
-    watch: LookMode,
+    look_mode: LookMode,
     fallback_after_exhaustion: bool,
 }
 
@@ -140,12 +129,12 @@ impl RetryPolicy {
                 ..Backoff::DEFAULT
             },
             look_timeout: Duration::from_secs(2),
-            watch: LookMode::Wait,
+            look_mode: LookMode::Wait,
             fallback_after_exhaustion: false,
         }
     }
 
-    /// The usual whatsapp-web.js recipe: 2.5 s of delay, 15 looks 500 ms apart at the first
+    /// Returns the usual whatsapp-web.js recipe: 2.5 s of delay, 15 looks 500 ms apart at the first
     /// source, then one look at the others at 10.0 s.
     ///
     /// Look timeout 2 s, deadline 11 s, [`LookMode::Poll`].
@@ -169,7 +158,7 @@ impl RetryPolicy {
                 deadline: Some(Duration::from_secs(11)),
                 ..Self::eager().backoff
             },
-            watch: LookMode::Poll,
+            look_mode: LookMode::Poll,
             fallback_after_exhaustion: true,
             ..Self::eager()
         }
@@ -243,8 +232,8 @@ impl RetryPolicy {
 
     /// Returns how a source is watched between two looks.
     #[must_use]
-    pub const fn watch(&self) -> LookMode {
-        self.watch
+    pub const fn look_mode(&self) -> LookMode {
+        self.look_mode
     }
 
     /// Returns when sources after the first are asked. `false`: every source is asked each round. `true`: the first source alone is asked on the

@@ -7,7 +7,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 
 use super::{Backoff, LookMode, PolicyError, RetryPolicy};
-use crate::failure::{clean, clean_error, read_text};
+use crate::text::{clean, clean_error};
 
 /// The fields of a [`RetryPolicy`], not validated. Absent ones are those of the eager policy.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -24,7 +24,8 @@ pub(super) struct Form {
     jitter: f64,
     look_timeout: Human,
     deadline: Human,
-    watch: LookMode,
+    #[serde(rename = "watch")]
+    look_mode: LookMode,
     fallback_after_exhaustion: bool,
 }
 
@@ -47,7 +48,7 @@ impl From<RetryPolicy> for Form {
             jitter: backoff.jitter,
             look_timeout: Human(policy.look_timeout),
             deadline,
-            watch: policy.watch,
+            look_mode: policy.look_mode,
             fallback_after_exhaustion: policy.fallback_after_exhaustion,
         }
     }
@@ -68,7 +69,7 @@ impl TryFrom<Form> for RetryPolicy {
                 deadline: Some(form.deadline.0),
             },
             look_timeout: form.look_timeout.0,
-            watch: form.watch,
+            look_mode: form.look_mode,
             fallback_after_exhaustion: form.fallback_after_exhaustion,
         }
         .to_builder()
@@ -77,28 +78,11 @@ impl TryFrom<Form> for RetryPolicy {
 }
 
 impl<'de> Deserialize<'de> for RetryPolicy {
-    /// An error repeats the invalid value, masked and cut, since a file may hold anything in the wrong
-    /// place.
+    /// Reads and validates a policy. An error repeats the invalid value, masked and cut, since a file may
+    /// hold anything in the wrong place.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let form = Form::deserialize(deserializer).map_err(clean_error)?;
         Self::try_from(form).map_err(de::Error::custom)
-    }
-}
-
-impl Serialize for LookMode {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for LookMode {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wanted = "`watch` is a string, expected `poll` or `wait`";
-        read_text(deserializer, wanted, |text| match text {
-            "poll" => Ok(Self::Poll),
-            "wait" => Ok(Self::Wait),
-            _ => Err("invalid `watch`, expected `poll` or `wait`"),
-        })
     }
 }
 
@@ -180,7 +164,10 @@ mod tests {
             ),
             (r#"{"interval": null}"#, "expected a duration"),
             (r#"{"intervall": "1s"}"#, "unknown field `intervall`"),
-            (r#"{"watch": "hook"}"#, "expected `poll` or `wait`"),
+            (
+                r#"{"watch": "hook"}"#,
+                "not a look mode; write one of: poll, wait",
+            ),
             (r#"{"attempts": -1}"#, "expected u32"),
             (
                 r#"{"attempts": 0}"#,
@@ -239,7 +226,7 @@ mod tests {
                 .growth(f64::from(growth) / 100.0)
                 .jitter(f64::from(jitter) / 100.0)
                 .look_timeout(nanos(look_timeout))
-                .watch(if poll { LookMode::Poll } else { LookMode::Wait })
+                .look_mode(if poll { LookMode::Poll } else { LookMode::Wait })
                 .fallback_after_exhaustion(fallback);
             let builder = attempts.into_iter().fold(builder, RetryPolicyBuilder::attempts);
             let room = nanos(86_400_000_000_000 - interval);

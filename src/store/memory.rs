@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::decide::{Judgement, given_up, judge_event, retire_holders, revived};
+use super::effect::{Effect, apply_event, given_up, registered_again, retire_holders};
 use super::error::StoreError;
 use super::options::{APPLIED_IDS_KEPT, StoreOptions};
 use super::query::{SessionPage, SessionQuery};
@@ -42,7 +42,7 @@ struct Row {
 }
 
 impl MemoryStore {
-    /// An empty store with these options. It has no deadlines and polls nothing.
+    /// Makes an empty store with these options. It has no deadlines and polls nothing.
     #[must_use]
     pub fn new(options: StoreOptions) -> Self {
         Self {
@@ -81,9 +81,9 @@ impl MemoryStore {
             return Err(StoreError::given_up(&found.row));
         }
         let is_applied = event.id().is_some_and(|id| found.applied.contains_key(id));
-        let write = match judge_event(&found.row, is_applied, event, self.options.rebind)? {
-            Judgement::Ignore(why) => return Ok(Outcome::Ignored(why)),
-            Judgement::Write(write) => write,
+        let write = match apply_event(&found.row, is_applied, event, self.options.rebind)? {
+            Effect::Ignore(why) => return Ok(Outcome::Ignored(why)),
+            Effect::Write(write) => write,
         };
         let mut retired = Vec::new();
         if write.connects {
@@ -141,7 +141,7 @@ impl SessionStore for MemoryStore {
             return Err(StoreError::taken(session));
         }
         if found.is_deleted {
-            found.row = revived(found.row.clone());
+            found.row = registered_again(found.row.clone());
             (found.is_deleted, found.updated) = (false, now);
             self.shared.hub.publish(&found.row.to_change());
         } else if found.row.status.is_waiting() {

@@ -28,7 +28,7 @@ struct Proxy {
     /// How many connections there were.
     count: watch::Receiver<usize>,
     /// The number of bytes that the store sent on connections that hang.
-    unheard: watch::Receiver<usize>,
+    unanswered: watch::Receiver<usize>,
     /// The round trips of the transaction that was committed last.
     trips: watch::Receiver<usize>,
 }
@@ -43,7 +43,7 @@ impl Proxy {
         let url = place.url.replacen(&server, &address.to_string(), 1);
         let (rule, rules) = watch::channel(Rule::default());
         let (counted, count) = watch::channel(0);
-        let (lost, unheard) = watch::channel(0);
+        let (lost, unanswered) = watch::channel(0);
         let (measured, trips) = watch::channel(0);
         tokio::spawn(async move {
             // Ends with the test's runtime.
@@ -59,7 +59,7 @@ impl Proxy {
             url,
             rule,
             count,
-            unheard,
+            unanswered,
             trips,
         }
     }
@@ -130,7 +130,7 @@ async fn dead_connections_hold_up_the_next_events_for_a_moment_only() {
         let (stuck, others) = (store.clone(), store.clone());
         let stuck = tokio::spawn(async move { stuck.apply(&gone).await });
         until("its transaction is under way", || {
-            *proxy.unheard.borrow() > 0
+            *proxy.unanswered.borrow() > 0
         })
         .await;
         let gone = SessionEvent::session_disconnected(two, "");

@@ -81,19 +81,19 @@ async fn looks_of(
 #[tokio::test(start_paused = true)]
 async fn no_source_is_asked_before_its_pause_is_over_and_no_attempt_is_burnt() {
     let tempo = [3, 40, 100, 130, 260, 480, 600, 1300];
-    for watch in [LookMode::Poll, LookMode::Wait] {
-        let policy = policy(watch, 8).to_builder().look_timeout(ms(130 + 800));
+    for mode in [LookMode::Poll, LookMode::Wait] {
+        let policy = policy(mode, 8).to_builder().look_timeout(ms(130 + 800));
         let policy = policy.build().unwrap();
         for (a, b) in tempo.iter().flat_map(|a| tempo.map(|b| (*a, b))) {
             for (x, y) in HABITS.iter().flat_map(|x| HABITS.map(|y| (*x, y))) {
-                let case = format!("{watch:?}: {a} ms {x:?}, {b} ms {y:?}");
+                let case = format!("{mode:?}: {a} ms {x:?}, {b} ms {y:?}");
                 let (looks, error) = looks_of(&policy, [(a, x), (b, y)]).await;
                 assert_eq!(error.attempts(), 8, "{case}");
                 assert!(error.elapsed() >= ms(7 * 500), "{case}: {error}");
                 for (looks, habit) in looks.iter().zip([x, y]) {
                     // A wait fills its slot, so the next may follow; a probe has its pause. A
                     // source that fails in passing is asked again in its slot.
-                    let pause = match (watch, habit) {
+                    let pause = match (mode, habit) {
                         (_, Habit::FailsInPassing) => ms(50),
                         (LookMode::Poll, _) => ms(500),
                         _ => ms(0),
@@ -128,43 +128,41 @@ async fn a_hung_source_burns_no_attempt_of_a_wait() {
 
 fn scheduled(
     page: &MockSource,
-    watch: LookMode,
+    mode: LookMode,
     schedule: impl Fn() -> Box<dyn Iterator<Item = Duration> + Send> + Send + Sync + 'static,
 ) -> Extractor {
     let builder = Extractor::builder().source(page.clone());
-    let policy = policy(watch, 1)
-        .to_builder()
-        .fallback_after_exhaustion(true);
+    let policy = policy(mode, 1).to_builder().fallback_after_exhaustion(true);
     let builder = builder.policy(policy.build().unwrap());
     builder.schedule(schedule).build().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_delay_that_no_clock_counts_lasts_until_the_deadline() {
-    for watch in [LookMode::Poll, LookMode::Wait] {
+    for mode in [LookMode::Poll, LookMode::Wait] {
         for at in 0..3 {
             let page = MockSource::new("page");
-            let extractor = scheduled(&page, watch, move || {
+            let extractor = scheduled(&page, mode, move || {
                 let mut delays = [ms(0); 3];
                 delays[at] = Duration::MAX;
                 Box::new(delays.into_iter())
             });
             let error = extractor.extract().await.unwrap_err();
             let seen = (error.kind(), error.elapsed());
-            assert_eq!(seen, (ErrorKind::NotReady, ms(60_000)), "{watch:?} {at}");
+            assert_eq!(seen, (ErrorKind::NotReady, ms(60_000)), "{mode:?} {at}");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_schedule_of_zeros_does_not_spin() {
-    for watch in [LookMode::Poll, LookMode::Wait] {
+    for mode in [LookMode::Poll, LookMode::Wait] {
         let page = MockSource::new("page");
-        let zeros = scheduled(&page, watch, || Box::new(std::iter::repeat_n(ms(0), 101)));
+        let zeros = scheduled(&page, mode, || Box::new(std::iter::repeat_n(ms(0), 101)));
         let error = zeros.extract().await.unwrap_err();
         assert_eq!(page.calls()[0].at, ms(0));
         assert_eq!(error.attempts(), 101);
-        assert!(error.elapsed() >= ms(1000), "{watch:?}: {error}");
+        assert!(error.elapsed() >= ms(1000), "{mode:?}: {error}");
     }
 }
 
@@ -176,8 +174,8 @@ async fn an_empty_schedule_is_misconfigured() {
     let seen = (error.kind(), error.attempts(), error.elapsed());
     assert_eq!(seen, (ErrorKind::Misconfigured, 0, ms(0)));
     assert!(page.calls().is_empty());
-    let said = std::error::Error::source(&error).unwrap().to_string();
-    assert!(said.contains("the schedule is empty"), "{said}");
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("the schedule is empty"), "{source}");
 }
 
 /// Its looks panic when they are dropped.
@@ -193,16 +191,16 @@ impl InfoSource for BadDrop {
     fn probe<'a: 'x, 'x>(
         &'a self,
     ) -> Pin<Box<dyn Future<Output = Result<Look, ProtocolFailure>> + Send + 'x>> {
-        struct Bomb;
-        impl Drop for Bomb {
+        struct PanicsOnDrop;
+        impl Drop for PanicsOnDrop {
             fn drop(&mut self) {
                 panic!("a look was dropped");
             }
         }
-        // The bomb belongs to the future itself, so it outlives the answer.
-        let (bomb, hangs) = (Bomb, self.hangs);
+        // It belongs to the future itself, so it outlives the answer.
+        let (panics, hangs) = (PanicsOnDrop, self.hangs);
         Box::pin(std::future::poll_fn(move |_| {
-            let _ = &bomb;
+            let _ = &panics;
             match hangs {
                 true => std::task::Poll::Pending,
                 false => std::task::Poll::Ready(Ok(Look::NotYet)),

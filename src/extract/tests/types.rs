@@ -34,12 +34,12 @@ async fn no_error_prints_a_number() {
 
 #[tokio::test(start_paused = true)]
 async fn the_blocking_dialog_is_named() {
-    let said = format!(
+    let text = format!(
         "unexpected alert open: {{Alert text : Call 628110000041?{}}}",
         "!".repeat(500)
     );
     let dialog =
-        ProtocolFailure::new(Site::WebDriverCommand, said).with_code("unexpected alert open");
+        ProtocolFailure::new(Site::WebDriverCommand, text).with_code("unexpected alert open");
     let other = MockSource::new("other").at(ms(0), failure("wrong origin"));
     let page = MockSource::new("page").at(ms(0), dialog.clone());
     let error = extract(&[&other, &page], &policy(LookMode::Poll, 2))

@@ -15,7 +15,7 @@ use super::managed::Opener;
 use super::page::{OpenPage, OwnBrowser, PageOptions};
 use super::{Config, SessionService, create_private};
 use crate::event::{EventSink, SessionKey};
-use crate::onboard::Watch;
+use crate::onboard::PageMonitor;
 use crate::retry::Backoff;
 use crate::source::webdriver::{DriverProcess, DriverProcessBuilder, OpenOptions};
 use crate::store::{SessionStore, StoreSink};
@@ -32,7 +32,7 @@ pub struct SessionServiceBuilder {
     storage: Option<PathBuf>,
     driver: DriverProcessBuilder,
     options: Box<PageOptions>,
-    watch: Box<dyn Fn(Watch) -> Watch + Send + Sync>,
+    monitor: Box<dyn Fn(PageMonitor) -> PageMonitor + Send + Sync>,
     supervisor: SupervisorBuilder,
     restart: Backoff,
     opens_at_once: usize,
@@ -56,7 +56,7 @@ impl SessionServiceBuilder {
             storage: None,
             driver: DriverProcess::builder(),
             options: Box::new(|_| OpenOptions::default().headless(true)),
-            watch: Box::new(|watch| watch),
+            monitor: Box::new(|monitor| monitor),
             supervisor: Supervisor::builder(),
             restart: restart.unwrap_or_default(),
             opens_at_once: 4,
@@ -96,9 +96,12 @@ impl SessionServiceBuilder {
         self
     }
 
-    /// Changes the watch of each session: its extractor, its intervals, the number that it is bound to.
-    pub fn watch(mut self, change: impl Fn(Watch) -> Watch + Send + Sync + 'static) -> Self {
-        self.watch = Box::new(change);
+    /// Changes the monitor of each session: its extractor, its intervals, the number that it is bound to.
+    pub fn monitor(
+        mut self,
+        change: impl Fn(PageMonitor) -> PageMonitor + Send + Sync + 'static,
+    ) -> Self {
+        self.monitor = Box::new(change);
         self
     }
 
@@ -125,7 +128,8 @@ impl SessionServiceBuilder {
     }
 
     /// Sets how long a session may be `qr_scanning` or `authenticated` without a sign of life, before it is
-    /// [given up](SessionStore::sweep_stuck). It is checked every 5 minutes, for all sessions of the store.
+    /// [given up](SessionStore::sweep_stuck). It is checked every 5 minutes, for all sessions of the store; events
+    /// that wait for the sink are signs of life, and after a failure of the store the next check is skipped.
     /// `None`: the service gives up none. Default: 1 hour.
     pub fn sweep(mut self, age: Option<Duration>) -> Self {
         self.sweep = age;
@@ -163,7 +167,7 @@ impl SessionServiceBuilder {
             store: self.store,
             sink: self.sink,
             root: root.and_then(is_utf8).map_err(ServiceError::Storage)?,
-            watch: self.watch,
+            monitor: self.monitor,
             opener: Arc::new(Opener {
                 pages: Box::new(pages),
                 permits: Semaphore::new(self.opens_at_once),

@@ -53,20 +53,20 @@ impl SessionHandle {
     /// Returns the QR code that the page shows, as the sink has last accepted it.
     #[must_use]
     pub fn qr_code(&self) -> Option<QrCode> {
-        let code = self.managed().seen().qr_code.clone();
+        let code = self.managed().latest().qr_code.clone();
         code.filter(|code| code.is_expired() || !code.time_left().is_zero())
     }
 
     /// Returns the number that the session is connected with, as the sink has last accepted it.
     #[must_use]
     pub fn number(&self) -> Option<PhoneNumber> {
-        self.managed().seen().number.clone()
+        self.managed().latest().number.clone()
     }
 
     /// Returns which events wait for the sink, and why.
     #[must_use]
     pub fn delivery_state(&self) -> DeliveryState {
-        self.managed().watch.delivery_state()
+        self.managed().monitor.delivery_state()
     }
 
     /// Ends the session on purpose: closes page, browser and driver, and then sends `session_disconnected`,

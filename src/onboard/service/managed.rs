@@ -9,10 +9,10 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::page::{OpenPage, OpenedPage, PageSource};
-use super::recorder::Seen;
+use super::recorder::Latest;
 use crate::event::{Failed, SessionKey};
 use crate::failure::ProtocolFailure;
-use crate::onboard::{CurrentPage, Watch};
+use crate::onboard::{CurrentPage, PageMonitor};
 use crate::supervisor::{BoxError, Session, Supervisor};
 
 /// How long the end of a session waits for the sink to accept the events that wait.
@@ -35,18 +35,18 @@ pub(super) struct Managed {
     pub(super) key: SessionKey,
     pub(super) profile: PathBuf,
     pub(super) opener: Arc<Opener>,
-    /// The page of `watch`.
+    /// The page of `monitor`.
     pub(super) page: CurrentPage<dyn PageSource>,
     /// It has the queue of events, so it is the same one for all pages.
-    pub(super) watch: Watch,
-    pub(super) seen: Arc<Mutex<Seen>>,
+    pub(super) monitor: PageMonitor,
+    pub(super) latest: Arc<Mutex<Latest>>,
     /// Whether it is being ended on purpose, and the event of that is not queued yet.
     pub(super) is_ending: AtomicBool,
 }
 
 impl Managed {
-    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn latest(&self) -> MutexGuard<'_, Latest> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns whether it has events that the sink has not accepted.
@@ -55,7 +55,7 @@ impl Managed {
     }
 
     fn has_events_waiting(&self) -> bool {
-        self.watch.delivery_state().waiting > 0
+        self.monitor.delivery_state().waiting > 0
     }
 
     /// Ends the session on purpose, and then sends the event, once if several callers end it.
@@ -66,7 +66,7 @@ impl Managed {
         let is_first = !self.is_ending.swap(true, Ordering::AcqRel);
         session.end(within).await;
         if is_first {
-            let accepted = self.watch.disconnected("ended");
+            let accepted = self.monitor.disconnected("ended");
             self.is_ending.store(false, Ordering::Release);
             // If the sink is down, the event waits for it.
             drop(timeout(DELIVERY_TIMEOUT, accepted).await);
@@ -87,12 +87,12 @@ impl Managed {
             () = &mut ending => return Ok(()),
             opened = self.open() => opened,
         };
-        let page = opened.inspect_err(|failure| self.watch.failed(not_opened(failure)))?;
+        let page = opened.inspect_err(|failure| self.monitor.failed(not_opened(failure)))?;
         self.page.replace(Some(page.source));
         let result = tokio::select! {
             biased;
             () = &mut ending => Ok(()),
-            ended = self.watch.run() => Err(ended.into()),
+            ended = self.monitor.run() => Err(ended.into()),
         };
         self.page.replace(None);
         page.close.await;

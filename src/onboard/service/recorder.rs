@@ -1,4 +1,4 @@
-//! [`Recorder`]: passes events on, and keeps [`Seen`], the latest QR code and number that the sink has accepted.
+//! [`Recorder`]: passes events on, and keeps [`Latest`], the latest QR code and number that the sink has accepted.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,12 +9,12 @@ use crate::phone::PhoneNumber;
 use crate::store::{SessionRow, Status};
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct Latest {
     pub(super) qr_code: Option<QrCode>,
     pub(super) number: Option<PhoneNumber>,
 }
 
-impl From<&SessionRow> for Seen {
+impl From<&SessionRow> for Latest {
     fn from(row: &SessionRow) -> Self {
         let number = row.phone.clone();
         Self {
@@ -24,7 +24,7 @@ impl From<&SessionRow> for Seen {
     }
 }
 
-impl Seen {
+impl Latest {
     /// Returns what there is to see after this event.
     fn after(event: &SessionEvent) -> Self {
         let (qr_code, number) = match event.kind() {
@@ -39,7 +39,7 @@ impl Seen {
 /// Remembers what it has passed on to the sink of the service.
 pub(super) struct Recorder {
     pub(super) sink: Arc<dyn EventSink>,
-    pub(super) seen: Arc<Mutex<Seen>>,
+    pub(super) latest: Arc<Mutex<Latest>>,
 }
 
 #[async_trait]
@@ -55,7 +55,7 @@ impl EventSink for Recorder {
     async fn decide(&self, event: &SessionEvent) -> Result<Decision, SinkError> {
         let decision = self.sink.decide(event).await?;
         if decision == Decision::PassOn {
-            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::after(event);
+            *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Latest::after(event);
         }
         Ok(decision)
     }

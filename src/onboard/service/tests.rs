@@ -2,6 +2,7 @@
 
 mod ending;
 mod handles;
+mod outages;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -79,7 +80,7 @@ fn scanned() -> MockPage {
 }
 
 /// A linked page whose browser crashes after this time.
-fn dying(after: Duration) -> MockPage {
+fn closes_after(after: Duration) -> MockPage {
     let link = MockLink::new().at(secs(0), LinkState::Linked);
     let gone = ProtocolFailure::new(Site::WebDriverCommand, "gone");
     page(link.failing_at(after, gone.with_code("connection lost")))
@@ -255,7 +256,7 @@ async fn a_session_goes_from_its_code_to_its_number() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_browser_is_restarted_on_its_profile() {
-    let stage = Stage::new([|| Ok(dying(secs(30)))] as [Script; 1]);
+    let stage = Stage::new([|| Ok(closes_after(secs(30)))] as [Script; 1]);
     let session = stage.service.start(&key("s")).await.unwrap();
     sleep(secs(31)).await;
     assert_eq!(session.number(), None);
@@ -329,7 +330,7 @@ async fn a_stop_closes_the_pages_and_the_next_process_resumes_them() {
     let stopped = stage.service.start(&key("a")).await.unwrap_err();
     assert!(matches!(stopped, ServiceError::Start(_)), "{stopped}");
 
-    let next = stage.restarted([|| Ok(linked()), || Ok(dying(secs(60)))] as [Script; 2]);
+    let next = stage.restarted([|| Ok(linked()), || Ok(closes_after(secs(60)))] as [Script; 2]);
     let resumed = next.service.resume().await.unwrap();
     let mut started: Vec<_> = resumed.started.iter().map(SessionHandle::key).collect();
     started.sort_by(|a, b| a.session_id.cmp(&b.session_id));
@@ -359,7 +360,7 @@ async fn a_stop_closes_the_pages_and_the_next_process_resumes_them() {
 
 #[tokio::test(start_paused = true)]
 async fn events_that_wait_for_the_sink_outlive_restarts_under_their_ids() {
-    let script: [Script; 2] = [|| Ok(dying(secs(30))), || Ok(dying(secs(30)))];
+    let script: [Script; 2] = [|| Ok(closes_after(secs(30))), || Ok(closes_after(secs(30)))];
     let stage = Stage::new(script);
     let session = stage.service.start(&key("s")).await.unwrap();
     sleep(secs(5)).await;

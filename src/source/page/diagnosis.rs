@@ -10,8 +10,8 @@ use super::evidence::describe;
 use super::losses::{GETTERS, losses};
 use super::overrides::Guard;
 use super::version::{MAX_VERSION, version};
-use crate::failure::clean;
 use crate::source::{Assurance, Look, PageState};
+use crate::text::clean;
 
 /// The report of [`Page::diagnose`](crate::source::webdriver::Page::diagnose). Its `Display` is a table, its
 /// JSON has the same fields. Numbers and JIDs are masked in both.
@@ -72,27 +72,27 @@ impl Finding {
 }
 
 impl Diagnosis {
-    /// Judges a look that was made with details.
+    /// Makes a diagnosis from a look that was made with details.
     pub(crate) fn new(
-        seen: &Observation,
+        observation: &Observation,
         driver_version: Option<String>,
         browser_version: Option<String>,
     ) -> Self {
-        let details = seen.envelope().details.clone().unwrap_or_default();
-        let look = seen.look(None);
+        let details = observation.envelope().details.clone().unwrap_or_default();
+        let look = observation.look(None);
         let (assurance, reader) = match &look {
             Look::Found(me) => (Some(me.assurance), Some(me.reader.to_string())),
             _ => (None, None),
         };
-        let standing = seen.standing();
+        let standing = observation.standing();
         let is_healthy =
             assurance.is_some() && matches!(standing, Standing::Confirmed | Standing::Old);
         let versions_match = driver_version
             .as_deref()
             .zip(browser_version.as_deref())
             .map(|(driver, browser)| major(driver) == major(browser));
-        let mut sentences = vec![outcome(&look, standing, seen.page_state())];
-        sentences.extend(losses(seen, &details));
+        let mut sentences = vec![outcome(&look, standing, observation.page_state())];
+        sentences.extend(losses(observation, &details));
         if versions_match == Some(false) {
             sentences
                 .push("driver and browser are of different versions: install matching ones".into());
@@ -102,11 +102,11 @@ impl Diagnosis {
             verdict: sentences.join("; "),
             assurance,
             reader,
-            page_state: seen.page_state(),
-            readers: readers(seen),
-            guards: guards(seen, &details),
+            page_state: observation.page_state(),
+            readers: readers(observation),
+            guards: guards(observation, &details),
             getters: getters(&details),
-            generation: generation(seen, &details),
+            generation: generation(observation, &details),
             whatsapp_version: version(details.version.as_ref()),
             library: library(&details),
             driver_version,
@@ -116,7 +116,7 @@ impl Diagnosis {
     }
 }
 
-/// The first sentence of the verdict: the number, or why there is none.
+/// Returns the first sentence of the verdict: the number, or why there is none.
 fn outcome(look: &Look, standing: Standing, state: Option<PageState>) -> String {
     let advice = state.map(PageState::advice);
     match look {
@@ -148,8 +148,8 @@ fn outcome(look: &Look, standing: Standing, state: Option<PageState>) -> String 
     }
 }
 
-fn readers(seen: &Observation) -> Vec<Finding> {
-    let page = seen.envelope();
+fn readers(observation: &Observation) -> Vec<Finding> {
+    let page = observation.envelope();
     let rows = page.readers.iter().enumerate().map(|(i, reader)| {
         let answer = page.rows.get(&i).map(|row| describe(reader, row));
         let (is_present, gave) = answer.unwrap_or_default();
@@ -158,8 +158,8 @@ fn readers(seen: &Observation) -> Vec<Finding> {
     rows.collect()
 }
 
-fn guards(seen: &Observation, details: &Details) -> Vec<Finding> {
-    let page = seen.envelope();
+fn guards(observation: &Observation, details: &Details) -> Vec<Finding> {
+    let page = observation.envelope();
     let socket = page.socket.as_ref();
     let shown = |value: Option<bool>| value.map(|value| value.to_string());
     let guards = Guard::ALL.iter().map(|guard| {
@@ -198,8 +198,8 @@ fn getters(details: &Details) -> Vec<Finding> {
         .collect()
 }
 
-fn generation(seen: &Observation, details: &Details) -> &'static str {
-    match seen.envelope() {
+fn generation(observation: &Observation, details: &Details) -> &'static str {
+    match observation.envelope() {
         _ if details.has_number_getter() => "2.3000 since September 2025",
         _ if details.has_old_getter() => "2.3000 until August 2025",
         _ if details.has_require => "2.3000 with unknown getters",

@@ -13,7 +13,7 @@ pub(super) enum Registration {
     Unknown,
 }
 
-/// By WhatsApp's own test if it answers, else by the storage keys, which can only say yes.
+/// Decides by WhatsApp's own test if it answers, else by the storage keys, which can only say yes.
 pub(super) fn registration(envelope: &Envelope) -> Registration {
     let keys = &envelope.storage;
     match envelope.registered {
@@ -27,7 +27,7 @@ pub(super) fn registration(envelope: &Envelope) -> Registration {
 /// The account that a page shows.
 #[derive(Debug)]
 pub(super) enum Account<'p> {
-    Nobody,
+    Absent,
     Known(Known<'p>),
     /// Two live readers name different accounts.
     Conflict,
@@ -43,7 +43,7 @@ pub(super) struct Known<'p> {
 
 /// Compares the answers of the readers in question (`None`: all).
 ///
-/// - Live readers go before storage, newer ones before older ones. A reader that says `nobody` outweighs
+/// - Live readers go before storage, newer ones before older ones. A reader that says that there is none outweighs
 ///   all older ones and storage. Two live readers with different accounts are a conflict.
 /// - Storage counts only if the device is registered.
 /// - A LID is never a number.
@@ -53,13 +53,13 @@ pub(super) fn account<'p>(envelope: &'p Envelope, only: Option<&ReaderId>) -> Ac
         .iter()
         .enumerate()
         .filter(|(_, reader)| only.is_none_or(|id| reader.id == *id))
-        .filter_map(|(i, reader)| Some(Answer::read(reader, envelope.rows.get(&i)?)))
+        .filter_map(|(i, reader)| Some(ReaderAnswer::read(reader, envelope.rows.get(&i)?)))
         .collect();
     let live = || rows.iter().filter(|row| row.reader.is_live);
     let storage = rows.iter().find(|row| !row.reader.is_live);
     let storage = storage.filter(|_| registration(envelope) == Registration::Yes);
 
-    let chosen = match live().find(|row| row.number.is_some() || row.says_nobody) {
+    let chosen = match live().find(|row| row.number.is_some() || row.says_none) {
         Some(first) => first.number.as_ref().map(|number| (first.reader, number)),
         None => storage.and_then(|row| Some((row.reader, row.number.as_ref()?))),
     };
@@ -80,7 +80,7 @@ pub(super) fn account<'p>(envelope: &'p Envelope, only: Option<&ReaderId>) -> Ac
         .map(|(reader, _)| reader)
         .or(live_lid.map(|(reader, _)| reader))
     else {
-        return Account::Nobody;
+        return Account::Absent;
     };
     Account::Known(Known {
         reader,
@@ -90,15 +90,15 @@ pub(super) fn account<'p>(envelope: &'p Envelope, only: Option<&ReaderId>) -> Ac
 }
 
 /// A row's answer, its texts parsed.
-struct Answer<'p> {
+struct ReaderAnswer<'p> {
     reader: &'p Reader,
     number: Option<Jid>,
     lid: Option<Jid>,
     /// The number's getter exists, and has answered that there is none.
-    says_nobody: bool,
+    says_none: bool,
 }
 
-impl<'p> Answer<'p> {
+impl<'p> ReaderAnswer<'p> {
     fn read(reader: &'p Reader, row: &RowAnswer) -> Self {
         let read = |wid: &Option<Wid>| wid.as_ref().and_then(|wid| jid(reader, wid));
         let (number, lid) = (read(&row.number), read(&row.lid));
@@ -108,14 +108,14 @@ impl<'p> Answer<'p> {
             reader,
             number: number.filter(|jid| jid.phone_number().is_ok()),
             lid: lids.into_iter().find(|jid| jid.server().has_lids()),
-            says_nobody: row.number.as_ref().is_some_and(|wid| wid.nobody),
+            says_none: row.number.as_ref().is_some_and(|wid| wid.nobody),
         }
     }
 }
 
-/// Whether a row answered, and what, masked.
+/// Returns whether a row answered, and what, masked.
 pub(super) fn describe(reader: &Reader, row: &RowAnswer) -> (bool, Option<String>) {
-    let answer = Answer::read(reader, row);
+    let answer = ReaderAnswer::read(reader, row);
     let jids: Vec<_> = [&answer.number, &answer.lid]
         .into_iter()
         .flatten()
@@ -123,8 +123,8 @@ pub(super) fn describe(reader: &Reader, row: &RowAnswer) -> (bool, Option<String
         .collect();
     let gave = if !jids.is_empty() {
         jids.join(", ")
-    } else if answer.says_nobody {
-        "nobody".to_owned()
+    } else if answer.says_none {
+        "none".to_owned()
     } else if row.threw {
         return (false, Some("an error".to_owned()));
     } else if row.number.is_some() || row.lid.is_some() {

@@ -10,7 +10,8 @@ use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use crate::failure::{ProtocolFailure, Site, clean};
+use crate::failure::{ProtocolFailure, Site};
+use crate::text::clean;
 
 /// Longest time for an answer. It needs no page, but a busy machine may have many tabs.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,19 +24,19 @@ const MAX_QUOTED: usize = 200;
 
 /// The answer to a request.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     /// Reads the body of a successful answer as JSON.
     pub(crate) fn json<T: for<'de> Deserialize<'de>>(&self) -> Option<T> {
         let body = self.status.is_success().then_some(&self.body)?;
         serde_json::from_slice(body).ok()
     }
 
-    /// Whether the body has this text.
+    /// Returns whether the body has this text.
     pub(crate) fn contains(&self, text: &str) -> bool {
         String::from_utf8_lossy(&self.body).contains(text)
     }
@@ -60,7 +61,7 @@ impl Answer {
 pub(crate) async fn get<C>(
     connector: C,
     url: Uri,
-) -> Result<Answer, (&'static str, Option<ProtocolFailure>)>
+) -> Result<Response, (&'static str, Option<ProtocolFailure>)>
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
@@ -73,7 +74,7 @@ where
         let status = answer.status();
         let body = Limited::new(answer.into_body(), MAX_ANSWER_LEN);
         match body.collect().await {
-            Ok(body) => Ok(Answer {
+            Ok(body) => Ok(Response {
                 status,
                 body: body.to_bytes().into(),
             }),

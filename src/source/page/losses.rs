@@ -19,8 +19,8 @@ pub(super) const GETTERS: [&str; 6] = [
 const GONE: &str = "was renamed or removed";
 
 /// Lists the parts that a page of this generation should have and does not; one sentence each.
-pub(super) fn losses(seen: &Observation, details: &Details) -> Vec<String> {
-    let page = seen.envelope();
+pub(super) fn losses(observation: &Observation, details: &Details) -> Vec<String> {
+    let page = observation.envelope();
     let mut losses = Vec::new();
     let mut lose = |is_lost: bool, name: &str, fault: &str, effect: &str| {
         if is_lost {
@@ -30,7 +30,7 @@ pub(super) fn losses(seen: &Observation, details: &Details) -> Vec<String> {
     if !details.has_require || !page.is_booted {
         return losses;
     }
-    let has_account = !matches!(account(page, None), Account::Nobody);
+    let has_account = !matches!(account(page, None), Account::Absent);
     let guard = |guard: Guard| {
         let words = guard.as_str().replace('_', " ");
         format!(
@@ -97,7 +97,7 @@ pub(super) fn losses(seen: &Observation, details: &Details) -> Vec<String> {
         GONE,
         unverified,
     );
-    let lacks_sync = match seen.standing() {
+    let lacks_sync = match observation.standing() {
         Standing::Unverified(missing) | Standing::Counting { missing, .. } => {
             missing == Evidence::Sync
         }

@@ -62,12 +62,12 @@ impl Area {
 }
 
 impl QrAnswer {
-    /// Judges the answer beside the rest of the same look. Only a page without an account has a QR code.
-    pub(crate) fn judge(self, seen: &Observation) -> Shown {
+    /// Interprets the answer by the rest of the same look. Only a page without an account has a QR code.
+    pub(crate) fn interpret(self, observation: &Observation) -> Shown {
         let flag = |name: &str| self.0.get(name).and_then(Value::as_bool) == Some(true);
         // The button only counts if the socket does not say that the code is valid.
-        let is_valid = seen.envelope().state() == Some("UNPAIRED");
-        match seen.page_state() {
+        let is_valid = observation.envelope().state() == Some("UNPAIRED");
+        match observation.page_state() {
             Some(PageState::QrExpired) => return Shown::Expired,
             Some(PageState::QrShown) if !flag("isShown") => return Shown::Nothing,
             Some(PageState::QrShown) if flag("hasButton") && !is_valid => return Shown::Expired,
@@ -106,9 +106,9 @@ mod tests {
     const CODE: &str = "2@secret";
     const PICTURE: &str = "data:image/png;base64,iVBORw0KGgo=";
 
-    /// Judges the answer on a page whose socket is in this state.
+    /// Interprets the answer on a page whose socket is in this state.
     #[allow(clippy::needless_pass_by_value)] // for short calls
-    fn judged(state: &str, registered: bool, qr: Value) -> Shown {
+    fn interpreted(state: &str, registered: bool, qr: Value) -> Shown {
         let me = json!({"number": {"jid": "628110000041@c.us"}});
         let envelope = json!({
             "origin": "https://web.whatsapp.com",
@@ -125,7 +125,7 @@ mod tests {
         });
         let mut envelope: Envelope = serde_json::from_value(envelope).unwrap();
         let answer = envelope.qr.take().unwrap();
-        answer.judge(&Observation::new(envelope, &mut History::default()))
+        answer.interpret(&Observation::new(envelope, &mut History::default()))
     }
 
     fn payload(payload: &str) -> Shown {
@@ -135,17 +135,23 @@ mod tests {
     #[test]
     fn the_text_goes_before_the_picture_and_only_while_the_page_can_be_linked() {
         let both = json!({"isShown": true, "text": CODE, "picture": PICTURE});
-        assert_eq!(judged("UNPAIRED", false, both.clone()), payload(CODE));
-        assert_eq!(judged("UNPAIRED_IDLE", false, both.clone()), Shown::Expired);
-        assert_eq!(judged("CONNECTED", true, both.clone()), Shown::Nothing);
-        assert_eq!(judged("CONFLICT", true, both), Shown::Nothing);
+        assert_eq!(interpreted("UNPAIRED", false, both.clone()), payload(CODE));
+        assert_eq!(
+            interpreted("UNPAIRED_IDLE", false, both.clone()),
+            Shown::Expired
+        );
+        assert_eq!(interpreted("CONNECTED", true, both.clone()), Shown::Nothing);
+        assert_eq!(interpreted("CONFLICT", true, both), Shown::Nothing);
         let picture = json!({"isShown": true, "text": null, "picture": PICTURE});
-        assert_eq!(judged("UNPAIRED", false, picture), payload(PICTURE));
+        assert_eq!(interpreted("UNPAIRED", false, picture), payload(PICTURE));
         let button = json!({"isShown": true, "hasButton": true, "text": CODE});
-        assert_eq!(judged("UNPAIRED", false, button.clone()), payload(CODE));
-        assert_eq!(judged("RENAMED", false, button), Shown::Expired);
+        assert_eq!(
+            interpreted("UNPAIRED", false, button.clone()),
+            payload(CODE)
+        );
+        assert_eq!(interpreted("RENAMED", false, button), Shown::Expired);
         let none = json!({"isShown": false});
-        assert_eq!(judged("UNPAIRED", false, none), Shown::Nothing);
+        assert_eq!(interpreted("UNPAIRED", false, none), Shown::Nothing);
     }
 
     #[test]
@@ -156,10 +162,13 @@ mod tests {
             json!({"isShown": true, "picture": "javascript:alert(1)"}),
             json!({"isShown": true, "text": {"length": CODE}, "picture": [CODE]}),
         ] {
-            assert_eq!(judged("UNPAIRED", false, hostile), Shown::Unreadable(None));
+            assert_eq!(
+                interpreted("UNPAIRED", false, hostile),
+                Shown::Unreadable(None)
+            );
         }
         for hostile in [json!(CODE), json!([CODE]), json!({"isShown": CODE})] {
-            assert_eq!(judged("UNPAIRED", false, hostile), Shown::Nothing);
+            assert_eq!(interpreted("UNPAIRED", false, hostile), Shown::Nothing);
         }
         let area = json!({"x": 0, "y": 8.5, "width": 264, "height": 264});
         assert!(Area::read(&area).is_some());

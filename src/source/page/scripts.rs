@@ -71,17 +71,17 @@ impl Scripts {
         &BUILT_IN
     }
 
-    /// The overrides from which they were built.
+    /// Returns the overrides from which they were built.
     pub(crate) const fn overrides(&self) -> &Arc<Overrides> {
         &self.overrides
     }
 
-    /// The table whose indices the rows of an envelope have.
+    /// Returns the table whose indices the rows of an envelope have.
     pub(crate) const fn readers(&self) -> &Arc<[Reader]> {
         &self.readers
     }
 
-    /// Body of a script without arguments that returns one envelope. `booted` is the document that
+    /// Returns the body of a script without arguments that returns one envelope. `booted` is the document that
     /// counts as booted even without a boot marker.
     pub(crate) fn look(&self, kind: Kind, booted: Option<&str>, extra: Extra) -> String {
         let clean_up = match kind {
@@ -98,9 +98,9 @@ impl Scripts {
         )
     }
 
-    /// Body of an asynchronous script that returns the next envelope with another mark. Arguments: the
-    /// known mark; in milliseconds the slice's length, the time between two looks, and the same if
-    /// the page's events are hooked.
+    /// Returns the body of an asynchronous script that returns the next envelope with another mark.
+    /// Arguments: the known mark; in milliseconds the slice's length, the time between two looks, and the
+    /// same if the page's events are hooked.
     pub(crate) fn wait(&self, kind: Kind, booted: Option<&str>) -> String {
         let head = head(kind);
         format!(
@@ -112,12 +112,12 @@ impl Scripts {
         )
     }
 
-    /// Body of a script without arguments that only removes our traces.
+    /// Returns the body of a script without arguments that only removes our traces.
     pub(crate) fn clean_up(kind: Kind) -> String {
         format!("{}cleanUp();", head(kind))
     }
 
-    /// The same, which also compiles this row of the table, but does not run it.
+    /// Returns the body of [`look`](Self::look) that also compiles this row of the table, but does not run it.
     pub(crate) fn compile(kind: Kind, row: &str) -> String {
         format!("{}\n() => {row};\nreturn true;", Self::clean_up(kind))
     }
@@ -141,7 +141,7 @@ fn wanted(extra: Extra) -> String {
     format!("const wantsDetails = {details};\nconst wantsQr = {qr};\n")
 }
 
-/// Without comment lines and indentation: a script goes over the connection for every command.
+/// Removes comment lines and indentation: a script goes over the connection for every command.
 fn bare(script: &str) -> String {
     let lines = script
         .lines()

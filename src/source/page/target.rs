@@ -1,10 +1,13 @@
 //! [`Target`]: which tab to read.
 
+use std::error::Error;
 use std::fmt;
 
 use url::{Host, Url};
 
-use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
+use crate::codes::{AMBIGUOUS_TAB, MISCONFIGURED};
+use crate::failure::{MAX_TEXT, ProtocolFailure, Site, disclose};
+use crate::text::clean;
 
 /// Names the tab to read: the one at exactly this origin. A text of the URL can narrow it further.
 ///
@@ -17,7 +20,7 @@ use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
 /// let target = Target::at("http://127.0.0.1:8080")?.url_contains("/session-7");
 /// assert_eq!(target.origin(), "http://127.0.0.1:8080");
 /// assert!(Target::at("web.whatsapp.com").is_err());
-/// # Ok::<(), whatsapp_phone::failure::ProtocolFailure>(())
+/// # Ok::<(), whatsapp_phone::source::webdriver::TargetError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -39,14 +42,9 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// Code `misconfigured` if it is not an http or https URL.
-    pub fn at(url: &str) -> Result<Self, ProtocolFailure> {
-        let origin = origin_of(url).ok_or_else(|| {
-            let text = format!(
-                "`{url}` is not an http or https URL; write for instance https://web.whatsapp.com"
-            );
-            ProtocolFailure::new(Site::Unknown, text).with_code(MISCONFIGURED)
-        })?;
+    /// If it is not an http or https URL.
+    pub fn at(url: &str) -> Result<Self, TargetError> {
+        let origin = origin_of(url).ok_or_else(|| TargetError(clean(url, MAX_TEXT / 2)))?;
         Ok(Self {
             origin,
             url_contains: None,
@@ -75,7 +73,7 @@ impl Target {
                 .is_none_or(|text| url.contains(text))
     }
 
-    /// Whether this URL's host is this machine itself.
+    /// Returns whether this URL's host is this machine itself.
     pub(crate) fn is_on_this_machine(url: &str) -> bool {
         match Url::parse(url).ok().as_ref().and_then(Url::host) {
             Some(Host::Domain(name)) => name == "localhost",
@@ -85,7 +83,7 @@ impl Target {
         }
     }
 
-    /// The one tab that matches, of these with their URLs.
+    /// Returns the one tab that matches, of these with their URLs.
     pub(crate) fn choose<T>(
         &self,
         tabs: impl IntoIterator<Item = (T, String)>,
@@ -115,7 +113,7 @@ impl Target {
                 format!(
                     "{count} tabs are at {self}; close the others or narrow by a text of the URL"
                 ),
-                "ambiguous_tab",
+                AMBIGUOUS_TAB,
             ),
         };
         ProtocolFailure::new(Site::Unknown, text).with_code(code)
@@ -128,6 +126,30 @@ pub(crate) enum NoTab {
     None { tabs: usize },
     Several { count: usize },
 }
+
+/// A text is not an http or https URL, so it names no origin. The message quotes it, masked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetError(String);
+
+impl From<TargetError> for ProtocolFailure {
+    /// A failure with the code `misconfigured`.
+    fn from(error: TargetError) -> Self {
+        Self::new(Site::Unknown, error.to_string()).with_code(MISCONFIGURED)
+    }
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        disclose(|| ProtocolFailure::new(Site::Unknown, "").with_code(MISCONFIGURED));
+        let Self(url) = self;
+        write!(
+            f,
+            "`{url}` is not an http or https URL; write for instance https://web.whatsapp.com"
+        )
+    }
+}
+
+impl Error for TargetError {}
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -183,7 +205,11 @@ mod tests {
             "http://",
         ] {
             let error = Target::at(bad).unwrap_err();
-            assert_eq!(error.code(), Some(MISCONFIGURED), "{bad}");
+            let text = error.to_string();
+            let failure = ProtocolFailure::from_error(Site::Unknown, &error);
+            assert_eq!(failure.code(), Some(MISCONFIGURED), "{bad}");
+            assert_eq!(failure.message(), text);
+            assert_eq!(ProtocolFailure::from(error), failure);
         }
     }
 }

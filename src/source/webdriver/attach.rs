@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use super::driver::DriverProcess;
 use super::finder::TabFinder;
@@ -72,13 +73,13 @@ impl Page {
         options: AttachOptions,
     ) -> Result<Self, ProtocolFailure> {
         let url = driver.url().to_owned();
-        in_background(options.deadline, options.run(url, address)).await
+        in_background(options.deadline, options.run(url.into(), address)).await
     }
 
-    /// [`attach`](Self::attach) through a WebDriver server that runs elsewhere. The address is as that
-    /// server sees it; if the server is not on this machine, only it can find the tab, by switching to
-    /// each in turn. An address from
-    /// [`from_user_data_dir`](DebuggerAddress::from_user_data_dir) is still checked from this machine.
+    /// Attaches as [`attach`](Self::attach) does, through a WebDriver server that runs elsewhere. The address
+    /// is as that server sees it; if the server is not on this machine, only it can find the tab, by
+    /// switching to each in turn. An address from [`from_user_data_dir`](DebuggerAddress::from_user_data_dir)
+    /// is still checked from this machine.
     ///
     /// # Errors
     ///
@@ -88,7 +89,11 @@ impl Page {
         address: DebuggerAddress,
         options: AttachOptions,
     ) -> Result<Self, ProtocolFailure> {
-        in_background(options.deadline, options.run(webdriver.to_owned(), address)).await
+        in_background(
+            options.deadline,
+            options.run(webdriver.to_owned().into(), address),
+        )
+        .await
     }
 }
 
@@ -123,7 +128,7 @@ impl AttachOptions {
 
     async fn run(
         self,
-        webdriver: String,
+        webdriver: Zeroizing<String>,
         address: DebuggerAddress,
     ) -> Result<Page, ProtocolFailure> {
         // A driver elsewhere may reach a Chrome that this machine cannot.

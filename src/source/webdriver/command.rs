@@ -14,13 +14,13 @@ use crate::source::page::decision::Observation;
 /// Longest delay of a command that later callers still join.
 const MAX_DELAY: Duration = Duration::from_secs(2);
 
-pub(super) type Answer<T = Arc<Observation>> = Result<T, ProtocolFailure>;
+pub(super) type CommandResult<T = Arc<Observation>> = Result<T, ProtocolFailure>;
 
 /// A command in a task of its own. Nothing can cancel it at the driver, so it keeps running after its callers
 /// are dropped, and later callers share its result.
 #[derive(Clone)]
 pub(super) struct Command<T = Arc<Observation>> {
-    answer: watch::Receiver<Option<Answer<T>>>,
+    result: watch::Receiver<Option<CommandResult<T>>>,
     due: Instant,
 }
 
@@ -28,29 +28,29 @@ impl<T: Clone + Send + Sync + 'static> Command<T> {
     /// Starts a command that takes `length` if all is well.
     pub(super) fn start(
         length: Duration,
-        work: impl Future<Output = Answer<T>> + Send + 'static,
+        work: impl Future<Output = CommandResult<T>> + Send + 'static,
     ) -> Self {
-        let (sender, answer) = watch::channel(None);
+        let (sender, result) = watch::channel(None);
         tokio::spawn(async move { sender.send_replace(Some(work.await)) });
         Self {
-            answer,
+            result,
             due: Instant::now() + length + MAX_DELAY,
         }
     }
 
     /// Waits for the result.
-    pub(super) async fn answer(mut self) -> Answer<T> {
-        let answer = self.answer.wait_for(Option::is_some).await;
-        // The task ends without an answer only if its runtime ends or it panics.
-        let answer = answer.ok().and_then(|answer| answer.clone());
-        answer.unwrap_or_else(|| Err(LookError::timeout().failure))
+    pub(super) async fn result(mut self) -> CommandResult<T> {
+        let result = self.result.wait_for(Option::is_some).await;
+        // The task ends without a result only if its runtime ends or it panics.
+        let result = result.ok().and_then(|result| result.clone());
+        result.unwrap_or_else(|| Err(LookError::timeout().failure))
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.answer.borrow().is_some() || self.answer.has_changed().is_err()
+        self.result.borrow().is_some() || self.result.has_changed().is_err()
     }
 
-    /// Whether it is worth waiting for: it has not been running for too long.
+    /// Returns whether it is worth waiting for: it has not been running for too long.
     pub(super) fn is_in_time(&self) -> bool {
         Instant::now() < self.due
     }

@@ -4,9 +4,10 @@
 
 use fantoccini::error::CmdError;
 
+use crate::codes::MISCONFIGURED;
 use crate::failure::webdriver::CONNECTION_LOST;
 pub(super) use crate::failure::webdriver::command;
-use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
+use crate::failure::{ProtocolFailure, Site};
 use crate::source::PageState;
 
 /// The reason for which a look failed.
@@ -60,7 +61,7 @@ impl LookError {
         }
     }
 
-    /// The page was closed by its owner, so its commands fail.
+    /// Returns the failure of a page that its owner has closed.
     pub(super) fn closed() -> Self {
         let text = "the page was closed by its owner";
         Self::new(LookErrorKind::TabClosed, text, "no such window")
@@ -108,7 +109,7 @@ impl From<&CmdError> for LookError {
     }
 }
 
-/// A failure of the set-up.
+/// Returns a failure of the set-up.
 pub(super) fn misconfigured(text: impl AsRef<str>) -> ProtocolFailure {
     ProtocolFailure::new(Site::WebDriverCommand, text).with_code(MISCONFIGURED)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fantoccini::Client;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::command::{Answer, Command};
+use super::command::{Command, CommandResult};
 use super::connection::Connection;
 use super::driver::OwnedBrowser;
 use super::error::LookError;
@@ -25,7 +25,7 @@ use crate::source::page::target::Target;
 /// [`RetryPolicy::eager`](crate::retry::RetryPolicy::eager).
 const MAX_SLICE: Duration = Duration::from_millis(400);
 
-/// The time that a wait goes on after its end for the result of its own slice.
+/// The time that a wait continues after its end for the result of its own slice.
 const SLICE_GRACE: Duration = Duration::from_millis(50);
 
 /// Longest time that a diagnosis waits for the page to settle.
@@ -61,6 +61,25 @@ impl Page {
     /// timeouts. While the window is not at the target's origin, its content is ignored.
     ///
     /// Do not change the client's current window while sources read this page.
+    ///
+    /// ```no_run
+    /// use hyper_util::client::legacy::connect::HttpConnector; // hyper-util 0.1, feature `client-legacy`
+    /// use whatsapp_phone::Extractor;
+    /// use whatsapp_phone::fantoccini::ClientBuilder;
+    /// use whatsapp_phone::source::webdriver::{Page, Target, WebDriverSource};
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = ClientBuilder::new(HttpConnector::new());
+    /// let client = builder.connect("http://127.0.0.1:9515").await?;
+    /// client.goto("https://web.whatsapp.com").await?;
+    ///
+    /// let page = Page::from_client(client.clone(), Target::default());
+    /// let extractor = Extractor::builder().source(WebDriverSource::all(&page)).build()?;
+    /// println!("{}", extractor.extract().await?.phone.reveal());
+    /// client.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn from_client(client: Client, target: Target) -> Self {
         Self::new(client.into(), target, Owner::Caller, None)
@@ -88,7 +107,7 @@ impl Page {
     }
 
     /// Returns the page's WebDriver client, for other uses of a page of ours: take a screenshot, show the QR
-    /// code. Commands of one session run one at a time. Take it anew for each use: if a look is given up,
+    /// code. Commands of one session run one at a time. Call this for each use: if a look is given up,
     /// its client ends and another one replaces it. The session's script timeout is 500 ms.
     ///
     /// After [`close`](Self::close) every command fails.
@@ -129,9 +148,9 @@ impl Page {
         };
         loop {
             let is_over = Instant::now() >= end;
-            let is_done = |look: &Answer| {
-                let seen = look.as_ref();
-                seen.is_ok_and(|seen| is_over || seen.is_settled())
+            let is_done = |look: &CommandResult| {
+                let observation = look.as_ref();
+                observation.is_ok_and(|observation| is_over || observation.is_settled())
             };
             let mut look = self.look().await;
             if is_done(&look) {
@@ -139,13 +158,13 @@ impl Page {
                 let tab = Arc::clone(self.tab());
                 let detailed =
                     Command::start(Duration::ZERO, async move { tab.look_in_detail().await });
-                look = detailed.answer().await;
+                look = detailed.result().await;
             }
             let is_done = is_done(&look);
             match look {
-                Ok(seen) if is_done => {
+                Ok(observation) if is_done => {
                     let (driver, browser) = self.tab().versions.clone();
-                    return Ok(Diagnosis::new(&seen, driver, browser));
+                    return Ok(Diagnosis::new(&observation, driver, browser));
                 }
                 Err(failure) if is_over || !may_pass(&failure) => return Err(failure),
                 _ => sleep(LOOK_INTERVAL).await,
@@ -159,8 +178,8 @@ impl Page {
         &self.tab().target
     }
 
-    /// One look: every reader in one round trip. Looks at the same time share it.
-    pub(super) async fn look(&self) -> Answer {
+    /// Looks once, with every reader in one round trip. Looks at the same time share it.
+    pub(super) async fn look(&self) -> CommandResult {
         let command = {
             let mut state = self.tab().state();
             let running = state.look.take().filter(|command| !command.has_ended());
@@ -183,26 +202,30 @@ impl Page {
             state.look = Some(command.clone());
             command
         };
-        command.answer().await
+        command.result().await
     }
 
-    /// The last observation, if a slice can go on from there.
+    /// Returns the last observation, if a slice can continue from there.
     pub(super) fn last(&self) -> Option<Arc<Observation>> {
         self.tab().last()
     }
 
-    /// The present state: the result of a running slice, or of a look.
-    pub(super) async fn now(&self) -> Answer {
+    /// Returns the present state: the result of a running slice, or of a look.
+    pub(super) async fn now(&self) -> CommandResult {
         let slice = self.tab().state().slice.clone();
         match slice.filter(|command| !command.has_ended() && command.is_in_time()) {
-            Some(command) => command.answer().await,
+            Some(command) => command.result().await,
             None => self.look().await,
         }
     }
 
-    /// The next observation that differs from this one, or the present one when a slice ends; `None` if `end`
-    /// comes first. Waits at the same time share one slice.
-    pub(super) async fn change(&self, known: &Arc<Observation>, end: Instant) -> Option<Answer> {
+    /// Returns the next observation that differs from this one, or the present one when a slice ends; `None`
+    /// if `end` comes first. Waits at the same time share one slice.
+    pub(super) async fn change(
+        &self,
+        known: &Arc<Observation>,
+        end: Instant,
+    ) -> Option<CommandResult> {
         let until = known.due().map_or(end, |due| due.min(end));
         let left = until.saturating_duration_since(Instant::now());
         let Some(command) = self.slice(known, left.min(MAX_SLICE)) else {
@@ -210,7 +233,7 @@ impl Page {
             return Some(self.look().await);
         };
         let limit = (end + SLICE_GRACE).min(command.due());
-        match timeout_at(limit, command.clone().answer()).await {
+        match timeout_at(limit, command.clone().result()).await {
             Ok(answer) => Some(answer),
             // A slice that was started by another wait takes longer.
             Err(_) if command.is_in_time() => None,
@@ -218,7 +241,7 @@ impl Page {
         }
     }
 
-    /// The running slice, or a new one; `None` if no slice is possible.
+    /// Returns the running slice, or a new one; `None` if no slice is possible.
     fn slice(&self, known: &Arc<Observation>, length: Duration) -> Option<Command> {
         let uses_slices = self.tab().uses_slices();
         let mut state = self.tab().state();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::command::{Answer, Command};
+use super::command::{Command, CommandResult};
 use super::error::LookError;
 use super::evaluate::devtools;
 use super::page::Page;
@@ -49,7 +49,7 @@ impl Page {
             }
             let tab = Arc::clone(self.tab());
             let read = Command::start(Duration::ZERO, async move { tab.read_qr().await });
-            read.answer().await
+            read.result().await
         };
         let read = timeout(QR_TIMEOUT, read).await;
         read.unwrap_or_else(|_| Err(LookError::timeout().failure))
@@ -57,13 +57,13 @@ impl Page {
 }
 
 impl Tab {
-    /// One look, with the QR code.
-    async fn read_qr(&self) -> Answer<Option<QrCode>> {
+    /// Looks once, with the QR code.
+    async fn read_qr(&self) -> CommandResult<Option<QrCode>> {
         let mut outcome = self.read(Extra::Qr).await;
         let answer = outcome.as_mut().ok();
         let answer = answer.and_then(|envelope| envelope.qr.take());
-        let seen = self.observe(outcome)?;
-        let known = match answer.map(|answer| answer.judge(&seen)) {
+        let observation = self.observe(outcome)?;
+        let known = match answer.map(|answer| answer.interpret(&observation)) {
             None | Some(Shown::Nothing) => return Ok(None),
             Some(Shown::Expired) => return Ok(Some(QrCode::expired())),
             Some(Shown::Payload(payload)) => self.known_qr(payload),

@@ -61,14 +61,14 @@ impl WebDriverSource {
         }
     }
 
-    /// The look that an observation amounts to for this source.
-    fn give(&self, seen: &Observation) -> Result<Look, ProtocolFailure> {
+    /// Returns the look of this source for an observation.
+    fn give(&self, observation: &Observation) -> Result<Look, ProtocolFailure> {
         let only = self.only.as_ref();
-        match only.filter(|reader| !seen.has_reader(reader)) {
-            None => Ok(seen.look(only)),
+        match only.filter(|reader| !observation.has_reader(reader)) {
+            None => Ok(observation.look(only)),
             Some(reader) => Err(misconfigured(format!(
                 "the page has no reader named `{}`; give it one by its overrides",
-                reader.name()
+                reader.as_str()
             ))),
         }
     }
@@ -77,7 +77,7 @@ impl WebDriverSource {
 #[async_trait]
 impl InfoSource for WebDriverSource {
     fn name(&self) -> &str {
-        self.only.as_ref().map_or("webdriver", ReaderId::name)
+        self.only.as_ref().map_or("webdriver", ReaderId::as_str)
     }
 
     async fn probe(&self) -> Result<Look, ProtocolFailure> {
@@ -86,7 +86,7 @@ impl InfoSource for WebDriverSource {
 
     async fn wait(&self, min: Assurance, max: Duration) -> Result<Look, ProtocolFailure> {
         let end = Instant::now() + max.min(MAX_WAIT);
-        // The last observation is never an answer, only the point from which to go on.
+        // The last observation is never an answer, only the point from which to continue.
         let last = self.page.last();
         let last = last.filter(|last| {
             let look = self.give(last);

@@ -8,14 +8,14 @@ use fantoccini::error::CmdError;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::command::{Answer, Command};
+use super::command::{Command, CommandResult};
 use super::connection::Connection;
 use super::driver::OwnedBrowser;
 use super::error::{LookError, LookErrorKind, command};
 use super::evaluate::evaluate;
 use super::finder::TabFinder;
 use super::session::{SCRIPT_TIMEOUT, Session};
-use crate::failure::{ProtocolFailure, Site, clean};
+use crate::failure::{ProtocolFailure, Site};
 use crate::link::QrCode;
 use crate::source::PageState;
 use crate::source::page::decision::{Evidence, Observation};
@@ -25,6 +25,7 @@ use crate::source::page::lock::lock;
 use crate::source::page::scripts::{Extra, Kind, Scripts};
 use crate::source::page::target::Target;
 use crate::source::page::version::MAX_VERSION;
+use crate::text::clean;
 
 /// Time between two looks within a slice, which find what no event reports.
 const PACE: Duration = Duration::from_millis(50);
@@ -132,7 +133,7 @@ impl Tab {
         }
     }
 
-    /// Whether session and browser are ours.
+    /// Returns whether session and browser are ours.
     pub(super) const fn is_opened(&self) -> bool {
         matches!(self.owner, Owner::Opened { .. })
     }
@@ -144,8 +145,8 @@ impl Tab {
         }
     }
 
-    /// Whether a wait may occupy the session for a slice. A caller's session has timeouts that we do not know:
-    /// there a slice could outlive a navigation by half a minute.
+    /// Returns whether a wait may occupy the session for a slice. A caller's session has timeouts that we do
+    /// not know: there a slice could outlive a navigation by half a minute.
     pub(super) fn uses_slices(&self) -> bool {
         self.session().is_some() && !self.avoids_slices()
     }
@@ -160,7 +161,7 @@ impl Tab {
         self.state().no_slices_until = Some(Instant::now() + NO_SLICES_TIME);
     }
 
-    /// The last observation, from which a slice can go on: the page reports at once if it has changed.
+    /// Returns the last observation, from which a slice can continue: the page reports at once if it has changed.
     pub(super) fn last(&self) -> Option<Arc<Observation>> {
         let last = self.state().last.clone();
         last.filter(|_| self.uses_slices())
@@ -174,26 +175,26 @@ impl Tab {
         self.state().history.document().map(str::to_owned)
     }
 
-    /// One look: every reader in one round trip.
-    pub(super) async fn look(&self) -> Answer {
+    /// Looks once, with every reader in one round trip.
+    pub(super) async fn look(&self) -> CommandResult {
         let outcome = self.read(Extra::None).await;
         self.observe(outcome)
     }
 
-    /// The same with the details of a diagnosis.
-    pub(super) async fn look_in_detail(&self) -> Answer {
+    /// Looks once, with the details of a diagnosis.
+    pub(super) async fn look_in_detail(&self) -> CommandResult {
         let outcome = self.read(Extra::Details).await;
         self.observe(outcome)
     }
 
-    /// One slice: the first observation with another mark, or the present one at its end.
-    pub(super) async fn slice(&self, known: &Observation, length: Duration) -> Answer {
+    /// Runs one slice: returns the first observation with another mark, or the present one at its end.
+    pub(super) async fn slice(&self, known: &Observation, length: Duration) -> CommandResult {
         let outcome = self.read_slice(known.envelope(), length).await;
         self.observe(outcome)
     }
 
     /// Adds a look to the page's history.
-    pub(super) fn observe(&self, outcome: Result<Envelope, LookError>) -> Answer {
+    pub(super) fn observe(&self, outcome: Result<Envelope, LookError>) -> CommandResult {
         let mut state = self.state();
         let envelope = match outcome {
             Ok(envelope) => envelope,
@@ -243,7 +244,7 @@ impl Tab {
         outcome
     }
 
-    /// One round trip on the session's current tab.
+    /// Makes one round trip on the session's current tab.
     async fn read_current(&self, extra: Extra) -> Result<Envelope, LookError> {
         let (client, reconnects, scripts, booted) = self.start_command();
         let script = scripts.look(self.kind(), booted.as_deref(), extra);
@@ -346,8 +347,8 @@ impl Tab {
         }
     }
 
-    /// A look on another connection, because a command blocks the present one.
-    pub(super) async fn reconnect_and_look(&self) -> Answer {
+    /// Looks on another connection, because a command blocks the present one.
+    pub(super) async fn reconnect_and_look(&self) -> CommandResult {
         match self.reconnect().await {
             Ok(()) => self.look().await,
             Err(failure) => self.observe(Err(failure.into())),
@@ -382,7 +383,7 @@ fn versions(client: &Client) -> (Option<String>, Option<String>) {
     (driver, browser)
 }
 
-/// Whether a script was ended by its timeout, and not earlier because its page was left.
+/// Returns whether a script was ended by its timeout, and not earlier because its page was left.
 fn is_full_timeout(error: &CmdError, start: Instant) -> bool {
     error.is_script_timeout() && start.elapsed() >= SCRIPT_TIMEOUT
 }

@@ -7,9 +7,10 @@ use super::row::{Beside, Row, Save, is_looked_up, number};
 use super::schema::Layout;
 use crate::event::{EventId, Failed, SessionKey};
 use crate::phone::PhoneNumber;
-use crate::store::decide::{RowWrite, given_up, revived};
+use crate::store::effect::{RowWrite, given_up, registered_again};
 use crate::store::error::{StoreError, StoreErrorKind};
-use crate::store::status::{SessionError, SessionRow, Status, StatusChange, UnknownStatus};
+use crate::store::status::{SessionError, SessionRow, Status, StatusChange};
+use crate::text::UnknownName;
 
 /// A row in memory, with the changes that are to be written. No `Debug`: it holds numbers.
 pub(super) struct Account {
@@ -29,7 +30,7 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// `lacks_error`: the status column cannot hold `error`.
+    /// Makes an account from its row. `lacks_error`: the status column cannot hold `error`.
     pub(super) fn new(read: Row, lacks_error: bool) -> Self {
         let number = read.number.as_deref().and_then(number);
         Self {
@@ -61,12 +62,12 @@ impl Account {
         self.read.session.as_deref()
     }
 
-    /// Whether it is given up. Its columns decide, since another program may have restored it.
+    /// Returns whether it is given up. Its columns decide, since another program may have restored it.
     pub(super) fn is_given_up(&self) -> bool {
         self.is_deleted || self.stored_status() == Some(Status::Failed)
     }
 
-    /// The status that the column has, or will have: without `error` if that does not fit.
+    /// Returns the status that the column has, or will have: without `error` if that does not fit.
     pub(super) fn stored_status(&self) -> Option<Status> {
         match &self.row {
             Ok(row) if self.lacks_error && row.status == Status::Error => {
@@ -124,12 +125,12 @@ impl Account {
         self.row = self.row.clone().map(given_up);
     }
 
-    pub(super) fn revive(&mut self) {
+    pub(super) fn register_again(&mut self) {
         self.touch();
         self.is_deleted = false;
         self.save.begins = 1;
         self.number = None;
-        self.row = self.row.clone().map(revived);
+        self.row = self.row.clone().map(registered_again);
     }
 
     /// Takes the number from a row that was given up.
@@ -138,7 +139,7 @@ impl Account {
         self.number = None;
     }
 
-    /// The changes to write, if there are any. `metadata` is that of the row before.
+    /// Returns the changes to write, if there are any. `metadata` is that of the row before.
     pub(super) fn into_save(self, layout: &Layout, metadata: Option<&str>) -> Option<Save> {
         if !self.is_dirty {
             return None;
@@ -211,7 +212,7 @@ fn session_row(
     let status = read.status.as_deref().unwrap_or_default();
     let status: Status = status
         .parse()
-        .map_err(|error: UnknownStatus| unrecognised(&error))?;
+        .map_err(|error: UnknownName| unrecognised(&error))?;
     let beside = &read.beside;
     // A later write of another program wins.
     let is_latest = beside.seen_updated_at == read.updated;

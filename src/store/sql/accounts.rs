@@ -11,7 +11,7 @@ use super::row::{Row, Save, spellings};
 use super::schema::Layout;
 use crate::event::{EventId, EventKind, SessionEvent, SessionKey};
 use crate::phone::PhoneNumber;
-use crate::store::decide::{Judgement, judge_event, retires};
+use crate::store::effect::{Effect, apply_event, check_retirable};
 use crate::store::error::StoreError;
 use crate::store::options::{DuplicatePolicy, StoreOptions};
 use crate::store::session_store::Outcome;
@@ -29,7 +29,7 @@ impl Wanted<'_> {
         Self { session, event }
     }
 
-    /// The parameters of the statement that reads the rows.
+    /// Returns the parameters of the statement that reads the rows.
     pub(super) fn parameters(wanted: &[Self]) -> [String; 2] {
         let sessions = wanted.iter().map(|Wanted { session, event }| {
             let id = event.and_then(SessionEvent::id).map_or("", EventId::as_str);
@@ -131,7 +131,8 @@ impl<'a> Accounts<'a> {
         locked.is_none_or(|locked| locked.contains(lock))
     }
 
-    /// The row of a session, given up or not. Compared here: some databases take ids for equal that differ.
+    /// Returns the row of a session, given up or not. Compared here: some databases take ids for equal that
+    /// differ.
     pub(super) fn own(&self, session: &SessionKey) -> Option<usize> {
         let (workspace, name) = (session.workspace_id.as_str(), session.session_id.as_str());
         let is_own = |account: &Account| {
@@ -140,7 +141,7 @@ impl<'a> Accounts<'a> {
         self.all.iter().position(is_own)
     }
 
-    /// The row of a session that is not soft-deleted, to change it.
+    /// Returns the row of a session that is not soft-deleted, to change it.
     fn live(&self, session: &SessionKey) -> Result<(usize, SessionRow), Failure> {
         let unknown = || StoreError::unknown(session);
         let own = self.own(session).ok_or_else(unknown)?;
@@ -162,9 +163,9 @@ impl<'a> Accounts<'a> {
         let life = self.all[own].life();
         let id = event.id().map(|id| (life, id.as_str().to_owned()));
         let is_applied = id.as_ref().is_some_and(|id| self.applied.contains(id));
-        let write = match judge_event(&row, is_applied, event, self.options.rebind)? {
-            Judgement::Ignore(why) => return Ok(Outcome::Ignored(why)),
-            Judgement::Write(write) => write,
+        let write = match apply_event(&row, is_applied, event, self.options.rebind)? {
+            Effect::Ignore(why) => return Ok(Outcome::Ignored(why)),
+            Effect::Write(write) => write,
         };
         let mut retired = Vec::new();
         if let Some(number) = &write.row.phone {
@@ -187,7 +188,7 @@ impl<'a> Accounts<'a> {
                 let status = holder.row.is_ok().then(|| holder.stored_status());
                 status.flatten().unwrap_or(Status::Connected)
             });
-            retires(&write.row, statuses, duplicates)?;
+            check_retirable(&write.row, statuses, duplicates)?;
             for other in given_up {
                 self.all[other].clear_number();
             }
@@ -203,7 +204,7 @@ impl<'a> Accounts<'a> {
         Ok(Outcome::Applied { change, retired })
     }
 
-    /// Gives up a session on request of the host, whatever its status.
+    /// Gives up a session on request of the program, whatever its status.
     pub(super) fn delete(&mut self, session: &SessionKey) -> Result<StatusChange, Failure> {
         let (own, _) = self.live(session)?;
         self.all[own].give_up();
@@ -219,7 +220,7 @@ impl<'a> Accounts<'a> {
         Some(change)
     }
 
-    /// The changes to write: rows that lose their numbers, and then the others, which may take them.
+    /// Returns the changes to write: rows that lose their numbers, and then the others, which may take them.
     pub(super) fn into_saves(self) -> [Vec<Save>; 2] {
         let saves = self.all.into_iter().filter_map(|account| {
             let metadata = self.metadata.get(account.id()).map(String::as_str);
@@ -229,7 +230,7 @@ impl<'a> Accounts<'a> {
         [cleared, others]
     }
 
-    /// The other rows of the workspace that hold the number, given up or not.
+    /// Returns the other rows of the workspace that hold the number, given up or not.
     fn holders(&self, own: usize, number: &PhoneNumber) -> Vec<usize> {
         let workspace = self.all[own].workspace();
         let holds = |other: &usize| {

@@ -1,4 +1,4 @@
-//! The calls that change rows. Several events share one transaction: their rows are locked and read, judged in
+//! The calls that change rows. Several events share one transaction: their rows are locked and read, applied in
 //! memory one event after the other, and written together. A refused event writes nothing.
 //!
 //! Locks are tried, never awaited. A row or number whose lock is busy, or that changed before it was
@@ -54,7 +54,7 @@ impl<D: Driver> Database<D> {
             .await
     }
 
-    /// Gives up a session on request of the host, whatever its status.
+    /// Gives up a session on request of the program, whatever its status.
     pub(super) async fn delete(&self, session: &SessionKey) -> Result<StatusChange, StoreError> {
         let unknown = |_| StoreError::unknown(session);
         let session = self.canonical(session).map_err(unknown)?;
@@ -110,7 +110,7 @@ impl<D: Driver> Database<D> {
     }
 }
 
-/// Registers a session whose row is there. `None`: it has none.
+/// Registers a session whose row exists. Returns `None` if it has none.
 fn register(
     accounts: &mut Accounts<'_>,
     session: &SessionKey,
@@ -133,7 +133,7 @@ fn register(
         return Err(StoreError::taken(session).into());
     }
     if account.is_given_up() {
-        account.revive();
+        account.register_again();
     } else if row.status.is_waiting() {
         account.touch();
     }

@@ -171,8 +171,8 @@ impl<D: Driver> Database<D> {
         self.connections.until_done(transact).await
     }
 
-    /// In one transaction: runs the statement `first`, locks and reads the rows of these sessions and those that
-    /// hold their numbers, changes them in memory, and writes them. After the commit watchers are notified.
+    /// Runs the statement `first`, locks and reads the rows of these sessions and those that hold their numbers,
+    /// changes them in memory, and writes them, in one transaction. After the commit watchers are notified.
     pub(super) async fn transact_once<T>(
         &self,
         wanted: &[Wanted<'_>],

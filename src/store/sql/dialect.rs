@@ -43,7 +43,7 @@ macro_rules! statements {
         }
 
         impl Templates {
-            /// The statements over one table of accounts.
+            /// Returns the statements over one table of accounts.
             pub(super) fn statements<D: Dialect>(&self) -> Statements {
                 Statements {
                     $($name: self.statement(concat!("{", stringify!($name), "}")),)*
@@ -82,24 +82,24 @@ pub(super) trait Dialect {
     const QUOTE: char;
     /// Stands before the number of a parameter. `None`: parameters are `?`, without numbers.
     const PARAMETER: Option<char>;
-    /// The texts of names: each after a line `-- name: NAME`. Other comments are lines of their own, too.
+    /// Returns the texts of names: each after a line `-- name: NAME`. Other comments are lines of their own, too.
     const SQL: &str;
     /// Whether transactions run beside each other, and so lock rows and numbers.
     const IS_CONCURRENT: bool = true;
     /// Whether the locks of numbers are rows of a table; there must be [`LOCK_COUNT`].
     const HAS_LOCKS: bool = false;
 
-    /// The statements that lock and read rows.
+    /// Returns the statements that lock and read rows.
     fn load(templates: &Templates) -> Vec<Statement> {
         vec![templates.statement("{load}")]
     }
 
-    /// The statements that write rows.
+    /// Returns the statements that write rows.
     fn save(templates: &Templates) -> Vec<Statement> {
         vec![templates.statement("{save}")]
     }
 
-    /// The texts of names that depend on the table or the options.
+    /// Returns the texts of names that depend on the table or the options.
     fn names(_: &Layout, _: &StoreOptions) -> Vec<(&'static str, String)> {
         Vec::new()
     }
@@ -118,7 +118,7 @@ pub(super) struct Templates {
 }
 
 impl Templates {
-    /// Without a layout, only the table of accounts can be created.
+    /// Makes the dialect. Without a layout, only the table of accounts can be created.
     pub(super) fn new<D: Dialect>(
         tables: &Tables,
         layout: Option<&Layout>,

@@ -66,7 +66,7 @@ impl MySqlStore {
         &self.0
     }
 
-    /// Returns the pool, for the host's own statements beside the store's.
+    /// Returns the pool, for the program's own statements beside the store's.
     #[must_use]
     pub fn pool(&self) -> &MySqlPool {
         self.0.pool()

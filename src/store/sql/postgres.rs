@@ -82,7 +82,7 @@ impl PostgresStore {
         &self.0
     }
 
-    /// Returns the pool, for the host's own statements beside the store's.
+    /// Returns the pool, for the program's own statements beside the store's.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         self.0.pool()
@@ -164,7 +164,7 @@ impl Driver for Postgres {
     }
 }
 
-/// The type as which a text or number is compared with a column, or written to it.
+/// Returns the type as which a text or number is compared with a column, or written to it.
 fn type_of(column: &Fact) -> String {
     match column {
         column if column.is_integer() => "bigint".to_owned(),

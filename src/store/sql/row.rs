@@ -27,7 +27,7 @@ pub(super) struct Row {
 /// Our own row beside a row of the accounts. Flags are 0 or 1.
 #[derive(Default, Deserialize, Serialize)]
 pub(super) struct Beside {
-    /// Which row of the accounts it belongs to, whatever its id; events are noted under it. `None`: we have
+    /// Which row of the accounts it belongs to, even if its id differs; events are noted under it. `None`: we have
     /// no row.
     pub(super) life: Option<i64>,
     pub(super) last_seq: Option<u64>,
@@ -55,12 +55,12 @@ impl Row {
             .and_then(|status| status.parse().ok())
     }
 
-    /// `None`: its ids are not recognised.
+    /// Returns the key; `None` if its ids are not recognised.
     pub(super) fn session_key(&self) -> Option<SessionKey> {
         SessionKey::new(self.workspace.as_deref()?, self.session.as_deref()?).ok()
     }
 
-    /// Since when the row has this `updated_at`, as far as we know; `None`: it is news.
+    /// Returns since when the row is known to have this `updated_at`; `None` if it has changed.
     pub(super) fn seen_at(&self) -> Option<i64> {
         let beside = &self.beside;
         beside
@@ -68,14 +68,14 @@ impl Row {
             .filter(|_| beside.seen_updated_at == self.updated)
     }
 
-    /// Whether it waits for a scan, and has not changed for so many seconds.
+    /// Returns whether it waits for a scan, and has not changed for so many seconds.
     pub(super) fn is_stuck(&self, seconds: i64) -> bool {
         let is_waiting = self.stored_status().is_some_and(Status::is_waiting);
         let age = self.now.saturating_sub(self.seen_at().unwrap_or(self.now));
         self.is_deleted == 0 && is_waiting && age >= seconds
     }
 
-    /// Whether a scan has something to note or to give up.
+    /// Returns whether a scan has something to note or to give up.
     pub(super) fn is_due(&self, seconds: i64) -> bool {
         let has_spelling = self
             .number
@@ -86,7 +86,7 @@ impl Row {
     }
 }
 
-/// The number that a text of another program names, in any usual spelling.
+/// Returns the number that a text of another program names, in any usual spelling.
 pub(super) fn number(text: &str) -> Option<PhoneNumber> {
     let text = text.trim();
     if text.contains('@') {
@@ -101,7 +101,7 @@ pub(super) fn number(text: &str) -> Option<PhoneNumber> {
     digits.parse().ok()
 }
 
-/// The forms in which a number is looked up.
+/// Returns the forms in which a number is looked up.
 pub(super) fn spellings(number: &PhoneNumber) -> [String; 4] {
     let digits = number.reveal();
     [

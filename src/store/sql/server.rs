@@ -20,13 +20,13 @@ pub(super) fn pool<D: Driver>(
     PoolOptions::new()
         .acquire_timeout(options.deadline)
         .test_before_acquire(false)
-        .before_acquire(|connection, meta| Box::pin(revive(connection, meta.idle_for)))
+        .before_acquire(|connection, meta| Box::pin(check_idle(connection, meta.idle_for)))
         .connect_lazy(url)
         .map_err(|error| Failure::of(D::NAME, Class::Setup, &error).error)
 }
 
 /// Checks a connection that was idle for long; checking each time would cost each call a round trip.
-async fn revive<C: Connection>(
+async fn check_idle<C: Connection>(
     connection: &mut C,
     idle_for: Duration,
 ) -> Result<bool, sqlx::Error> {
@@ -40,7 +40,7 @@ async fn revive<C: Connection>(
     Ok(true)
 }
 
-/// How long the server waits for the next statement of a transaction: the client may be frozen.
+/// Returns how long the server waits for the next statement of a transaction: the client may be frozen.
 pub(super) fn idle_timeout(deadline: Duration) -> Duration {
     (deadline / 2).min(Duration::from_secs(5))
 }

@@ -69,7 +69,7 @@ async fn an_id_prints_masked_and_is_returned_raw() {
         Ok::<_, io::Error>(())
     }));
     end_of(&session).await;
-    session.judge("late", &page_closed());
+    session.handle_error("late", &page_closed());
     // The session that follows, and its failing hook.
     tokio::time::sleep(S(10)).await;
     let session = supervisor.start(NUMBER).unwrap();

@@ -175,7 +175,7 @@ fn any_error_of_a_required_task_ends_its_session() {
 }
 
 #[test]
-fn causes_are_judged_too() {
+fn causes_are_classified_too() {
     #[derive(Debug, thiserror::Error)]
     #[error("could not read the number")]
     struct Wrapped(#[source] ProtocolFailure);
@@ -196,7 +196,7 @@ async fn a_task_that_hangs_is_aborted_at_the_deadline_and_not_before() {
     let session = Supervisor::new().start("7").unwrap();
     let hangs = session.spawn("hang", hang());
     let ending = session.ending();
-    let polite = session.spawn("polite", async move {
+    let cooperative = session.spawn("cooperative", async move {
         ending.await;
         tokio::time::sleep(S(4)).await;
         Ok::<_, io::Error>("in time")
@@ -204,7 +204,7 @@ async fn a_task_that_hangs_is_aborted_at_the_deadline_and_not_before() {
     let start = Instant::now();
     assert!(session.end(S(5)).await.is_ended());
     assert_eq!(start.elapsed(), S(5));
-    assert_eq!(polite.await.unwrap(), "in time");
+    assert_eq!(cooperative.await.unwrap(), "in time");
     let error = hangs.await.unwrap_err();
     assert_eq!(error.reason().kind(), ReasonKind::Requested);
     assert!(matches!(error, TaskError::Ended(_)));
@@ -279,17 +279,20 @@ fn a_session_without_handles_ends_with_its_last_task() {
 }
 
 #[test]
-fn orphans_from_elsewhere_are_judged_by_the_session_s_phase() {
+fn errors_from_elsewhere_are_classified_by_the_session_s_phase() {
     on_both(async || {
         let (builder, reports) = reported();
         let supervisor = builder.build();
         let session = supervisor.start("7").unwrap();
         session.end(S(0)).await;
         assert_eq!(reports.try_iter().count(), 1);
-        assert_eq!(session.judge("callback", &page_closed()), Verdict::Suppress);
+        assert_eq!(
+            session.handle_error("callback", &page_closed()),
+            Verdict::Suppress
+        );
         assert_eq!((session.suppressed(), reports.try_iter().count()), (1, 0));
         let unknown = io::Error::other("disk full");
-        assert_eq!(session.judge("callback", &unknown), Verdict::Surface);
+        assert_eq!(session.handle_error("callback", &unknown), Verdict::Surface);
         assert_eq!(reports.try_iter().count(), 1);
     });
 }

@@ -3,32 +3,32 @@
 use super::*;
 use crate::classify::Verdict;
 
-struct Bomb;
+struct PanicsOnDrop;
 
-impl Drop for Bomb {
+impl Drop for PanicsOnDrop {
     fn drop(&mut self) {
-        panic!("the bomb of +62 811-0000-041");
+        panic!("a drop of +62 811-0000-041");
     }
 }
 
 /// An error whose words panic.
 #[derive(Debug)]
-struct Mute;
+struct FailsToPrint;
 
-impl fmt::Display for Mute {
+impl fmt::Display for FailsToPrint {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        panic!("mute")
+        panic!("printing panics")
     }
 }
 
-impl Error for Mute {}
+impl Error for FailsToPrint {}
 
 /// A panic payload that panics again when it is dropped.
 struct Thrown;
 
 impl Drop for Thrown {
     fn drop(&mut self) {
-        std::panic::panic_any(Bomb);
+        std::panic::panic_any(PanicsOnDrop);
     }
 }
 
@@ -122,14 +122,14 @@ fn when_the_work_is_dropped() {
     on_both(async || {
         let (builder, reports) = reported();
         let session = builder.build().start("a").unwrap();
-        let bomb = Bomb;
+        let panics = PanicsOnDrop;
         let ending = session.ending();
         drop(session.spawn("bad", async move {
-            let _held = bomb;
+            let _held = panics;
             ending.await;
             hang().await
         }));
-        // It holds the bomb for sure once it runs; it is aborted here, and the first reason stays.
+        // The task holds it once it runs; it is aborted here, and the first reason stays.
         tokio::task::yield_now().await;
         let state = session.end(S(0)).await;
         assert_eq!(state.reason().unwrap().kind(), ReasonKind::Requested);
@@ -137,7 +137,7 @@ fn when_the_work_is_dropped() {
         assert_eq!(all[0].event, Event::TaskPanicked);
         assert_eq!(
             all[0].reason.failure().unwrap().message(),
-            "the bomb of +62 ***-****-*41"
+            "a drop of +62 ***-****-*41"
         );
         assert_eq!(all.len(), 2);
     });
@@ -148,8 +148,8 @@ fn when_the_work_is_dropped() {
 async fn when_an_unused_result_is_dropped() {
     let (builder, reports) = reported();
     let session = builder.build().start("a").unwrap();
-    drop(session.spawn("bad", async { Ok::<_, io::Error>(Bomb) }));
-    assert_panicked(&session, &reports, "the bomb of +62 ***-****-*41").await;
+    drop(session.spawn("bad", async { Ok::<_, io::Error>(PanicsOnDrop) }));
+    assert_panicked(&session, &reports, "a drop of +62 ***-****-*41").await;
 }
 
 #[test]
@@ -157,9 +157,9 @@ fn when_an_error_is_put_into_words() {
     on_both(async || {
         let (builder, reports) = reported();
         let session = builder.build().start("a").unwrap();
-        let task = session.spawn("bad", fail(Mute));
+        let task = session.spawn("bad", fail(FailsToPrint));
         assert!(matches!(task.await.unwrap_err(), TaskError::Panicked(_)));
-        assert_panicked(&session, &reports, "mute").await;
+        assert_panicked(&session, &reports, "printing panics").await;
     });
 }
 
@@ -168,9 +168,12 @@ fn when_an_error_from_elsewhere_is_put_into_words() {
     on_both(async || {
         let (builder, reports) = reported();
         let session = builder.build().start("a").unwrap();
-        assert_eq!(session.judge("bad", &Mute), Verdict::EndSession);
-        assert_panicked(&session, &reports, "mute").await;
-        assert_eq!(session.judge("bad", &Mute), Verdict::Surface);
+        assert_eq!(
+            session.handle_error("bad", &FailsToPrint),
+            Verdict::EndSession
+        );
+        assert_panicked(&session, &reports, "printing panics").await;
+        assert_eq!(session.handle_error("bad", &FailsToPrint), Verdict::Surface);
     });
 }
 

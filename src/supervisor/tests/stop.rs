@@ -7,19 +7,22 @@ use super::*;
 #[tokio::test(start_paused = true)]
 async fn stop_ends_all_and_says_who_had_to_be_aborted() {
     let supervisor = Supervisor::new();
-    let polite = supervisor.start("polite").unwrap();
-    let ending = polite.ending();
-    drop(polite.spawn("wait", async move {
+    let cooperative = supervisor.start("cooperative").unwrap();
+    let ending = cooperative.ending();
+    drop(cooperative.spawn("wait", async move {
         ending.await;
         Ok::<_, io::Error>(())
     }));
-    let rude = supervisor.start("rude").unwrap();
-    drop(rude.spawn("hang", hang()));
+    let hanging = supervisor.start("hanging").unwrap();
+    drop(hanging.spawn("hang", hang()));
     let start = Instant::now();
     let report = supervisor.stop(S(3)).await;
     assert_eq!(start.elapsed(), S(3));
     assert_eq!(report.sessions, 2);
-    assert_eq!((report.aborted, report.stuck), (vec![id("rude")], vec![]));
+    assert_eq!(
+        (report.aborted, report.stuck),
+        (vec![id("hanging")], vec![])
+    );
     assert_eq!(supervisor.start("new").unwrap_err(), StartError::Stopped);
     assert!(supervisor.sessions().is_empty());
 }
@@ -34,7 +37,7 @@ async fn the_longest_times_are_valid() {
         Ok::<_, io::Error>(())
     }));
     let closed = ProtocolFailure::new(Site::WebDriverCommand, "gone").with_code("no such window");
-    lost.judge("callback", &closed);
+    lost.handle_error("callback", &closed);
     let report = supervisor.stop(Duration::MAX).await;
     assert_eq!((report.aborted, report.stuck), (vec![], vec![]));
     assert!(lost.state().is_ended());

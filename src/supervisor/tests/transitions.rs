@@ -121,7 +121,7 @@ fn a_stable_session_starts_a_new_series_of_restarts() {
 }
 
 #[test]
-fn only_a_session_that_waits_is_revived() {
+fn only_a_session_that_waits_is_started_again() {
     let start = Instant::now();
     let mut session = Lifecycle {
         state: SessionState::Restarting(lost()),
@@ -129,7 +129,7 @@ fn only_a_session_that_waits_is_revived() {
     };
     // It is about to get a task, so nothing closes it.
     assert!(session.close_if_done(now(start, false)).is_none());
-    assert!(session.revive(start) && !session.revive(start));
+    assert!(session.start_again(now(start, false)).0 && !session.start_again(now(start, false)).0);
     assert_eq!(session.state, SessionState::Live);
     let action = session.close_if_done(now(start, false));
     assert!(

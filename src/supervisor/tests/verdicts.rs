@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 use crate::classify::{ErrorClass, Rule, Verdict};
-use crate::extract::{ExtractError, Extractor, PhoneExtractor};
+use crate::extract::{ExtractError, Extractor};
 use crate::source::mock::{Act, MockSource};
 use crate::source::{Assurance, Look};
 
@@ -194,6 +194,6 @@ async fn a_verdict_of_the_extractor_s_own_classifier_ends_the_session() {
         state.reason().unwrap().class(),
         Some(ErrorClass::PageClosed)
     );
-    assert_eq!(session.judge("late", &error), Verdict::Suppress);
+    assert_eq!(session.handle_error("late", &error), Verdict::Suppress);
     assert_eq!(reports.try_iter().count(), 1);
 }

@@ -1,9 +1,9 @@
 //! The contract of [`InfoSource`], as tests that run on any source.
 //!
-//! A source cannot be judged by its answers alone: whether `NotYet` is right depends on what there
-//! was to see. So the suite asks a [`Fixture`] for a source that looks at a certain [`World`], and
+//! A source cannot be tested by its answers alone: whether `NotYet` is right depends on what there
+//! was to see. So the suite asks a [`Fixture`] for a source that looks at a certain [`SourceScenario`], and
 //! knows what must come back. [`all`] runs every rule; each is a function of its own too, for a
-//! source whose world cannot be set up from a test.
+//! source whose scenario cannot be set up from a test.
 //!
 //! A broken rule panics and names the rule. Time is tokio's clock: under `start_paused` a mock takes
 //! no time at all, a real browser takes some twenty times [`Fixture::pace`]. Nothing is asserted
@@ -16,21 +16,21 @@
 //! use std::time::Duration;
 //! use whatsapp_phone::source::mock::{Act, MockSource};
 //! use whatsapp_phone::source::{Assurance, InfoSource, Look};
-//! use whatsapp_phone::testkit::contract::{self, Fixture, PHONE, World};
+//! use whatsapp_phone::testkit::contract::{self, Fixture, PHONE, SourceScenario};
 //!
 //! struct Mock;
 //!
 //! #[async_trait::async_trait]
 //! impl Fixture for Mock {
-//!     async fn source(&self, world: World) -> Option<Arc<dyn InfoSource>> {
+//!     async fn source(&self, scenario: SourceScenario) -> Option<Arc<dyn InfoSource>> {
 //!         let mock = MockSource::new("mock");
-//!         let source = match world {
-//!             World::Unlinked => mock,
-//!             World::Number { assurance, after } => {
+//!         let source = match scenario {
+//!             SourceScenario::Unlinked => mock,
+//!             SourceScenario::Number { assurance, after } => {
 //!                 let number = mock.look(PHONE.parse().ok()?, assurance);
 //!                 mock.at(after, number)
 //!             }
-//!             World::Conflict => mock.at(Duration::ZERO, Look::Conflict),
+//!             SourceScenario::Conflict => mock.at(Duration::ZERO, Look::Conflict),
 //!             _ => return None, // what this source cannot be shown
 //!         };
 //!         Some(Arc::new(source))
@@ -51,7 +51,7 @@
 //! use std::time::Duration;
 //! use whatsapp_phone::source::webdriver::{DriverProcess, OpenOptions, Page, Target, WebDriverSource};
 //! use whatsapp_phone::source::{Assurance, InfoSource};
-//! use whatsapp_phone::testkit::contract::{self, Fixture, World};
+//! use whatsapp_phone::testkit::contract::{self, Fixture, SourceScenario};
 //! use whatsapp_phone::testkit::standin::{FORMER_PHONE, Generation, PHONE, Scenario, StandIn, Step};
 //!
 //! struct Browser {
@@ -61,22 +61,22 @@
 //!
 //! #[async_trait::async_trait]
 //! impl Fixture for Browser {
-//!     async fn source(&self, world: World) -> Option<Arc<dyn InfoSource>> {
+//!     async fn source(&self, scenario: SourceScenario) -> Option<Arc<dyn InfoSource>> {
 //!         let mut url = self.standin.url();
-//!         let scenario = match world {
-//!             World::Unlinked => Scenario::never(),
-//!             World::Number { assurance: Assurance::Provisional, after } => {
+//!         let scenario = match scenario {
+//!             SourceScenario::Unlinked => Scenario::never(),
+//!             SourceScenario::Number { assurance: Assurance::Provisional, after } => {
 //!                 let pairing = Scenario::new(Generation::Current)
 //!                     .at(Duration::ZERO, Step::socket("PAIRING"));
 //!                 pairing.at(after, Step::me(PHONE))
 //!             }
-//!             World::Number { assurance: Assurance::Unverified, after } => {
+//!             SourceScenario::Number { assurance: Assurance::Unverified, after } => {
 //!                 Scenario::ready_after(Generation::ConnWid, after)
 //!             }
-//!             World::Number { after, .. } => Scenario::ready_after(Generation::Current, after),
-//!             World::LidOnly => Scenario::lid_only(),
-//!             World::Conflict => Scenario::disagree(FORMER_PHONE),
-//!             World::Broken => {
+//!             SourceScenario::Number { after, .. } => Scenario::ready_after(Generation::Current, after),
+//!             SourceScenario::LidOnly => Scenario::lid_only(),
+//!             SourceScenario::Conflict => Scenario::disagree(FORMER_PHONE),
+//!             SourceScenario::Broken => {
 //!                 url = self.standin.decoy_url(); // another origin
 //!                 Scenario::never()
 //!             }
@@ -123,17 +123,17 @@ pub use self::rules::{
 pub use super::standin::{LID, PHONE};
 use crate::source::{Assurance, InfoSource};
 
-/// A situation that a source under test sees.
+/// The page that a source under test looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum World {
+pub enum SourceScenario {
     /// Everything works, and no phone is linked to the session.
     Unlinked,
-    /// The account [`PHONE`]. Before `after` it is as [`World::Unlinked`].
+    /// The account [`PHONE`]. Before `after` it is as [`SourceScenario::Unlinked`].
     Number {
         /// As what it shows. `Provisional` stays provisional.
         assurance: Assurance,
-        /// How long after the making of the world. Zero: it is there when the fixture hands out
+        /// How long after the making of the scenario. Zero: it is there when the fixture hands out
         /// the source.
         after: Duration,
     },
@@ -145,24 +145,24 @@ pub enum World {
     Broken,
 }
 
-/// Makes worlds, and sources that look at them.
+/// Makes sources, each with the scenario that it looks at.
 #[async_trait]
 pub trait Fixture: Send + Sync {
-    /// A source that looks at a fresh world of this kind. `None`: this source cannot be shown that,
+    /// Makes a source that looks at a fresh scenario of this kind. `None`: this source cannot be shown that,
     /// for instance since what it reads knows no LIDs.
     ///
-    /// [`World::Unlinked`] and [`World::Number`] of at least one assurance are needed. The suite holds
-    /// no source of an earlier world when it asks.
-    async fn source(&self, world: World) -> Option<Arc<dyn InfoSource>>;
+    /// [`SourceScenario::Unlinked`] and [`SourceScenario::Number`] of at least one assurance are needed. The
+    /// suite holds no source of an earlier scenario when it asks.
+    async fn source(&self, scenario: SourceScenario) -> Option<Arc<dyn InfoSource>>;
 
-    /// Longer than a look of this source takes when all is well, and than it takes to make a world.
-    /// Numbers appear after twice this; a source that says nothing for twenty times this, and for at
-    /// least 30 s, is treated as hung. Default: 500 ms.
+    /// Returns a time that is longer than a look of this source takes when all is well, and than it takes to
+    /// make a scenario. Numbers appear after twice this; a source that says nothing for twenty times this,
+    /// and for at least 30 s, is treated as hung. Default: 500 ms.
     fn pace(&self) -> Duration {
         Duration::from_millis(500)
     }
 
-    /// Whether the source's `wait` returns the moment a number is there. `false` for one with the
+    /// Returns whether the source's `wait` returns the moment a number is there. `false` for one with the
     /// trait's own `wait`, which sleeps and then looks. Default: `true`.
     fn notices(&self) -> bool {
         true
@@ -174,23 +174,23 @@ pub trait Fixture: Send + Sync {
 ///
 /// # Panics
 ///
-/// When a rule is broken; the message names it. Also when the fixture lacks a world that is needed.
+/// When a rule is broken; the message names it. Also when the fixture lacks a scenario that is needed.
 pub async fn all(fixture: &dyn Fixture) {
     let pace = fixture.pace();
-    let unlinked = fixture.source(World::Unlinked).await;
+    let unlinked = fixture.source(SourceScenario::Unlinked).await;
     let Some(unlinked) = unlinked else {
-        panic!("the fixture must be able to show World::Unlinked");
+        panic!("the fixture must be able to show SourceScenario::Unlinked");
     };
     finds_no_account(&*unlinked, pace).await;
     drop(unlinked);
 
-    if let Some(source) = fixture.source(World::LidOnly).await {
+    if let Some(source) = fixture.source(SourceScenario::LidOnly).await {
         finds_the_lid(&*source, pace).await;
     }
-    if let Some(source) = fixture.source(World::Conflict).await {
+    if let Some(source) = fixture.source(SourceScenario::Conflict).await {
         finds_a_conflict(&*source, pace).await;
     }
-    if let Some(source) = fixture.source(World::Broken).await {
+    if let Some(source) = fixture.source(SourceScenario::Broken).await {
         reports_failures(&*source, pace).await;
     }
     let mut best = None;
@@ -205,7 +205,7 @@ pub async fn all(fixture: &dyn Fixture) {
         }
     }
     let Some(best) = best else {
-        panic!("the fixture must be able to show World::Number of some assurance");
+        panic!("the fixture must be able to show SourceScenario::Number of some assurance");
     };
     if let Some(source) = number(fixture, best, 2 * pace).await {
         survives_drops(&*source, pace, best).await;
@@ -243,7 +243,7 @@ async fn every_shape(fixture: &dyn Fixture, assurance: Assurance) {
     }
 }
 
-/// The longest silence of a source: a busy machine stops any source for some seconds.
+/// Returns the longest silence of a source: a busy machine stops any source for some seconds.
 fn hang_timeout(pace: Duration) -> Duration {
     (20 * pace).max(Duration::from_secs(30))
 }
@@ -253,5 +253,7 @@ async fn number(
     assurance: Assurance,
     after: Duration,
 ) -> Option<Arc<dyn InfoSource>> {
-    fixture.source(World::Number { assurance, after }).await
+    fixture
+        .source(SourceScenario::Number { assurance, after })
+        .await
 }

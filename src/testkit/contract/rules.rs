@@ -1,4 +1,4 @@
-//! The rules, each over one source in a world of its own. `pace` is that of
+//! The rules, each over one source in a scenario of its own. `pace` is that of
 //! [`Fixture::pace`](super::Fixture::pace).
 
 use std::time::Duration;
@@ -8,13 +8,13 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
 
 use super::hang_timeout;
-use super::subject::{Answer, Subject};
+use super::subject::{LookResult, Subject};
 use crate::source::{Assurance, InfoSource, Look};
 
 /// The longest `wait` of the suite, in paces: what comes early must come well before it.
 const LONGEST_WAIT_PACES: u32 = 10;
 
-/// The name is there and stays the same. In any world.
+/// Checks that the name is there and stays the same. Runs in any scenario.
 ///
 /// # Panics
 ///
@@ -28,8 +28,8 @@ pub async fn keeps_its_name(source: &dyn InfoSource, pace: Duration) {
     subject.rule(source.name() == name, rule, &name);
 }
 
-/// A missing number is `NotYet` and no error, and is waited for in full. In
-/// [`World::Unlinked`](super::World::Unlinked).
+/// Checks that a missing number is `NotYet` and no error, and is waited for in full. Runs in
+/// [`SourceScenario::Unlinked`](super::SourceScenario::Unlinked).
 ///
 /// # Panics
 ///
@@ -42,9 +42,9 @@ pub async fn finds_no_account(source: &dyn InfoSource, pace: Duration) {
     subject.not_yet(&subject.wait_in_vain(Assurance::Provisional).await);
 }
 
-/// The number that is there is found, whole and as sure as it is: by `probe`, by a `wait` without
-/// time, and by a `wait` for more assurance than there is, which lasts. In
-/// [`World::Number`](super::World::Number) at once.
+/// Checks that the number that is there is found, whole and as sure as it is: by `probe`, by a `wait` without
+/// time, and by a `wait` for more assurance than there is, which lasts. Runs in
+/// [`SourceScenario::Number`](super::SourceScenario::Number) at once.
 ///
 /// # Panics
 ///
@@ -65,8 +65,8 @@ pub async fn finds_the_number(source: &dyn InfoSource, pace: Duration, assurance
     }
 }
 
-/// A LID is no number and nothing to return early for. In
-/// [`World::LidOnly`](super::World::LidOnly).
+/// Checks that a LID is no number and nothing to return early for. Runs in
+/// [`SourceScenario::LidOnly`](super::SourceScenario::LidOnly).
 ///
 /// # Panics
 ///
@@ -77,8 +77,8 @@ pub async fn finds_the_lid(source: &dyn InfoSource, pace: Duration) {
     subject.lid(&subject.wait_in_vain(Assurance::Provisional).await);
 }
 
-/// Rivals within one source are a conflict, never one of their numbers. In
-/// [`World::Conflict`](super::World::Conflict).
+/// Rivals within one source are a conflict, never one of their numbers. Runs in
+/// [`SourceScenario::Conflict`](super::SourceScenario::Conflict).
 ///
 /// # Panics
 ///
@@ -91,8 +91,8 @@ pub async fn finds_a_conflict(source: &dyn InfoSource, pace: Duration) {
     }
 }
 
-/// A look that does not work is an error, in a `wait` too. In
-/// [`World::Broken`](super::World::Broken).
+/// Checks that a look that does not work is an error, in a `wait` too. Runs in
+/// [`SourceScenario::Broken`](super::SourceScenario::Broken).
 ///
 /// # Panics
 ///
@@ -108,8 +108,8 @@ pub async fn reports_failures(source: &dyn InfoSource, pace: Duration) {
     }
 }
 
-/// A `wait` returns early for a number that comes, and for one that is there. In
-/// [`World::Number`](super::World::Number) after two paces, for a source that
+/// Checks that a `wait` returns early for a number that comes, and for one that is there. Runs in
+/// [`SourceScenario::Number`](super::SourceScenario::Number) after two paces, for a source that
 /// [notices](super::Fixture::notices).
 ///
 /// # Panics
@@ -129,8 +129,8 @@ pub async fn notices_the_number(source: &dyn InfoSource, pace: Duration, assuran
 }
 
 /// Looks may be dropped at any point: before and after their first step, early and late, and beside
-/// others of the same source. The next look works, and the number is found when it comes. In
-/// [`World::Number`](super::World::Number) after two paces.
+/// others of the same source. The next look works, and the number is found when it comes. Runs in
+/// [`SourceScenario::Number`](super::SourceScenario::Number) after two paces.
 ///
 /// # Panics
 ///
@@ -142,7 +142,7 @@ pub async fn survives_drops(source: &dyn InfoSource, pace: Duration, assurance: 
     let mut waits: Vec<_> = (0..3)
         .map(|_| source.wait(assurance, LONGEST_WAIT_PACES * pace))
         .collect();
-    let mut answers: Vec<Answer> = Vec::new();
+    let mut answers: Vec<LookResult> = Vec::new();
     // Each has begun before the first is dropped, which may be the one that the others rely on.
     waits.retain_mut(|wait| match wait.now_or_never() {
         Some(answer) => {
@@ -165,8 +165,8 @@ pub async fn survives_drops(source: &dyn InfoSource, pace: Duration, assurance: 
     subject.number(&subject.probe().await, assurance);
 }
 
-/// Several looks at once all find the number, some of them dropped before their end. In
-/// [`World::Number`](super::World::Number) at once.
+/// Checks that several looks at once all find the number, some of them dropped before their end. Runs in
+/// [`SourceScenario::Number`](super::SourceScenario::Number) at once.
 ///
 /// # Panics
 ///
@@ -190,13 +190,13 @@ pub async fn serves_several(source: &dyn InfoSource, pace: Duration, assurance: 
     }
 }
 
-fn several(subject: Subject<'_>, answer: &Answer, assurance: Assurance) {
+fn several(subject: Subject<'_>, answer: &LookResult, assurance: Assurance) {
     let rule = "several looks at once all work";
     subject.rule(matches!(answer, Ok(Look::Found(_))), rule, answer);
     subject.number(answer, assurance);
 }
 
-async fn both(subject: Subject<'_>) -> [Answer; 2] {
+async fn both(subject: Subject<'_>) -> [LookResult; 2] {
     let wait = subject.wait(Assurance::Provisional, subject.pace);
     [subject.probe().await, wait.await]
 }

@@ -14,7 +14,7 @@ use crate::jid::Jid;
 use crate::phone::PhoneNumber;
 use crate::source::{Assurance, Identity, InfoSource, Look};
 
-pub(super) type Answer = Result<Look, ProtocolFailure>;
+pub(super) type LookResult = Result<Look, ProtocolFailure>;
 
 /// The difference that two clocks may have: a source over a browser counts `max` on the browser's.
 const CLOCK_TOLERANCE: Duration = Duration::from_millis(10);
@@ -49,16 +49,16 @@ impl<'a> Subject<'a> {
         }
     }
 
-    pub(super) async fn probe(self) -> Answer {
+    pub(super) async fn probe(self) -> LookResult {
         self.ends(Duration::ZERO, self.source.probe()).await
     }
 
-    pub(super) async fn wait(self, min: Assurance, max: Duration) -> Answer {
+    pub(super) async fn wait(self, min: Assurance, max: Duration) -> LookResult {
         self.ends(max, self.source.wait(min, max)).await
     }
 
-    /// A wait that has no reason to return early, and leaves the thread to others meanwhile.
-    pub(super) async fn wait_in_vain(self, min: Assurance) -> Answer {
+    /// Waits with no reason to return early, and leaves the thread to others meanwhile.
+    pub(super) async fn wait_in_vain(self, min: Assurance) -> LookResult {
         let ticked = AtomicBool::new(false);
         let tick = async {
             sleep(self.pace / 4).await;
@@ -79,12 +79,12 @@ impl<'a> Subject<'a> {
         answer
     }
 
-    pub(super) fn not_yet(self, answer: &Answer) {
+    pub(super) fn not_yet(self, answer: &LookResult) {
         let rule = "while no phone is linked, a look gives `NotYet` and no error";
         self.rule(matches!(answer, Ok(Look::NotYet)), rule, answer);
     }
 
-    pub(super) fn number(self, answer: &Answer, assurance: Assurance) {
+    pub(super) fn number(self, answer: &LookResult, assurance: Assurance) {
         let Ok(Look::Found(me)) = answer else {
             return self.rule(false, "a number that is there is `Found`", answer);
         };
@@ -94,7 +94,7 @@ impl<'a> Subject<'a> {
         self.rule(me.assurance == assurance, rule, answer);
     }
 
-    pub(super) fn lid(self, answer: &Answer) {
+    pub(super) fn lid(self, answer: &LookResult) {
         let rule = "a LID alone is `LidOnly`, never `Found`";
         let is_lid_only = match answer {
             Ok(Look::LidOnly(me)) => {

@@ -14,21 +14,21 @@ fn failure() -> ProtocolFailure {
     ProtocolFailure::new(Site::Unknown, "it is broken")
 }
 
-fn mock(world: World) -> MockSource {
+fn mock(scenario: SourceScenario) -> MockSource {
     let mock = MockSource::new("mock");
     let jid = |text: &str| text.parse().unwrap();
-    match world {
-        World::Unlinked => mock,
-        World::Number { assurance, after } => {
+    match scenario {
+        SourceScenario::Unlinked => mock,
+        SourceScenario::Number { assurance, after } => {
             let number = mock.look(jid(PHONE), assurance);
             mock.at(after, number)
         }
-        World::LidOnly => {
+        SourceScenario::LidOnly => {
             let lid = mock.look(jid(LID), Assurance::Confirmed);
             mock.at(Duration::ZERO, lid)
         }
-        World::Conflict => mock.at(Duration::ZERO, Look::Conflict),
-        World::Broken => mock.at(Duration::ZERO, failure()),
+        SourceScenario::Conflict => mock.at(Duration::ZERO, Look::Conflict),
+        SourceScenario::Broken => mock.at(Duration::ZERO, failure()),
     }
 }
 
@@ -36,9 +36,9 @@ fn mock(world: World) -> MockSource {
 struct Made<F>(F, bool);
 
 #[async_trait]
-impl<F: Fn(World) -> Arc<dyn InfoSource> + Send + Sync> Fixture for Made<F> {
-    async fn source(&self, world: World) -> Option<Arc<dyn InfoSource>> {
-        Some((self.0)(world))
+impl<F: Fn(SourceScenario) -> Arc<dyn InfoSource> + Send + Sync> Fixture for Made<F> {
+    async fn source(&self, scenario: SourceScenario) -> Option<Arc<dyn InfoSource>> {
+        Some((self.0)(scenario))
     }
 
     fn notices(&self) -> bool {
@@ -48,15 +48,15 @@ impl<F: Fn(World) -> Arc<dyn InfoSource> + Send + Sync> Fixture for Made<F> {
 
 #[tokio::test(start_paused = true)]
 async fn the_mock_keeps_the_contract() {
-    all(&Made(|world| Arc::new(mock(world)) as _, true)).await;
-    let slow = |world| Arc::new(mock(world).taking(Duration::from_millis(300))) as _;
+    all(&Made(|scenario| Arc::new(mock(scenario)) as _, true)).await;
+    let slow = |scenario| Arc::new(mock(scenario).taking(Duration::from_millis(300))) as _;
     all(&Made(slow, true)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_closure_keeps_the_contract() {
-    let closure = |world| {
-        let mock = Arc::new(mock(world));
+    let closure = |scenario| {
+        let mock = Arc::new(mock(scenario));
         let source = from_fn("closure", move || {
             let mock = Arc::clone(&mock);
             async move { mock.probe().await }
@@ -72,9 +72,12 @@ async fn it_runs_in_a_task() {
 
     #[async_trait]
     impl Fixture for Spawned {
-        async fn source(&self, world: World) -> Option<Arc<dyn InfoSource>> {
-            matches!(world, World::Unlinked | World::Number { .. })
-                .then(|| Arc::new(mock(world)) as _)
+        async fn source(&self, scenario: SourceScenario) -> Option<Arc<dyn InfoSource>> {
+            matches!(
+                scenario,
+                SourceScenario::Unlinked | SourceScenario::Number { .. }
+            )
+            .then(|| Arc::new(mock(scenario)) as _)
         }
     }
 
@@ -117,10 +120,10 @@ struct Faulty {
 }
 
 impl Faulty {
-    fn new(fault: Fault, world: World) -> Self {
+    fn new(fault: Fault, scenario: SourceScenario) -> Self {
         Self {
             fault,
-            inner: mock(world),
+            inner: mock(scenario),
             names: AtomicU32::new(0),
             is_busy: AtomicBool::new(false),
             turn: tokio::sync::Mutex::default(),
@@ -222,7 +225,7 @@ impl InfoSource for Faulty {
 }
 
 async fn run(fault: Fault) {
-    let faulty = |world| Arc::new(Faulty::new(fault, world)) as _;
+    let faulty = |scenario| Arc::new(Faulty::new(fault, scenario)) as _;
     all(&Made(faulty, true)).await;
 }
 
@@ -261,18 +264,18 @@ caught! {
 #[tokio::test]
 #[should_panic(expected = "`wait` does not block the thread")]
 async fn a_blocking_wait_is_caught() {
-    let blocking = Faulty::new(Blocks, World::Unlinked);
+    let blocking = Faulty::new(Blocks, SourceScenario::Unlinked);
     finds_no_account(&blocking, Duration::from_millis(40)).await;
 }
 
 #[tokio::test]
-#[should_panic(expected = "World::Unlinked")]
+#[should_panic(expected = "SourceScenario::Unlinked")]
 async fn a_fixture_without_worlds_proves_nothing() {
     struct Empty;
 
     #[async_trait]
     impl Fixture for Empty {
-        async fn source(&self, _: World) -> Option<Arc<dyn InfoSource>> {
+        async fn source(&self, _: SourceScenario) -> Option<Arc<dyn InfoSource>> {
             None
         }
     }

@@ -27,7 +27,7 @@ async fn an_end_on_purpose_closes_the_page_and_says_so() {
 
 #[tokio::test(start_paused = true)]
 async fn an_end_during_the_delay_of_a_restart_cancels_it() {
-    let stage = Stage::new([|| Ok(dying(secs(5)))] as [Script; 1]);
+    let stage = Stage::new([|| Ok(closes_after(secs(5)))] as [Script; 1]);
     let session = stage.service.start(&key("s")).await.unwrap();
     while session.state().unwrap().as_str() != "restarting" {
         sleep(Duration::from_millis(100)).await;

@@ -79,13 +79,13 @@ pub(crate) struct OwnedBrowser {
 }
 
 impl OwnedBrowser {
-    /// The browser's process id.
+    /// Returns the browser's process id.
     #[cfg(test)]
     pub(crate) fn id(&self) -> u32 {
         self.process.as_ref().map_or(0, OwnedProcess::id)
     }
 
-    /// Whether its main process still runs.
+    /// Returns whether its main process still runs.
     pub(crate) fn is_alive(&self) -> bool {
         self.process.as_ref().is_some_and(OwnedProcess::is_alive)
     }
@@ -105,7 +105,7 @@ impl Drop for OwnedBrowser {
         let removal = move || {
             let mut gone = 0;
             for _ in 0..MAX_CHECKS {
-                // A helper that is dying may make it anew.
+                // A helper that is ending may create it again.
                 let is_gone = !process.is_alive() && remove(&profile);
                 gone = if is_gone { gone + 1 } else { 0 };
                 if gone == MIN_ABSENT_CHECKS {
@@ -121,7 +121,7 @@ impl Drop for OwnedBrowser {
     }
 }
 
-/// Removes a directory; `true` if it is gone. Processes that are dying may still write into it, so
+/// Removes a directory; `true` if it is gone. Processes that are ending may still write into it, so
 /// one try may not be enough.
 pub(super) fn remove(directory: &Path) -> bool {
     match fs::remove_dir_all(directory) {

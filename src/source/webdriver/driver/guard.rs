@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 /// `$1` is the process group, `$2` the directory. A line says that the group has been ended; end
-/// of file without one says that we are gone. Dying browsers may still write, so the directory is
+/// of file without one says that we are gone. Browsers that are ending may still write, so the directory is
 /// removed until that works, for some ten seconds at most.
 const SCRIPT: &str = r#"
 read -r _ || kill -s KILL -- "-$1"
@@ -51,7 +51,7 @@ impl Guard {
         }
     }
 
-    /// Whether the guard has done its work and ended.
+    /// Returns whether the guard has done its work and ended.
     pub(super) fn is_done(&mut self) -> bool {
         !matches!(self.shell.try_wait(), Ok(None))
     }

@@ -1,6 +1,6 @@
 //! Tests of the contract of [`LinkSource`], for any source.
 //!
-//! A [`LinkFixture`] makes sources that look at a given [`LinkWorld`], so that the suite knows the right
+//! A [`LinkFixture`] makes sources that look at a given [`LinkScenario`], so that the suite knows the right
 //! answer. [`all`] runs every rule; each rule is also a function of its own.
 //!
 //! A broken rule panics with the rule's name. Time is tokio's clock. The suite asserts that every look
@@ -13,20 +13,20 @@
 //! use tokio::time::Instant;
 //! use whatsapp_phone::failure::{ProtocolFailure, Site};
 //! use whatsapp_phone::link::{LinkSource, LinkState};
-//! use whatsapp_phone::testkit::contract::link::{self, LinkFixture, LinkWorld};
+//! use whatsapp_phone::testkit::contract::link::{self, LinkFixture, LinkScenario};
 //!
-//! /// Follows its world.
-//! struct Scripted(LinkWorld, Instant);
+//! /// Follows its scenario.
+//! struct Scripted(LinkScenario, Instant);
 //!
 //! #[async_trait::async_trait]
 //! impl LinkSource for Scripted {
 //!     async fn link(&self) -> Result<LinkState, ProtocolFailure> {
 //!         let failure = |text| ProtocolFailure::new(Site::WebDriverCommand, text);
 //!         match self.0 {
-//!             LinkWorld::Stays(state) => Ok(state),
-//!             LinkWorld::Turns { from, after, .. } if self.1.elapsed() < after => Ok(from),
-//!             LinkWorld::Turns { to, .. } => Ok(to),
-//!             LinkWorld::Gone => Err(failure("it was closed").with_code("no such window")),
+//!             LinkScenario::Stays(state) => Ok(state),
+//!             LinkScenario::Turns { from, after, .. } if self.1.elapsed() < after => Ok(from),
+//!             LinkScenario::Turns { to, .. } => Ok(to),
+//!             LinkScenario::Gone => Err(failure("it was closed").with_code("no such window")),
 //!             _ => Err(failure("every look fails")),
 //!         }
 //!     }
@@ -36,8 +36,8 @@
 //!
 //! #[async_trait::async_trait]
 //! impl LinkFixture for Script {
-//!     async fn source(&self, world: LinkWorld) -> Option<Arc<dyn LinkSource>> {
-//!         Some(Arc::new(Scripted(world, Instant::now())))
+//!     async fn source(&self, scenario: LinkScenario) -> Option<Arc<dyn LinkSource>> {
+//!         Some(Arc::new(Scripted(scenario, Instant::now())))
 //!     }
 //! }
 //!
@@ -57,15 +57,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::rules::{
-    follows_a_turn, leaves_the_thread, reports_failures, reports_the_end, reports_the_state,
-    serves_several, shows_its_code, survives_drops,
+    follows_a_turn, keeps_its_document, leaves_the_thread, notices_a_reload, reports_failures,
+    reports_the_end, reports_the_state, serves_several, shows_its_code, survives_drops,
 };
 use crate::link::{Bar, LinkSource, LinkState};
 
-/// The situation that a source under test looks at.
+/// The page that a source under test looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum LinkWorld {
+pub enum LinkScenario {
     /// A session that has this state before the fixture returns the source, and keeps it.
     /// [`LinkState::Unknown`]: the looks succeed, and the page gives no evidence.
     Stays(LinkState),
@@ -75,7 +75,13 @@ pub enum LinkWorld {
         from: LinkState,
         /// The state from then on.
         to: LinkState,
-        /// The time of the change, counted from the making of the world.
+        /// The time of the change, counted from the making of the scenario.
+        after: Duration,
+    },
+    /// A linked session whose page is reloaded once, and is linked again. Only a fixture that
+    /// [names documents](LinkFixture::names_documents) is asked for it.
+    Reloads {
+        /// The time of the reload, counted from the making of the scenario.
         after: Duration,
     },
     /// Every look fails for a reason that may pass: the tab shows another page, a dialog is open.
@@ -85,26 +91,32 @@ pub enum LinkWorld {
     Gone,
 }
 
-/// Makes sources, each with the world that it looks at.
+/// Makes sources, each with the scenario that it looks at.
 #[async_trait]
 pub trait LinkFixture: Send + Sync {
-    /// Makes a source that looks at a fresh world of this kind. `None`: the fixture cannot make such a
-    /// world, for instance because its page has no barred states.
+    /// Makes a source that looks at a fresh scenario of this kind. `None`: the fixture cannot make such a
+    /// scenario, for instance because its page has no barred states.
     ///
-    /// A world that stays [`LinkState::Linked`] and one that turns are required. The suite has dropped
-    /// all sources of earlier worlds by then.
-    async fn source(&self, world: LinkWorld) -> Option<Arc<dyn LinkSource>>;
+    /// A scenario that stays [`LinkState::Linked`] and one that turns are required. The suite has dropped
+    /// all sources of earlier scenarios by then.
+    async fn source(&self, scenario: LinkScenario) -> Option<Arc<dyn LinkSource>>;
 
-    /// Returns a time that is longer than a normal look of this source, and than making a world takes.
+    /// Returns a time that is longer than a normal look of this source, and than making a scenario takes.
     /// States turn after twice this time; a look that takes twenty times as long, and at least 30 s,
     /// counts as hung. Default: 500 ms.
     fn pace(&self) -> Duration {
         Duration::from_millis(500)
     }
 
-    /// Returns whether the sources read QR codes, and the worlds that stay [`LinkState::Unlinked`] show
+    /// Returns whether the sources read QR codes, and the scenarios that stay [`LinkState::Unlinked`] show
     /// one. Default: false.
     fn reads_qr(&self) -> bool {
+        false
+    }
+
+    /// Returns whether the sources name the [document](LinkSource::document) of their page; the scenario
+    /// that reloads is required then. Default: false.
+    fn names_documents(&self) -> bool {
         false
     }
 }
@@ -136,23 +148,24 @@ const TURNS: [(LinkState, LinkState); 8] = [
 ///
 /// # Panics
 ///
-/// If a rule is broken; the message names it. Also if the fixture lacks a required world.
+/// If a rule is broken; the message names it. Also if the fixture lacks a required scenario.
 pub async fn all(fixture: &dyn LinkFixture) {
     let pace = fixture.pace();
     for state in STATES {
-        if let Some(source) = fixture.source(LinkWorld::Stays(state)).await {
+        if let Some(source) = fixture.source(LinkScenario::Stays(state)).await {
             reports_the_state(&*source, pace, state).await;
             shows_its_code(&*source, pace, state, fixture.reads_qr()).await;
             shows_its_code(&Box::new(source), pace, state, fixture.reads_qr()).await;
         }
     }
     let linked = LinkState::Linked;
-    let Some(source) = fixture.source(LinkWorld::Stays(linked)).await else {
+    let Some(source) = fixture.source(LinkScenario::Stays(linked)).await else {
         panic!("the fixture must be able to make a session that stays linked");
     };
     reports_the_state(&&*source, pace, linked).await;
     reports_the_state(&source, pace, linked).await;
     reports_the_state(&Box::new(Arc::clone(&source)), pace, linked).await;
+    keeps_its_document(&*source, pace, fixture.names_documents()).await;
     leaves_the_thread(&*source, pace).await;
     survives_drops(&*source, pace, linked).await;
     serves_several(&*source, pace, linked).await;
@@ -161,7 +174,7 @@ pub async fn all(fixture: &dyn LinkFixture) {
     let mut has_turned = false;
     for (from, to) in TURNS {
         let after = 2 * pace;
-        let turns = LinkWorld::Turns { from, to, after };
+        let turns = LinkScenario::Turns { from, to, after };
         if let Some(source) = fixture.source(turns).await {
             follows_a_turn(&*source, pace, from, to).await;
             has_turned = true;
@@ -171,10 +184,18 @@ pub async fn all(fixture: &dyn LinkFixture) {
         has_turned,
         "the fixture must be able to make a session that turns"
     );
-    if let Some(source) = fixture.source(LinkWorld::Broken).await {
+    if fixture.names_documents() {
+        let after = 2 * pace;
+        let Some(source) = fixture.source(LinkScenario::Reloads { after }).await else {
+            panic!("the fixture must be able to make a page that is reloaded");
+        };
+        // Boxed and in an `Arc`.
+        notices_a_reload(&Box::new(source), pace).await;
+    }
+    if let Some(source) = fixture.source(LinkScenario::Broken).await {
         reports_failures(&*source, pace).await;
     }
-    if let Some(source) = fixture.source(LinkWorld::Gone).await {
+    if let Some(source) = fixture.source(LinkScenario::Gone).await {
         reports_the_end(&*source, pace).await;
     }
 }

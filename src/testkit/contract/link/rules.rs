@@ -1,4 +1,4 @@
-//! The rules. Each takes one source over a world of its own; `pace` is that of
+//! The rules. Each takes one source over a scenario of its own; `pace` is that of
 //! [`LinkFixture::pace`](super::LinkFixture::pace).
 
 use std::fmt::Debug;
@@ -15,7 +15,7 @@ use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::failure::ProtocolFailure;
 use crate::link::{LinkSource, LinkState, QrCode};
 
-type Answer = Result<LinkState, ProtocolFailure>;
+type LinkResult = Result<LinkState, ProtocolFailure>;
 
 /// Looks per rule where one right answer could be chance.
 const LOOKS_PER_RULE: usize = 4;
@@ -33,7 +33,7 @@ async fn ends<T>(pace: Duration, future: impl Future<Output = T>) -> T {
 }
 
 /// Asserts that an answer is this state.
-fn is(answer: &Answer, state: LinkState) {
+fn is(answer: &LinkResult, state: LinkState) {
     let text = if state == LinkState::Unknown {
         "a page without evidence is `Unknown`, not an error"
     } else {
@@ -42,8 +42,8 @@ fn is(answer: &Answer, state: LinkState) {
     rule(*answer == Ok(state), text, &(state, answer));
 }
 
-/// Each look reports the present state; without evidence `Unknown`, not an error. In a
-/// [`LinkWorld`](super::LinkWorld) that stays in this state.
+/// Checks that each look reports the present state; without evidence `Unknown`, not an error. In a
+/// [`LinkScenario`](super::LinkScenario) that stays in this state.
 ///
 /// # Panics
 ///
@@ -54,9 +54,9 @@ pub async fn reports_the_state(source: &dyn LinkSource, pace: Duration, state: L
     }
 }
 
-/// A page that can be linked shows a valid code, one whose code has expired an expired one without a
-/// payload, and a linked or barred page shows none; a source that does not read codes (`reads_qr`) has
-/// none in any state. In a [`LinkWorld`](super::LinkWorld) that stays in this state.
+/// Checks that a page that can be linked shows a valid code, one whose code has expired an expired one
+/// without a payload, and a linked or barred page shows none; a source that does not read codes (`reads_qr`)
+/// has none in any state. Runs in a [`LinkScenario`](super::LinkScenario) that stays in this state.
 ///
 /// # Panics
 ///
@@ -88,8 +88,8 @@ pub async fn shows_its_code(
     }
 }
 
-/// A look after a change reports the new state. In a
-/// [`LinkWorld`](super::LinkWorld) that turns after two paces.
+/// Checks that a look after a change reports the new state. In a
+/// [`LinkScenario`](super::LinkScenario) that turns after two paces.
 ///
 /// # Panics
 ///
@@ -119,8 +119,54 @@ pub async fn follows_a_turn(
     reports_the_state(source, pace, to).await;
 }
 
+/// All looks at a page that is not reloaded have seen the same document, and name it if the source
+/// `names_documents`. In a [`LinkScenario`](super::LinkScenario) that stays linked.
+///
+/// # Panics
+///
+/// If the rule is broken.
+pub async fn keeps_its_document(source: &dyn LinkSource, pace: Duration, names_documents: bool) {
+    let mut first = None;
+    for _ in 0..LOOKS_PER_RULE {
+        is(&ends(pace, source.link()).await, LinkState::Linked);
+        let document = source.document();
+        let is_right = document.is_some() || !names_documents;
+        let is_same = first.get_or_insert(document.clone()) == &document;
+        let text = "a page keeps its document until it is reloaded";
+        rule(is_right && is_same, text, &(&first, document));
+    }
+}
+
+/// A look after a reload has seen another document, and the next looks the same one. In
+/// [`LinkScenario::Reloads`](super::LinkScenario::Reloads), with a reload after two paces.
+///
+/// # Panics
+///
+/// If the rule is broken.
+pub async fn notices_a_reload(source: &dyn LinkSource, pace: Duration) {
+    is(&ends(pace, source.link()).await, LinkState::Linked);
+    let (before, start) = (source.document(), Instant::now());
+    loop {
+        // In between, the source may report anything, an error included.
+        let answer = ends(pace, source.link()).await;
+        if answer.is_ok() && source.document() != before {
+            break;
+        }
+        let text = "a look after a reload has seen another document";
+        let is_early = start.elapsed() < hang_timeout(pace);
+        rule(is_early, text, &(&before, &answer));
+        sleep(pace / 10).await;
+    }
+    while ends(pace, source.link()).await != Ok(LinkState::Linked) {
+        let text = "a page that is reloaded is linked again";
+        rule(start.elapsed() < hang_timeout(pace), text, &before);
+        sleep(pace / 10).await;
+    }
+    keeps_its_document(source, pace, true).await;
+}
+
 /// A look that fails is an error, never a state. In
-/// [`LinkWorld::Broken`](super::LinkWorld::Broken).
+/// [`LinkScenario::Broken`](super::LinkScenario::Broken).
 ///
 /// # Panics
 ///
@@ -133,8 +179,8 @@ pub async fn reports_failures(source: &dyn LinkSource, pace: Duration) {
     }
 }
 
-/// If the page or browser is permanently gone, the classifier recognises the error. In
-/// [`LinkWorld::Gone`](super::LinkWorld::Gone).
+/// Checks that if the page or browser is permanently gone, the classifier recognises the error. Runs in
+/// [`LinkScenario::Gone`](super::LinkScenario::Gone).
 ///
 /// # Panics
 ///
@@ -152,8 +198,8 @@ pub async fn reports_the_end(source: &dyn LinkSource, pace: Duration) {
     }
 }
 
-/// A look does not block the thread: none of its polls takes a tenth of a pace in real time. In any
-/// world.
+/// Checks that a look does not block the thread: none of its polls takes a tenth of a pace in real time. Runs in any
+/// scenario.
 ///
 /// # Panics
 ///
@@ -185,7 +231,7 @@ fn real_time() -> std::time::Instant {
 }
 
 /// Looks may be dropped at any point, and beside others of the same source: the next one works. In a
-/// [`LinkWorld`](super::LinkWorld) that stays in this state.
+/// [`LinkScenario`](super::LinkScenario) that stays in this state.
 ///
 /// # Panics
 ///
@@ -207,8 +253,8 @@ pub async fn survives_drops(source: &dyn LinkSource, pace: Duration, state: Link
     reports_the_state(source, pace, state).await;
 }
 
-/// Several looks at the same time all work. In a [`LinkWorld`](super::LinkWorld) that stays in this
-/// state.
+/// Checks that several looks at the same time all work. Runs in a [`LinkScenario`](super::LinkScenario) that stays
+/// in this state.
 ///
 /// # Panics
 ///

@@ -13,18 +13,20 @@ fn failure(code: &'static str) -> ProtocolFailure {
     ProtocolFailure::new(Site::WebDriverCommand, "it is broken").with_code(code)
 }
 
-/// Follows its world; each look takes this long.
+/// Follows its scenario; each look takes this long.
 struct Scripted {
-    world: LinkWorld,
+    scenario: LinkScenario,
     start: Instant,
     takes: Duration,
+    document: Mutex<Option<bool>>,
 }
 
-fn scripted(world: LinkWorld, takes: u64) -> Scripted {
+fn scripted(scenario: LinkScenario, takes: u64) -> Scripted {
     Scripted {
-        world,
+        scenario,
         start: Instant::now(),
         takes: Duration::from_millis(takes),
+        document: Mutex::default(),
     }
 }
 
@@ -32,12 +34,18 @@ fn scripted(world: LinkWorld, takes: u64) -> Scripted {
 impl LinkSource for Scripted {
     async fn link(&self) -> Result<LinkState, ProtocolFailure> {
         sleep(self.takes).await;
-        match self.world {
-            LinkWorld::Stays(state) => Ok(state),
-            LinkWorld::Turns { from, after, .. } if self.start.elapsed() < after => Ok(from),
-            LinkWorld::Turns { to, .. } => Ok(to),
-            LinkWorld::Broken => Err(failure("unexpected alert open")),
-            LinkWorld::Gone => Err(failure("no such window")),
+        let is_reloaded = |after| self.start.elapsed() >= after;
+        *self.document.lock().unwrap() = match self.scenario {
+            LinkScenario::Reloads { after } => Some(is_reloaded(after)),
+            _ => Some(false),
+        };
+        match self.scenario {
+            LinkScenario::Reloads { .. } => Ok(LinkState::Linked),
+            LinkScenario::Stays(state) => Ok(state),
+            LinkScenario::Turns { from, after, .. } if self.start.elapsed() < after => Ok(from),
+            LinkScenario::Turns { to, .. } => Ok(to),
+            LinkScenario::Broken => Err(failure("unexpected alert open")),
+            LinkScenario::Gone => Err(failure("no such window")),
         }
     }
 
@@ -48,18 +56,26 @@ impl LinkSource for Scripted {
             _ => None,
         })
     }
+
+    fn document(&self) -> Option<String> {
+        Some((*self.document.lock().unwrap())?.to_string())
+    }
 }
 
 /// A fixture from a function.
 struct Made<F>(F);
 
 #[async_trait]
-impl<F: Fn(LinkWorld) -> Option<Arc<dyn LinkSource>> + Send + Sync> LinkFixture for Made<F> {
-    async fn source(&self, world: LinkWorld) -> Option<Arc<dyn LinkSource>> {
-        (self.0)(world)
+impl<F: Fn(LinkScenario) -> Option<Arc<dyn LinkSource>> + Send + Sync> LinkFixture for Made<F> {
+    async fn source(&self, scenario: LinkScenario) -> Option<Arc<dyn LinkSource>> {
+        (self.0)(scenario)
     }
 
     fn reads_qr(&self) -> bool {
+        true
+    }
+
+    fn names_documents(&self) -> bool {
         true
     }
 }
@@ -67,16 +83,19 @@ impl<F: Fn(LinkWorld) -> Option<Arc<dyn LinkSource>> + Send + Sync> LinkFixture 
 #[tokio::test(start_paused = true)]
 async fn a_scripted_source_keeps_the_contract() {
     for takes in [0, 300] {
-        all(&Made(|world| Some(Arc::new(scripted(world, takes)) as _))).await;
+        all(&Made(|scenario| {
+            Some(Arc::new(scripted(scenario, takes)) as _)
+        }))
+        .await;
     }
     // Boxed and in an `Arc`.
-    all(&Made(|world| {
-        let boxed: Box<dyn LinkSource> = Box::new(scripted(world, 20));
+    all(&Made(|scenario| {
+        let boxed: Box<dyn LinkSource> = Box::new(scripted(scenario, 20));
         Some(Arc::new(boxed) as _)
     }))
     .await;
-    all(&Made(|world| {
-        Some(Arc::new(Arc::new(scripted(world, 20))) as _)
+    all(&Made(|scenario| {
+        Some(Arc::new(Arc::new(scripted(scenario, 20))) as _)
     }))
     .await;
 }
@@ -87,14 +106,14 @@ async fn it_runs_in_a_task() {
 
     #[async_trait]
     impl LinkFixture for Spawned {
-        async fn source(&self, world: LinkWorld) -> Option<Arc<dyn LinkSource>> {
+        async fn source(&self, scenario: LinkScenario) -> Option<Arc<dyn LinkSource>> {
             use LinkState::{Linked, Unlinked};
-            let is_shown = match world {
-                LinkWorld::Stays(state) => state == Linked,
-                LinkWorld::Turns { from, to, .. } => (from, to) == (Linked, Unlinked),
+            let is_shown = match scenario {
+                LinkScenario::Stays(state) => state == Linked,
+                LinkScenario::Turns { from, to, .. } => (from, to) == (Linked, Unlinked),
                 _ => true,
             };
-            is_shown.then(|| Arc::new(scripted(world, 1)) as _)
+            is_shown.then(|| Arc::new(scripted(scenario, 1)) as _)
         }
     }
 
@@ -120,6 +139,9 @@ enum Fault {
     ShowsCodeWhenLinked,
     TakesExpiredCodeForValid,
     NoCodeIsAnError,
+    NamesNoDocument,
+    KeepsItsFirstDocument,
+    NamesEachLook,
 }
 
 use Fault::*;
@@ -134,10 +156,10 @@ struct Faulty {
 }
 
 impl Faulty {
-    fn new(fault: Fault, world: LinkWorld) -> Self {
+    fn new(fault: Fault, scenario: LinkScenario) -> Self {
         Self {
             fault,
-            inner: scripted(world, 20),
+            inner: scripted(scenario, 20),
             first: Mutex::default(),
             is_busy: AtomicBool::new(false),
             turn: tokio::sync::Mutex::default(),
@@ -207,6 +229,15 @@ impl LinkSource for Faulty {
             _ => self.inner.qr().await?,
         })
     }
+
+    fn document(&self) -> Option<String> {
+        match self.fault {
+            NamesNoDocument => None,
+            KeepsItsFirstDocument => Some("first".to_owned()),
+            NamesEachLook => Some(format!("{:?}", self.inner.start.elapsed())),
+            _ => self.inner.document(),
+        }
+    }
 }
 
 macro_rules! caught {
@@ -214,7 +245,7 @@ macro_rules! caught {
         #[tokio::test(start_paused = true)]
         #[should_panic(expected = $rule)]
         async fn $test() {
-            all(&Made(|world| Some(Arc::new(Faulty::new($fault, world)) as _))).await;
+            all(&Made(|scenario| Some(Arc::new(Faulty::new($fault, scenario)) as _))).await;
         }
     )*};
 }
@@ -234,28 +265,31 @@ caught! {
     a_code_of_a_linked_page_is_caught: ShowsCodeWhenLinked, "no code once it is linked";
     an_expired_code_given_as_valid_is_caught: TakesExpiredCodeForValid, "a valid code while";
     an_error_without_a_code_is_caught: NoCodeIsAnError, "a page without a code is no error";
+    a_document_that_is_not_named_is_caught: NamesNoDocument, "keeps its document";
+    a_reload_that_is_not_noticed_is_caught: KeepsItsFirstDocument, "has seen another document";
+    a_new_document_at_each_look_is_caught: NamesEachLook, "keeps its document";
     hanging_on_a_dropped_look_is_caught: LeaderTakesAll, "every look ends";
 }
 
 #[tokio::test(start_paused = true)]
 #[should_panic(expected = "a look does not block the thread")]
 async fn a_blocked_thread_is_caught() {
-    let blocking = Faulty::new(Blocks, LinkWorld::Stays(LinkState::Linked));
+    let blocking = Faulty::new(Blocks, LinkScenario::Stays(LinkState::Linked));
     leaves_the_thread(&blocking, Duration::from_millis(50)).await;
 }
 
 #[tokio::test(start_paused = true)]
 #[should_panic(expected = "a session that stays linked")]
-async fn a_fixture_without_worlds_is_refused() {
+async fn a_fixture_without_scenarios_is_refused() {
     all(&Made(|_| None)).await;
 }
 
 #[tokio::test(start_paused = true)]
 #[should_panic(expected = "a session that turns")]
 async fn a_fixture_without_a_turn_is_refused() {
-    all(&Made(|world| {
-        let stays = matches!(world, LinkWorld::Stays(_));
-        stays.then(|| Arc::new(scripted(world, 0)) as _)
+    all(&Made(|scenario| {
+        let stays = matches!(scenario, LinkScenario::Stays(_));
+        stays.then(|| Arc::new(scripted(scenario, 0)) as _)
     }))
     .await;
 }

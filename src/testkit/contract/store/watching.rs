@@ -76,9 +76,9 @@ pub async fn notifies_watchers(fixture: &dyn StoreFixture) {
         .as_ref()
         .is_some_and(|last| last.status == Status::Disconnected);
     stage.rule(is_last, "a slow watcher sees the last state", &last);
-    let is_quiet = other.current().status == Status::QrScanning;
+    let is_unchanged = other.current().status == Status::QrScanning;
     stage.rule(
-        is_quiet,
+        is_unchanged,
         "a watcher sees its own session alone",
         &other.current(),
     );
