@@ -54,10 +54,12 @@ SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         group_concat_max_len = GREATEST(@@SESSION.group_concat_max_len, 1048576);
     BEGIN
 
--- Ids and numbers from a plain read, which locks nothing.
+-- Ids and numbers from a plain read, which locks nothing, in the order in which they are locked.
 -- name: look_up
-SELECT JSON_ARRAYAGG(CAST(a.id AS CHAR)) INTO @whatsapp_phone_ids FROM {ids};
-SELECT JSON_ARRAYAGG(JSON_ARRAY(n.workspace, n.number)) INTO @whatsapp_phone_held FROM (
+SELECT CONCAT('[', GROUP_CONCAT(JSON_QUOTE(CAST(a.id AS CHAR)) ORDER BY a.id), ']') INTO @whatsapp_phone_ids
+    FROM {ids};
+SELECT CONCAT('[', GROUP_CONCAT(JSON_ARRAY(n.workspace, n.number) ORDER BY n.workspace, n.number), ']')
+    INTO @whatsapp_phone_held FROM (
     SELECT CONVERT(v.workspace USING utf8mb4) COLLATE utf8mb4_bin AS workspace,
         CONVERT(v.number USING utf8mb4) COLLATE utf8mb4_bin AS number
     FROM JSON_TABLE(?2, '$[*]' COLUMNS (workspace varchar(255) PATH '$.workspace', number varchar(32) PATH '$.number')) v
@@ -69,7 +71,7 @@ SELECT JSON_ARRAYAGG(JSON_ARRAY(n.workspace, n.number)) INTO @whatsapp_phone_hel
 
 -- By primary key alone: only the rows themselves are locked.
 -- name: lock
-(SELECT CAST(JSON_ARRAY(v.workspace, v.number) AS CHAR)
+(SELECT CAST(JSON_ARRAY(v.workspace, COALESCE(v.number, '')) AS CHAR)
         FROM JSON_TABLE(@whatsapp_phone_held, '$[*]' COLUMNS (workspace varchar(255) PATH '$[0]', number varchar(255) PATH '$[1]')) v
         STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY)
             ON l.id = CRC32(CONVERT(CONCAT_WS(' ', v.workspace, v.number) USING utf8mb4)) % {lock_count} FOR UPDATE SKIP LOCKED)

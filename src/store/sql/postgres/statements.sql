@@ -59,7 +59,7 @@ WITH {ids},
             THEN substring(o.phone_number::text from '[0-9]+')
             ELSE regexp_replace(o.phone_number::text, '[^0-9]', '', 'g') END
         FROM own o WHERE o.phone_number IS NOT NULL ORDER BY 1, 2)
-    SELECT json_build_array(h.workspace, h.number)::text FROM held h
+    SELECT json_build_array(h.workspace, COALESCE(h.number, ''))::text FROM held h
     WHERE pg_try_advisory_xact_lock({lock_class},
         ('x' || md5(concat_ws(' ', '{table}', h.workspace, h.number)))::bit(32)::int)
     UNION ALL SELECT to_json(locked.id)::text FROM (
