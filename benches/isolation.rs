@@ -1,19 +1,19 @@
-//! The cost of 300 failing sessions to 700 that run beside them: how late these get their numbers.
+//! Measures how much later 700 sessions get their numbers while 300 others fail.
 //!
-//! `cargo bench --bench isolation`; some forty seconds.
+//! `cargo bench --bench isolation`; takes about 40 seconds.
 //!
-//! A thousand supervised sessions on scripted sources, on a runtime with two workers; their numbers
-//! become readable over two seconds. In a quiet run all are sound. In a disturbed one 300 fail, each
-//! at the time of its number and in one of ten ways: lost pages and browsers, panics of sources,
-//! tasks, destructors and error texts, hangs, unknown errors, and errors that are run again until
-//! their deadline. Quiet and disturbed runs take turns. The lateness of one of the 700 is from the
-//! moment at which its number becomes readable to its answer in the program, so it includes the
-//! start of its session and the millisecond to which timers count.
+//! A thousand supervised sessions run on scripted sources, on a runtime with two workers; their numbers
+//! become readable over two seconds. In a quiet run no session fails. In a disturbed run 300 fail, each
+//! when its number becomes readable and in one of ten ways: lost pages and browsers, panics of sources,
+//! tasks, destructors and error texts, hangs, unknown errors, and errors that are retried until their
+//! deadline. Quiet and disturbed runs take turns. The latency of a session is the time from "its number is
+//! readable" to "the program has it". It includes the start of the session, and the rounding of timers to
+//! milliseconds.
 //!
-//! The process's panic hook is silent here: the usual one prints, and with `RUST_BACKTRACE` it takes
-//! milliseconds of the processor for each panic, wherever it is caught.
+//! The bench replaces the panic hook with an empty one: the default hook prints, and with `RUST_BACKTRACE` it
+//! takes some milliseconds of processor time for each panic, also if the panic is caught.
 //!
-//! Latencies are printed, not checked; it fails if one of the 700 has no number or another one.
+//! Latencies are printed and not checked. The bench fails if one of the 700 has no number or a wrong one.
 
 // A bench has no caller to report to.
 #![allow(clippy::unwrap_used)]

@@ -1,19 +1,19 @@
-//! From `apply(session_ready)` to the committed row, with 16 callers at once, under durable settings.
+//! Measures the time from `apply(session_ready)` to the committed row, with 16 callers at once and durable settings.
 //!
 //! ```sh
 //! bash -c '. tests/servers.sh && start_servers && cargo bench --bench store --features sqlite,postgres,mysql'
 //! ```
 //!
-//! Every caller has a session and a number of its own. It connects (`session_ready`, which is timed) and
-//! disconnects (which is not), 200 times after 20 that do not count. Once all sessions are in one
-//! workspace, once each in its own. Beside it, in the same directory of temporary files, a plain write
-//! of 4 KiB and its `fdatasync`, 300 times before and 300 times after: what a commit costs at least. The
-//! settings that decide whether a commit is durable are read back from the databases.
+//! Every caller has a session and a number of its own. It connects (`session_ready`, timed) and disconnects
+//! (not timed) 20 times to warm up, then 200 times. In a first run all sessions are in one workspace, in a
+//! second run each has its own. For comparison, a write of 4 KiB with `fdatasync` in the directory of
+//! temporary files is timed, 300 times before and 300 times after: a commit cannot cost less. The bench reads
+//! back the settings that make a commit durable.
 //!
-//! `-- rows 1000 1000000` measures one caller in a workspace of so many rows instead, and `-- processes 600` three
-//! processes for so many seconds.
+//! `-- rows 1000 1000000` measures one caller in a workspace of 1,000 and of 1,000,000 rows instead,
+//! `-- processes 600` three processes for 600 seconds.
 //!
-//! Numbers are printed, not checked; it fails only if a measurement did not happen.
+//! Figures are printed and not checked. The bench fails only if a measurement is missing.
 
 // A bench has no caller to report to.
 #![allow(clippy::unwrap_used)]

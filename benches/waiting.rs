@@ -1,23 +1,23 @@
-//! The cost of ten thousand extractions that wait at the same time: bytes each, and how late they look.
+//! Measures ten thousand extractions that wait at the same time: bytes for each, and the delay of their looks.
 //!
-//! `cargo bench --bench waiting`; some thirty seconds.
+//! `cargo bench --bench waiting`; takes about 30 seconds.
 //!
-//! **Bytes.** 10,000 extractions are spawned, each with an extractor and a source of its own that were
-//! made before; when all wait, 20,000 more. The growth between these two moments, divided by 20,000,
-//! is what one costs: the future, its task, its source and the look under way, but no table of the
-//! runtime that is there once. It is taken twice: what was asked of the allocator and not given back
-//! (`stats_alloc`, exact), and the resident memory of the process (`VmRSS`, which adds the allocator's
-//! own share). Nothing is freed in between, so no memory of an earlier round is used again. The first
-//! look of `poll` is over and its extraction sleeps; that of `wait` sits in a source that sleeps, which
-//! is as little as a source can hold. The size of the future alone is by `size_of_val`.
+//! **Bytes.** The bench spawns 10,000 extractions, each with an extractor and a source that were made before.
+//! When all of them wait, it spawns 20,000 more. The growth of memory between these two moments, divided by
+//! 20,000, is the cost of one extraction: the future, its task, its source and the current look. Tables that
+//! the runtime has once are not part of it. Memory is measured in two ways: bytes allocated and not freed
+//! (`stats_alloc`, exact), and the resident memory of the process (`VmRSS`, with the allocator's overhead).
+//! Nothing is freed in between, so no memory is reused. Under `poll` the extraction sleeps after its first
+//! look; under `wait` its source sleeps within the look and holds nothing else. The size of the future
+//! alone comes from `size_of_val`.
 //!
-//! **Lateness.** 10,000 extractions under `LookMode::Poll`, 500 ms apart, on a runtime with two workers,
-//! eleven looks each. A look is due 500 ms after the end of the one before; each notes by how much it
-//! came later. Tokio's timers count whole milliseconds upwards, so about 0.5 ms are the timers'; the same
-//! number of bare `sleep` loops shows what the runtime alone does. "at once" has all begin in the same
-//! moment, the worst case; "spread" over one interval, as sessions do.
+//! **Delay.** 10,000 extractions run under `LookMode::Poll`, 500 ms apart, on a runtime with two workers, with
+//! eleven looks each. A look is due 500 ms after the end of the previous one; its delay is the time by which
+//! it starts later. Tokio's timers round up to whole milliseconds, which accounts for about 0.5 ms; the same
+//! number of bare `sleep` loops shows the delay of the runtime alone. "at once": all start at the same time,
+//! the worst case. "spread": they start over one interval, as sessions do.
 //!
-//! Numbers are printed, not checked; it fails only if a measurement did not happen.
+//! Figures are printed and not checked. The bench fails only if a measurement is missing.
 
 // A bench has no caller to report to.
 #![allow(clippy::unwrap_used)]

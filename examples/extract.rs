@@ -29,7 +29,7 @@ use page::PageArgs;
 struct Args {
     #[command(flatten)]
     page: PageArgs,
-    /// How to look: like the reference system, or as early as can be
+    /// When to look: on the schedule of the Node recipe (classic), or as soon as possible (eager)
     #[arg(long, value_enum, default_value = "eager")]
     policy: Policy,
     /// The least that counts as found

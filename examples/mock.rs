@@ -27,7 +27,7 @@ struct Args {
     /// When the number becomes readable, counted from the start
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = up_to_a_day)]
     after: Duration,
-    /// How to look: like the reference system, or as early as can be
+    /// When to look: on the schedule of the Node recipe (classic), or as soon as possible (eager)
     #[arg(long, value_enum, default_value = "eager")]
     policy: Policy,
 }

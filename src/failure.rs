@@ -143,8 +143,8 @@ impl ProtocolFailure {
         self.site
     }
 
-    /// Returns the code that came with it, if any: a W3C error code, or one of ours such as
-    /// `ambiguous_tab`.
+    /// Returns the code that came with it, if any: a W3C error code, or one of this crate's
+    /// [`codes`] such as `ambiguous_tab`.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()

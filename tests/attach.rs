@@ -17,7 +17,7 @@ use whatsapp_phone::{ErrorKind, ExtractError, Extraction, Extractor};
 
 const NUMBER: &str = "628110000041";
 
-/// The traces of ours that a script in the page can see.
+/// Everything of this crate that a script in the page could notice.
 const TRACES: &str = "(() => {
     const names = Object.getOwnPropertyNames(window).sort();
     const socket = window.require('WAWebSocketModel').Socket;
@@ -57,7 +57,7 @@ async fn an_attached_page_reads_the_number_and_leaves_no_trace() {
     let decoy = chrome.open(&stand_in.decoy_url());
     let tab = chrome.open(&stand_in.url());
     loaded(&chrome, &tab).await;
-    // Names of the owner's that only look like a driver's.
+    // The page's own globals, with names similar to ChromeDriver's.
     let own = "(window.cdc_settings = {a: 1}, window.ret_nodes = 5, 0)";
     chrome.eval(&tab, own).await;
     let state = "[document.visibilityState, document.hasFocus()]";
@@ -97,7 +97,7 @@ async fn loaded(chrome: &Chrome, tab: &str) {
     .await;
 }
 
-/// The document that is left continues for a moment, and is not mistaken for the next.
+/// Reloads the page, and waits for the new document: the old one runs on for a moment.
 async fn reloaded(chrome: &Chrome, tab: &str) {
     let reload = "window.isLeaving = true; location.reload()";
     chrome.eval(tab, reload).await;
@@ -197,7 +197,7 @@ async fn through_a_driver_elsewhere() {
     let options = || options(stand_in.origin());
     for options in [
         options(),
-        // Found by the driver alone, by switching; and named.
+        // The driver finds the tab by switching to each, or by its name.
         options().elsewhere(true),
         options().elsewhere(true).tab(&tab),
     ] {
@@ -232,7 +232,7 @@ async fn a_tab_that_opens_later_or_is_replaced_is_found() {
     let (page, first) = tokio::join!(attach(&driver, &chrome, stand_in.origin()), later);
     let page = page.unwrap();
 
-    // Its owner opens a new tab and closes the old one, in mid-extraction.
+    // During the extraction the other program opens a new tab and closes the old one.
     let source = Counted::new(WebDriverSource::all(&page));
     let extractor = Extractor::builder()
         .source(source.clone())
@@ -271,15 +271,15 @@ async fn a_hidden_tab_with_throttled_timers_is_read_while_it_stays_hidden() {
         .accept(Assurance::Provisional)
         .build()
         .unwrap();
-    // The owner's own connection writes the number: no timer of the page's is needed for it.
+    // The other program writes the number, so that it does not depend on the page's timers.
     let link = format!(
         "localStorage.setItem('WANoiseInfo', '1');
          localStorage.setItem('last-wid-md', JSON.stringify('{PHONE}'))"
     );
     let link = async {
         source.looks(8).await;
-        // They run on a grid of seconds: the third is two of them after the first, less by how late a busy
-        // machine was with the first.
+        // Throttled timers run once a second, so the third runs up to two seconds after the first; on a busy
+        // machine the first may be late, which shortens the gap.
         let gap = "new Promise((done) => setTimeout(() => { const start = performance.now();
             setTimeout(() => setTimeout(() => done(performance.now() - start), 20), 20); }, 20))";
         let gap = chrome.eval(&tab, gap).await.as_f64().unwrap();
@@ -422,8 +422,11 @@ async fn repeated_attaching_leaves_nothing_behind() {
         files(&drivers) <= before.0 + 2
     })
     .await;
-    // Of ours, neighbouring tests open and close some.
-    until("ours are", || files("self") <= before.1 + 60).await;
+    // Other tests of this process open and close files too.
+    until("this process's descriptors are given back", || {
+        files("self") <= before.1 + 60
+    })
+    .await;
     assert_eq!(chrome.tabs().len(), 2);
     let server = driver
         .url()
@@ -446,7 +449,7 @@ async fn an_attached_page_that_replaced_built_ins_is_read_too() {
     loaded(&chrome, &tab).await;
     let before = chrome.eval(&tab, TRACES).await;
     let driver = support::driver().await;
-    // They had been replaced before this crate attached.
+    // The built-ins were replaced before this crate attached.
     let page = attach(&driver, &chrome, stand_in.origin()).await.unwrap();
     assert_eq!(extract(&page).await.unwrap().phone.reveal(), NUMBER);
     // They are replaced while it is there.

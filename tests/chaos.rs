@@ -37,7 +37,7 @@ use whatsapp_phone::store::sqlite::SqliteStore;
 use whatsapp_phone::store::{Outcome, SessionStore, Status, StoreOptions};
 use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn, Step};
 
-/// Set for a copy of this program that is the service: its directory.
+/// Set for a copy of this program that runs the service: its directory.
 const ROLE: &str = "WHATSAPP_PHONE_TEST_SERVICE";
 /// The pages of the sessions, separated by spaces.
 const PAGES: &str = "WHATSAPP_PHONE_TEST_PAGES";
@@ -160,7 +160,7 @@ fn start(run: &Run, directory: &Path, pages: &str) -> Child {
     command.stdout(std::process::Stdio::null()).spawn().unwrap()
 }
 
-/// How often each thing was killed.
+/// The number of kills of each kind.
 #[derive(Debug, Default)]
 struct Kills {
     browsers: usize,
@@ -199,7 +199,7 @@ async fn kill_at_random(
     let (mut service, mut kills) = (start(run, directory, pages), Kills::default());
     let start_time = Instant::now();
     let (down, mut targets) = (directory.join("down"), Vec::new());
-    // The sink is down in the third fifth.
+    // The sink is down during the third fifth of the time.
     let (from, to) = (start_time + time * 2 / 5, start_time + time * 3 / 5);
     while Instant::now() < start_time + time {
         random_moment(ms(8_000)).await;
@@ -268,7 +268,7 @@ fn read_journal(directory: &Path) -> Figures {
     figures
 }
 
-/// The longest line of a log, up to the message: its level, spans and target.
+/// Returns the longest beginning of a log line up to its message: level, spans and target.
 fn longest_head(lines: &[&str]) -> usize {
     let head = |line: &&str| line.split(": ").next().unwrap_or(line).len();
     lines.iter().map(head).max().unwrap()
@@ -293,7 +293,7 @@ async fn every_session_is_connected_after_the_kills() {
     let time = Duration::from_secs(time);
     let (mut service, kills) = kill_at_random(&run, &path, &urls.join(" "), time).await;
 
-    // All six open, connected with their numbers, with nothing on its way.
+    // All six sessions are connected with their numbers, and no event waits.
     let row = async |session: usize| {
         let id = SessionId::new(&session.to_string()).unwrap();
         store.session(&id).await.unwrap()

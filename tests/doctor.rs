@@ -1,4 +1,4 @@
-//! `Page::diagnose` on every generation, rename and fault: the verdict, and who is healthy.
+//! `Page::diagnose` on every generation, rename and fault: the verdict, and whether the page is healthy.
 #![cfg(all(feature = "testkit", feature = "webdriver", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -26,7 +26,7 @@ async fn diagnose(stage: &Stage, deadline: Duration) -> Diagnosis {
     stage.page.diagnose(deadline).await.unwrap()
 }
 
-/// Whether it is healthy, and the verdict has all these words and names nothing else as lost.
+/// Checks whether the page is healthy, and that the verdict has these words and names nothing else as lost.
 #[track_caller]
 fn assert_verdict(what: &str, found: &Diagnosis, is_healthy: bool, words: &[&str]) {
     let verdict = &found.verdict;
@@ -52,7 +52,7 @@ fn assert_verdict(what: &str, found: &Diagnosis, is_healthy: bool, words: &[&str
     }
 }
 
-/// Whether a rename leaves the page healthy, and the words of the verdict.
+/// Returns whether the page is healthy after a rename, and the words of the verdict.
 fn renamed(name: Name) -> (bool, Vec<&'static str>) {
     match name {
         // The getters are not asked on a page with newer ones. A page without a mark lacks that key too.

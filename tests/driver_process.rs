@@ -124,7 +124,7 @@ async fn assert_all_gone(group: u32, scratch: &Path) {
     })
     .await;
     until("no file is left", || !scratch.exists()).await;
-    // A process of ours that was not reaped would still be listed, as a zombie.
+    // A child that was not reaped would still be listed, as a zombie.
     until("the driver is reaped", || {
         !Path::new("/proc").join(group.to_string()).exists()
     })

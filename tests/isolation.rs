@@ -16,7 +16,7 @@ use whatsapp_phone::{RetryPolicy, Supervisor};
 
 const SPREAD: Duration = Duration::from_secs(8);
 
-/// Counts the reports on sessions that should have none to give.
+/// Returns a supervisor, and the list of its reports.
 fn reporting(builder: SupervisorBuilder) -> (Supervisor, Arc<Mutex<Vec<Report>>>) {
     let reports = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&reports);
@@ -40,7 +40,7 @@ async fn of_a_thousand_sessions_three_hundred_fail_and_the_others_do_not_notice(
         None
     );
 
-    // Alone, and with a hook that brings back those that fail and fails itself.
+    // Without a restart hook, and with one that fails and panics for each session.
     let policy = RetryPolicy::eager()
         .to_builder()
         .attempts(3)
@@ -57,7 +57,7 @@ async fn of_a_thousand_sessions_three_hundred_fail_and_the_others_do_not_notice(
     for builder in [Supervisor::builder(), hook] {
         let (supervisor, reports) = reporting(builder);
         let disturbed = many_sessions::run(&supervisor, &RetryPolicy::eager(), SPREAD, true).await;
-        // The same numbers in the same look at the same time.
+        // The other sessions get the same numbers, in the same look at the same time.
         assert_eq!(disturbed, undisturbed);
 
         // Until the last has failed by its deadline.

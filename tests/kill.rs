@@ -31,10 +31,10 @@ use whatsapp_phone::PhoneNumber;
 use whatsapp_phone::event::{SessionEvent, SessionKey};
 use whatsapp_phone::store::{Outcome, SessionStore, StoreOptions};
 
-/// Set for a copy of this program that applies what it reads: the database's kind and URL.
+/// Set for a copy of this program that applies the events of its input: the database's kind and URL.
 const ROLE: &str = "WHATSAPP_PHONE_TEST_APPLIES";
 const SESSIONS: usize = 8;
-/// How many events of a session are under way.
+/// Events of a session that are sent and not yet accepted.
 const WINDOW: usize = 3;
 
 fn key(session: usize) -> SessionKey {
@@ -79,7 +79,7 @@ async fn the_process_that_applies() {
     tasks.join_all().await;
 }
 
-/// The sender's side: what is under way, and what was accepted.
+/// The sender: the events that are not yet accepted, and the ids of those that are.
 struct Sender {
     waiting: Vec<VecDeque<SessionEvent>>,
     last: Vec<Option<SessionEvent>>,
@@ -101,8 +101,8 @@ impl Sender {
         }
     }
 
-    /// The next event of a session; each changes where it stands. Every other session does without
-    /// `seq`, so that only the id identifies a repetition.
+    /// Makes the next event of a session; each changes its status. Every other session has no `seq`, so that
+    /// only the id identifies a repetition.
     fn make(&mut self, session: usize) -> SessionEvent {
         self.made[session] += 1;
         let event = match self.made[session] % 2 {
@@ -120,13 +120,14 @@ impl Sender {
         event
     }
 
-    /// The events that a new process gets first: the last accepted one, and all that were not accepted.
+    /// Returns the events that a new process gets first: the last accepted one of each session, and all that were
+    /// not accepted.
     fn again(&self) -> Vec<SessionEvent> {
         let of = |session: usize| self.last[session].iter().chain(&self.waiting[session]);
         (0..SESSIONS).flat_map(of).cloned().collect()
     }
 
-    /// Takes a line of the process; the session whose next event may be sent.
+    /// Reads a line of the process, and returns the session whose next event may be sent.
     fn hear(&mut self, line: &str) -> Option<usize> {
         let mut words = line.strip_prefix("accepted ")?.split(' ');
         let (id, outcome) = (words.next()?, words.next()?);
@@ -213,7 +214,7 @@ async fn survives_kills(kind: Kind) {
                 process.send(&event).await;
             }
         }
-        // A moment: some answers later, and then anywhere between two of them.
+        // Kill it after some answers, at a random moment between two of them.
         for _ in 0..fastrand::usize(0..24) {
             if is_last {
                 break;
@@ -230,7 +231,7 @@ async fn survives_kills(kind: Kind) {
             random_moment(Duration::from_millis(2)).await;
             process.child.start_kill().unwrap();
         }
-        // The last one is let do all that is left.
+        // The last process applies all remaining events.
         let Process {
             mut child,
             input,
@@ -281,7 +282,7 @@ async fn mysql_survives_kills() {
     survives_kills(Kind::MySql).await;
 }
 
-/// Whether the stopped process has a transaction open, as the server sees it.
+/// Returns whether the server reports an open transaction of the stopped process.
 async fn is_in_a_transaction(place: &Place) -> bool {
     let open = match place.kind {
         Kind::MySql => {
@@ -298,7 +299,7 @@ async fn is_in_a_transaction(place: &Place) -> bool {
     !place.texts(open).await.is_empty()
 }
 
-/// One process is stopped in the middle of a transaction; the others continue with every session.
+/// Checks that other processes can change every session although one is stopped in a transaction.
 async fn outlives_a_frozen_process(place: Place) {
     use rustix::process::{Pid, Signal, kill_process};
 
@@ -319,7 +320,7 @@ async fn outlives_a_frozen_process(place: Place) {
         random_moment(Duration::from_millis(3)).await;
         kill_process(pid, Signal::STOP).unwrap();
         let stopped = tokio::time::Instant::now();
-        // Twice, since a statement that was under way may end it.
+        // Asked twice, because a statement that was running may still end the transaction.
         if is_in_a_transaction(&place).await && is_in_a_transaction(&place).await {
             break stopped;
         }
@@ -351,7 +352,7 @@ async fn mysql_outlives_a_frozen_process() {
     outlives_a_frozen_process(Place::new(Kind::MySql).await).await;
 }
 
-/// Of MySQL, `wait_timeout` ends the transaction, as MariaDB has `idle_transaction_timeout`.
+/// MySQL has no `idle_transaction_timeout`, as MariaDB has; there `wait_timeout` ends the transaction.
 #[tokio::test]
 async fn mysql_without_idle_timeouts_outlives_a_frozen_process() {
     outlives_a_frozen_process(Place::zoned_mysql().await).await;

@@ -144,7 +144,7 @@ async fn a_refusal_of_the_store_reaches_the_sender_with_its_code() {
     );
 }
 
-/// Fails in this way.
+/// A sink that fails with this error.
 struct Fails(fn() -> SinkError);
 
 #[async_trait::async_trait]
@@ -207,7 +207,7 @@ async fn a_repeated_request_changes_nothing_and_a_stale_one_is_refused() {
     sender(address).send(&end).await.unwrap();
     let ended = row(&store).await;
     assert_ne!(ended, first);
-    // It is known by its `webhook-id`, so it does not connect the session again.
+    // The event is recognised by its `webhook-id`, so it does not connect the session again.
     assert_eq!(raw(address, &request).await, accepted);
     assert_eq!(row(&store).await, ended);
     let now = SystemTime::now();

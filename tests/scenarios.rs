@@ -196,7 +196,7 @@ async fn pages_without_readers_are_reported() {
         stage.reload(scenario.clone()).await;
         let outcome = stage.extract_in_three_looks(Provisional).await;
         assert_kind(&outcome, ErrorKind::NotReady);
-        // A page is no error: whatever it does, the look itself worked.
+        // The look itself worked, so the state of the page is not an error.
         let error = outcome.unwrap_err();
         assert!(
             error.failures().is_empty(),
@@ -229,7 +229,7 @@ async fn hostile_and_strict_pages_are_read_like_others() {
             );
         }
     }
-    // A number that cannot be read live is still read from storage, if that may be believed.
+    // A number that no live reader gives is still read from storage, if the device is registered.
     stage
         .reload(Scenario::ready(Generation::Current).with_proxy())
         .await;
@@ -257,7 +257,7 @@ async fn a_reload_in_mid_wait_costs_no_answer() {
 }
 
 #[tokio::test]
-async fn a_page_that_moves_away_is_not_believed() {
+async fn a_page_that_moves_away_gives_no_number() {
     let stage = Stage::open(Scenario::never()).await;
     let other = StandIn::start(Scenario::ready(Generation::Current))
         .await

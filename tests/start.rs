@@ -36,13 +36,13 @@ fn options() -> OpenOptions {
         .headless(true)
 }
 
-/// As root without the sandbox.
+/// Adds `--no-sandbox` for root.
 fn with_sandbox_args(options: OpenOptions) -> OpenOptions {
     let args = sandbox().iter();
     args.fold(options, |options, arg| options.browser_arg(*arg))
 }
 
-/// The failure of a page that does not open, on a driver of its own.
+/// Returns the failure of a page that does not open, on a driver of its own.
 async fn refused(options: OpenOptions) -> ProtocolFailure {
     let driver = builder()
         .start()
@@ -51,8 +51,8 @@ async fn refused(options: OpenOptions) -> ProtocolFailure {
     Page::open(&driver, options).await.unwrap_err()
 }
 
-/// A program for a test. Another process writes it: while this one held it open for writing, a child forked by
-/// a neighbouring test could hold it too, and it would not start.
+/// Writes a program for a test, through another process: if this process held the file open for writing, a child
+/// that another test forks could hold it open too, and the program would not start.
 fn program(shell: &str) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("program");

@@ -91,7 +91,7 @@ async fn mysql_keeps_the_contract() {
     keeps_the_contract(Kind::MySql).await; // MySqlStore
 }
 
-/// A pool of the caller's, whose connections are set in no way of ours.
+/// A pool of the caller's, without the settings that the store makes on its own connections.
 struct Handed(Mutex<Option<Place>>);
 
 #[async_trait::async_trait]
@@ -194,7 +194,7 @@ async fn the_table_of_a_laravel_service_is_used_as_it_is() {
         let linked = row("linked").await.unwrap();
         assert_eq!(linked.status, Status::Connected);
         assert_eq!(linked.phone.unwrap().reveal(), "628110000041");
-        // Rows that the reference leaves behind are not shown as connected.
+        // Rows that the Node service leaves behind are not shown as connected.
         for session in ["null number", "null text"] {
             let shown = row(session).await.unwrap();
             assert_eq!((shown.status, shown.phone), (Status::Authenticated, None));

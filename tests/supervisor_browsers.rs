@@ -16,7 +16,7 @@ use whatsapp_phone::supervisor::{BoxError, Reason, ReasonKind, Task};
 use whatsapp_phone::testkit::standin::{Generation, Scenario};
 use whatsapp_phone::{Extraction, Extractor, Session, Supervisor};
 
-/// An extraction, with its source, which reports when it is under way.
+/// Starts an extraction, and returns it with its source, which counts the looks.
 fn extract(session: &Session, stage: &Stage) -> (Task<Extraction>, Counted<WebDriverSource>) {
     let source = Counted::new(WebDriverSource::all(&stage.page));
     let extractor = Extractor::builder().source(source.clone()).policy(policy());

@@ -151,7 +151,7 @@ async fn an_error_keeps_its_class_however_a_task_returns_it() {
         let name = format!("ProtocolFailure `{code}`");
         check(&name, move || coded(code), class, action).await;
     }
-    // Text from the page is not read, whatever wraps it.
+    // Text from the page is not read, in any wrapper.
     let said =
         || ProtocolFailure::new(Site::Script, "Error: Page crashed!").with_code("javascript error");
     check("ProtocolFailure of a script", said, "page_script", report).await;

@@ -40,7 +40,7 @@ async fn a_callers_client_is_only_read() {
         let extractor = Extractor::builder().source(WebDriverSource::all(&page));
         extractor.policy(policy).build().unwrap()
     };
-    // Its current window is the decoy: that is not switched away from, and not believed.
+    // The client's current window is the decoy: it is not switched, and it gives no number.
     assert_eq!(
         extractor(looks(3)).extract().await.unwrap_err().kind(),
         ErrorKind::NotReady
@@ -170,7 +170,7 @@ async fn an_error_of_opening_names_its_cause() {
         .unwrap_err();
     assert_eq!(late.code(), Some("timeout"));
 
-    // A redirect to another origin is no page of ours, whether it comes while the page is opened or later.
+    // A page that is redirected to another origin is refused, while it is opened and later.
     let moved = StandIn::start(Scenario::ready(Generation::Current))
         .await
         .unwrap();

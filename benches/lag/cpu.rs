@@ -13,7 +13,7 @@ use whatsapp_phone::testkit::standin::{Scenario, StandIn};
 use crate::methods::Method;
 use crate::{Outcome, load, options};
 
-/// How long the pages, and then the waits, are let alone before they are measured.
+/// The delay before pages, and later waits, are measured.
 const SETTLE: Duration = Duration::from_secs(3);
 
 const PARTS: [&str; 3] = ["browser", "driver", "ours"];

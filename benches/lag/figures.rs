@@ -11,15 +11,15 @@ pub(crate) struct Summary {
 }
 
 impl Default for Summary {
-    /// Of nothing.
+    /// Returns the summary of an empty series.
     fn default() -> Self {
         Self::of(&[])
     }
 }
 
 impl Summary {
-    /// Percentiles by the nearest rank: each is one of the figures. The median of an even number of
-    /// them lies between the two in the middle. NaN if there are none.
+    /// Returns percentiles by the nearest rank, so each is one of the figures; the median of an even number of
+    /// figures is the mean of the two in the middle. All are NaN if there are no figures.
     pub(crate) fn of(figures: &[f64]) -> Self {
         let sorted = sorted(figures);
         let at = |i: usize| sorted.get(i).copied().unwrap_or(f64::NAN);

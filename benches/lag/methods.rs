@@ -17,7 +17,7 @@ const CLIENT_INFO: &str =
     "return window.require('WAWebUserPrefsMeUser').getMaybeMePnUser()?.user ?? null";
 const STORE_CONN_ME: &str = "return window.Store?.Conn?.me?.user ?? null";
 
-/// The same tab by the session that opened it, and by one that attached to its browser.
+/// The same tab, read by the session that opened it and by one that attached to its browser.
 pub(crate) struct Pages {
     pub(crate) own: Page,
     pub(crate) attached: Page,

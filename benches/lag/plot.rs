@@ -1,4 +1,4 @@
-//! The plot: for each method the share of runs that had the number after so many milliseconds.
+//! The plot: for each method, the share of runs that had the number by a time in milliseconds.
 
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ const STYLES: [(&str, &str); 4] = [
 ];
 const FLOOR: (&str, &str) = ("#555555", "2 3");
 
-/// Names and figures in milliseconds; the one named `floor` is drawn thin.
+/// Draws series of names and figures in milliseconds; the one named `floor` is drawn thin.
 pub(crate) fn svg(series: &[(String, Vec<f64>)], title: &str) -> String {
     let all = || {
         series

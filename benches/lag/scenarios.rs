@@ -1,5 +1,5 @@
-//! Time from "the number may be taken" to "returned", on every kind of page: is `eager` ever a second
-//! late, or later than `classic`?
+//! Measures the time from "the number may be taken" to "returned" on every kind of page, to show whether
+//! `eager` is ever late by a second, or later than `classic`.
 
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ const TIMES: [Duration; 3] = [
     Duration::from_millis(3300),
 ];
 
-/// How long before that something else happens, in the scenarios where it does.
+/// The time before it at which another step happens, in scenarios that have one.
 const BEFORE: Duration = Duration::from_millis(500);
 
-/// A page that reports from when its number may be taken.
+/// A page, which reports the time from which its number may be taken.
 struct Case {
     name: String,
     scenario: Scenario,

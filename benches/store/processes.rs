@@ -1,5 +1,5 @@
 //! `-- processes 600 [PHP SCRIPT]`: three processes apply mixed events to 100,000 live rows of one workspace on
-//! MariaDB for so many seconds, beside another program if one is named.
+//! MariaDB for 600 seconds, while the named program runs, if any.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use super::{ms, percentile, server};
 const ROWS: u32 = 100_000;
 const PROCESSES: usize = 3;
 const CALLERS: usize = 16;
-/// Set for a copy of this program that applies events: URL and seconds.
+/// Set for a copy of this program that applies events: the database's URL, and the duration in seconds.
 pub(crate) const ROLE: &str = "WHATSAPP_PHONE_BENCH_CROWD";
 
 pub(crate) async fn measure(seconds: u64, other: &[String]) {

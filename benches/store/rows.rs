@@ -1,5 +1,5 @@
-//! `-- rows 1000 1000000`: one session's events in a workspace of so many live rows, on our table and on a
-//! Laravel service's with the documented index.
+//! `-- rows 1000 1000000`: one session's events in a workspace of 1,000 and of 1,000,000 live rows, on the table
+//! that the store creates, and on a Laravel service's table with the documented index.
 
 use std::time::Duration;
 

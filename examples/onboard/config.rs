@@ -8,14 +8,14 @@ use std::time::Duration;
 use whatsapp_phone::RetryPolicy;
 use whatsapp_phone::source::Assurance;
 
-/// Each variable that is read. The last three are the reference system's own.
+/// Each variable that is read. The last three have the names of the Node service.
 #[derive(Debug)]
 pub(crate) struct Config {
     /// `WHATSAPP_PHONE_INITIAL_DELAY` and so on: see `RetryPolicy::from_env`.
     pub(crate) policy: RetryPolicy,
     /// `WHATSAPP_PHONE_ACCEPT`: `provisional`, `unverified` or `confirmed`.
     pub(crate) accept: Assurance,
-    /// `WHATSAPP_PHONE_WEBDRIVER_URL`: a WebDriver server, in place of a ChromeDriver of ours.
+    /// `WHATSAPP_PHONE_WEBDRIVER_URL`: a WebDriver server, in place of a ChromeDriver that the example starts.
     pub(crate) webdriver: Option<String>,
     /// `WHATSAPP_PHONE_DATABASE_URL`: a `sqlite:` URL, in place of a file in the storage directory.
     pub(crate) database: Option<String>,

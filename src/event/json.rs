@@ -72,18 +72,18 @@ const fn field(field: &'static str, rule: &'static str) -> EventError {
 type Object = Map<String, Value>;
 
 impl SessionEvent {
-    /// Reads an event, of ours or of another sender.
+    /// Reads an event of this crate or of another sender.
     ///
     /// Fields that are not known are kept and written again by [`to_json`](Self::to_json), and so is
     /// an `occurred_at`, `version`, `lid` or `assurance` that cannot be read, and an `id`, `seq`, `status`,
-    /// `error`, `code`, `message` or `reason` of another JSON type than ours: nothing is decided by
-    /// them. An event without `id` is known by its effect alone: applied to a session that is
-    /// already so, it is a repetition. One without `seq` is ordered by its arrival.
+    /// `error`, `code`, `message` or `reason` of another JSON type than this crate writes: nothing is
+    /// decided by them. An event without `id` counts as a repetition if it would change nothing. One without
+    /// `seq` is ordered by its arrival.
     ///
     /// # Errors
     ///
-    /// When the text is too long or no JSON object with an `event`; when an event of ours names no
-    /// session or lacks what its kind must have; when the number of a `session_ready` is missing,
+    /// If the text is too long, or not a JSON object with an `event`; if an event of a known kind names no
+    /// session or lacks a required field; if the number of a `session_ready` is missing,
     /// null, `"null"`, `"undefined"`, a LID, or breaks another rule of [`PhoneNumber`].
     pub fn from_json(json: &[u8]) -> Result<Self, EventError> {
         if json.len() > MAX_EVENT {
@@ -99,7 +99,7 @@ impl SessionEvent {
         let Some(Value::String(name)) = beside.remove("event") else {
             return Err(field("event", "a string"));
         };
-        // Events of others are passed on as they are, whatever they call an id.
+        // Events of unknown kinds are passed on unchanged, also if their `id` is not valid here.
         let is_ours = NAMES.contains(&&*name);
         let id = match beside.remove("id") {
             None | Some(Value::Null) => None,
@@ -219,7 +219,7 @@ impl SessionEvent {
                     put("code", code.into());
                 }
             }
-            // The reference sends none, too.
+            // The Node service omits it too.
             EventKind::SessionDisconnected { reason } if reason.is_empty() => {}
             EventKind::SessionDisconnected { reason } => put("reason", reason.as_str().into()),
             EventKind::SessionAuthenticated

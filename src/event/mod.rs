@@ -4,7 +4,7 @@
 //!
 //! | event | in `data`, beside `workspace_id` and `session_id` |
 //! |---|---|
-//! | `qr_code_generated` | `qr`, or `qr_code` for a PNG as a data URL, as in the reference; `expired` (`true`) if the page says that its code has expired |
+//! | `qr_code_generated` | `qr`, or `qr_code` for a PNG as a data URL, as the Node service sends it; `expired` (`true`) if the page says that its code has expired |
 //! | `session_authenticated` | |
 //! | `session_ready` | `phone_number`, `status` (`connected`), `lid`, `assurance` |
 //! | `session_error` | `error` (`phone_extraction_failed`), `message`, `code` |

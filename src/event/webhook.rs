@@ -22,8 +22,8 @@
 //! | any other status, also 401, 403 and 404, which a receiver answers while it is being set up | transient | `webhook_failed` |
 //! | none in time | transient: the receiver may have accepted the event | `webhook_timeout` |
 //! | no connection, or one that ended before the answer | transient: as before | `webhook_unreachable` |
-//! | none, since the host has only addresses that are not public | permanent | `webhook_private_address` |
-//! | none, since `Retry-After` asked for more time than the backoff leaves | transient | `webhook_paused` |
+//! | none, because the host has only addresses that are not public | permanent | `webhook_private_address` |
+//! | none, because `Retry-After` asked for more time than the backoff leaves | transient | `webhook_paused` |
 //!
 //! A transient failure is repeated by the sink's [`Backoff`], then `send` fails. `Retry-After`, in seconds or as
 //! a date, stops all attempts of the sink for that time, at most an hour. The body of an answer is read only
@@ -102,8 +102,8 @@ impl WebhookSink {
         WebhookSinkBuilder::new(url.into(), Some(keys))
     }
 
-    /// Returns a builder of a sink without signatures, as the reference sends events: its receiver cannot
-    /// tell them from those of anyone else.
+    /// Returns a builder of a sink without signatures, as the Node service sends events: its receiver cannot
+    /// verify their sender.
     pub fn unsigned(url: impl Into<String>) -> WebhookSinkBuilder {
         WebhookSinkBuilder::new(url.into(), None)
     }

@@ -66,7 +66,7 @@ impl ErrorKind {
                 "the browser blocks the page, for instance with an open dialog; answer it and try again"
             }
             Self::SourcesDisagree => {
-                "two sources name different accounts, so neither is believed; unlink and link the session again"
+                "two sources name different accounts, so neither is returned; unlink and link the session again"
             }
             Self::SourcePanicked => "the source panicked; this is a bug in the source",
             Self::AmbiguousTab => "several tabs match; narrow the target or close the others",
@@ -217,7 +217,7 @@ impl ExtractError {
     }
 
     /// Returns why more time would have sufficed, if a source said so: the evidence that was missing, and how
-    /// much longer the page had to stay unchanged to be believed without it.
+    /// much longer the page had to stay unchanged for its number to be accepted without it.
     #[must_use]
     pub fn pending(&self) -> Option<&Pending> {
         self.0.pending.as_ref()

@@ -18,8 +18,8 @@
 //! | `look_mode` | wait | poll |
 //! | `fallback_after_exhaustion` | false | true |
 //!
-//! A policy comes from code ([`RetryPolicy::builder`]), from a configuration file (serde, durations
-//! as `"500ms"`, `look_mode` as `watch`) or from the environment ([`RetryPolicy::from_env`]). All three use the same
+//! A policy comes from code ([`RetryPolicy::builder`]), from a configuration file (serde: durations
+//! as `"500ms"`; the key of `look_mode` is `watch`) or from the environment ([`RetryPolicy::from_env`]). All three use the same
 //! validation, so no policy can spin, overflow or wait for days.
 
 mod backoff;

@@ -2,7 +2,7 @@
 //!
 //! It takes what [`SigningKeys`](crate::event::signature::SigningKeys) signs: the requests of `WebhookSink`
 //! (feature `webhook`), and of any other sender that follows [Standard Webhooks](https://www.standardwebhooks.com).
-//! The body is an event as [JSON](crate::event), of this crate or of the reference.
+//! The body is an event as [JSON](crate::event), as this crate or the Node service writes it.
 //!
 //! | answer | when | `code` |
 //! |---|---|---|

@@ -47,8 +47,8 @@ pub struct Identity {
     pub platform: Option<String>,
     /// The evidence that the page offers.
     pub assurance: Assurance,
-    /// Set if time alone will raise the assurance: the page lacks some evidence, and is believed without
-    /// it after it has stayed unchanged for long enough.
+    /// Set if time alone will raise the assurance: the page lacks some evidence, and its number is accepted
+    /// without it after the page has stayed unchanged for long enough.
     pub pending: Option<Pending>,
     /// The expression that gave the answer, for instance `Store.Conn.me`.
     pub reader: Cow<'static, str>,

@@ -2,7 +2,7 @@
 //!
 //! | driver | reads | feature |
 //! |---|---|---|
-//! | [`from_fn`] | whatever a closure returns | |
+//! | [`from_fn`] | the result of a closure | |
 //! | [`mock::MockSource`] | a script, for tests | |
 //! | `webdriver::WebDriverSource` | a WhatsApp Web page, through ChromeDriver | `webdriver` |
 
@@ -132,8 +132,8 @@ pub trait InfoSource: Send + Sync {
     }
 
     /// Returns what the last look, by any caller, showed in place of an account that can be trusted. An
-    /// extraction that fails asks for it, and its error advises accordingly. The default knows nothing; a
-    /// source that wraps another one forwards it.
+    /// extraction that fails asks for it, and its error advises accordingly. The default returns `None`; a
+    /// source that wraps another one forwards the call.
     fn page_state(&self) -> Option<PageState> {
         None
     }

@@ -5,8 +5,8 @@ use std::fmt;
 
 use super::clean;
 
-/// Reads a text that may be a number, from whatever holds it. A value of another type is refused with
-/// the fixed words `wanted`: what a format writes by itself would repeat the value, digits and all.
+/// Reads a text that may be a number, in any format of serde. A value of another type is refused with the
+/// fixed words `wanted`: the format's own message would repeat the value and its digits.
 pub(crate) fn read_text<'de, D, T, E>(
     deserializer: D,
     wanted: &'static str,

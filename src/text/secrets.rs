@@ -21,7 +21,7 @@ const MAX_LEVELS: usize = 4;
 /// Longest name of a secret, in bytes.
 const MAX_NAME: usize = 48;
 
-/// Ends of names whose value is a secret whatever stands around it. Without `_`, `-` and `.`.
+/// Ends of names whose value is a secret in any context. Without `_`, `-` and `.`.
 const NAMES: &[&str] = &[
     "password",
     "passwd",

@@ -7,7 +7,7 @@ use super::database::{Kind, Place};
 use super::key;
 
 #[tokio::test]
-async fn a_server_is_believed_by_its_certificate() {
+async fn a_server_is_verified_by_its_certificate() {
     let certificate = std::env::var("WHATSAPP_PHONE_TEST_CERTIFICATE")
         .expect("the file of the servers' certificate, as of tests/servers.sh");
     for kind in [Kind::Postgres, Kind::MySql] {

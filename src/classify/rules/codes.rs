@@ -28,7 +28,7 @@ pub(super) const ROWS: &[Row] = &[
     row("code_page_closed", PageClosed).common_code("page_closed").orphan().sample("the page was closed; open the session again", THIS_CRATE),
     row("browser_gone", BrowserGone).common_code("browser_gone").orphan().sample("the browser or its driver is gone; start the session again", THIS_CRATE),
     row("blocked", Blocked).common_code("blocked").sample("the browser blocks the page: \"unexpected alert open\"; answer the dialog or allow the command, and try again", THIS_CRATE),
-    row("sources_disagree", Unrelated).common_code("sources_disagree").sample("two sources name different accounts, so neither is believed; unlink and link the session again", THIS_CRATE),
+    row("sources_disagree", Unrelated).common_code("sources_disagree").sample("two sources name different accounts, so neither is returned; unlink and link the session again", THIS_CRATE),
     row("extraction_source_panicked", Unrelated).common_code("source_panicked").sample("the source panicked; this is a bug in the source", THIS_CRATE),
     row("transient", Network).common_code("transient").sample("the queue is full; try again", THIS_CRATE),
     row("permanent", Unrelated).common_code("permanent").sample("the channel's receiver was dropped; keep it, or remove the sink", THIS_CRATE),

@@ -90,7 +90,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// | the row was given up by a [sweep](SessionServiceBuilder::sweep) of this service | `failed`, soft-deleted | the page is closed; the session stays ended until it is started |
 /// | the row was deleted, or given up by another program | soft-deleted | the page stays open until the session is ended |
 ///
-/// A row of a service that does not run is therefore out of date. The reference system does the same.
+/// The row of a service that does not run is therefore out of date, as it is with the Node service.
 ///
 /// If the sink is down, events wait in memory, in order and over restarts of the page, and a lost page is
 /// opened again after at most 60 s. They are lost if the process is killed; the resumed session sends the

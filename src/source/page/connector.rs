@@ -2,7 +2,7 @@
 //!
 //! A fantoccini client has one task that runs one command after the other, and nothing stops a command:
 //! one that is never answered, or whose answer never ends, would block that task and keep its memory. So
-//! each client of ours has a [`ConnectionGuard`]; its connections close when it is dropped.
+//! each client that this crate makes has a [`ConnectionGuard`]; its connections close when the guard is dropped.
 
 use std::future::Future;
 use std::io;

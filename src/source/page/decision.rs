@@ -29,26 +29,25 @@ pub(crate) struct Observation {
     at: Instant,
 }
 
-/// The degree to which a page is believed: the matching row of the table in the design.
+/// The evidence on a page: the matching row of the table in the design guide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// Neither number nor LID is believed, from any reader.
+    /// The page gives neither number nor LID, whichever reader answers.
     LoggedOut,
     /// A current page that has not booted; its storage is all there is.
     NotBooted,
     /// Registered, connected and synced.
     Confirmed,
-    /// A piece of evidence is missing. Without it the page is believed once it has been unchanged for
-    /// long enough, which is not yet.
+    /// A piece of evidence is missing, and the page has not yet been unchanged for the time that replaces it.
     Counting {
         missing: Evidence,
         left: Duration,
         /// The assurance that follows.
         next: Assurance,
     },
-    /// Believed without this piece of evidence.
+    /// This piece of evidence is missing, and the page has been unchanged for long enough without it.
     Unverified(Evidence),
-    /// An old generation, which has no evidence to offer.
+    /// An old generation, which has no such evidence.
     Old,
     Provisional,
 }
@@ -117,7 +116,7 @@ impl Observation {
         self.envelope.readers.iter().any(|row| row.id == *reader)
     }
 
-    /// Returns the piece of evidence without which the page is believed.
+    /// Returns the missing piece of evidence, if the page has been unchanged for long enough without it.
     pub(crate) fn unverified(&self) -> Option<Evidence> {
         match self.standing() {
             Standing::Unverified(missing) => Some(missing),
@@ -202,7 +201,7 @@ impl Observation {
         }
     }
 
-    /// Returns the state that the page shows in place of a believed account; `None` if it shows one.
+    /// Returns the state of a page that shows no verified account; `None` if it shows one.
     pub(crate) fn page_state(&self) -> Option<PageState> {
         let page = &self.envelope;
         let has_account = !matches!(account(page, None), Account::Absent);

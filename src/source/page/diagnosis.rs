@@ -28,7 +28,7 @@ pub struct Diagnosis {
     pub reader: Option<String>,
     /// The state that the page shows in place of an account that can be trusted.
     pub page_state: Option<PageState>,
-    /// Every reader, in the order in which they are believed.
+    /// Every reader, in the order of precedence.
     pub readers: Vec<Finding>,
     /// Every guard.
     pub guards: Vec<Finding>,
@@ -139,7 +139,7 @@ fn outcome(look: &Look, standing: Standing, state: Option<PageState>) -> String 
             me.reader
         ),
         Look::Conflict => {
-            "two live readers name different accounts, so neither is believed".to_owned()
+            "two live readers name different accounts, so neither is returned".to_owned()
         }
         Look::NotYet if standing == Standing::Confirmed => {
             "no reader gives the number of a page that is connected: give it a new reader by its overrides".to_owned()

@@ -118,8 +118,8 @@ impl Overrides {
     }
 
     /// Adds a reader: a name of its own for results and logs, and the expression of the number. Readers of
-    /// the caller go before the built-in ones, the first one first; if two live readers disagree, neither is
-    /// believed.
+    /// the caller go before the built-in ones, the first one first; two live readers that disagree
+    /// are a conflict.
     pub fn reader(self, name: impl Into<String>, number: impl Into<String>) -> Self {
         self.with(name.into(), number.into(), None)
     }

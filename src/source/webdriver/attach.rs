@@ -49,24 +49,27 @@ impl Default for AttachOptions {
 
 impl Page {
     /// Attaches to a Chrome that another program started and still drives, for instance with Puppeteer,
-    /// through a ChromeDriver of ours. The tab is found without touching the others, and is switched to
-    /// only if it is not the driver's current one already. Nothing of ours stays in its page: the `cdc_*`
-    /// globals that ChromeDriver puts there are removed, and dialogs are left alone.
+    /// through a ChromeDriver that this crate started. The tab is found without touching the others, and is switched to
+    /// only if it is not the driver's current one already. Nothing of this crate stays in its page: the
+    /// `cdc_*` globals that ChromeDriver puts there are removed, and dialogs are left alone.
     ///
     /// If the tab is closed or moves to another origin, and a new one has come up at the target's origin
     /// since, that one is read from then on. If several sessions share one Chrome, it could be another
     /// session's: name the tab there ([`AttachOptions::tab`]).
     ///
-    /// Two things ChromeDriver does that cannot be avoided: it puts its `cdc_*` globals on the other tabs,
-    /// and it raises a background tab if it has to switch to it.
+    /// ChromeDriver itself puts its `cdc_*` globals on the other tabs, and raises a background tab if it has to
+    /// switch to it. Neither can be avoided.
     ///
     /// Runs in a task of its own, since a crashed tab can block ChromeDriver for 90 seconds.
     ///
     /// # Errors
     ///
-    /// Code `misconfigured` if no Chrome answers at the address (reported within two seconds, if a host name has
-    /// several addresses for each of them; the message quotes an answer that is not Chrome's), if it is another Chrome than the address names, or if none of its tabs matches; `ambiguous_tab` if several
-    /// do; `timeout` if the deadline is over; else the driver's own code.
+    /// - `misconfigured` if no Chrome answers at the address, if it is another Chrome than the address names, or
+    ///   if none of its tabs matches. No answer is reported within two seconds, for each address of a host name;
+    ///   the message quotes an answer that is not Chrome's.
+    /// - `ambiguous_tab` if several tabs match.
+    /// - `timeout` if the deadline is over.
+    /// - Otherwise the driver's own code.
     pub async fn attach(
         driver: &DriverProcess,
         address: DebuggerAddress,

@@ -14,15 +14,15 @@ use crate::source::page::scripts::Scripts;
 /// Longest time for cleaning up a page, which may be stuck.
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Longest time that a browser of ours may take to close by itself.
+/// Longest time that a browser started by this crate may take to close by itself.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Longest time that the end of a session may take in the background, for instance if its page is stuck.
 const BACKGROUND_CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Tab {
-    /// Ends a session of ours, and its browser with it. Waits as long as a healthy one needs; the rest continues
-    /// in the background.
+    /// Ends the session, unless it is a caller's, and the browser if this crate started it. Waits as long as a
+    /// healthy browser needs; the rest continues in the background.
     pub(super) async fn close(&self) {
         let browser = {
             let mut state = self.state();

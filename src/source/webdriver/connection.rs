@@ -8,8 +8,8 @@ use super::error::misconfigured;
 use crate::failure::ProtocolFailure;
 use crate::source::page::connector::{ConnectionGuard, Connector};
 
-/// A client with its connections. Dropping the last clone of one of ours ends its commands, but not the
-/// session.
+/// A client with its connections. Dropping the last clone of one that this crate made ends its commands, but
+/// not the session.
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
     pub(super) client: Client,
@@ -22,7 +22,7 @@ impl Connection {
         self.client.clone()
     }
 
-    /// Ends the commands that run on a connection of ours, for all its clones.
+    /// Ends the commands that run on this connection, for all its clones; a caller's client is left alone.
     pub(super) fn close(&self) {
         if let Some(guard) = &self.guard {
             guard.close();

@@ -148,7 +148,7 @@ impl TabFinder {
     }
 }
 
-/// Switches to the one tab that matches. Only for a browser of ours, or one that only the driver can reach:
+/// Switches to the one tab that matches. Only for a browser that this crate started, or one that only the driver can reach:
 /// reading a tab's URL raises the tab.
 pub(super) async fn select_by_driver(
     target: &Target,

@@ -42,8 +42,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 ///
 /// | made by | browser | when the last clone is dropped |
 /// |---|---|---|
-/// | [`open`](Self::open), [`open_at`](Self::open_at) | ours | the browser ends |
-/// | [`attach`](Self::attach), [`attach_at`](Self::attach_at) | another program's | only our session with it ends; no window is closed |
+/// | [`open`](Self::open), [`open_at`](Self::open_at) | this crate's | the browser ends |
+/// | [`attach`](Self::attach), [`attach_at`](Self::attach_at) | another program's | only this crate's session with it ends; no window is closed |
 /// | [`from_client`](Self::from_client) | the caller's, and the session too | nothing |
 ///
 /// A page remembers what its document has shown so far, until the page is dropped. Some evidence needs
@@ -99,15 +99,14 @@ impl Page {
         &self.0.0
     }
 
-    /// Ends a session of ours, and the browser if it is ours too. Waits up to three seconds; if it takes
-    /// longer, the rest is done in the background. A caller's client is only dropped. Other clones of this
-    /// page, and their sources, can read nothing afterwards.
+    /// Ends the WebDriver session, and the browser if this crate started it. Waits up to three seconds; if it
+    /// takes longer, the rest is done in the background. A client of [`from_client`](Self::from_client) is only
+    /// dropped: its session continues. Other clones of this page, and their sources, can read nothing afterwards.
     pub async fn close(self) {
         self.tab().close().await;
     }
 
-    /// Returns the page's WebDriver client, for other uses of a page of ours: take a screenshot, show the QR
-    /// code. Commands of one session run one at a time. Call this for each use: if a look is given up,
+    /// Returns the page's WebDriver client, for other commands, for instance a screenshot. Commands of one session run one at a time. Call this for each use: if a look is given up,
     /// its client ends and another one replaces it. The session's script timeout is 500 ms.
     ///
     /// After [`close`](Self::close) every command fails.

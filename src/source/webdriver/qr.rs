@@ -28,7 +28,7 @@ impl Page {
     /// |---|---|
     /// | the text of a code (`data-ref`) | this text, of at most 4096 bytes |
     /// | a canvas without that text | a [picture](QrCode::is_picture) of at most 48 KiB: the canvas's data |
-    /// | a code that no script can read | on a page that we opened, a picture: a screenshot of its place; elsewhere [`QrCode::unknown`] |
+    /// | a code that no script can read | on a page that this crate opened, a picture: a screenshot of its place; elsewhere [`QrCode::unknown`] |
     /// | an expired code | [`QrCode::expired`]: the page shows a new one only after a click or a reload |
     ///
     /// The page renews its code every 20 to 60 seconds, so look again, for instance once a second, and show
@@ -81,7 +81,7 @@ impl Tab {
         state.qr.clone()
     }
 
-    /// Takes a picture of this part of a page of ours.
+    /// Takes a screenshot of this part of the page, if this crate opened it.
     async fn screenshot(&self, area: Option<Area>) -> Option<QrCode> {
         let area = area.filter(|_| self.is_opened())?;
         let clip = json!({

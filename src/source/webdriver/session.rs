@@ -1,4 +1,4 @@
-//! A WebDriver session of ours, and the connections to it.
+//! A WebDriver session that this crate created, and the connections to it.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,11 +16,10 @@ use super::error::command;
 use super::server::new_session;
 use crate::failure::{ProtocolFailure, Site};
 
-/// The script timeout of a session of ours: a slice of a wait ends by then, even if the page's own timers do
-/// not run.
+/// The script timeout of a session: a slice of a wait ends by then, even if the page's own timers do not run.
 pub(super) const SCRIPT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A session of ours on a WebDriver server. The URL may hold a key, so there is no `Debug`.
+/// A session that this crate created on a WebDriver server. The URL may hold a key, so there is no `Debug`.
 #[derive(Clone)]
 pub(super) struct Session {
     webdriver: Zeroizing<String>,
@@ -28,7 +27,8 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Creates a session with these `goog:chromeOptions`. The recording is that of a driver of ours.
+    /// Creates a session with these `goog:chromeOptions`. `recording` is the driver's output, if this
+    /// crate started the driver.
     pub(super) async fn create(
         webdriver: Zeroizing<String>,
         chrome_options: Value,

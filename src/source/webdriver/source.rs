@@ -41,7 +41,7 @@ pub struct WebDriverSource {
 }
 
 impl WebDriverSource {
-    /// Asks all readers: the newest live one that answers is believed, and two that disagree are a
+    /// Asks all readers: the newest live one that answers gives the number, and two that disagree are a
     /// conflict. The source's name is `webdriver`.
     #[must_use]
     pub fn all(page: &Page) -> Self {

@@ -90,7 +90,7 @@ pub(super) fn find(text: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| text.contains(row.mark))
 }
 
-/// The output of a driver of ours and of its browser during a start.
+/// The output of a driver that this crate started, and of its browser, during a start.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Printed<'t> {
     pub(super) text: &'t str,

@@ -57,7 +57,7 @@ pub(super) struct Tab {
 
 pub(super) struct State {
     pub(super) connection: Connection,
-    /// A browser of ours on a driver of ours.
+    /// The browser, if this crate started both it and its driver.
     pub(super) browser: Option<OwnedBrowser>,
     /// The number of times that the connection was replaced because a command blocked it.
     pub(super) reconnects: u32,
@@ -202,7 +202,7 @@ impl Tab {
                 state.history.interrupt();
                 state.last = None;
                 state.page_state = error.page_state();
-                // The end of a browser of ours is certain, whatever the driver says.
+                // If this crate started the browser, its process shows whether it has ended; the driver's error may not.
                 let is_alive = state.browser.as_ref().is_none_or(OwnedBrowser::is_alive);
                 return Err(if is_alive {
                     error.failure

@@ -27,7 +27,7 @@ pub enum Generation {
     WaJs,
     /// [`Generation::Current`] with every getter of the number and the LID under an unknown name.
     Renamed,
-    /// None of it, and no storage.
+    /// Nothing of WhatsApp's, and no storage.
     Blank,
 }
 

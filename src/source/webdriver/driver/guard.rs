@@ -1,8 +1,8 @@
-//! [`Guard`]: ends ChromeDriver and its browsers when this process is no more there to do it.
+//! [`Guard`]: ends ChromeDriver and its browsers if this process ends without doing so.
 //!
 //! `Drop` does not run after SIGKILL, an unhandled Ctrl-C, an abort or `std::process::exit`. So a
-//! shell of a few lines runs beside the driver and reads a pipe whose other end only we hold:
-//! the kernel closes that end when this process ends, in whatever way.
+//! shell of a few lines runs beside the driver and reads a pipe whose other end only this process holds:
+//! the kernel closes that end when the process ends, for any reason.
 
 use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;

@@ -85,7 +85,7 @@ pub async fn registers(fixture: &dyn StoreFixture) {
     }
 }
 
-/// Checks that every event of ours brings the row to its status, and the number stays once it is known.
+/// Checks that every kind of event brings the row to its status, and the number stays once it is known.
 ///
 /// # Panics
 ///

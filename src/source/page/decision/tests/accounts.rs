@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn the_newest_live_reader_is_believed_and_its_jid_has_no_device() {
+async fn the_newest_live_reader_gives_the_jid_without_its_device() {
     use ReaderId::*;
     let both = with(
         with(old_page(), ConnMe, Some(ME), None),
