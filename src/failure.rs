@@ -23,7 +23,7 @@ pub(crate) use find_error::{causes, disclose, find};
 pub const MAX_TEXT: usize = 1024;
 
 /// Code of failures of the set-up.
-#[cfg(feature = "webdriver")]
+#[cfg(any(feature = "cdp", feature = "webdriver"))]
 pub(crate) const MISCONFIGURED: &str = "misconfigured";
 
 /// The origin of a failure, as far as the reporter knows it.

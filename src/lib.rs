@@ -44,7 +44,7 @@
 //! | [`retry`] | [`Backoff`]: a schedule of attempts; [`RetryPolicy`]: how an extraction looks, and when it gives up |
 //! | [`classify`] | [`ProtocolErrorClassifier`]: the class of a failure, and the action to take |
 //! | [`link`] | [`LinkSource`](link::LinkSource): whether a session is linked, and its QR code |
-//! | [`source`] | [`InfoSource`] and its drivers, among them `source::webdriver` (feature `webdriver`) |
+//! | [`source`] | [`InfoSource`] and its drivers, among them `source::webdriver` (feature `webdriver`) and `source::cdp` (feature `cdp`) |
 //! | [`extract`] | [`Extractor`], [`extract_phone_safely`], [`ExtractError`] |
 //! | `supervisor` | `Supervisor`: sessions in one process, isolated from each other (feature `supervisor`) |
 //! | `event` | `SessionEvent`; `EventSink` and its drivers (feature `events`) |

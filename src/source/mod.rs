@@ -4,11 +4,15 @@
 //! |---|---|---|
 //! | [`from_fn`] | whatever a closure returns | |
 //! | [`mock::MockSource`] | a script, for tests | |
+//! | `cdp::CdpSource` | a WhatsApp Web page of a running Chrome, by its own DevTools socket | `cdp` |
 //! | `webdriver::WebDriverSource` | a WhatsApp Web page, through ChromeDriver | `webdriver` |
 
+#[cfg(feature = "cdp")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cdp")))]
+pub mod cdp;
 mod identity;
 pub mod mock;
-#[cfg(feature = "webdriver")]
+#[cfg(any(feature = "cdp", feature = "webdriver"))]
 mod page;
 mod state;
 #[cfg(feature = "webdriver")]

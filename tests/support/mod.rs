@@ -5,6 +5,7 @@ pub(crate) mod chrome;
 pub(crate) mod invalid_servers;
 pub(crate) mod processes;
 pub(crate) mod time;
+pub(crate) mod traces;
 
 use std::io::ErrorKind;
 use std::sync::Arc;

@@ -10,16 +10,16 @@
 
 mod attach;
 mod close;
-mod command;
 mod connection;
 mod driver;
 mod error;
 mod evaluate;
-mod finder;
+mod http;
 mod open;
 mod overrides;
 mod page;
 mod qr;
+mod select;
 mod server;
 mod session;
 mod source;
@@ -28,11 +28,11 @@ mod tab;
 #[cfg(feature = "webdriver-rustls")]
 mod tls;
 
-pub use self::attach::AttachOptions;
 pub use self::driver::{DriverProcess, DriverProcessBuilder};
 pub use self::open::OpenOptions;
 pub use self::page::Page;
 pub use self::source::WebDriverSource;
+pub use super::page::attach::AttachOptions;
 pub use super::page::devtools::DebuggerAddress;
 pub use super::page::diagnosis::{Diagnosis, Finding};
 pub use super::page::overrides::{Guard, Overrides};
