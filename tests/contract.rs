@@ -67,7 +67,7 @@ impl Driven<'_> {
 
     async fn close_tab(&self) {
         match self {
-            Self::WebDriver(page) => drop(page.client().close_window().await.unwrap()),
+            Self::WebDriver(page) => page.client().close_window().await.unwrap(),
             Self::Cdp { chrome, tab, .. } => chrome.close(tab),
         }
     }
