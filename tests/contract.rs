@@ -61,6 +61,9 @@ impl Driven<'_> {
                     }
                 })
                 .await;
+                // The scenario's first steps are timers that are due by now.
+                let timers = "new Promise((resolve) => setTimeout(resolve, 100))";
+                chrome.eval(tab, timers).await;
             }
         }
     }
