@@ -20,7 +20,8 @@
 //!   looks the runtime goes idle, advances its clock and wakes the task, as in real waiting.
 //! - `look/a bare sleep and probe, 500 ms apart`: a loop of `sleep` and `probe`, less the probes: the
 //!   share of the line above that any loop spends in tokio.
-//! - `look/an extraction ready at its first look`: a whole extraction, nothing subtracted.
+//! - `look/an extraction ready at its first look`: a whole extraction, nothing subtracted; and with feature
+//!   `metrics` the same, `recorded` by the recorder for Prometheus.
 //!
 //! All run on a current-thread runtime. The stopwatch uses the system clock.
 
@@ -38,7 +39,7 @@ use criterion::measurement::{Measurement, WallTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
 use whatsapp_phone::classify::ProtocolErrorClassifier;
-use whatsapp_phone::extract::{Extractor, PhoneExtractor};
+use whatsapp_phone::extract::Extractor;
 use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::jid::Jid;
 use whatsapp_phone::retry::{LookMode, RetryPolicy};
@@ -281,6 +282,14 @@ fn look(c: &mut Criterion) {
     group.bench_function("an extraction ready at its first look", |b| {
         source.period.store(1, Ordering::Relaxed);
         b.iter(|| runtime.block_on(extractor.extract()));
+    });
+    #[cfg(feature = "metrics")]
+    group.bench_function("an extraction ready at its first look, recorded", |b| {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        source.period.store(1, Ordering::Relaxed);
+        metrics::with_local_recorder(&recorder, || {
+            b.iter(|| runtime.block_on(extractor.extract()));
+        });
     });
     group.bench_function("a bare sleep and probe, 500 ms apart", |b| {
         b.iter_custom(|looks| {

@@ -32,7 +32,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
-use whatsapp_phone::extract::{Extractor, PhoneExtractor};
+use whatsapp_phone::extract::Extractor;
 use whatsapp_phone::failure::ProtocolFailure;
 use whatsapp_phone::retry::{LookMode, RetryPolicy};
 use whatsapp_phone::source::{Assurance, InfoSource, Look};
@@ -127,7 +127,8 @@ fn bytes(runtime: &Runtime, look_mode: LookMode) -> Bytes {
         let builder = Extractor::builder().source(source).policy(policy.clone());
         builder.build().unwrap()
     };
-    let future = std::mem::size_of_val(&*extractor().extract());
+    let one = extractor();
+    let future = std::mem::size_of_val(&one.extract());
     let grow = |by: usize| {
         let extractors: Vec<_> = (0..by).map(|_| extractor()).collect();
         let before = (allocated(), resident());

@@ -156,8 +156,7 @@ fn answer(
 }
 
 fn site(name: &Value) -> Option<Site> {
-    let name = name.as_str()?;
-    Site::ALL.into_iter().find(|site| site.as_str() == name)
+    name.as_str()?.parse().ok()
 }
 
 fn json(found: Classification<'_>, ending: bool) -> String {

@@ -22,7 +22,7 @@ use whatsapp_phone::failure::Site;
 use whatsapp_phone::retry::LookMode;
 use whatsapp_phone::{
     Assurance, ErrorKind, ExtractError, Extraction, Extractor, Identity, InfoSource, Jid, Look,
-    PhoneExtractor, ProtocolFailure, RetryPolicy,
+    ProtocolFailure, RetryPolicy,
 };
 
 /// The longest part of a file that is read: its writer decides on its length.
@@ -103,7 +103,7 @@ fn bad(path: &Path, why: &dyn std::fmt::Display) -> ProtocolFailure {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args: Args = support::args();
-    // Eager, but asked again and again, since no event reports a change.
+    // Eager, but asked repeatedly, since no event reports a change.
     let policy = RetryPolicy::eager().to_builder().look_mode(LookMode::Poll);
     let policy = match policy.deadline(args.deadline).build() {
         Ok(policy) => policy,

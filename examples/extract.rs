@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, ValueEnum};
 use serde_json::json;
-use whatsapp_phone::extract::{ExtractError, Extraction, Extractor, PhoneExtractor};
+use whatsapp_phone::extract::{ExtractError, Extraction, Extractor};
 use whatsapp_phone::retry::RetryPolicy;
 use whatsapp_phone::source::Assurance;
 use whatsapp_phone::source::webdriver::Overrides;

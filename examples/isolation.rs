@@ -27,8 +27,7 @@ use whatsapp_phone::source::webdriver::{
 use whatsapp_phone::supervisor::{BoxError, Reason, ReasonKind, SessionState};
 use whatsapp_phone::testkit::standin::{PHONE, Scenario, StandIn};
 use whatsapp_phone::{
-    Assurance, Extraction, Extractor, InfoSource, Jid, PhoneExtractor, RetryPolicy, Session,
-    Supervisor,
+    Assurance, Extraction, Extractor, InfoSource, Jid, RetryPolicy, Session, Supervisor,
 };
 
 /// When a real page is disturbed, counted from the open page.

@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use whatsapp_phone::source::mock::MockSource;
-use whatsapp_phone::{
-    Assurance, ExtractError, Extraction, Extractor, Jid, PhoneExtractor, RetryPolicy,
-};
+use whatsapp_phone::{Assurance, ExtractError, Extraction, Extractor, Jid, RetryPolicy};
 
 const NUMBER: &str = "628110000041:12@c.us";
 const OTHER: &str = "628990000099@c.us";

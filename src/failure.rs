@@ -1,33 +1,29 @@
 //! [`ProtocolFailure`]: the error that any driver reports when a look fails.
 //!
 //! Every text in it was written by other software: a browser, a driver, a page, an HTTP peer. It is
-//! cleaned once, here, so that whatever a host logs later cannot carry a phone number or a password.
+//! cleaned once, here, so that no log line of the program can carry a phone number or a password.
 
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-mod clean;
-mod decoded;
 mod find_error;
-mod secrets;
-#[cfg(feature = "webdriver")]
+#[cfg(all(unix, feature = "webdriver"))]
 pub(crate) mod webdriver;
 
-pub(crate) use clean::{clean, clean_error, mask_number, read_text};
 use find_error::MAX_CAUSES;
 pub(crate) use find_error::{causes, disclose, find};
 
-/// Longest text kept of a foreign message, in bytes. A cut is marked by `…`.
-pub const MAX_TEXT: usize = 1024;
-
-/// Code of failures of the set-up.
-#[cfg(any(feature = "cdp", feature = "webdriver"))]
-pub(crate) const MISCONFIGURED: &str = "misconfigured";
+#[cfg(feature = "events")]
+use crate::codes;
+pub use crate::text::MAX_TEXT;
+#[cfg(feature = "supervisor")]
+use crate::text::cut;
+use crate::text::{clean, stable_names};
 
 /// The origin of a failure, as far as the reporter knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
 pub enum Site {
     /// A WebDriver command: the text was written by a driver or by its client library.
@@ -43,36 +39,15 @@ pub enum Site {
     Unknown,
 }
 
-impl Site {
-    /// Every call site.
-    pub const ALL: [Self; 5] = [
-        Self::WebDriverCommand,
-        Self::Script,
-        Self::Cdp,
-        Self::Sidecar,
-        Self::Unknown,
-    ];
+stable_names!(Site, "a call site", as_str {
+    WebDriverCommand = "webdriver_command",
+    Script = "script",
+    Cdp = "cdp",
+    Sidecar = "sidecar",
+    Unknown = "unknown",
+});
 
-    /// The stable name, as in JSON and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::WebDriverCommand => "webdriver_command",
-            Self::Script => "script",
-            Self::Cdp => "cdp",
-            Self::Sidecar => "sidecar",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-impl fmt::Display for Site {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A failure as a driver reports it: where, which code, which words, and what caused it.
+/// A failure as a driver reports it: its origin, code, message and causes.
 ///
 /// Cheap to clone. All text is cleaned when it is made: control characters and a
 /// terminal's colours are dropped; JIDs, numbers of seven or more digits and secrets are masked; and it is cut
@@ -97,7 +72,7 @@ pub struct ProtocolFailure {
 }
 
 impl ProtocolFailure {
-    /// A failure with these words, cleaned and cut.
+    /// Makes a failure with this message, cleaned and cut.
     #[must_use]
     pub fn new(site: Site, message: impl AsRef<str>) -> Self {
         Self {
@@ -158,10 +133,7 @@ impl ProtocolFailure {
                 text = format!("{text}: {cause}");
             }
         }
-        if text.len() > MAX_TEXT {
-            text.truncate(text.floor_char_boundary(MAX_TEXT - '…'.len_utf8()));
-            text.push('…');
-        }
+        cut(&mut text, MAX_TEXT);
         text
     }
 
@@ -171,14 +143,14 @@ impl ProtocolFailure {
         self.site
     }
 
-    /// The code that came with it, if any: a W3C error code, or one of ours such as
+    /// Returns the code that came with it, if any: a W3C error code, or one of ours such as
     /// `ambiguous_tab`.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()
     }
 
-    /// The words, cleaned and cut.
+    /// Returns the message, cleaned and cut.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
@@ -192,7 +164,7 @@ pub(crate) fn disclose_code(code: &str, is_transient: bool) {
     disclose(|| {
         let code = match code {
             _ if is_transient => "transient",
-            "page_closed" | "browser_gone" => code,
+            codes::PAGE_CLOSED | codes::BROWSER_GONE => code,
             _ => "permanent",
         };
         // Without its message: a database or a webhook may have written it.

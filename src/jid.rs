@@ -1,4 +1,4 @@
-//! [`Jid`]: a WhatsApp address, and [`Server`]: what its right half says about the left one.
+//! [`Jid`]: the address of an account, and [`Server`]: its part after the `@`.
 //!
 //! Grammar: `user[.agent|_agent][:device]@server`. WhatsApp Web writes `c.us` for people, the
 //! protocol writes `s.whatsapp.net`. Only the server says whether `user` is a phone number: a LID
@@ -9,12 +9,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::failure::{mask_number, read_text};
 use crate::phone::{PhoneNumber, PhoneNumberError};
+use crate::text::{mask_number, read_text};
 
 macro_rules! servers {
     ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
-        /// The right half of a [`Jid`].
+        /// The part of a [`Jid`] after the `@`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum Server { $($(#[$doc])* $variant,)* }
@@ -23,7 +23,7 @@ macro_rules! servers {
             /// Every server that is known.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// As written after the `@`.
+            /// Returns the name as written after the `@`.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
@@ -68,13 +68,13 @@ servers! {
 }
 
 impl Server {
-    /// Whether a user on this server is known by a phone number.
+    /// Returns whether a user on this server is known by a phone number.
     #[must_use]
     pub const fn has_phone_numbers(self) -> bool {
         matches!(self, Self::CUs | Self::SWhatsAppNet | Self::Hosted)
     }
 
-    /// Whether a user on this server is a LID.
+    /// Returns whether a user on this server is a LID.
     #[must_use]
     pub const fn has_lids(self) -> bool {
         matches!(self, Self::Lid | Self::HostedLid)
@@ -140,37 +140,37 @@ impl Jid {
         })
     }
 
-    /// The text as it was read.
+    /// Returns the text as it was read.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.text
     }
 
-    /// The user: everything before agent, device and server. For people, the phone number.
+    /// Returns the user: everything before agent, device and server. For people, the phone number.
     #[must_use]
     pub fn user(&self) -> &str {
         &self.text[..usize::from(self.user_len)]
     }
 
-    /// The agent, if written.
+    /// Returns the agent, if written.
     #[must_use]
     pub const fn agent(&self) -> Option<u8> {
         self.agent
     }
 
-    /// The device, if written. The phone itself is device 0, companions count from 1.
+    /// Returns the device, if written. The phone itself is device 0, companions count from 1.
     #[must_use]
     pub const fn device(&self) -> Option<u16> {
         self.device
     }
 
-    /// The server.
+    /// Returns the server.
     #[must_use]
     pub const fn server(&self) -> Server {
         self.server
     }
 
-    /// The phone number of the account.
+    /// Returns the phone number of the account.
     ///
     /// # Errors
     ///
@@ -203,7 +203,7 @@ impl Jid {
         }
     }
 
-    /// Whether both mean the same account: same user, and both a person by number or both by LID.
+    /// Returns whether both mean the same account: same user, and both a person by number or both by LID.
     /// Device, agent and the spelling of the server (`c.us`, `s.whatsapp.net`) do not matter.
     #[must_use]
     pub fn same_account(&self, other: &Self) -> bool {
@@ -290,7 +290,7 @@ impl From<Jid> for String {
 }
 
 impl From<PhoneNumber> for Jid {
-    /// The account's JID as WhatsApp Web writes it: `<digits>@c.us`.
+    /// Returns the account's JID as WhatsApp Web writes it: `<digits>@c.us`.
     fn from(phone: PhoneNumber) -> Self {
         let digits = phone.reveal();
         // A number is at most 20 bytes, so its length always fits.
@@ -319,7 +319,7 @@ impl fmt::Debug for Jid {
     }
 }
 
-/// Which rule a text broke that should have been a [`Jid`]. Never contains the text.
+/// The rule that a text breaks, so that it is not a [`Jid`]. Never contains the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum JidError {
@@ -330,7 +330,7 @@ pub enum JidError {
     #[error("the JID is the word `null` or `undefined`: the sender had none")]
     NullText,
     /// Longer than [`Jid::MAX_LEN`].
-    #[error("the JID has {len} bytes; the most are 128")]
+    #[error("the JID has {len} bytes; the limit is 128")]
     TooLong {
         /// Its length in bytes.
         len: usize,
@@ -345,7 +345,7 @@ pub enum JidError {
     #[error("the JID has nothing before the server")]
     NoUser,
     /// The user has a character other than ASCII letters, digits and `-`.
-    #[error("the JID's user has a character that is no ASCII letter, digit or `-`")]
+    #[error("the JID's user has a character that is not an ASCII letter, digit or `-`")]
     BadUser,
     /// The agent is no number from 0 to 255.
     #[error("the JID's agent is not a number from 0 to 255")]
@@ -363,7 +363,7 @@ pub enum NotAPhoneNumber {
     #[error("a user at {0} has no phone number in the JID")]
     Server(Server),
     /// The user breaks a rule of phone numbers.
-    #[error("the JID's user is no phone number")]
+    #[error("the JID's user is not a phone number")]
     User(#[source] PhoneNumberError),
 }
 

@@ -7,7 +7,7 @@
 //! ```
 //! use std::time::Duration;
 //! use whatsapp_phone::source::mock::MockSource;
-//! use whatsapp_phone::{ErrorKind, Extractor, PhoneExtractor};
+//! use whatsapp_phone::{ErrorKind, Extractor};
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), whatsapp_phone::ExtractError> {
@@ -33,36 +33,57 @@
 //!
 //! An [`InfoSource`] reports each look at a page. An [`Extractor`] asks its sources, classifies their failures
 //! and repeats looks by its [`RetryPolicy`]. Its outcome becomes a `SessionEvent`, which an `EventSink` delivers
-//! and a `SessionStore` applies to the session's row. Each module uses only those above it; the first three are
-//! one row.
+//! and a `SessionStore` applies to the session's row. Each module uses only those above it; [`phone`] to
+//! [`failure`] are one row.
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`codes`] | the stable codes of errors |
 //! | [`phone`] | [`PhoneNumber`]: digits, masked when printed |
 //! | [`jid`] | [`Jid`] and [`Server`](jid::Server): only the server says whether the user is a phone number |
 //! | [`failure`] | [`ProtocolFailure`]: a driver's failure, its text masked and bounded |
 //! | [`retry`] | [`Backoff`]: a schedule of attempts; [`RetryPolicy`]: how an extraction looks, and when it gives up |
 //! | [`classify`] | [`ProtocolErrorClassifier`]: the class of a failure, and the action to take |
+//! | [`metrics`] | names of the metrics, recorded through the `metrics` facade (feature `metrics`) |
 //! | [`link`] | [`LinkSource`](link::LinkSource): whether a session is linked, and its QR code |
-//! | [`source`] | [`InfoSource`] and its drivers, among them `source::webdriver` (feature `webdriver`) and `source::cdp` (feature `cdp`) |
+//! | [`source`] | [`InfoSource`] and its drivers, among them [`source::webdriver`] (feature `webdriver`) and [`source::cdp`] (feature `cdp`) |
 //! | [`extract`] | [`Extractor`], [`extract_phone_safely`], [`ExtractError`] |
-//! | `supervisor` | `Supervisor`: sessions in one process, isolated from each other (feature `supervisor`) |
-//! | `event` | `SessionEvent`; `EventSink` and its drivers (feature `events`) |
-//! | `store` | `SessionStore` and its drivers, `StoreSink`, watchers (feature `events`; `sqlite`, `postgres`, `mysql`) |
-//! | `onboard` | `Onboarding` and `PageMonitor`: a session from its QR code to its number; `SessionService`: many of them, from their profiles to their rows (feature `events`) |
-//! | `testkit` | the stand-in WhatsApp Web, and contract tests for your own sources, sinks and stores (feature `testkit`) |
+//! | [`supervisor`] | [`Supervisor`]: sessions in one process, isolated from each other (feature `supervisor`) |
+//! | [`event`] | [`SessionEvent`](event::SessionEvent); [`EventSink`](event::EventSink) and its drivers (feature `events`) |
+//! | [`store`] | [`SessionStore`](store::SessionStore) and its drivers, [`StoreSink`](store::StoreSink), watchers (feature `events`; `sqlite`, `postgres`, `mysql`) |
+//! | [`onboard`] | [`Onboarding`](onboard::Onboarding) and [`PageMonitor`](onboard::PageMonitor): a session from its QR code to its number; [`SessionService`](onboard::SessionService): many of them, from their profiles to their rows (feature `events`) |
+//! | [`server`] | [`WebhookReceiver`](server::WebhookReceiver): events from other processes (feature `server`) |
+//! | [`testkit`] | the stand-in WhatsApp Web, and contract tests for your own sources, sinks and stores (feature `testkit`) |
 //! | [`guide`] | the guides |
 //!
 //! Most programs need only the types at the root. Further features: `webdriver-rustls` (WebDriver servers at
-//! https URLs), `sql-rustls` (TLS for databases), `backoff` (schedules of the crate `backoff`). The README has all
-//! features, the error codes with their remedies, and the versions that fit.
+//! https URLs), `webhook` and `server` (events by signed webhooks, and their receiver), `sql-rustls` (TLS for databases), `backoff` (schedules
+//! of the crate `backoff`). The README has all features, the error codes with their remedies, and the versions
+//! that fit.
 //!
 //! The crate reads pages. It uses no protocol of WhatsApp's, links no session and sends nothing; see
 //! [limits](guide::running#limits).
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// The front page and the guides link to modules of every feature.
+#![cfg_attr(
+    not(all(
+        feature = "webdriver",
+        feature = "supervisor",
+        feature = "events",
+        feature = "server",
+        feature = "testkit"
+    )),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+#[cfg(all(feature = "webdriver", not(unix)))]
+compile_error!(
+    "the feature `webdriver` of whatsapp-phone needs Unix, since it ends browsers by process groups; on other systems set `default-features = false`"
+);
+
 pub mod classify;
+pub mod codes;
 #[cfg(feature = "events")]
 #[cfg_attr(docsrs, doc(cfg(feature = "events")))]
 pub mod event;
@@ -71,11 +92,15 @@ pub mod failure;
 pub mod guide;
 pub mod jid;
 pub mod link;
+pub mod metrics;
 #[cfg(feature = "events")]
 #[cfg_attr(docsrs, doc(cfg(feature = "events")))]
 pub mod onboard;
 pub mod phone;
 pub mod retry;
+#[cfg(feature = "server")]
+#[cfg_attr(docsrs, doc(cfg(feature = "server")))]
+pub mod server;
 pub mod source;
 #[cfg(feature = "events")]
 #[cfg_attr(docsrs, doc(cfg(feature = "events")))]
@@ -86,6 +111,9 @@ pub mod supervisor;
 #[cfg(feature = "testkit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
 pub mod testkit;
+mod text;
+#[cfg(any(feature = "webdriver-rustls", feature = "webhook"))]
+mod tls;
 
 pub use classify::ProtocolErrorClassifier;
 pub use extract::{
@@ -99,10 +127,11 @@ pub use source::{Assurance, Identity, InfoSource, Look};
 #[cfg(feature = "supervisor")]
 #[cfg_attr(docsrs, doc(cfg(feature = "supervisor")))]
 pub use supervisor::{Session, Supervisor};
+pub use text::UnknownName;
 
 /// The WebDriver client behind `source::webdriver`: `Page::client` gives one of its clients and
 /// `Page::from_client` takes one. Use this one, so that the versions agree.
-#[cfg(feature = "webdriver")]
+#[cfg(all(unix, feature = "webdriver"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "webdriver")))]
 pub use fantoccini;
 
@@ -114,6 +143,16 @@ pub use fantoccini;
     doc(cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql")))
 )]
 pub use sqlx;
+
+/// The schedules that [`retry::from_backoff`] takes. Use this one, so that the versions agree.
+#[cfg(feature = "backoff")]
+#[cfg_attr(docsrs, doc(cfg(feature = "backoff")))]
+pub use backoff;
+
+/// The web framework behind `server`, which returns a router of it. Use this one, so that the versions agree.
+#[cfg(feature = "server")]
+#[cfg_attr(docsrs, doc(cfg(feature = "server")))]
+pub use axum;
 
 /// The README, whose code runs as doctests.
 #[cfg(all(

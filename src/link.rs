@@ -1,4 +1,4 @@
-//! How far a session is linked to a phone, and its QR code, read from its page: [`LinkSource`].
+//! Whether a session is linked to a phone, and its QR code: [`LinkSource`].
 //!
 //! | driver | looks at | feature |
 //! |---|---|---|
@@ -17,7 +17,7 @@ use async_trait::async_trait;
 pub use self::qr::{QrCode, QrCodeError};
 use crate::failure::ProtocolFailure;
 
-/// How far a session is linked to a phone.
+/// Whether a session is linked to a phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LinkState {
@@ -89,6 +89,8 @@ impl fmt::Display for LinkState {
 ///   [`ProtocolErrorClassifier`](crate::classify::ProtocolErrorClassifier) classifies as `page_closed`
 ///   or `browser_gone`; the caller recognises the end by that.
 /// - Several callers may use the same source at once.
+/// - If it names the [`document`](Self::document), the name stays until the page is reloaded, and the first
+///   look that succeeds after a reload changes it.
 ///
 /// `testkit::contract::link` tests any source against these rules (feature `testkit`).
 #[async_trait]
@@ -115,7 +117,7 @@ pub trait LinkSource: Send + Sync {
     }
 
     /// Returns an identifier of the document that the latest successful look has seen: another one after a
-    /// reload. `None`, as by default: unknown.
+    /// reload. `None`, as by default: unknown, or no look has succeeded yet.
     fn document(&self) -> Option<String> {
         None
     }

@@ -1,11 +1,11 @@
-//! [`PhoneNumber`]: the digits a WhatsApp account is known by.
+//! [`PhoneNumber`]: the phone number of an account, as digits.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::failure::{mask_number, read_text};
+use crate::text::{mask_number, read_text};
 
 /// A phone number as WhatsApp writes it: 5 to 20 ASCII digits, country code first, no `+`.
 ///
@@ -42,7 +42,7 @@ impl PhoneNumber {
         check(text).map(|()| Self(text.into()))
     }
 
-    /// The digits. Mind where they go: logs and errors are not the place.
+    /// Returns the digits. Keep them out of logs and errors.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -73,7 +73,7 @@ fn check(text: &str) -> Result<(), PhoneNumberError> {
 /// No more characters are read of an input that is too long anyway.
 const MAX_INPUT: usize = 256;
 
-/// WhatsApp's own bots and service accounts.
+/// Returns whether it is one of WhatsApp's own bots and service accounts.
 fn is_whatsapps_own(digits: &str) -> bool {
     let is_in_block = |prefix: &str, more: usize| {
         digits
@@ -127,7 +127,7 @@ impl fmt::Debug for PhoneNumber {
     }
 }
 
-/// Which rule a text broke that should have been a [`PhoneNumber`]. Never contains the text.
+/// The rule that a text breaks, so that it is not a [`PhoneNumber`]. Never contains the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum PhoneNumberError {
@@ -146,15 +146,15 @@ pub enum PhoneNumberError {
         at: usize,
     },
     /// Fewer than five digits.
-    #[error("the phone number has {digits} digits; the fewest are 5")]
+    #[error("the phone number has {digits} digits; the minimum is 5")]
     TooShort {
-        /// How many there are.
+        /// The number of digits.
         digits: usize,
     },
     /// More than twenty digits.
-    #[error("the phone number has {digits} digits; the most are 20")]
+    #[error("the phone number has {digits} digits; the maximum is 20")]
     TooLong {
-        /// How many there are.
+        /// The number of digits.
         digits: usize,
     },
     /// It starts with `0`: a trunk prefix, or WhatsApp's own account `0`.

@@ -13,13 +13,13 @@ use support::chrome::{Chrome, http as ask};
 use support::{LIMIT, assert_says, options, policy, until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use whatsapp_phone::Extractor;
 use whatsapp_phone::failure::ProtocolFailure;
 use whatsapp_phone::source::webdriver::{
     AttachOptions, DebuggerAddress, Page, Target, WebDriverSource,
 };
 use whatsapp_phone::source::{Assurance, InfoSource as _, Look};
 use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn};
-use whatsapp_phone::{Extractor, PhoneExtractor};
 
 /// A page that no test of this file opens.
 const PAGE: &str = "http://127.0.0.1:9/";

@@ -14,7 +14,7 @@ use whatsapp_phone::source::webdriver::{
     AttachOptions, DebuggerAddress, DriverProcess, Page, Target, WebDriverSource,
 };
 use whatsapp_phone::testkit::standin::{Generation, PHONE, Scenario, StandIn, Step};
-use whatsapp_phone::{ErrorKind, ExtractError, Extraction, Extractor, PhoneExtractor};
+use whatsapp_phone::{ErrorKind, ExtractError, Extraction, Extractor};
 
 const NUMBER: &str = "628110000041";
 

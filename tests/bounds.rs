@@ -22,7 +22,7 @@ use whatsapp_phone::retry::LookMode;
 use whatsapp_phone::source::webdriver::{
     AttachOptions, DebuggerAddress, Page, Target, WebDriverSource,
 };
-use whatsapp_phone::{ErrorKind, Extractor, PhoneExtractor, RetryPolicy};
+use whatsapp_phone::{ErrorKind, Extractor, RetryPolicy};
 
 const URL: &str = "http://127.0.0.1:1/";
 

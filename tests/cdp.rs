@@ -28,8 +28,7 @@ use whatsapp_phone::source::webdriver::{Page, WebDriverSource};
 use whatsapp_phone::source::{Assurance, InfoSource, Look};
 use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn};
 use whatsapp_phone::{
-    ErrorKind, ExtractError, Extraction, Extractor, PhoneExtractor, ProtocolErrorClassifier,
-    RetryPolicy,
+    ErrorKind, ExtractError, Extraction, Extractor, ProtocolErrorClassifier, RetryPolicy,
 };
 
 const NUMBER: &str = "628110000041";
@@ -85,7 +84,7 @@ impl Scene {
         attached.unwrap()
     }
 
-    /// The outcome of an extraction in which, from its third look on, this happens.
+    /// Returns the outcome of an extraction in which, from its third look on, this happens.
     async fn during(&self, policy: RetryPolicy, act: impl AsyncFnOnce(&Self)) -> Outcome {
         let source = Counted::new(CdpSource::all(&self.page));
         let deadline = policy.deadline();

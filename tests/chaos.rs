@@ -168,6 +168,28 @@ struct Kills {
     services: usize,
 }
 
+#[derive(Clone, Copy)]
+enum Target {
+    Browser,
+    Driver,
+    Service,
+}
+
+/// Ten kills in random order, so that each kind comes in the shortest run too.
+fn shuffled() -> Vec<Target> {
+    let kinds = [
+        (Target::Browser, 5),
+        (Target::Driver, 3),
+        (Target::Service, 2),
+    ];
+    let mut targets: Vec<_> = kinds
+        .iter()
+        .flat_map(|(target, times)| [*target].repeat(*times))
+        .collect();
+    fastrand::shuffle(&mut targets);
+    targets
+}
+
 async fn kill_at_random(
     run: &Run,
     directory: &Path,
@@ -176,21 +198,26 @@ async fn kill_at_random(
 ) -> (Child, Kills) {
     let (mut service, mut kills) = (start(run, directory, pages), Kills::default());
     let start_time = Instant::now();
-    let down = directory.join("down");
+    let (down, mut targets) = (directory.join("down"), Vec::new());
     // The sink is down in the third fifth.
     let (from, to) = (start_time + time * 2 / 5, start_time + time * 3 / 5);
     while Instant::now() < start_time + time {
         random_moment(ms(8_000)).await;
         let is_down = (from..to).contains(&Instant::now());
-        if is_down {
+        if is_down && !down.exists() {
             File::create(&down).unwrap();
-        } else if down.exists() {
+            // Its session sends an event, which fails.
+            targets.push(Target::Browser);
+        } else if !is_down && down.exists() {
             fs::remove_file(&down).unwrap();
         }
-        match fastrand::u32(0..10) {
-            0..=4 => kills.browsers += usize::from(kill_one(&run.browsers(directory))),
-            5..=7 => kills.drivers += usize::from(kill_one(&run.drivers())),
-            _ => {
+        if targets.is_empty() {
+            targets = shuffled();
+        }
+        match targets.pop().unwrap() {
+            Target::Browser => kills.browsers += usize::from(kill_one(&run.browsers(directory))),
+            Target::Driver => kills.drivers += usize::from(kill_one(&run.drivers())),
+            Target::Service => {
                 service.kill().await.unwrap();
                 kills.services += 1;
                 random_moment(ms(1_000)).await;
@@ -293,6 +320,13 @@ async fn every_session_is_connected_after_the_kills() {
         "{time:?}: {kills:?}; {applied} events applied, {} twice; {} attempts failed",
         figures.twice, figures.failed
     );
+    let happened = [
+        kills.browsers,
+        kills.drivers,
+        kills.services,
+        figures.failed,
+    ];
+    assert!(happened.iter().all(|times| *times > 0), "{happened:?}");
     assert_eq!((figures.twice, figures.renamed), (0, 0));
     for session in 0..SESSIONS {
         let row = row(session).await.unwrap();

@@ -49,7 +49,7 @@ fn classifying_allocates_nothing() {
 
     let region = Region::new(ALLOCATOR);
     for text in &texts {
-        for site in Site::ALL {
+        for &site in Site::ALL {
             let _ = classifier.classify_text_at(site, text);
         }
     }

@@ -12,6 +12,7 @@ use support::{LIMIT, Stage, callers_client, ms, within_limit};
 use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::link::mock::MockLink;
 use whatsapp_phone::link::{Bar, LinkSource, LinkState};
+use whatsapp_phone::onboard::CurrentPage;
 use whatsapp_phone::source::cdp::{CdpPage, CdpSource};
 use whatsapp_phone::source::webdriver::{AttachOptions, Page, ReaderId, Target, WebDriverSource};
 use whatsapp_phone::source::{Assurance, InfoSource};
@@ -65,6 +66,14 @@ impl Driven<'_> {
                 let timers = "new Promise((resolve) => setTimeout(resolve, 100))";
                 chrome.eval(tab, timers).await;
             }
+        }
+    }
+
+    /// Runs a script of one turn.
+    async fn execute(&self, script: &str) {
+        match self {
+            Self::WebDriver(page) => drop(page.client().execute(script, vec![]).await.unwrap()),
+            Self::Cdp { chrome, tab, .. } => drop(chrome.eval(tab, script).await),
         }
     }
 
@@ -185,6 +194,7 @@ impl LinkFixture for Browser<'_> {
                 }
                 _ => at(at(scenario, ms(0), from), after, to),
             },
+            LinkScenario::Reloads { .. } => Scenario::ready(Generation::Current),
             LinkScenario::Broken => {
                 url = self.stand_in.decoy_url();
                 scenario
@@ -194,8 +204,13 @@ impl LinkFixture for Browser<'_> {
         };
         self.stand_in.set_scenario(scenario.launched_at_once());
         self.page.goto(&url).await;
-        if asked == LinkScenario::Gone {
-            self.page.close_tab().await;
+        match asked {
+            LinkScenario::Gone => self.page.close_tab().await,
+            LinkScenario::Reloads { after } => {
+                let reload = format!("setTimeout(() => location.reload(), {})", after.as_millis());
+                self.page.execute(&reload).await;
+            }
+            _ => {}
         }
         Some(self.page.link_source())
     }
@@ -207,10 +222,14 @@ impl LinkFixture for Browser<'_> {
     fn reads_qr(&self) -> bool {
         true
     }
+
+    fn names_documents(&self) -> bool {
+        true
+    }
 }
 
-/// Follows a scenario by its script.
-struct Scripted;
+/// Follows a scenario by its script, also as the page of a [`CurrentPage`].
+struct Scripted(bool);
 
 #[async_trait::async_trait]
 impl LinkFixture for Scripted {
@@ -223,25 +242,37 @@ impl LinkFixture for Scripted {
             let failure = ProtocolFailure::new(Site::WebDriverCommand, "as scripted");
             MockLink::new().failing_at(ms(0), failure.with_code(code))
         };
-        Some(Arc::new(match scenario {
+        let page = match scenario {
             LinkScenario::Stays(state) => shows(MockLink::new(), ms(0), state),
             LinkScenario::Turns { from, to, after } => {
                 shows(shows(MockLink::new(), ms(0), from), after, to)
             }
+            LinkScenario::Reloads { after } => {
+                shows(MockLink::new(), ms(0), LinkState::Linked).reloads_at(after)
+            }
             LinkScenario::Broken => fails("unexpected alert open"),
             LinkScenario::Gone => fails("no such window"),
             _ => return None,
-        }))
+        };
+        let page = Arc::new(page);
+        let current = CurrentPage::new("page");
+        current.replace(Some(Arc::clone(&page)));
+        Some(if self.0 { Arc::new(current) } else { page })
     }
 
     fn reads_qr(&self) -> bool {
+        true
+    }
+
+    fn names_documents(&self) -> bool {
         true
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_scripted_page() {
-    link::all(&Scripted).await; // MockLink
+    link::all(&Scripted(false)).await; // MockLink
+    link::all(&Scripted(true)).await; // CurrentPage
     let hangs = MockLink::new().hanging_at(ms(0));
     assert!(tokio::time::timeout(PACE, hangs.qr()).await.is_err());
     assert!(hangs.calls()[0].is_qr);

@@ -30,7 +30,7 @@ async fn start() -> DriverProcess {
     driver.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// On a busy machine the end may take longer than `stop` waits, and then goes on in the background.
+/// On a busy machine the end may take longer than `stop` waits, and then continues in the background.
 async fn stop(driver: DriverProcess) {
     if let Err(error) = within_limit("the driver stops", driver.stop()).await {
         assert!(

@@ -17,7 +17,7 @@ use whatsapp_phone::fantoccini;
 use whatsapp_phone::source::Assurance::Unverified;
 use whatsapp_phone::source::webdriver::{AttachOptions, Page, Target, WebDriverSource};
 use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn, Step};
-use whatsapp_phone::{ErrorKind, ExtractError, Extractor, PhoneExtractor, RetryPolicy};
+use whatsapp_phone::{ErrorKind, ExtractError, Extractor, RetryPolicy};
 
 const NUMBER: &str = "628110000041";
 
@@ -173,7 +173,7 @@ async fn reload_and_navigation_in_mid_look_cost_no_answer() {
         let found = stage.extract(Unverified, LIMIT).await.unwrap();
         assert_eq!(found.phone.reveal(), NUMBER);
     }
-    // Its owner loads it anew over and over.
+    // Its owner loads it again over and over.
     stage
         .reload(Scenario::never().at(ms(300), Step::Reload))
         .await;

@@ -124,7 +124,7 @@ impl FileStore {
         Self(inner)
     }
 
-    /// One atomic step. Dropped, it goes on to its end.
+    /// One atomic step. Dropped, it continues to its end.
     async fn step<T: Send + 'static>(
         &self,
         change: impl FnOnce(&mut Table, &mut Watchers, &StoreOptions) -> Result<T, StoreError>

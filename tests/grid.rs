@@ -13,9 +13,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{ServerConfig, pki_types::PrivateKeyDer};
+use whatsapp_phone::Extractor;
 use whatsapp_phone::source::webdriver::{Page, WebDriverSource};
 use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn};
-use whatsapp_phone::{Extractor, PhoneExtractor};
 
 /// The addresses of the grid and the page, for this program started again by itself: a process reads its
 /// trusted certificates from its environment.

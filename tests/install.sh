@@ -58,6 +58,8 @@ missing_packages() {
         if ! command -v my_print_defaults >/dev/null; then echo mariadb-client-core; fi
         # For their certificate.
         if ! command -v openssl >/dev/null; then echo openssl; fi
+        # For `promtool`, which has no package of its own.
+        if ! command -v promtool >/dev/null; then echo prometheus; fi
     fi
 }
 
@@ -71,10 +73,10 @@ Please install them by hand:
     Arch        pacman -S chromium
     Ubuntu      its packages need snapd; without it, and elsewhere:
                 https://googlechromelabs.github.io/chrome-for-testing/
-  for the tests PostgreSQL, MariaDB and OpenSSL; no service of theirs needs to run:
-    Debian      apt-get install postgresql mariadb-server-core mariadb-client-core openssl
-    Fedora      dnf install postgresql-server mariadb-server openssl
-    Arch        pacman -S postgresql mariadb openssl
+  for the tests PostgreSQL, MariaDB, OpenSSL and promtool; no service needs to run:
+    Debian      apt-get install postgresql mariadb-server-core mariadb-client-core openssl prometheus
+    Fedora      dnf install postgresql-server mariadb-server openssl golang-github-prometheus
+    Arch        pacman -S postgresql mariadb openssl prometheus
 HELP
     exit 1
 }

@@ -1,4 +1,4 @@
-//! A process that applies events is killed with SIGKILL at random moments, again and again. Events
+//! A process that applies events is killed with SIGKILL at random moments, repeatedly. Events
 //! that it had accepted are there afterwards, and an event that is delivered again has effect once.
 //!
 //! The process is a copy of this program. 200 moments for each database, unless
@@ -298,7 +298,7 @@ async fn is_in_a_transaction(place: &Place) -> bool {
     !place.texts(open).await.is_empty()
 }
 
-/// One process is stopped in the middle of a transaction; the others go on with every session.
+/// One process is stopped in the middle of a transaction; the others continue with every session.
 async fn outlives_a_frozen_process(place: Place) {
     use rustix::process::{Pid, Signal, kill_process};
 

@@ -13,7 +13,7 @@ use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::source::Assurance::{Confirmed, Unverified};
 use whatsapp_phone::source::mock::{Act, MockSource};
 use whatsapp_phone::testkit::standin::{Generation, QR_PREFIX, QrForm, Scenario};
-use whatsapp_phone::{Extractor, PhoneExtractor, RetryPolicy};
+use whatsapp_phone::{Extractor, RetryPolicy};
 
 /// All that is logged in this process, at every level.
 #[derive(Clone, Default)]

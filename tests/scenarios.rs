@@ -118,7 +118,7 @@ async fn single_readers_answer_on_their_own_generation_and_nowhere_else() {
     for reader in [ReaderId::MeUser, ReaderId::StoreUser, ReaderId::LastWidMd] {
         assert_found(
             &stage.extract_only(reader.clone(), LONG).await,
-            reader.name(),
+            reader.as_str(),
             Confirmed,
         );
     }

@@ -11,12 +11,13 @@
 
 mod support;
 
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
+use support::example::example;
 use support::processes::{Run, end, kill_one};
 use support::{callers_client, driver, ms, options, stop, until, until_async, within_limit};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -24,45 +25,13 @@ use tokio::process::Child;
 use whatsapp_phone::Backoff;
 use whatsapp_phone::event::{SessionId, SessionKey};
 use whatsapp_phone::fantoccini::Client;
-use whatsapp_phone::onboard::{SessionService, SkipReason, profile_path};
+use whatsapp_phone::onboard::{SessionHandle, SessionService, SkipReason, profile_path};
 use whatsapp_phone::source::webdriver::OpenOptions;
 use whatsapp_phone::sqlx;
 use whatsapp_phone::store::memory::MemoryStore;
 use whatsapp_phone::store::sqlite::SqliteStore;
 use whatsapp_phone::store::{SessionRow, SessionStore, Status, StoreOptions};
 use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn, Step};
-
-/// Builds the example as the test was built, and returns its program.
-fn example() -> PathBuf {
-    let mut build = std::process::Command::new(env!("CARGO"));
-    build.args([
-        "build",
-        "--quiet",
-        "--locked",
-        "--offline",
-        "--all-features",
-    ]);
-    build.args(["--example", "service", "--manifest-path"]);
-    // Those that cargo sets for this test would have build scripts of dependencies run again.
-    for (name, _) in std::env::vars_os() {
-        let own = [
-            "CARGO_PKG_",
-            "CARGO_MANIFEST_",
-            "CARGO_CRATE_",
-            "CARGO_BIN_",
-        ];
-        if own
-            .iter()
-            .any(|own| name.to_string_lossy().starts_with(own))
-        {
-            build.env_remove(name);
-        }
-    }
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-    assert!(build.arg(manifest).status().unwrap().success());
-    let this = std::env::current_exe().unwrap();
-    this.ancestors().nth(2).unwrap().join("examples/service")
-}
 
 fn number(session: usize) -> String {
     format!("62811000004{session}")
@@ -176,8 +145,18 @@ fn lock(profile: &Path, host: &str, pid: u32) {
     }
 }
 
+/// Ends a session, whose browser must end before its driver does.
+async fn closes_in_order(run: &Run, session: &SessionHandle, profile: &Path) {
+    let has_ended = || {
+        assert!(!run.drivers().is_empty() || run.browsers(profile).is_empty());
+        session.state().is_none_or(|state| state.is_ended())
+    };
+    let ended = until("the session has ended", has_ended);
+    tokio::join!(session.end(support::LIMIT), ended);
+}
+
 #[tokio::test]
-async fn a_profile_that_a_killed_browser_has_locked_opens_unless_that_was_on_another_host() {
+async fn a_profile_that_a_killed_browser_has_locked_opens_unless_another_host_may_use_it() {
     let (run, store, directory) = (Run::new(), MemoryStore::default(), tempfile::tempdir());
     let directory = directory.unwrap();
     let page = StandIn::start(Scenario::new(Generation::Current)).await;
@@ -188,36 +167,55 @@ async fn a_profile_that_a_killed_browser_has_locked_opens_unless_that_was_on_ano
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     // Another program has got the id of the second one; the third id is written with `%`, over several directories.
     let long = format!("../Ä:{}", "%".repeat(200));
-    for (session, pid) in [
-        ("ended", ended.id()),
-        ("reused", std::process::id()),
-        (&long, ended.id()),
+    let host = host.trim();
+    // A killed service had the fourth one, in a container with another name.
+    for (session, lock_host, pid) in [
+        ("ended", host, ended.id()),
+        ("reused", host, std::process::id()),
+        (&long, host, ended.id()),
+        ("renamed", "container-1", 1),
     ] {
         let key = SessionKey::new(1, session).unwrap();
         let profile = service.profile(&key);
-        lock(&profile, host.trim(), pid);
+        lock(&profile, lock_host, pid);
+        std::fs::write(profile.join("whatsapp-phone.lock"), lock_host).unwrap();
         let loads = page.loads();
         let session = service.start(&key).await.unwrap();
         until("the page is open", || page.loads() > loads).await;
         assert_eq!(run.browsers(&profile).len(), 1);
-        session.end(support::LIMIT).await;
+        // While it is open, no other process gets it.
+        let file = std::fs::File::open(profile.join("whatsapp-phone.lock")).unwrap();
+        assert!(file.try_lock().is_err());
+        closes_in_order(&run, &session, &profile).await;
+        file.try_lock().unwrap();
     }
 
-    let key = SessionKey::new(1, "moved").unwrap();
-    lock(&service.profile(&key), "another-host", 1);
-    drop(service.start(&key).await.unwrap());
-    let row = async || store.session(&key.session_id).await.unwrap().unwrap();
-    until_async("the error is in the row", async || {
-        row().await.error.is_some()
-    })
-    .await;
-    let error = row().await.error.unwrap();
-    assert_eq!(error.code, "misconfigured");
-    assert!(
-        error.message.contains("delete `SingletonLock`"),
-        "{}",
-        error.message
-    );
+    // The browser that has locked the first one was not opened by this crate. That of the second one may still run:
+    // another process holds the crate's lock.
+    let held = service.profile(&SessionKey::new(1, "held").unwrap());
+    lock(&held, "container-1", 1);
+    std::fs::write(held.join("whatsapp-phone.lock"), "container-1").unwrap();
+    let file = std::fs::File::open(held.join("whatsapp-phone.lock")).unwrap();
+    file.lock().unwrap();
+    for (session, remedy) in [
+        ("moved", "delete `SingletonLock`"),
+        ("held", "another process uses"),
+    ] {
+        let key = SessionKey::new(1, session).unwrap();
+        if session == "moved" {
+            lock(&service.profile(&key), "another-host", 1);
+        }
+        drop(service.start(&key).await.unwrap());
+        let row = async || store.session(&key.session_id).await.unwrap().unwrap();
+        until_async("the error is in the row", async || {
+            row().await.error.is_some()
+        })
+        .await;
+        let error = row().await.error.unwrap();
+        assert_eq!(error.code, "misconfigured");
+        assert!(error.message.contains(remedy), "{}", error.message);
+    }
+    assert!(held.join("SingletonLock").is_symlink());
     service.stop(support::LIMIT).await;
     run.none_is_left().await;
 }
@@ -255,7 +253,7 @@ async fn no_process_is_left_of_a_page_that_did_not_open() {
 
 #[tokio::test]
 async fn three_sessions_from_their_codes_over_kills_to_a_graceful_stop() {
-    let (program, run) = (example(), Run::new());
+    let (program, run) = (example("service"), Run::new());
     let directory = tempfile::tempdir().unwrap();
     let storage = directory.path().canonicalize().unwrap();
     let mut pages = Vec::new();
@@ -298,6 +296,11 @@ async fn three_sessions_from_their_codes_over_kills_to_a_graceful_stop() {
     let store = store.await.unwrap();
     let untouched = (row(&store, 1).await, row(&store, 2).await);
     let profile = profile_path(&storage, &SessionKey::new(1, 0).unwrap());
+    // The database holds numbers.
+    for name in ["sessions.db", "sessions.db-wal"] {
+        let mode = storage.join(name).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
+    }
     let before = row(&store, 0).await.last_seq.unwrap();
     assert!(kill_one(&run.browsers(&profile)));
     let is_back = async || {
@@ -310,7 +313,7 @@ async fn three_sessions_from_their_codes_over_kills_to_a_graceful_stop() {
     let others = (row(&store, 1).await, row(&store, 2).await);
     assert_eq!(others, untouched);
 
-    // A killed service leaves nothing behind, and the next one goes on where it was.
+    // A killed service leaves nothing behind, and the next one continues where it was.
     let rows = [row(&store, 0).await, others.0, others.1];
     service.child.kill().await.unwrap();
     let loads: Vec<_> = pages.iter().map(StandIn::loads).collect();

@@ -1,4 +1,4 @@
-//! Real browsers side by side: one is killed, one tab crashes, one task panics; the fourth goes on.
+//! Real browsers side by side: one is killed, one tab crashes, one task panics; the fourth continues.
 #![cfg(all(
     feature = "supervisor",
     feature = "testkit",
@@ -14,7 +14,7 @@ use whatsapp_phone::classify::ErrorClass;
 use whatsapp_phone::source::webdriver::WebDriverSource;
 use whatsapp_phone::supervisor::{BoxError, Reason, ReasonKind, Task};
 use whatsapp_phone::testkit::standin::{Generation, Scenario};
-use whatsapp_phone::{Extraction, Extractor, PhoneExtractor, Session, Supervisor};
+use whatsapp_phone::{Extraction, Extractor, Session, Supervisor};
 
 /// An extraction, with its source, which reports when it is under way.
 fn extract(session: &Session, stage: &Stage) -> (Task<Extraction>, Counted<WebDriverSource>) {

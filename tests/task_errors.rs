@@ -21,7 +21,7 @@ use whatsapp_phone::source::Assurance;
 use whatsapp_phone::source::mock::{Act, MockSource};
 use whatsapp_phone::store::{StoreError, StoreErrorKind};
 use whatsapp_phone::supervisor::BoxError;
-use whatsapp_phone::{Backoff, ExtractError, Extractor, PhoneExtractor, RetryPolicy, Supervisor};
+use whatsapp_phone::{Backoff, ExtractError, Extractor, RetryPolicy, Supervisor};
 
 #[derive(Debug, thiserror::Error)]
 enum Own<E: Error + 'static> {

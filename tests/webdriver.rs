@@ -11,7 +11,7 @@ use support::{
     LIMIT, Stage, alive, callers_client, cancel_after, looks, ms, options, pid, policy, until,
     until_async,
 };
-use whatsapp_phone::extract::{ErrorKind, ExtractError, Extractor, PhoneExtractor};
+use whatsapp_phone::extract::{ErrorKind, ExtractError, Extractor};
 use whatsapp_phone::extract_phone_safely;
 use whatsapp_phone::retry::RetryPolicy;
 use whatsapp_phone::source::Assurance::Unverified;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use fantoccini::Client;
 use tokio::time::sleep;
-use whatsapp_phone::extract::{Extractor, PhoneExtractor};
+use whatsapp_phone::extract::Extractor;
 use whatsapp_phone::retry::{LookMode, RetryPolicy};
 use whatsapp_phone::source::InfoSource;
 #[cfg(feature = "cdp")]

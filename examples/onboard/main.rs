@@ -5,10 +5,12 @@
 //! and a SQLite file. Exit code: 0 done, 1 no number with the reason, 2 wrong use.
 
 mod config;
+mod metrics;
 #[path = "../support/mod.rs"]
 mod support;
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -34,6 +36,9 @@ struct Args {
     /// Read settings from this file of NAME=value lines; the environment goes before it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Serve metrics to Prometheus at this address, for instance 127.0.0.1:9464
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<SocketAddr>,
 }
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -52,7 +57,7 @@ async fn main() -> ExitCode {
         .with_max_level(config.log)
         .with_writer(std::io::stderr)
         .init();
-    match run(config).await {
+    match run(config, args.metrics).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
@@ -69,7 +74,10 @@ async fn main() -> ExitCode {
 }
 
 /// Whether the session got as far as its number.
-async fn run(config: Config) -> Outcome<bool> {
+async fn run(config: Config, metrics: Option<SocketAddr>) -> Outcome<bool> {
+    if let Some(address) = metrics {
+        metrics::serve(address).await?;
+    }
     let steps = Steps(Instant::now());
     let scratch = tempfile::tempdir()?;
     let storage = config.storage.as_deref().unwrap_or(scratch.path());

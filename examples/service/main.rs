@@ -7,18 +7,16 @@ mod phones;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Sse, sse::Event};
 use axum::{Json, Router, routing::get};
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt};
 use qrcode::{QrCode, render::svg};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
-use whatsapp_phone::PhoneNumber;
 use whatsapp_phone::event::{SessionId, SessionKey};
 use whatsapp_phone::onboard::{SessionHandle, SessionService};
 use whatsapp_phone::source::webdriver::OpenOptions;
@@ -46,6 +44,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Args = support::args();
     let log = tracing_subscriber::fmt();
     log.with_writer(std::io::stderr).init();
+    // The database holds phone numbers, so new files are accessible to this user alone.
+    rustix::process::umask(0o077.into());
     let (targets, _phones) = phones::targets(args.origin, 3).await?;
     std::fs::create_dir_all(&args.storage)?;
     let url = format!("sqlite:{}/sessions.db", args.storage.display());
@@ -89,7 +89,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn to_json(change: &StatusChange) -> Value {
-    let number = change.phone.as_ref().map(PhoneNumber::reveal);
+    let number = change
+        .phone
+        .as_ref()
+        .map(whatsapp_phone::PhoneNumber::reveal);
     let (id, status) = (change.session.session_id.as_str(), change.status.as_str());
     json!({"session_id": id, "status": status, "phone_number": number})
 }
@@ -97,8 +100,8 @@ fn to_json(change: &StatusChange) -> Value {
 async fn status(State((_, store)): App, Path(id): Path<String>) -> Reply<Json<Value>> {
     let id = SessionId::new(&id).or(Err(StatusCode::NOT_FOUND))?;
     let row = store.session(&id).await.or(Err(StatusCode::BAD_GATEWAY))?;
-    let row = row.ok_or(StatusCode::NOT_FOUND)?;
-    Ok(Json(to_json(&row.to_change())))
+    let change = row.ok_or(StatusCode::NOT_FOUND)?.to_change();
+    Ok(Json(to_json(&change)))
 }
 
 async fn qr_code(State((service, _)): App, Path(id): Path<String>) -> Reply<impl IntoResponse> {
@@ -113,8 +116,7 @@ async fn qr_code(State((service, _)): App, Path(id): Path<String>) -> Reply<impl
 async fn events(State((_, store)): App) -> Reply<Sse<impl Stream<Item = Data>>> {
     let watching = store.watch_workspace(&1.into()).await;
     let watcher = watching.or(Err(StatusCode::BAD_GATEWAY))?;
-    Ok(Sse::new(stream::unfold(watcher, async |mut watcher| {
-        let change = watcher.changed().await?;
-        Some((Event::default().json_data(to_json(&change)), watcher))
-    })))
+    let changes = watcher.into_stream();
+    let events = changes.map(|change| Event::default().json_data(to_json(&change)));
+    Ok(Sse::new(events))
 }

@@ -12,8 +12,8 @@ use whatsapp_phone::source::InfoSource;
 #[cfg(feature = "cdp")]
 use whatsapp_phone::source::cdp::{CdpPage, CdpSource};
 use whatsapp_phone::source::webdriver::{
-    AttachOptions, DebuggerAddress, Diagnosis, DriverProcess, Guard, OpenOptions, Overrides, Page,
-    Target, WebDriverSource,
+    AddressError, AttachOptions, DebuggerAddress, Diagnosis, DriverProcess, Guard, OpenOptions,
+    Overrides, Page, Target, WebDriverSource,
 };
 use whatsapp_phone::testkit::standin::{Scenario, StandIn};
 
@@ -211,7 +211,7 @@ impl Opened {
 
 fn debugger_address(text: &str) -> Result<DebuggerAddress, String> {
     text.parse()
-        .map_err(|error: ProtocolFailure| error.to_string())
+        .map_err(|error: AddressError| error.to_string())
 }
 
 fn webdriver_url(url: &str) -> Result<String, &'static str> {

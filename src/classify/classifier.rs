@@ -186,7 +186,7 @@ impl ProtocolErrorClassifier {
         }
         let mut text = ChainText::new();
         for error in causes(error) {
-            #[cfg(feature = "webdriver")]
+            #[cfg(all(unix, feature = "webdriver"))]
             if let Some(failure) = crate::failure::webdriver::known(error) {
                 return self.classify(&failure);
             }
@@ -209,20 +209,22 @@ impl ProtocolErrorClassifier {
             let mut rules = rules(own).iter();
             rules
                 .find(|rule| rule.matches(site, code, head))
-                .map(Classification::from)
+                .map(Classification::of_rule)
         };
         if let Some(found) = own(|own| &own.before) {
             return RuleMatch::Final(found);
         }
         let row = reading.row(code);
         if let Some(row) = row.filter(|row| !row.is_fallback) {
-            return RuleMatch::Final(row.into());
+            return RuleMatch::Final(Classification::of_row(row));
         }
         if let Some(found) = own(|own| &own.after) {
             return RuleMatch::Final(found);
         }
         row.or((site == Site::Script).then_some(&PAGE_SAID))
-            .map_or(RuleMatch::None, |row| RuleMatch::Fallback(row.into()))
+            .map_or(RuleMatch::None, |row| {
+                RuleMatch::Fallback(Classification::of_row(row))
+            })
     }
 }
 

@@ -53,7 +53,7 @@ fn begins_with_code(text: &str, code: &str) -> bool {
     })
 }
 
-/// Whether `NoSuchWindow` is `no such window`.
+/// Returns whether `NoSuchWindow` is `no such window`.
 fn is_variant(name: &str, code: &str) -> bool {
     let letters = code.bytes().filter(|b| *b != b' ');
     let name = name.bytes().map(|b| b.to_ascii_lowercase());

@@ -1,12 +1,12 @@
 //! The classes of failures, the phases of a session and the verdicts.
 
-use std::fmt;
+use crate::text::stable_names;
 
 /// The class of a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ErrorClass {
-    /// The page's context was replaced; the session goes on.
+    /// The page's context was replaced; the session continues.
     Navigation,
     /// This tab or this session is gone.
     PageClosed,
@@ -27,35 +27,6 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
-    /// Returns the stable name, as in JSON and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Navigation => "navigation",
-            Self::PageClosed => "page_closed",
-            Self::BrowserGone => "browser_gone",
-            Self::Timeout => "timeout",
-            Self::PageScript => "page_script",
-            Self::Blocked => "blocked",
-            Self::Network => "network",
-            Self::Setup => "setup",
-            Self::Unrelated => "unrelated",
-        }
-    }
-
-    /// Every class.
-    pub const ALL: [Self; 9] = [
-        Self::Navigation,
-        Self::PageClosed,
-        Self::BrowserGone,
-        Self::Timeout,
-        Self::PageScript,
-        Self::Blocked,
-        Self::Network,
-        Self::Setup,
-        Self::Unrelated,
-    ];
-
     /// Returns the meaning in a line for a log.
     #[must_use]
     pub const fn explanation(self) -> &'static str {
@@ -81,14 +52,20 @@ impl ErrorClass {
     }
 }
 
-impl fmt::Display for ErrorClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+stable_names!(ErrorClass, "a class of failures", as_str {
+    Navigation = "navigation",
+    PageClosed = "page_closed",
+    BrowserGone = "browser_gone",
+    Timeout = "timeout",
+    PageScript = "page_script",
+    Blocked = "blocked",
+    Network = "network",
+    Setup = "setup",
+    Unrelated = "unrelated",
+});
 
-/// The state of the session that a failure belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The state of the session that a failure belongs to. The enum is exhaustive, since its user writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// It is meant to live, or its end is not known.
     Live,
@@ -96,10 +73,15 @@ pub enum Phase {
     Ending,
 }
 
+stable_names!(Phase, "a phase", as_str {
+    Live = "live",
+    Ending = "ending",
+});
+
 /// The action to take on a failure.
 ///
 /// The enum is exhaustive: a new verdict must break the code that acts on verdicts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
     /// Look again.
     Retry,
@@ -113,22 +95,10 @@ pub enum Verdict {
     Suppress,
 }
 
-impl Verdict {
-    /// Returns the stable name, as in JSON and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Retry => "retry",
-            Self::EndSession => "end_session",
-            Self::EndBrowser => "end_browser",
-            Self::Surface => "surface",
-            Self::Suppress => "suppress",
-        }
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+stable_names!(Verdict, "a verdict", as_str {
+    Retry = "retry",
+    EndSession = "end_session",
+    EndBrowser = "end_browser",
+    Surface = "surface",
+    Suppress = "suppress",
+});

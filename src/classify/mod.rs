@@ -81,6 +81,24 @@ impl<'a> Classification<'a> {
         explanation: None,
     };
 
+    const fn of_row(row: &'static Row) -> Self {
+        Self {
+            class: row.class,
+            rule: row.name,
+            orphan: row.orphan,
+            explanation: None,
+        }
+    }
+
+    fn of_rule(rule: &'a Rule) -> Self {
+        Self {
+            class: rule.class,
+            rule: &rule.name,
+            orphan: rule.orphan,
+            explanation: rule.explanation.as_deref(),
+        }
+    }
+
     /// Returns the action to take in a session of this phase.
     ///
     /// | class | verdict |
@@ -133,24 +151,33 @@ impl fmt::Display for Classification<'_> {
     }
 }
 
-impl From<&'static Row> for Classification<'_> {
-    fn from(row: &'static Row) -> Self {
-        Self {
-            class: row.class,
-            rule: row.name,
-            orphan: row.orphan,
-            explanation: None,
+/// A [`Classification`] that outlives its classifier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OwnedClassification {
+    class: ErrorClass,
+    rule: Box<str>,
+    orphan: bool,
+    explanation: Option<Box<str>>,
+}
+
+impl OwnedClassification {
+    pub(crate) fn get(&self) -> Classification<'_> {
+        Classification {
+            class: self.class,
+            rule: &self.rule,
+            orphan: self.orphan,
+            explanation: self.explanation.as_deref(),
         }
     }
 }
 
-impl<'a> From<&'a Rule> for Classification<'a> {
-    fn from(rule: &'a Rule) -> Self {
+impl From<Classification<'_>> for OwnedClassification {
+    fn from(found: Classification<'_>) -> Self {
         Self {
-            class: rule.class,
-            rule: &rule.name,
-            orphan: rule.orphan,
-            explanation: rule.explanation.as_deref(),
+            class: found.class,
+            rule: found.rule.into(),
+            orphan: found.orphan,
+            explanation: found.explanation.map(Into::into),
         }
     }
 }

@@ -94,7 +94,7 @@ fn name_with_bar(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Whether a message may end in front of this text: at its end or a line's end, a closing bracket or
+/// Returns whether a message may end in front of this text: at its end or a line's end, a closing bracket or
 /// quotation mark, two blanks, a stack; a full stop may precede them.
 pub(super) fn is_message_end(rest: &str) -> bool {
     let rest = rest.as_bytes();
@@ -111,7 +111,7 @@ pub(super) fn is_message_end(rest: &str) -> bool {
     }
 }
 
-/// Whether the `at` that ends here begins a line of a stack.
+/// Returns whether the `at` that ends here begins a line of a stack.
 pub(super) fn is_stack_frame(text: &str, end: usize) -> bool {
     let (before, after) = text.split_at(end);
     let indents = ["  at", "\tat", "\\n at"];
@@ -171,7 +171,7 @@ fn without_prefix(text: &str) -> Option<&str> {
         .or_else(|| without_journal(text))
 }
 
-/// Whether a word in front of a colon is a type, a level or a call and no part of the message.
+/// Returns whether a word in front of a colon is a type, a level or a call and no part of the message.
 fn is_label(word: &str) -> bool {
     let last = word.rsplit(['.', ':']).next().unwrap_or(word);
     let types = ["Error", "Exception", "Warning", "Rejection"];

@@ -1,12 +1,16 @@
 //! Events to a task of the same process: [`channel`].
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::Stream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::{EventSink, SessionEvent, SinkError};
+use crate::codes;
 
 /// The default time that a sender waits for room.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,11 +73,11 @@ impl EventSink for ChannelSink {
                 Ok(())
             }
             Ok(Err(_)) => Err(SinkError::permanent(
-                "sink_closed",
+                codes::SINK_CLOSED,
                 "the channel's receiver was dropped; keep it, or remove the sink",
             )),
             Err(_) => Err(SinkError::transient(
-                "sink_full",
+                codes::SINK_FULL,
                 format!(
                     "the channel had no room for {:?}; receive faster, or raise its capacity",
                     self.timeout
@@ -83,7 +87,7 @@ impl EventSink for ChannelSink {
     }
 }
 
-/// The receiving end of a [`channel`].
+/// The receiving end of a [`channel`]. It is also a [`Stream`].
 #[derive(Debug)]
 pub struct EventReceiver(mpsc::Receiver<SessionEvent>);
 
@@ -91,5 +95,13 @@ impl EventReceiver {
     /// Returns the next event; `None` if every sender was dropped and no event waits. Cancel-safe.
     pub async fn recv(&mut self) -> Option<SessionEvent> {
         self.0.recv().await
+    }
+}
+
+impl Stream for EventReceiver {
+    type Item = SessionEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<SessionEvent>> {
+        self.0.poll_recv(cx)
     }
 }

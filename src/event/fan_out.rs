@@ -1,15 +1,18 @@
 //! Events to several sinks, of which one decides: [`FanOut`].
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::task::JoinHandle;
 
 use super::sink::in_time;
 use super::{Decision, EventSink, SessionEvent, SinkError};
+use crate::text::panic_message;
 
 /// The default deadline of one sink for one event.
 const SEND_DEADLINE: Duration = Duration::from_secs(10);
@@ -25,8 +28,9 @@ const MAX_WAITING: usize = 1024;
 ///
 /// Each **observer** has its own queue and task: it gets the events in order, and delays neither `send`
 /// nor the others. Its delivery is best effort: an event is logged and lost if the observer refuses it, or
-/// if 1024 events wait already. If the tokio runtime of the task has ended, the events that waited are lost,
-/// and the next event starts the task again.
+/// if 1024 events wait already. If the tokio runtime of the task ends, the event that was being sent is lost;
+/// the next event starts the task again, and those that wait are sent then. If the fan-out was dropped too, they
+/// are lost, and their number is logged.
 ///
 /// If several events are sent at once, the deciding sink gets them in any order, and each observer may get
 /// them in another one. If the order matters, await each `send` before the next, or set
@@ -57,9 +61,20 @@ pub struct FanOut {
 }
 
 struct Observer {
+    name: String,
+    queue: mpsc::Sender<SessionEvent>,
+    waiting: Arc<tokio::sync::Mutex<Waiting>>,
+    /// Started by the first event in a runtime.
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// The events that wait for an observer. They outlive its task.
+struct Waiting {
+    name: String,
     sink: Arc<dyn EventSink>,
-    /// Read by the observer's task, which the first event in a runtime starts.
-    queue: Mutex<mpsc::Sender<SessionEvent>>,
+    events: mpsc::Receiver<SessionEvent>,
+    /// Whether an event was taken out whose delivery has not ended.
+    is_sending: bool,
 }
 
 impl FanOut {
@@ -77,11 +92,7 @@ impl FanOut {
     /// this fan-out was dropped and no event waits.
     #[must_use]
     pub fn observer(mut self, sink: impl EventSink + 'static) -> Self {
-        self.observers.push(Observer {
-            sink: Arc::new(sink),
-            // Closed, as that of a task that has ended.
-            queue: Mutex::new(mpsc::channel(1).0),
-        });
+        self.observers.push(Observer::new(Arc::new(sink)));
         self
     }
 
@@ -116,35 +127,78 @@ impl EventSink for FanOut {
 }
 
 impl Observer {
-    fn pass_on(&self, event: &SessionEvent, deadline: Duration) {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut sent = queue.try_send(event.clone());
-        if let Err(TrySendError::Closed(event)) = sent {
-            let (restarted, events) = mpsc::channel(MAX_WAITING);
-            tokio::spawn(deliver(Arc::clone(&self.sink), events, deadline));
-            *queue = restarted;
-            sent = queue.try_send(event);
+    fn new(sink: Arc<dyn EventSink>) -> Self {
+        let name = sink.name().to_owned();
+        let (queue, events) = mpsc::channel(MAX_WAITING);
+        let waiting = Waiting {
+            name: name.clone(),
+            sink,
+            events,
+            is_sending: false,
+        };
+        Self {
+            name,
+            queue,
+            waiting: Arc::new(tokio::sync::Mutex::new(waiting)),
+            task: Mutex::new(None),
         }
-        if sent.is_err() {
+    }
+
+    fn pass_on(&self, event: &SessionEvent, deadline: Duration) {
+        if self.queue.try_send(event.clone()).is_err() {
             tracing::warn!(
-                sink = self.sink.name(),
+                sink = self.name,
                 event = ?event.kind(),
                 "an observer lost an event: its queue is full"
             );
         }
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if task.as_ref().is_none_or(JoinHandle::is_finished) {
+            *task = Some(tokio::spawn(deliver(Arc::clone(&self.waiting), deadline)));
+        }
     }
 }
 
-async fn deliver(
-    sink: Arc<dyn EventSink>,
-    mut events: mpsc::Receiver<SessionEvent>,
-    deadline: Duration,
-) {
-    while let Some(event) = events.recv().await {
-        if let Err(error) = in_time(&sink, deadline, || sink.send(&event)).await {
+async fn deliver(waiting: Arc<tokio::sync::Mutex<Waiting>>, deadline: Duration) {
+    let mut waiting = waiting.lock().await;
+    while let Err(panic) = AssertUnwindSafe(waiting.deliver(deadline))
+        .catch_unwind()
+        .await
+    {
+        // Drops the payload safely.
+        panic_message(panic);
+    }
+}
+
+impl Waiting {
+    async fn deliver(&mut self, deadline: Duration) {
+        if std::mem::take(&mut self.is_sending) {
             tracing::warn!(
-                sink = sink.name(), event = ?event.kind(), code = error.code(), %error,
-                "an observer lost an event"
+                sink = self.name,
+                "an observer may have lost an event: its task ended during the delivery"
+            );
+        }
+        while let Some(event) = self.events.recv().await {
+            self.is_sending = true;
+            if let Err(error) = in_time(&self.sink, deadline, || self.sink.send(&event)).await {
+                tracing::warn!(
+                    sink = self.name, event = ?event.kind(), code = error.code(), %error,
+                    "an observer lost an event"
+                );
+            }
+            self.is_sending = false;
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let lost = self.events.len() + usize::from(self.is_sending);
+        if lost > 0 {
+            tracing::warn!(
+                sink = self.name,
+                lost,
+                "an observer lost events: its fan-out and its task have ended"
             );
         }
     }
@@ -152,7 +206,7 @@ async fn deliver(
 
 impl fmt::Debug for FanOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let observers: Vec<_> = self.observers.iter().map(|it| it.sink.name()).collect();
+        let observers: Vec<_> = self.observers.iter().map(|it| &it.name).collect();
         f.debug_struct("FanOut")
             .field("deciding", &self.deciding.name())
             .field("observers", &observers)

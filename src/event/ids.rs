@@ -4,14 +4,17 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::str::FromStr;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::EventError;
-use crate::failure::clean;
+use crate::text::{IdText, clean, read_text};
 
 /// Longest text of a workspace's or session's id, in bytes.
-pub const MAX_ID: usize = 255;
+pub const MAX_ID: usize = crate::text::MAX_ID;
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $field:literal,)*) => {$(
@@ -23,7 +26,7 @@ macro_rules! ids {
         /// [`as_str`](Self::as_str) gives the text.
         #[derive(Clone)]
         pub struct $name {
-            text: Box<str>,
+            text: IdText,
             is_integer: bool,
         }
 
@@ -35,23 +38,20 @@ macro_rules! ids {
             /// If it is empty, longer than [`MAX_ID`] bytes or has control characters.
             pub fn new(text: &str) -> Result<Self, EventError> {
                 let rule = "a string of 1 to 255 bytes without control characters, or an integer";
-                let wrong = EventError::Field { field: $field, rule };
-                if text.is_empty() || text.len() > MAX_ID || text.chars().any(char::is_control) {
-                    return Err(wrong);
-                }
-                Ok(Self { text: text.into(), is_integer: false })
+                let text = IdText::new(text).ok_or(EventError::Field { field: $field, rule })?;
+                Ok(Self { text, is_integer: false })
             }
 
             /// Returns the text. It may be a phone number: keep it out of logs.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                &self.text
+                self.text.as_str()
             }
 
             pub(super) fn read(value: Option<&Value>) -> Result<Self, EventError> {
                 match value {
                     Some(Value::Number(number)) if number.is_i64() || number.is_u64() => {
-                        Ok(Self { text: number.to_string().into(), is_integer: true })
+                        Ok(Self { is_integer: true, ..Self::new(&number.to_string())? })
                     }
                     Some(Value::String(text)) => Self::new(text),
                     _ => Self::new(""),
@@ -59,10 +59,10 @@ macro_rules! ids {
             }
 
             pub(super) fn write(&self) -> Value {
-                let number = self.is_integer.then(|| self.text.parse::<serde_json::Number>());
+                let number = self.is_integer.then(|| self.as_str().parse::<serde_json::Number>());
                 match number {
                     Some(Ok(number)) => Value::Number(number),
-                    _ => Value::from(&*self.text),
+                    _ => Value::from(self.as_str()),
                 }
             }
         }
@@ -85,6 +85,27 @@ macro_rules! ids {
             }
         }
 
+        impl FromStr for $name {
+            type Err = EventError;
+
+            fn from_str(text: &str) -> Result<Self, EventError> {
+                Self::new(text)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.write().serialize(serializer)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let value = Value::deserialize(deserializer)?;
+                Self::read(Some(&value)).map_err(D::Error::custom)
+            }
+        }
+
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {
                 self.text == other.text
@@ -94,7 +115,7 @@ macro_rules! ids {
         impl Eq for $name {}
 
         impl Ord for $name {
-            /// By the bytes of the text.
+            /// Compares by the bytes of the text.
             fn cmp(&self, other: &Self) -> Ordering {
                 self.text.cmp(&other.text)
             }
@@ -114,7 +135,7 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&clean(&self.text, MAX_ID))
+                self.text.fmt(f)
             }
         }
 
@@ -127,7 +148,7 @@ macro_rules! ids {
     (@integer $name:ident, $($integer:ty),*) => {$(
         impl From<$integer> for $name {
             fn from(id: $integer) -> Self {
-                Self { text: id.to_string().into(), is_integer: true }
+                Self { text: IdText::from_integer(id), is_integer: true }
             }
         }
     )*};
@@ -150,7 +171,7 @@ ids! {
 /// assert_eq!(session.to_string(), "session-1 of workspace 7");
 /// # Ok::<(), whatsapp_phone::event::EventError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SessionKey {
     /// The workspace.
@@ -187,7 +208,7 @@ impl fmt::Display for SessionKey {
 /// The id of an event, also sent as the `webhook-id`. Receivers recognise a repetition by it.
 ///
 /// `Debug` and `Display` mask numbers of seven or more digits: a foreign id may hold anything.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(Box<str>);
 
 impl EventId {
@@ -221,6 +242,26 @@ impl EventId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl FromStr for EventId {
+    type Err = EventError;
+
+    fn from_str(text: &str) -> Result<Self, EventError> {
+        Self::new(text)
+    }
+}
+
+impl Serialize for EventId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for EventId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_text(deserializer, "an event's id is a string", Self::new)
     }
 }
 

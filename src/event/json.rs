@@ -1,27 +1,32 @@
 //! Events as JSON.
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
+use super::copies::take_copies;
 use super::{EventId, EventKind, Failed, Foreign, QrCode, Ready, SessionEvent, SessionKey};
-use crate::failure::{MAX_TEXT, clean};
+use crate::codes;
+use crate::failure::MAX_TEXT;
 use crate::jid::Jid;
 use crate::phone::{PhoneNumber, PhoneNumberError};
+use crate::text::clean;
 
 /// Longest JSON of an event, in bytes.
 pub const MAX_EVENT: usize = 64 << 10;
 
-/// Why something is no event. Never contains what was read.
+/// The reason why a text is not an event. Never contains the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventError {
     /// More than [`MAX_EVENT`] bytes.
-    #[error("the event has {bytes} bytes; the most are 65536")]
+    #[error("the event has {bytes} bytes; the limit is 65536")]
     TooLarge {
-        /// How many there are.
+        /// Its length in bytes.
         bytes: usize,
     },
     /// Not JSON at all.
-    #[error("the event is not JSON: wrong at line {line}, column {column}")]
+    #[error("the event is not JSON: invalid at line {line}, column {column}")]
     NotJson {
         /// The line, counted from 1.
         line: usize,
@@ -31,24 +36,26 @@ pub enum EventError {
     /// A field is missing, or of another type or range.
     #[error("the event's `{field}` must be {rule}")]
     Field {
-        /// Which.
+        /// The name of the field.
         field: &'static str,
         /// The expected form.
         rule: &'static str,
     },
     /// The number of a `session_ready` is invalid.
-    #[error("the `phone_number` of a session_ready is none")]
+    #[error("the `phone_number` of a session_ready is invalid")]
     Phone(#[source] PhoneNumberError),
     /// The number of a `session_ready` is the account's LID without its server.
-    #[error("the `phone_number` of a session_ready is the account's LID, which is no phone number")]
+    #[error(
+        "the `phone_number` of a session_ready is the account's LID, which is not a phone number"
+    )]
     LidAsNumber,
 }
 
 impl EventError {
-    /// The stable code: `invalid_event`.
+    /// Returns the stable code: `invalid_event`.
     #[must_use]
     pub const fn code(&self) -> &'static str {
-        "invalid_event"
+        codes::INVALID_EVENT
     }
 }
 
@@ -145,6 +152,10 @@ impl SessionEvent {
     /// Writes the event. This reveals the number, and the QR code unless it is forgotten.
     #[must_use]
     pub fn to_json(&self) -> String {
+        self.to_value().to_string()
+    }
+
+    fn to_value(&self) -> Value {
         let mut event = self.beside.clone();
         let copies = self.copies.as_ref().and_then(QrCode::reveal);
         let copies = copies.and_then(|json| serde_json::from_str(&json).ok());
@@ -167,7 +178,7 @@ impl SessionEvent {
         if let Some(data) = self.write_data(within) {
             event.insert("data".into(), data);
         }
-        Value::Object(event).to_string()
+        Value::Object(event)
     }
 
     fn write_data(&self, copies: Object) -> Option<Value> {
@@ -208,14 +219,29 @@ impl SessionEvent {
                     put("code", code.into());
                 }
             }
-            EventKind::SessionDisconnected { reason } => {
-                put("reason", reason.as_str().into());
-            }
+            // The reference sends none, too.
+            EventKind::SessionDisconnected { reason } if reason.is_empty() => {}
+            EventKind::SessionDisconnected { reason } => put("reason", reason.as_str().into()),
             EventKind::SessionAuthenticated
             | EventKind::SessionReconnected
             | EventKind::Foreign(_) => {}
         }
         Some(Value::Object(data))
+    }
+}
+
+impl Serialize for SessionEvent {
+    /// As [`to_json`](SessionEvent::to_json): it reveals the number and the QR code.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_value().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SessionEvent {
+    /// As [`from_json`](SessionEvent::from_json).
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Self::from_json(value.to_string().as_bytes()).map_err(D::Error::custom)
     }
 }
 
@@ -260,30 +286,20 @@ fn read_data(name: String, data: Option<Value>) -> Result<Read, EventError> {
             EventKind::SessionError(Failed::read(error, code.as_deref(), &message))
         }
         _ => {
-            let reason = take_text(&mut data, "reason").unwrap_or_default();
-            let reason = clean(&reason, MAX_TEXT);
+            let reason = take_if(&mut data, "reason", |value| {
+                value
+                    .as_str()
+                    .filter(|it| !it.is_empty())
+                    .map(str::to_owned)
+            });
+            let reason = clean(&reason.unwrap_or_default(), MAX_TEXT);
             EventKind::SessionDisconnected { reason }
         }
     };
     Ok((Some(session), kind, data, is_in_qr_code))
 }
 
-/// Takes out the fields that may contain this code, which are kept as long as the code. Within `data` that
-/// is anything longer than a number.
-fn take_copies(qr: &QrCode, beside: &mut Object, within: &mut Object) -> Option<QrCode> {
-    let code = qr.reveal().map(|code| Value::from(code).to_string());
-    let is_copy = |value: &Value| {
-        let json = value.to_string();
-        let code = code.as_ref().map(|code| code.trim_matches('"'));
-        json.contains("data:image/") || code.is_some_and(|code| json.contains(code))
-    };
-    let is_long = |value: &Value| value.is_string() || value.is_array() || value.is_object();
-    let copies = (take_all(beside, is_copy), take_all(within, is_long));
-    let is_any = !copies.0.is_empty() || !copies.1.is_empty();
-    is_any.then(|| qr.keep_beside(json!(copies).to_string()))
-}
-
-/// The session that an event of others names, if it does.
+/// Returns the session that an event of others names, if it does.
 fn session(data: &Object) -> Option<SessionKey> {
     let mut ids = Object::new();
     for id in ["workspace_id", "session_id"] {
@@ -356,15 +372,6 @@ fn take_if<T>(from: &mut Object, key: &str, read: impl Fn(&Value) -> Option<T>) 
     let found = read(from.get(key)?)?;
     from.remove(key);
     Some(found)
-}
-
-/// Takes out all fields with such a value.
-fn take_all(from: &mut Object, is_taken: impl Fn(&Value) -> bool) -> Object {
-    let (taken, left) = std::mem::take(from)
-        .into_iter()
-        .partition(|(_, value)| is_taken(value));
-    *from = left;
-    taken
 }
 
 fn take_text(from: &mut Object, key: &str) -> Option<String> {

@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use super::QrCode;
 use crate::extract::{ExtractError, Extraction};
-use crate::failure::{MAX_TEXT, clean};
+use crate::failure::MAX_TEXT;
 use crate::jid::Jid;
 use crate::phone::PhoneNumber;
 use crate::source::Assurance;
+use crate::text::clean;
 
 /// The kind of an event, with its data.
 #[derive(Clone, Debug)]
@@ -37,9 +38,9 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// The name in JSON.
+    /// Returns the name in JSON.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::QrCodeGenerated(_) => "qr_code_generated",
             Self::SessionAuthenticated => "session_authenticated",
@@ -78,19 +79,19 @@ impl Ready {
         self
     }
 
-    /// The number.
+    /// Returns the number.
     #[must_use]
     pub fn phone(&self) -> &PhoneNumber {
         &self.phone
     }
 
-    /// The account's LID, where it is known.
+    /// Returns the account's LID, where it is known.
     #[must_use]
     pub fn lid(&self) -> Option<&Jid> {
         self.lid.as_ref()
     }
 
-    /// How sure the number is. `None`: the sender did not say.
+    /// Returns how sure the number is. `None`: the sender did not say.
     #[must_use]
     pub fn assurance(&self) -> Option<Assurance> {
         self.assurance
@@ -129,7 +130,7 @@ impl Failed {
     /// The value of `error` in events of this crate.
     pub const EXTRACTION: &'static str = "phone_extraction_failed";
 
-    /// A failure by its stable code (`not_ready`, `number_already_connected`, ...) and its message.
+    /// Makes a failure by its stable code (`not_ready`, `number_already_connected`, ...) and its message.
     #[must_use]
     pub fn new(code: impl AsRef<str>, message: impl AsRef<str>) -> Self {
         Self::read(Self::EXTRACTION, Some(code.as_ref()), message.as_ref())
@@ -143,13 +144,13 @@ impl Failed {
         }
     }
 
-    /// `phone_extraction_failed`, or what another sender says instead.
+    /// Returns the error name: `phone_extraction_failed`, or that of another sender.
     #[must_use]
     pub fn error(&self) -> &str {
         &self.error
     }
 
-    /// The stable code of the reason. `None`: the sender gave none.
+    /// Returns the stable code of the reason. `None`: the sender gave none.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()

@@ -9,27 +9,35 @@
 //! | `session_ready` | `phone_number`, `status` (`connected`), `lid`, `assurance` |
 //! | `session_error` | `error` (`phone_extraction_failed`), `message`, `code` |
 //! | `session_reconnected` | `status` (`reconnected`) |
-//! | `session_disconnected` | `reason` |
+//! | `session_disconnected` | `reason`, unless it is empty |
 //!
 //! Beside `event` stand `id`, `occurred_at` (RFC 3339), `seq` (rising per session) and `version` (1).
-//! Foreign events lack them. Foreign fields and events are kept and passed on. Texts, lists and objects beside
-//! a QR code in `data` may contain a copy of it, so they are kept as long as the code: 60 seconds. So are
-//! fields beside `event` that contain the code or a picture. Numbers such as `expires_in` stay.
+//! Foreign events lack them. Foreign fields and events are kept and passed on. A QR code is dropped alone, after
+//! 60 seconds. Only a foreign field that may be a copy of it goes with it: one that contains the code, a text
+//! of the form `2@...`, a picture, a word of more than 72 bytes, or more than 512 bytes.
 //!
 //! | sink | delivers to | feature |
 //! |---|---|---|
 //! | [`channel::ChannelSink`] | a task of the same process | `events` |
 //! | [`fan_out::FanOut`] | several sinks: the first one decides, the others get what it accepted | `events` |
+//! | `webhook::WebhookSink` | an HTTP endpoint, by signed webhooks | `webhook` |
 //! | [`StoreSink`](crate::store::StoreSink) | a store, inline: the row is written when `send` returns | `events` |
 
 pub mod channel;
+mod copies;
 pub mod fan_out;
 mod ids;
 mod json;
 mod kind;
+#[cfg(any(feature = "webhook", feature = "server"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "webhook", feature = "server"))))]
+pub mod signature;
 mod sink;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "webhook")]
+#[cfg_attr(docsrs, doc(cfg(feature = "webhook")))]
+pub mod webhook;
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,10 +49,11 @@ use serde_json::{Map, Value};
 pub use self::ids::{EventId, MAX_ID, SessionId, SessionKey, WorkspaceId};
 pub use self::json::{EventError, MAX_EVENT};
 pub use self::kind::{EventKind, Failed, Foreign, Ready};
-pub(crate) use self::sink::in_time;
 pub use self::sink::{Decision, EventSink, SinkError};
-use crate::failure::{MAX_TEXT, clean};
+pub(crate) use self::sink::{REFUSALS, in_time};
+use crate::failure::MAX_TEXT;
 pub use crate::link::QrCode;
+use crate::text::clean;
 
 /// An event of one session.
 ///
@@ -179,7 +188,7 @@ impl SessionEvent {
     /// Returns the name in JSON: `session_ready`, ...
     #[must_use]
     pub fn name(&self) -> &str {
-        self.kind.name()
+        self.kind.as_str()
     }
 
     /// Returns the session. `None` only for a foreign event that names none.
@@ -207,7 +216,7 @@ impl SessionEvent {
     }
 }
 
-/// In whole milliseconds, which every reader of RFC 3339 takes.
+/// Returns the time in whole milliseconds, which every reader of RFC 3339 takes.
 fn now() -> SystemTime {
     let now = SystemTime::now();
     let since = now

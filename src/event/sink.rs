@@ -12,8 +12,18 @@ use futures_util::FutureExt;
 use tokio::time::timeout;
 
 use super::SessionEvent;
-use crate::extract::panic_message;
-use crate::failure::{MAX_TEXT, ProtocolFailure, clean, disclose_code};
+use crate::codes;
+use crate::failure::{MAX_TEXT, ProtocolFailure, disclose_code};
+use crate::text::clean;
+use crate::text::panic_message;
+
+/// The codes of a sink that refuses an event; after any other error it may have accepted the event.
+pub(crate) const REFUSALS: [&str; 4] = [
+    "number_already_connected",
+    "rebind_refused",
+    "unknown_session",
+    "invalid_event",
+];
 
 /// Accepts events and delivers them.
 ///
@@ -206,12 +216,12 @@ where
             // Drops the payload safely. The panic hook has printed the message.
             panic_message(panic);
             let text = format!("the sink `{name}` panicked; this is a bug in the sink");
-            Err(SinkError::transient("sink_panicked", text))
+            Err(SinkError::transient(codes::SINK_PANICKED, text))
         }
         Err(_) => {
             let text =
                 format!("the sink `{name}` did not answer in {limit:?}; check what it waits for");
-            Err(SinkError::transient("sink_timeout", text))
+            Err(SinkError::transient(codes::SINK_TIMEOUT, text))
         }
     }
 }

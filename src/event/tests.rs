@@ -2,6 +2,8 @@
 
 mod reference;
 
+use futures_util::StreamExt;
+
 use super::channel::channel;
 use super::*;
 use crate::phone::{PhoneNumber, PhoneNumberError};
@@ -324,4 +326,36 @@ async fn fields_of_others_that_share_a_name_with_ours_are_kept() {
         let expected: Value = serde_json::from_str(json).unwrap();
         assert_eq!(value(&event), expected, "{json}");
     }
+}
+
+#[test]
+fn serde_reads_and_writes_what_json_has() {
+    let event = SessionEvent::session_ready(key(), phone()).with_seq(3);
+    let json = serde_json::to_string(&event).unwrap();
+    assert_eq!(json, event.to_json());
+    let same: SessionEvent = serde_json::from_str(&json).unwrap();
+    assert_eq!(same.to_json(), json);
+    let error = serde_json::from_str::<SessionEvent>(r#"{"event": "session_ready"}"#).unwrap_err();
+    assert!(error.to_string().starts_with("the event's `"), "{error}");
+
+    let keys = r#"[{"workspace_id":7,"session_id":"b"},{"workspace_id":"7","session_id":"a"}]"#;
+    let mut read: Vec<SessionKey> = serde_json::from_str(keys).unwrap();
+    assert_eq!(serde_json::to_string(&read).unwrap(), keys);
+    read.sort();
+    assert_eq!(read[0].session_id, "a".parse().unwrap());
+    assert!(serde_json::from_str::<SessionId>("1.5").is_err());
+    let error = serde_json::from_str::<EventId>("\"a b\"").unwrap_err();
+    assert!(error.to_string().starts_with("the event's `id` must be"));
+}
+
+#[tokio::test]
+async fn the_receiver_of_a_channel_is_a_stream() {
+    let (sink, events) = channel(2);
+    for _ in 0..2 {
+        sink.send(&SessionEvent::session_authenticated(key()))
+            .await
+            .unwrap();
+    }
+    drop(sink);
+    assert_eq!(events.count().await, 2);
 }

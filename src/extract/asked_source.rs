@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::catch_panic::catch_panic;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::failure::{ProtocolFailure, Site};
 use crate::source::{Assurance, InfoSource, Look, PageState};
+use crate::text::catch_panic;
 
 /// Code of the failure that stands for a panic.
 pub(super) const PANICKED: &str = "source panicked";
@@ -34,7 +34,7 @@ pub(super) enum AskMode {
 }
 
 impl AskMode {
-    /// When the slot ends, given that its first answer has just come.
+    /// Returns when the slot ends, given that its first answer has just come.
     fn slot_end(self) -> Instant {
         match self {
             Self::Probe { pause } => Instant::now() + pause,
@@ -84,7 +84,7 @@ impl<'a> AskedSource<'a> {
         self.source.name()
     }
 
-    /// The state of the source's page. A panic there is no reason to lose the error.
+    /// Returns the state of the source's page. A panic there is no reason to lose the error.
     pub(super) fn page_state(&self) -> Option<PageState> {
         catch_panic(|| self.source.page_state()).ok().flatten()
     }
@@ -105,7 +105,7 @@ impl<'a> AskedSource<'a> {
         }
     }
 
-    /// The answer, if it came in this round.
+    /// Returns the answer, if it came in this round.
     pub(super) fn answer_of(&self, round: u32) -> Option<&LookResult> {
         self.last
             .as_ref()
@@ -113,7 +113,7 @@ impl<'a> AskedSource<'a> {
             .map(|(_, answered)| &answered.answer)
     }
 
-    /// When this round's slot ends, if the source was asked in it and has answered. An
+    /// Returns when this round's slot ends, if the source was asked in it and has answered. An
     /// answer to an earlier round says nothing of this slot: that round's slot is over.
     pub(super) fn slot_end_of(&self, round: u32) -> Option<Instant> {
         if self.asked != round || self.is_pending() {
@@ -189,7 +189,7 @@ async fn ask(
     }
 }
 
-/// One look, bounded, its panic caught.
+/// Looks once, within the timeout, and catches a panic.
 async fn look(source: &dyn InfoSource, mode: AskMode, look_timeout: Duration) -> LookResult {
     let (min, max) = match mode {
         AskMode::Probe { .. } => (None, Duration::ZERO),

@@ -1,4 +1,4 @@
-//! [`Extractor`]: sources, policy and taste, put together once and run for each session.
+//! [`Extractor`]: sources and policy, put together once and run for each session.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::classify::ProtocolErrorClassifier;
 use crate::retry::RetryPolicy;
 use crate::source::{Assurance, InfoSource};
 
-/// A schedule of one's own: makes, for each extraction, the delays before each look.
+/// A schedule of the user: makes, for each extraction, the delays before each look.
 pub(super) type Schedule = dyn Fn() -> Box<dyn Iterator<Item = Duration> + Send> + Send + Sync;
 
 /// The extractor of this crate: sources under a [`RetryPolicy`].
@@ -21,7 +21,7 @@ pub(super) type Schedule = dyn Fn() -> Box<dyn Iterator<Item = Duration> + Send>
 ///
 /// ```
 /// use std::time::Duration;
-/// use whatsapp_phone::extract::{Extractor, PhoneExtractor};
+/// use whatsapp_phone::extract::Extractor;
 /// use whatsapp_phone::source::{Assurance, mock::MockSource};
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -55,11 +55,13 @@ impl Extractor {
             classifier: ProtocolErrorClassifier::default(),
         })
     }
-}
 
-#[async_trait]
-impl PhoneExtractor for Extractor {
-    async fn extract(&self) -> Result<Extraction, ExtractError> {
+    /// Runs one extraction: [`PhoneExtractor::extract`] without the trait, and without a box.
+    ///
+    /// # Errors
+    ///
+    /// When there is no number to be had, with the reason in [`ExtractError::kind`].
+    pub async fn extract(&self) -> Result<Extraction, ExtractError> {
         let plan = Plan {
             sources: &self.sources,
             policy: &self.policy,
@@ -68,6 +70,13 @@ impl PhoneExtractor for Extractor {
             classifier: &self.classifier,
         };
         plan.run().await
+    }
+}
+
+#[async_trait]
+impl PhoneExtractor for Extractor {
+    async fn extract(&self) -> Result<Extraction, ExtractError> {
+        Self::extract(self).await
     }
 }
 
@@ -94,19 +103,32 @@ impl ExtractorBuilder {
         self
     }
 
-    /// The policy. Default: [`RetryPolicy::eager`].
+    /// Adds sources, in their order; for those of several types, `Arc<dyn InfoSource>`.
+    ///
+    /// ```
+    /// use whatsapp_phone::Extractor;
+    /// use whatsapp_phone::source::mock::MockSource;
+    ///
+    /// let extractor = Extractor::builder().sources(["a", "b"].map(MockSource::new)).build()?;
+    /// # Ok::<(), whatsapp_phone::ExtractError>(())
+    /// ```
+    pub fn sources(self, sources: impl IntoIterator<Item = impl InfoSource + 'static>) -> Self {
+        sources.into_iter().fold(self, Self::source)
+    }
+
+    /// Sets the policy. Default: [`RetryPolicy::eager`].
     pub fn policy(mut self, policy: RetryPolicy) -> Self {
         self.0.policy = policy;
         self
     }
 
-    /// The least assurance that ends an extraction. Default: [`Assurance::Unverified`].
+    /// Sets the least assurance that ends an extraction. Default: [`Assurance::Unverified`].
     pub fn accept(mut self, least: Assurance) -> Self {
         self.0.accept = least;
         self
     }
 
-    /// A schedule in place of the policy's: for each extraction, the delays before each look, the
+    /// Sets a schedule in place of the policy's: for each extraction, the delays before each look, the
     /// first look included. When it ends, so do the looks; the policy's deadline holds as before.
     ///
     /// A delay after the first look is at least 10 ms, as in a policy: zeros would be a busy loop. An
@@ -134,13 +156,13 @@ impl ExtractorBuilder {
         self
     }
 
-    /// The classifier that reads failures. Default: [`ProtocolErrorClassifier::default`].
+    /// Sets the classifier that reads failures. Default: [`ProtocolErrorClassifier::default`].
     pub fn classifier(mut self, classifier: ProtocolErrorClassifier) -> Self {
         self.0.classifier = classifier;
         self
     }
 
-    /// The extractor.
+    /// Makes the extractor.
     ///
     /// # Errors
     ///

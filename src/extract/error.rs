@@ -5,15 +5,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::classify::{Classification, ErrorClass, ProtocolErrorClassifier};
-use crate::failure::{ProtocolFailure, Site, clean, disclose};
+use crate::classify::{Classification, ErrorClass, OwnedClassification, ProtocolErrorClassifier};
+use crate::codes;
+use crate::failure::{ProtocolFailure, Site, disclose};
 use crate::source::{Assurance, PageState, Pending};
+use crate::text::{clean, stable_names};
 
 /// Longest part of what blocks that `Display` names, in bytes.
 const MAX_NAMED: usize = 200;
 
 /// The reason for an [`ExtractError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// No number became readable in time.
@@ -37,23 +39,19 @@ pub enum ErrorKind {
     Misconfigured,
 }
 
-impl ErrorKind {
-    /// The stable code, as in events and JSON.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::NotReady => "not_ready",
-            Self::LidOnly => "lid_only",
-            Self::PageClosed => "page_closed",
-            Self::BrowserGone => "browser_gone",
-            Self::Blocked => "blocked",
-            Self::SourcesDisagree => "sources_disagree",
-            Self::SourcePanicked => "source_panicked",
-            Self::AmbiguousTab => "ambiguous_tab",
-            Self::Misconfigured => "misconfigured",
-        }
-    }
+stable_names!(ErrorKind, "a kind of errors", code {
+    NotReady = codes::NOT_READY,
+    LidOnly = codes::LID_ONLY,
+    PageClosed = codes::PAGE_CLOSED,
+    BrowserGone = codes::BROWSER_GONE,
+    Blocked = codes::BLOCKED,
+    SourcesDisagree = codes::SOURCES_DISAGREE,
+    SourcePanicked = codes::SOURCE_PANICKED,
+    AmbiguousTab = codes::AMBIGUOUS_TAB,
+    Misconfigured = codes::MISCONFIGURED,
+});
 
+impl ErrorKind {
     const fn sentence(self) -> &'static str {
         match self {
             Self::NotReady => {
@@ -76,11 +74,11 @@ impl ErrorKind {
         }
     }
 
-    /// The kind that a failure amounts to when it is the last word.
+    /// Returns the kind of an error whose last failure is this one.
     pub(super) fn of(failure: &ProtocolFailure, class: ErrorClass) -> Option<Self> {
         match (failure.code(), class) {
             (Some(super::asked_source::PANICKED), _) => Some(Self::SourcePanicked),
-            (Some("ambiguous_tab"), _) => Some(Self::AmbiguousTab),
+            (Some(codes::AMBIGUOUS_TAB), _) => Some(Self::AmbiguousTab),
             (_, ErrorClass::PageClosed) => Some(Self::PageClosed),
             (_, ErrorClass::BrowserGone) => Some(Self::BrowserGone),
             (_, ErrorClass::Blocked) => Some(Self::Blocked),
@@ -118,10 +116,8 @@ struct Inner {
     pending: Option<Pending>,
     page_state: Option<PageState>,
     failures: Vec<SourceFailure>,
-    /// Index in `failures` of the one that decided, if one did.
-    decisive: Option<usize>,
-    /// The classifier of the extractor.
-    classifier: ProtocolErrorClassifier,
+    /// The one of `failures` that decided, if one did: its index, and how the extractor classified it.
+    decisive: Option<(usize, OwnedClassification)>,
 }
 
 impl ExtractError {
@@ -133,11 +129,9 @@ impl ExtractError {
         failures: Vec<SourceFailure>,
         classifier: &ProtocolErrorClassifier,
     ) -> Self {
+        let classify = |failure: &SourceFailure| classifier.classify(&failure.failure);
         let names_kind = |failure: &SourceFailure| {
-            ErrorKind::of(
-                &failure.failure,
-                classifier.classify(&failure.failure).class,
-            ) == Some(kind)
+            ErrorKind::of(&failure.failure, classify(failure).class) == Some(kind)
         };
         // No failure by itself means that nothing was ready, so there the first one has to do; unless
         // a number was seen. Before the first look there is only one failure.
@@ -145,6 +139,7 @@ impl ExtractError {
             || attempts == 0;
         let decisive = failures.iter().position(names_kind);
         let decisive = decisive.or(is_any.then_some(0));
+        let decisive = decisive.and_then(|at| Some((at, classify(failures.get(at)?).into())));
         Self(Arc::new(Inner {
             kind,
             attempts,
@@ -154,7 +149,6 @@ impl ExtractError {
             page_state: None,
             failures,
             decisive,
-            classifier: classifier.clone(),
         }))
     }
 
@@ -175,7 +169,7 @@ impl ExtractError {
             Site::Unknown,
             "there is no source to ask; give the extractor at least one",
         );
-        failure.with_code("misconfigured").into()
+        failure.with_code(codes::MISCONFIGURED).into()
     }
 
     pub(super) fn empty_schedule() -> Self {
@@ -183,47 +177,47 @@ impl ExtractError {
             Site::Unknown,
             "the schedule is empty, so there would be no look at all; give it at least one delay",
         );
-        failure.with_code("misconfigured").into()
+        failure.with_code(codes::MISCONFIGURED).into()
     }
 
-    /// The reason.
+    /// Returns the reason.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The reason's stable code: `not_ready`, `lid_only`, ...
+    /// Returns the reason's stable code: `not_ready`, `lid_only`, ...
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.0.kind.code()
     }
 
-    /// How many looks were begun. 0: it failed before the first.
+    /// Returns the number of looks that were begun; 0 if it failed before the first.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
-    /// From the start of the extraction to this error.
+    /// Returns the time from the start of the extraction to this error.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed
     }
 
-    /// The last failure of each source that failed, in the order of the sources.
+    /// Returns the last failure of each source that failed, in the order of the sources.
     #[must_use]
     pub fn failures(&self) -> &[SourceFailure] {
         &self.0.failures
     }
 
-    /// The assurance of a number that was seen but was below what the extractor accepts.
+    /// Returns the assurance of a number that was seen but was below what the extractor accepts.
     #[must_use]
     pub fn refused(&self) -> Option<Assurance> {
         self.0.refused
     }
 
-    /// Why more time would have sufficed, if a source said so: the evidence that was missing, and how much
-    /// longer the page had to stay unchanged to be believed without it.
+    /// Returns why more time would have sufficed, if a source said so: the evidence that was missing, and how
+    /// much longer the page had to stay unchanged to be believed without it.
     #[must_use]
     pub fn pending(&self) -> Option<&Pending> {
         self.0.pending.as_ref()
@@ -236,7 +230,7 @@ impl ExtractError {
         self.0.page_state
     }
 
-    /// The deadline that would have sufficed, in whole seconds, if [`pending`](Self::pending) says why.
+    /// Returns the deadline that would have sufficed, in whole seconds, if [`pending`](Self::pending) says why.
     #[must_use]
     pub fn sufficient_deadline(&self) -> Option<Duration> {
         let left = self.0.pending.as_ref()?.left;
@@ -245,7 +239,7 @@ impl ExtractError {
     }
 
     fn decisive(&self) -> Option<&ProtocolFailure> {
-        let failure = self.0.failures.get(self.0.decisive?)?;
+        let failure = self.0.failures.get(self.0.decisive.as_ref()?.0)?;
         Some(&failure.failure)
     }
 
@@ -258,9 +252,9 @@ impl ExtractError {
         }
     }
 
-    /// Classifies the decisive failure with the classifier of the extractor.
+    /// Returns how the extractor classified the decisive failure.
     pub(crate) fn classification(&self) -> Option<Classification<'_>> {
-        Some(self.0.classifier.classify(self.decisive()?))
+        Some(self.0.decisive.as_ref()?.1.get())
     }
 }
 
@@ -327,10 +321,7 @@ impl fmt::Display for ExtractError {
                 "the browser blocks the page: \"{}\"; {}",
                 clean(failure.message().trim(), MAX_NAMED),
                 match self.classification() {
-                    Some(Classification {
-                        class: ErrorClass::Timeout,
-                        ..
-                    }) =>
+                    Some(found) if found.class == ErrorClass::Timeout =>
                         "check that the browser is not stuck, allow a longer deadline for opening the page, and try again",
                     _ => "answer the dialog or allow the command, and try again",
                 }

@@ -17,6 +17,7 @@ use super::round::{RoundResult, best_assurance, combine, exhausted, page_state, 
 use super::{ErrorKind, ExtractError, Extraction};
 use crate::classify::ProtocolErrorClassifier;
 use crate::jid::Jid;
+use crate::metrics;
 use crate::retry::{LookMode, MIN_INTERVAL, RetryPolicy};
 use crate::source::{Assurance, InfoSource, Look};
 
@@ -117,7 +118,7 @@ impl<'a> Run<'a> {
         RoundResult::Open
     }
 
-    /// One round: asks these sources, and drives every look under way until the slot ends.
+    /// Runs one round: asks these sources, and drives every look under way until the slot ends.
     async fn round(
         &mut self,
         plan: &Plan<'a>,
@@ -252,7 +253,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The first future's output, or `None` when the second ends before it.
+/// Returns the first future's output, or `None` when the second ends before it.
 async fn either<T>(
     mut first: std::pin::Pin<&mut impl Future<Output = T>>,
     mut second: std::pin::Pin<&mut impl Future<Output = ()>>,
@@ -272,12 +273,15 @@ fn record(span: &tracing::Span, result: &Result<Extraction, ExtractError>) {
             span.record("reader", found.reader.as_str());
             span.record("attempt", found.attempt);
             tracing::info!(parent: span, assurance = %found.assurance, "phone number found");
+            let (assurance, source) = (found.assurance.as_str(), found.source.as_str());
+            metrics::extraction(assurance, Some(source), found.elapsed);
             found.elapsed
         }
         Err(error) => {
             span.record("outcome", error.code());
             span.record("attempt", error.attempts());
             tracing::warn!(parent: span, %error, "no phone number");
+            metrics::extraction(error.code(), None, error.elapsed());
             error.elapsed()
         }
     };

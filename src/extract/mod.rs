@@ -16,7 +16,6 @@
 
 mod asked_source;
 mod builder;
-mod catch_panic;
 mod error;
 mod look_loop;
 mod round;
@@ -29,10 +28,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::builder::{Extractor, ExtractorBuilder};
-#[cfg(feature = "supervisor")]
-pub(crate) use self::catch_panic::catch_panic;
-#[cfg(feature = "events")]
-pub(crate) use self::catch_panic::panic_message;
 pub use self::error::{ErrorKind, ExtractError, SourceFailure};
 use self::look_loop::Plan;
 use crate::classify::ProtocolErrorClassifier;
@@ -86,7 +81,7 @@ pub struct Extraction {
     pub assurance: Assurance,
     /// The name of the source that gave it.
     pub source: String,
-    /// Which expression of that source gave it, for instance `Store.Conn.me`.
+    /// The expression of that source that gave it, for instance `Store.Conn.me`.
     pub reader: String,
     /// The look that gave it, counted from 1.
     pub attempt: u32,

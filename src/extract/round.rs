@@ -57,7 +57,7 @@ pub(super) fn combine(
     }
 }
 
-/// The reason why no source can ever answer: each has last said that its own set-up is wrong.
+/// Returns the reason why no source can ever answer: each has last said that its own set-up is wrong.
 fn all_misconfigured(
     sources: &[AskedSource<'_>],
     classifier: &ProtocolErrorClassifier,
@@ -74,7 +74,7 @@ fn all_misconfigured(
     reason
 }
 
-/// The best assurance among the numbers that sources last gave.
+/// Returns the best assurance among the numbers that sources last gave.
 pub(super) fn best_assurance(sources: &[AskedSource<'_>]) -> Option<Assurance> {
     sources
         .iter()
@@ -82,7 +82,7 @@ pub(super) fn best_assurance(sources: &[AskedSource<'_>]) -> Option<Assurance> {
         .max()
 }
 
-/// The shortest time after which a source would have given an answer that is accepted.
+/// Returns the shortest time after which a source would have given an answer that is accepted.
 pub(super) fn pending(sources: &[AskedSource<'_>], accept: Assurance) -> Option<Pending> {
     let identities = sources.iter().filter_map(|source| match source.last()? {
         Ok(Look::Found(me) | Look::LidOnly(me)) => me.pending.clone(),
@@ -93,14 +93,14 @@ pub(super) fn pending(sources: &[AskedSource<'_>], accept: Assurance) -> Option<
         .min_by_key(|pending| pending.left)
 }
 
-/// The first known state of a source's page.
+/// Returns the first known state of a source's page.
 pub(super) fn page_state(sources: &[AskedSource<'_>]) -> Option<PageState> {
     let states = || sources.iter().filter_map(AskedSource::page_state);
     let known = states().find(|state| *state != PageState::Unknown);
     known.or_else(|| states().next())
 }
 
-/// The reason when time or attempts are over.
+/// Returns the reason when time or attempts are over.
 pub(super) fn exhausted(
     sources: &[AskedSource<'_>],
     accept: Assurance,
@@ -135,7 +135,7 @@ fn ending(answer: &LookResult, classifier: &ProtocolErrorClassifier) -> Option<E
     }
 }
 
-/// The identity, if it has a number.
+/// Returns the identity, if it has a number.
 fn number(answer: &LookResult) -> Option<&Identity> {
     match answer {
         Ok(Look::Found(me)) if me.phone.is_some() => Some(me),

@@ -47,7 +47,7 @@ pub(crate) fn causes<'e>(
 }
 
 /// A search, which ends when it is dropped, so that a `Display` that panics leaves none behind. Then the
-/// search goes on whose `Display` began this one.
+/// search continues whose `Display` began this one.
 struct Search {
     outer: (Option<TypeId>, Option<Box<dyn Any>>),
 }

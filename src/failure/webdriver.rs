@@ -7,12 +7,13 @@ use std::error::Error;
 use fantoccini::error::{CmdError, ErrorStatus, NewSessionError, WebDriver};
 use serde_json::Value;
 
-use super::{MISCONFIGURED, ProtocolFailure, Site};
+use super::{ProtocolFailure, Site};
+use crate::codes::MISCONFIGURED;
 
-/// Code for a driver that has gone in the middle of things.
+/// The code if the connection to the driver is lost.
 pub(crate) const CONNECTION_LOST: &str = "connection lost";
 
-/// The failure that an error of fantoccini's stands for, by its variant; `None` for other errors.
+/// Returns the failure that an error of fantoccini's stands for, by its variant; `None` for other errors.
 pub(crate) fn known(error: &(dyn Error + 'static)) -> Option<ProtocolFailure> {
     if let Some(error) = error.downcast_ref::<CmdError>() {
         return Some(command(error));
@@ -26,7 +27,7 @@ pub(crate) fn known(error: &(dyn Error + 'static)) -> Option<ProtocolFailure> {
     )
 }
 
-/// A failed command.
+/// Returns the failure of a command.
 #[must_use]
 pub(crate) fn command(error: &CmdError) -> ProtocolFailure {
     let said = |text: String| ProtocolFailure::new(Site::WebDriverCommand, text);
@@ -40,17 +41,17 @@ pub(crate) fn command(error: &CmdError) -> ProtocolFailure {
             said(format!("the WebDriver URL cannot be used: {error}")).with_code(MISCONFIGURED)
         }
         CmdError::NotJson(answer) => said(format!(
-            "the WebDriver server's answer is no JSON: {answer}"
+            "the WebDriver server's answer is not JSON: {answer}"
         )),
         CmdError::Json(error) => said(format!(
-            "the WebDriver server's answer is broken JSON: {error}"
+            "the WebDriver server's answer is invalid JSON: {error}"
         )),
         other => said(other.to_string()),
     }
 }
 
 fn standard(error: &WebDriver) -> ProtocolFailure {
-    // The words of a script error may be the page's own.
+    // The page may have written the text of a script error.
     let site = match error.error {
         ErrorStatus::JavascriptError => Site::Script,
         _ => Site::WebDriverCommand,
@@ -58,7 +59,8 @@ fn standard(error: &WebDriver) -> ProtocolFailure {
     ProtocolFailure::new(site, &error.message).with_code(error.error.description())
 }
 
-/// A code outside the W3C list arrives as a bare string, its message lost.
+/// Returns the failure for an answer without a W3C error code. Of a WebDriver error only the code is left,
+/// as a string.
 fn not_w3c(answer: &Value) -> ProtocolFailure {
     let text = |key: &str| answer.get(key).and_then(Value::as_str);
     match (answer.as_str(), text("error"), text("message")) {
@@ -75,7 +77,7 @@ fn not_w3c(answer: &Value) -> ProtocolFailure {
     }
 }
 
-/// Why a session could not be made.
+/// Returns why a session could not be made.
 #[must_use]
 pub(crate) fn session_cause(error: &NewSessionError) -> ProtocolFailure {
     match error {
@@ -96,13 +98,13 @@ pub(crate) fn session_cause(error: &NewSessionError) -> ProtocolFailure {
     }
 }
 
-/// Whether a text can be an error code, such as `no such window`.
+/// Returns whether a text can be an error code, such as `no such window`.
 fn is_code(text: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_lowercase() || byte == b' ';
     (1..=64).contains(&text.len()) && text.bytes().all(is_word)
 }
 
-/// A transport that failed: mostly the driver has gone, but not where we have had enough of it.
+/// Returns the failure of a transport: an answer beyond our limit, or else a driver that is gone.
 fn lost(error: &(dyn Error + 'static)) -> ProtocolFailure {
     let mut is_too_long = false;
     let mut link = Some(error);

@@ -5,7 +5,7 @@
 //! | [`embed`] | open a page, assurance, no number and why, LID, retry settings, names that WhatsApp has changed |
 //! | [`puppeteer`] | attach to a Chrome that another program drives |
 //! | [`sessions`] | isolation, bringing a dead browser back, ending a session |
-//! | [`stores`] | events, an existing Laravel table, status in a browser, why a row is in `error`, error codes |
+//! | [`stores`] | events, webhooks, an existing Laravel table, status in a browser, why a row is in `error`, error codes |
 //! | [`onboarding`] | show the QR code, wait minutes for the scan, resume after a restart |
 //! | [`errors`] | retry, end the session, report or suppress; your own rules |
 //! | [`custom`] | your own source, sink or store, with the contract tests |
@@ -27,10 +27,15 @@ pub mod puppeteer {}
     doc = "Needs the features `supervisor`, `events` and `webdriver`."
 )]
 pub mod sessions {}
-#[cfg_attr(all(feature = "mysql", feature = "testkit"), doc = include_str!("stores.md"))]
+#[cfg_attr(all(feature = "mysql", feature = "server", feature = "testkit", feature = "webhook"), doc = include_str!("stores.md"))]
 #[cfg_attr(
-    not(all(feature = "mysql", feature = "testkit")),
-    doc = "Needs the features `mysql` and `testkit`."
+    not(all(
+        feature = "mysql",
+        feature = "server",
+        feature = "testkit",
+        feature = "webhook"
+    )),
+    doc = "Needs the features `mysql`, `server`, `testkit` and `webhook`."
 )]
 pub mod stores {}
 #[cfg_attr(all(feature = "supervisor", feature = "events", feature = "webdriver"), doc = include_str!("onboarding.md"))]

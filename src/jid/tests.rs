@@ -1,6 +1,7 @@
 //! JIDs: grammar, masks, who is who.
 
 use super::*;
+use crate::text::JID_SERVERS;
 use proptest::prelude::*;
 
 #[test]
@@ -99,6 +100,16 @@ fn each_rule_is_named() {
     ] {
         assert_eq!(Jid::parse(text), Err(error), "{text}");
     }
+}
+
+#[test]
+fn foreign_text_is_masked_for_every_server() {
+    assert!(
+        Server::ALL
+            .iter()
+            .map(|server| server.as_str())
+            .eq(JID_SERVERS.iter().copied())
+    );
 }
 
 #[test]

@@ -24,7 +24,7 @@ enum Act {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LinkCall {
-    /// When, counted from the making of the mock.
+    /// The time since the mock was made.
     pub at: Duration,
     /// Whether it was [`LinkSource::qr`]; otherwise it was [`LinkSource::link`].
     pub is_qr: bool,
@@ -54,7 +54,15 @@ pub struct LinkCall {
 pub struct MockLink {
     start: Instant,
     acts: Vec<(Duration, Act)>,
-    calls: Arc<Mutex<Vec<LinkCall>>>,
+    reloads: Vec<Duration>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    calls: Vec<LinkCall>,
+    /// The number of reloads up to the latest look that did not fail.
+    document: Option<usize>,
 }
 
 impl Default for MockLink {
@@ -70,7 +78,8 @@ impl MockLink {
         Self {
             start: Instant::now(),
             acts: Vec::new(),
-            calls: Arc::default(),
+            reloads: Vec::new(),
+            seen: Arc::default(),
         }
     }
 
@@ -82,7 +91,7 @@ impl MockLink {
     }
 
     /// Lets the page be [`LinkState::Unlinked`] and show a code with this payload from this time on. Its
-    /// 60 seconds begin anew with each look.
+    /// 60 seconds begin again with each look.
     ///
     /// # Panics
     ///
@@ -108,6 +117,13 @@ impl MockLink {
         self.act(at, Act::Hang)
     }
 
+    /// Reloads the page at this time: its state stays, its [document](LinkSource::document) is another one.
+    #[must_use]
+    pub fn reloads_at(mut self, at: Duration) -> Self {
+        self.reloads.push(at);
+        self
+    }
+
     fn act(mut self, at: Duration, act: Act) -> Self {
         self.acts.push((at, act));
         self.acts.sort_by_key(|(at, _)| *at);
@@ -117,28 +133,31 @@ impl MockLink {
     /// Returns the looks so far, in order. Clones of a mock share them.
     #[must_use]
     pub fn calls(&self) -> Vec<LinkCall> {
-        self.lock().clone()
+        self.lock().calls.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<LinkCall>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records a look, and plays the present act of it.
     async fn look(&self, is_qr: bool) -> Result<(LinkState, Option<QrCode>), ProtocolFailure> {
         let at = self.start.elapsed();
-        self.lock().push(LinkCall { at, is_qr });
+        self.lock().calls.push(LinkCall { at, is_qr });
         let begun = self.acts.iter().take_while(|(begins, _)| *begins <= at);
-        match begun.last().map(|(_, act)| act) {
-            None => Ok((LinkState::Unknown, None)),
+        let seen = match begun.last().map(|(_, act)| act) {
+            None => (LinkState::Unknown, None),
             Some(Act::State(LinkState::QrExpired)) => {
-                Ok((LinkState::QrExpired, Some(QrCode::expired())))
+                (LinkState::QrExpired, Some(QrCode::expired()))
             }
-            Some(Act::State(state)) => Ok((*state, None)),
-            Some(Act::Qr(text)) => Ok((LinkState::Unlinked, QrCode::new(&**text).ok())),
-            Some(Act::Fail(failure)) => Err(failure.clone()),
+            Some(Act::State(state)) => (*state, None),
+            Some(Act::Qr(text)) => (LinkState::Unlinked, QrCode::new(&**text).ok()),
+            Some(Act::Fail(failure)) => return Err(failure.clone()),
             Some(Act::Hang) => std::future::pending().await,
-        }
+        };
+        let reloads = self.reloads.iter().filter(|reload| **reload <= at);
+        self.lock().document = Some(reloads.count());
+        Ok(seen)
     }
 }
 
@@ -150,6 +169,10 @@ impl LinkSource for MockLink {
 
     async fn qr(&self) -> Result<Option<QrCode>, ProtocolFailure> {
         Ok(self.look(true).await?.1)
+    }
+
+    fn document(&self) -> Option<String> {
+        Some(self.lock().document?.to_string())
     }
 }
 

@@ -1,12 +1,12 @@
 //! [`QrCode`]: the QR code of a page, a login credential with a short life.
 
 use std::fmt;
-use std::hint::black_box;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
+use zeroize::Zeroizing;
 
 /// The beginning of every picture: the media type, and the base64 form of the eight bytes with which a
 /// PNG starts.
@@ -34,6 +34,9 @@ const PICTURE: &str = "data:image/png;base64,iVBORw0KGgo";
 /// ```
 #[derive(Clone)]
 pub struct QrCode(Arc<Held>);
+
+/// Overwritten when it is dropped.
+type Payload = Zeroizing<Vec<u8>>;
 
 struct Held {
     payload: Mutex<Payload>,
@@ -64,8 +67,8 @@ impl QrCode {
     pub fn new(payload: impl Into<String>) -> Result<Self, QrCodeError> {
         let payload = payload.into();
         let is_picture = Self::is_png_url(&payload);
-        let payload = Payload(payload.into_bytes());
-        let bytes = payload.0.len();
+        let payload = Payload::new(payload.into_bytes());
+        let bytes = payload.len();
         if !(1..=Self::MAX_LEN).contains(&bytes) {
             return Err(QrCodeError { bytes });
         }
@@ -88,7 +91,7 @@ impl QrCode {
     /// Keeps a text that may contain this code for as long as the payload: not at all if there is none.
     #[cfg(feature = "events")]
     pub(crate) fn keep_beside(&self, text: String) -> Self {
-        let payload = Payload(text.into_bytes());
+        let payload = Payload::new(text.into_bytes());
         match self.reveal() {
             Some(_) => Self::held(payload, self.0.until, false),
             None => Self::without_payload(false),
@@ -109,7 +112,8 @@ impl QrCode {
         Self::without_payload(true)
     }
 
-    /// Whether a payload is a PNG as a data URL. The check is strict, so that it can be put into markup.
+    /// Returns whether a payload is a PNG as a data URL. The check is strict, so that it can be put into
+    /// markup.
     pub(crate) fn is_png_url(payload: &str) -> bool {
         let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
         let rest = payload.strip_prefix(PICTURE);
@@ -118,7 +122,7 @@ impl QrCode {
 
     fn without_payload(is_expired: bool) -> Self {
         Self(Arc::new(Held {
-            payload: Mutex::new(Payload(Vec::new())),
+            payload: Mutex::new(Payload::default()),
             until: Instant::now(),
             is_picture: false,
             is_expired,
@@ -161,7 +165,7 @@ impl QrCode {
             self.0.forget();
         }
         let payload = self.0.lock();
-        let text = String::from_utf8(payload.0.clone()).ok()?;
+        let text = String::from_utf8(payload.to_vec()).ok()?;
         (!text.is_empty()).then_some(text)
     }
 }
@@ -179,24 +183,13 @@ impl Held {
     }
 
     fn forget(&self) {
-        *self.lock() = Payload(Vec::new());
-    }
-}
-
-/// Bytes that are overwritten on drop.
-struct Payload(Vec<u8>);
-
-impl Drop for Payload {
-    fn drop(&mut self) {
-        self.0.fill(0);
-        // Keeps the compiler from removing the write.
-        black_box(&self.0);
+        *self.lock() = Payload::default();
     }
 }
 
 impl fmt::Debug for QrCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let payload = match (self.is_expired(), self.0.lock().0.is_empty()) {
+        let payload = match (self.is_expired(), self.0.lock().is_empty()) {
             (true, _) => "expired",
             (false, true) => "forgotten",
             (false, false) => "held",

@@ -76,6 +76,10 @@ impl<P: LinkSource + ?Sized> LinkSource for CurrentPage<P> {
     async fn qr(&self) -> Result<Option<QrCode>, ProtocolFailure> {
         self.open()?.qr().await
     }
+
+    fn document(&self) -> Option<String> {
+        self.current()?.document()
+    }
 }
 
 impl<P: ?Sized> Clone for CurrentPage<P> {

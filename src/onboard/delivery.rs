@@ -9,19 +9,11 @@ use tokio::time::{Instant, sleep};
 
 use super::error::OnboardError;
 use super::state::{Receipt, Reply, State, Tag};
-use crate::event::{EventSink, SessionEvent, SinkError, in_time};
+use crate::event::{Decision, EventSink, REFUSALS, SessionEvent, SinkError, in_time};
 use crate::retry::Backoff;
 
 /// How long one attempt may take.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The codes of a sink that refuses an event; after any other error it may have accepted the event.
-const REFUSALS: [&str; 4] = [
-    "number_already_connected",
-    "rebind_refused",
-    "unknown_session",
-    "invalid_event",
-];
 
 /// The events of a session that wait for their delivery.
 #[derive(Clone, Debug, Default)]
@@ -152,7 +144,7 @@ impl Task {
             let result = self.deliver(&event).await;
             let mut state = self.queue.lock();
             match result {
-                Ok(()) => state.accept_first(),
+                Ok(decision) => state.accept_first(decision),
                 Err(error) if is_refusal(&error) => state.refuse_first(error),
                 Err(error) => state.give_up_first(error, false),
             }
@@ -163,15 +155,16 @@ impl Task {
 
     /// Sends the event until the sink accepts or refuses it, or the backoff ends. A sink that does not
     /// answer in time may have accepted it: it gets the event again under the same id.
-    async fn deliver(&self, event: &SessionEvent) -> Result<(), SinkError> {
+    async fn deliver(&self, event: &SessionEvent) -> Result<Decision, SinkError> {
         let start = Instant::now();
         let mut delays = self.backoff.delays();
         let mut delay = delays.next().unwrap_or_default();
         loop {
             sleep(delay).await;
-            let sent = in_time(&self.sink, SEND_TIMEOUT, || self.sink.send(event)).await;
-            let Err(error) = sent else {
-                return Ok(());
+            let sent = in_time(&self.sink, SEND_TIMEOUT, || self.sink.decide(event)).await;
+            let error = match sent {
+                Ok(decision) => return Ok(decision),
+                Err(error) => error,
             };
             let may_pass = error.is_transient() || self.retries_all;
             if is_refusal(&error) || !may_pass || self.handles.strong_count() == 0 {

@@ -11,7 +11,7 @@ pub(super) enum LastEvent {
     Nothing,
     /// This onboarding has sent nothing, and the row waits for a scan.
     Registered,
-    /// The latest event was given up; it may have arrived.
+    /// The latest event was given up and may have arrived, or the sink has withheld it as outdated.
     Unconfirmed,
     QrCode,
     QrExpired,
@@ -23,12 +23,13 @@ pub(super) enum LastEvent {
 }
 
 impl LastEvent {
-    /// A code, present or expired.
+    /// Returns whether it is a code, present or expired.
     pub(super) const fn is_qr_code(&self) -> bool {
         matches!(self, Self::QrCode | Self::QrExpired)
     }
 
-    /// No store can hold the session as linked. A code that may have arrived does not change that.
+    /// Returns whether no store can hold the session as linked. A code that may have arrived does not change
+    /// that.
     pub(super) const fn is_unlinked(&self) -> bool {
         self.is_qr_code() || matches!(self, Self::Registered | Self::Disconnected)
     }

@@ -21,7 +21,9 @@
 //! an older `session_authenticated`, since a later event has replaced both. If 64 other events wait, only a
 //! `session_disconnected` is queued, beside them, and replaces another one that waits there; any other event
 //! is logged and fails as `queue_full`. [`DeliveryState`] says what waits, and why. When the last clone of an
-//! onboarding, or the monitor, is dropped, each event that waits is sent once more and then given up.
+//! onboarding, or the monitor, is dropped, each event that waits is sent once more and then given up. If a store
+//! applies such an event when the session was resumed already, it withholds the events of the new onboarding, whose
+//! `seq` is lower. The `seq` then goes on 64 higher, and a monitor sends the state of its page again.
 //!
 //! A sink **refuses** an event with one of these codes; any other error is a failure of the sink:
 //!
@@ -37,7 +39,7 @@ mod lost_page;
 mod monitor;
 mod onboarding;
 mod pending;
-#[cfg(all(feature = "supervisor", feature = "webdriver"))]
+#[cfg(all(unix, feature = "supervisor", feature = "webdriver"))]
 mod service;
 mod state;
 #[cfg(test)]
@@ -48,9 +50,9 @@ pub use self::delivery::DeliveryState;
 pub use self::error::OnboardError;
 pub use self::monitor::{Ended, PageMonitor};
 pub use self::onboarding::{Onboarded, Onboarding};
-#[cfg(all(feature = "supervisor", feature = "webdriver"))]
+#[cfg(all(unix, feature = "supervisor", feature = "webdriver"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "supervisor", feature = "webdriver"))))]
 pub use self::service::{
     Resumed, ServiceError, SessionHandle, SessionService, SessionServiceBuilder, SkipReason,
-    Skipped, profile_path,
+    Skipped, lock_profile, profile_path,
 };

@@ -20,6 +20,7 @@ use crate::event::{EventSink, QrCode, Sequence, SessionKey};
 use crate::extract::{Extractor, ExtractorBuilder};
 use crate::failure::ProtocolFailure;
 use crate::link::{LinkSource, LinkState};
+use crate::metrics::WatchedPage;
 use crate::phone::PhoneNumber;
 use crate::retry::Backoff;
 use crate::source::InfoSource;
@@ -56,7 +57,7 @@ const LAST_DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
 ///
 /// # When the sink fails or refuses
 ///
-/// If the sink is down, the monitor goes on, and its events wait: [`delivery_state`](Self::delivery_state) says
+/// If the sink is down, the monitor continues, and its events wait: [`delivery_state`](Self::delivery_state) says
 /// so. They are [queued](super#delivery) and retried until the sink accepts them, permanent errors
 /// included. While the queue is full no event is formed; the state of the page at the time at which there is
 /// room again is then sent. Only the `session_disconnected` of a page or browser that has gone is queued beside
@@ -245,6 +246,7 @@ impl PageMonitor {
 
     async fn look(&self) -> Ended {
         let mut tracker = LinkTracker::new(self.unresponsive_after, Instant::now());
+        let mut watched = WatchedPage::new();
         loop {
             let began = Instant::now();
             let answer = match timeout(LOOK_TIMEOUT, self.page.link()).await {
@@ -260,6 +262,7 @@ impl PageMonitor {
             };
             let document = answer.and_then(|_| self.page.document());
             let has_page_changed = tracker.record(answer, document, began, Instant::now());
+            watched.set_unresponsive(tracker.is_unresponsive());
             tracker.code = match answer {
                 Some(LinkState::Unlinked) => self.code().await,
                 _ => None,
@@ -278,7 +281,7 @@ impl PageMonitor {
             let Some(action) = tracker.due(&self.onboarding.last(), Instant::now()) else {
                 return;
             };
-            // The delivery goes on without these futures.
+            // The delivery continues without these futures.
             match action {
                 Action::Disconnect(reason) => drop(self.onboarding.disconnected(reason)),
                 Action::QrCode => {

@@ -20,6 +20,10 @@ use crate::store::SessionRow;
 /// Pause between the extractions after a `session_error`.
 const EXTRACTION_PAUSE: Duration = Duration::from_secs(1);
 
+/// How many numbers are left out if the sink withholds an event: as many as an earlier onboarding may have
+/// given to events that waited.
+const SEQ_LEAP: u64 = 64;
+
 /// The default deadline of a delivery.
 const DELIVERY_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -31,7 +35,7 @@ const DELIVERY_DEADLINE: Duration = Duration::from_secs(60);
 ///   same number, it is not sent again.
 /// - [`qr_code`](Self::qr_code), [`authenticated`](Self::authenticated) and
 ///   [`disconnected`](Self::disconnected) queue their event at the call. Await the result to know that the
-///   sink has accepted it, or drop it to go on at once: it is [delivered](super#delivery) all the same. Only
+///   sink has accepted it, or drop it to continue at once: it is [delivered](super#delivery) all the same. Only
 ///   if 64 events wait, it finds no room, and is logged and in the `queue_full` error.
 /// - The events of one session are sent in order. Transient errors are retried by
 ///   [`delivery`](Self::delivery).
@@ -121,7 +125,7 @@ impl Onboarding {
     /// Numbers the session's events, so that receivers can restore their order. A new process must
     /// continue after the last number that was used, as [`resume`](Self::resume) does; otherwise stores
     /// ignore its events as out of order. If this is called after `resume`, or again, the greater of both
-    /// counts goes on; the order of the calls does not matter. Default: no numbers; the order is that of
+    /// counts continues; the order of the calls does not matter. Default: no numbers; the order is that of
     /// arrival.
     #[must_use]
     pub fn sequence(mut self, sequence: Sequence) -> Self {
@@ -335,6 +339,11 @@ impl Onboarding {
         // Stores do not record the `seq` of an expired code, so a new process would use it again.
         let sequence = self.sequence.as_ref();
         let sequence = sequence.filter(|_| last != LastEvent::QrExpired);
+        if let Some(sequence) = sequence
+            && std::mem::take(&mut state.is_behind)
+        {
+            sequence.raise(sequence.last() + SEQ_LEAP);
+        }
         state.push(event, last, repeats, |event| match sequence {
             Some(sequence) => event.with_seq(sequence.next()),
             None => event,

@@ -114,7 +114,7 @@ mod tests {
         SessionEvent::session_disconnected(key(), "unlinked")
     }
 
-    /// A queue of these events, tagged by their position.
+    /// Makes a queue of these events, tagged by their position.
     fn queue(events: impl IntoIterator<Item = SessionEvent>) -> PendingEvents<usize> {
         let mut queue = PendingEvents::default();
         for (at, event) in events.into_iter().enumerate() {

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::error::OnboardError;
 use super::last_event::LastEvent;
 use super::pending::PendingEvents;
-use crate::event::{EventKind, Failed, SessionEvent, SinkError};
+use crate::codes;
+use crate::event::{Decision, EventKind, Failed, SessionEvent, SinkError};
 use crate::phone::PhoneNumber;
 
 #[derive(Default)]
@@ -20,6 +21,8 @@ pub(super) struct State {
     pub(super) disconnects: u64,
     /// Number of events that were queued.
     pub(super) queued: u64,
+    /// Whether the sink has withheld an event, so greater numbers were used than those of this count.
+    pub(super) is_behind: bool,
     /// Counts the calls of [`try_again`](Self::try_again). A refusal stops nothing after the next call.
     tries: u64,
     pub(super) refusal: Option<Refusal>,
@@ -91,7 +94,7 @@ impl State {
         if !self.pending.has_room_for(&event) {
             let text = "64 events of the session wait for the sink; send this one again later";
             tracing::warn!(event = ?event.kind(), "an event was not queued: {text}");
-            let error = SinkError::transient("queue_full", text);
+            let error = SinkError::transient(codes::QUEUE_FULL, text);
             return Receipt(Err(OnboardError::new(event, error)));
         }
         if let Some((at, event, tag)) = self.pending.make_room() {
@@ -146,11 +149,15 @@ impl State {
         refusal.filter(|refusal| refusal.tries == self.tries)
     }
 
-    pub(super) fn accept_first(&mut self) {
+    pub(super) fn accept_first(&mut self, decision: Decision) {
         let Some((event, tag)) = self.pending.remove_first() else {
             return;
         };
         self.error = None;
+        if decision == Decision::Withhold && event.seq().is_some() {
+            self.is_behind = true;
+            self.set_before(0, LastEvent::Unconfirmed);
+        }
         let Some((phone, failed)) = tag.refused.clone() else {
             self.reported = None;
             if !matches!(event.kind(), EventKind::SessionError(_)) {

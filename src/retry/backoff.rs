@@ -71,6 +71,15 @@ impl Backoff {
         ..Self::DEFAULT
     };
 
+    /// Attempts of a webhook: a `send` with them ends before its callers, which wait for 10 s, give up.
+    #[cfg(feature = "webhook")]
+    pub(crate) const WEBHOOK: Self = Self {
+        interval: Duration::from_millis(500),
+        jitter: 0.2,
+        deadline: Some(Duration::from_secs(4)),
+        ..Self::DEFAULT
+    };
+
     /// Returns a builder that starts from the default: initial delay 0, any number of attempts,
     /// interval 100 ms, growth 2, longest interval 5 s, no jitter, no deadline.
     pub const fn builder() -> BackoffBuilder {
@@ -161,11 +170,66 @@ impl Backoff {
 }
 
 impl Default for Backoff {
-    /// As [`Backoff::builder`] lists it.
+    /// Returns the backoff whose values [`Backoff::builder`] lists.
     fn default() -> Self {
         Self::DEFAULT
     }
 }
+
+/// The setters that both builders have. If the draft is more than a [`Backoff`], it has one in this field.
+macro_rules! backoff_setters {
+    ($($backoff:ident)?) => {
+        /// Sets the delay before the first attempt: shorter than the deadline.
+        pub const fn initial_delay(mut self, delay: Duration) -> Self {
+            self.draft$(.$backoff)?.initial_delay = delay;
+            self
+        }
+
+        /// Sets the number of attempts: 1 or more.
+        pub const fn attempts(mut self, attempts: u32) -> Self {
+            self.draft$(.$backoff)?.attempts = Some(attempts);
+            self
+        }
+
+        /// Allows any number of attempts.
+        pub const fn unlimited_attempts(mut self) -> Self {
+            self.draft$(.$backoff)?.attempts = None;
+            self
+        }
+
+        /// Sets the delay between the first attempt and the second: 10 ms to 24 h.
+        pub const fn interval(mut self, interval: Duration) -> Self {
+            self.draft$(.$backoff)?.interval = interval;
+            self
+        }
+
+        /// Sets the factor by which the interval grows from attempt to attempt: 1 to 100.
+        pub const fn growth(mut self, factor: f64) -> Self {
+            self.draft$(.$backoff)?.growth = factor;
+            self
+        }
+
+        /// Sets the longest interval, before jitter: from the interval to 24 h.
+        pub const fn max_interval(mut self, longest: Duration) -> Self {
+            self.draft$(.$backoff)?.max_interval = Some(longest);
+            self
+        }
+
+        /// Lets the interval grow up to 24 h.
+        pub const fn no_max_interval(mut self) -> Self {
+            self.draft$(.$backoff)?.max_interval = None;
+            self
+        }
+
+        /// Sets the largest share of itself by which a delay is lengthened at random: 0 to 1. It spreads
+        /// sessions that start together; no delay becomes shorter.
+        pub const fn jitter(mut self, share: f64) -> Self {
+            self.draft$(.$backoff)?.jitter = share;
+            self
+        }
+    };
+}
+pub(super) use backoff_setters;
 
 /// Builds a [`Backoff`]. See [`Backoff::builder`].
 #[derive(Clone, Debug)]
@@ -175,54 +239,7 @@ pub struct BackoffBuilder {
 }
 
 impl BackoffBuilder {
-    /// Sets the delay before the first attempt: shorter than the deadline.
-    pub const fn initial_delay(mut self, delay: Duration) -> Self {
-        self.draft.initial_delay = delay;
-        self
-    }
-
-    /// Sets the number of attempts: 1 or more.
-    pub const fn attempts(mut self, attempts: u32) -> Self {
-        self.draft.attempts = Some(attempts);
-        self
-    }
-
-    /// Allows any number of attempts.
-    pub const fn unlimited_attempts(mut self) -> Self {
-        self.draft.attempts = None;
-        self
-    }
-
-    /// Sets the delay between the first attempt and the second: 10 ms to 24 h.
-    pub const fn interval(mut self, interval: Duration) -> Self {
-        self.draft.interval = interval;
-        self
-    }
-
-    /// Sets the factor by which the interval grows from attempt to attempt: 1 to 100.
-    pub const fn growth(mut self, factor: f64) -> Self {
-        self.draft.growth = factor;
-        self
-    }
-
-    /// Sets the longest interval, before jitter: from the interval to 24 h.
-    pub const fn max_interval(mut self, longest: Duration) -> Self {
-        self.draft.max_interval = Some(longest);
-        self
-    }
-
-    /// Lets the interval grow up to 24 h.
-    pub const fn no_max_interval(mut self) -> Self {
-        self.draft.max_interval = None;
-        self
-    }
-
-    /// Sets the largest share of itself by which a delay is lengthened at random: 0 to 1. It spreads
-    /// sessions that start together; no delay becomes shorter.
-    pub const fn jitter(mut self, share: f64) -> Self {
-        self.draft.jitter = share;
-        self
-    }
+    backoff_setters!();
 
     /// Sets the time after which no attempt starts, measured from the start: above 0, at most 24 h.
     pub const fn deadline(mut self, deadline: Duration) -> Self {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::backoff::within;
+use super::backoff::{backoff_setters, within};
 use super::{LookMode, PolicyError, RetryPolicy};
 
 /// Builds a [`RetryPolicy`]. See [`RetryPolicy::builder`]. Most setters are those of
@@ -18,54 +18,7 @@ impl RetryPolicyBuilder {
         Self { draft }
     }
 
-    /// Sets the delay before the first look: shorter than the deadline.
-    pub const fn initial_delay(mut self, delay: Duration) -> Self {
-        self.draft.backoff.initial_delay = delay;
-        self
-    }
-
-    /// Sets the number of looks: 1 or more.
-    pub const fn attempts(mut self, looks: u32) -> Self {
-        self.draft.backoff.attempts = Some(looks);
-        self
-    }
-
-    /// Allows as many looks as the deadline does.
-    pub const fn unlimited_attempts(mut self) -> Self {
-        self.draft.backoff.attempts = None;
-        self
-    }
-
-    /// Sets the delay between the first look and the second: 10 ms to 24 h.
-    pub const fn interval(mut self, interval: Duration) -> Self {
-        self.draft.backoff.interval = interval;
-        self
-    }
-
-    /// Sets the factor by which the interval grows from look to look: 1 to 100.
-    pub const fn growth(mut self, factor: f64) -> Self {
-        self.draft.backoff.growth = factor;
-        self
-    }
-
-    /// Sets the longest interval, before jitter: from the interval to 24 h.
-    pub const fn max_interval(mut self, longest: Duration) -> Self {
-        self.draft.backoff.max_interval = Some(longest);
-        self
-    }
-
-    /// Lets the interval grow up to 24 h.
-    pub const fn no_max_interval(mut self) -> Self {
-        self.draft.backoff.max_interval = None;
-        self
-    }
-
-    /// Sets the largest share of itself by which a delay is lengthened at random: 0 to 1. It spreads
-    /// sessions that start together; no delay becomes shorter.
-    pub const fn jitter(mut self, share: f64) -> Self {
-        self.draft.backoff.jitter = share;
-        self
-    }
+    backoff_setters!(backoff);
 
     /// Sets the time at which the extraction ends, measured from its start: above 0, at most 24 h. One
     /// that is shorter than the schedule cuts it.

@@ -47,7 +47,7 @@ impl Delays {
         self.at_start
     }
 
-    /// Starts again. The generator goes on, so a second run does not repeat the jitter of the first.
+    /// Starts again. The generator continues, so a second run does not repeat the jitter of the first.
     #[cfg(feature = "backoff")]
     pub(super) const fn restart(&mut self) {
         self.next = self.plan.initial_delay;

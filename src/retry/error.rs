@@ -1,6 +1,6 @@
 //! Why a policy is invalid: [`PolicyError`].
 
-use crate::failure::clean;
+use crate::text::clean;
 
 /// Longest part of an invalid value that is repeated, in bytes. It may come from an environment
 /// variable that was meant for something else.

@@ -81,7 +81,7 @@ mod tests {
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
-    /// Returns its script, then `None` once, then goes on: the worst that a backoff may do.
+    /// Returns its script, then `None` once, then continues: the worst that a backoff may do.
     struct Scripted {
         left: Vec<u64>,
         resets: u32,

@@ -31,7 +31,6 @@ mod error;
 mod interop;
 mod serde_form;
 
-use std::fmt;
 use std::time::Duration;
 
 pub(crate) use self::backoff::MIN_INTERVAL;
@@ -43,8 +42,10 @@ pub use error::PolicyError;
 pub use interop::from_backoff;
 use serde::Serialize;
 
+use crate::text::stable_names;
+
 /// How a source is watched between the start of one slot and the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
 pub enum LookMode {
     /// One look at the start of each slot, then silence until the next: what the usual recipe does.
@@ -55,22 +56,10 @@ pub enum LookMode {
     Wait,
 }
 
-impl LookMode {
-    /// The stable name, as in configuration files and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Poll => "poll",
-            Self::Wait => "wait",
-        }
-    }
-}
-
-impl fmt::Display for LookMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+stable_names!(LookMode, "a look mode", as_str {
+    Poll = "poll",
+    Wait = "wait",
+});
 
 /// How an extraction looks: a [`Backoff`] with a deadline, the look timeout, how a source is watched, and
 /// when the fallback is asked.
@@ -145,7 +134,7 @@ impl RetryPolicy {
         }
     }
 
-    /// The usual whatsapp-web.js recipe: 2.5 s of delay, 15 looks 500 ms apart at the first
+    /// Returns the usual whatsapp-web.js recipe: 2.5 s of delay, 15 looks 500 ms apart at the first
     /// source, then one look at the others at 10.0 s.
     ///
     /// Look timeout 2 s, deadline 11 s, [`LookMode::Poll`].

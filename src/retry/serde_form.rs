@@ -7,7 +7,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 
 use super::{Backoff, LookMode, PolicyError, RetryPolicy};
-use crate::failure::{clean, clean_error, read_text};
+use crate::text::{clean, clean_error};
 
 /// The fields of a [`RetryPolicy`], not validated. Absent ones are those of the eager policy.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -78,28 +78,11 @@ impl TryFrom<Form> for RetryPolicy {
 }
 
 impl<'de> Deserialize<'de> for RetryPolicy {
-    /// An error repeats the invalid value, masked and cut, since a file may hold anything in the wrong
-    /// place.
+    /// Reads and validates a policy. An error repeats the invalid value, masked and cut, since a file may
+    /// hold anything in the wrong place.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let form = Form::deserialize(deserializer).map_err(clean_error)?;
         Self::try_from(form).map_err(de::Error::custom)
-    }
-}
-
-impl Serialize for LookMode {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for LookMode {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wanted = "`watch` is a string, expected `poll` or `wait`";
-        read_text(deserializer, wanted, |text| match text {
-            "poll" => Ok(Self::Poll),
-            "wait" => Ok(Self::Wait),
-            _ => Err("invalid `watch`, expected `poll` or `wait`"),
-        })
     }
 }
 
@@ -181,7 +164,10 @@ mod tests {
             ),
             (r#"{"interval": null}"#, "expected a duration"),
             (r#"{"intervall": "1s"}"#, "unknown field `intervall`"),
-            (r#"{"watch": "hook"}"#, "expected `poll` or `wait`"),
+            (
+                r#"{"watch": "hook"}"#,
+                "not a look mode; write one of: poll, wait",
+            ),
             (r#"{"attempts": -1}"#, "expected u32"),
             (
                 r#"{"attempts": 0}"#,

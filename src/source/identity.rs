@@ -2,17 +2,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use crate::failure::read_text;
 use crate::jid::Jid;
 use crate::phone::PhoneNumber;
+use crate::text::stable_names;
 
 /// The evidence that a page offers for its number. Ordered: more is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Assurance {
     /// The link is not verified: the phone has only just accepted the QR code, the server has not accepted
     /// the login yet, or the page is not connected. Earlier than [`Confirmed`](Self::Confirmed), and it may
@@ -25,53 +23,11 @@ pub enum Assurance {
     Confirmed,
 }
 
-impl Assurance {
-    /// Returns the stable name, as in JSON, logs and the environment.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Provisional => "provisional",
-            Self::Unverified => "unverified",
-            Self::Confirmed => "confirmed",
-        }
-    }
-}
-
-impl fmt::Display for Assurance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Assurance {
-    type Err = UnknownAssurance;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Provisional, Self::Unverified, Self::Confirmed]
-            .into_iter()
-            .find(|assurance| assurance.as_str() == text)
-            .ok_or(UnknownAssurance)
-    }
-}
-
-impl Serialize for Assurance {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for Assurance {
-    /// The error does not repeat the refused text, which may hold a number.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wanted = "an assurance is a string: provisional, unverified or confirmed";
-        read_text(deserializer, wanted, Self::from_str)
-    }
-}
-
-/// The text names no [`Assurance`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an assurance; write provisional, unverified or confirmed")]
-pub struct UnknownAssurance;
+stable_names!(Assurance, "an assurance", as_str {
+    Provisional = "provisional",
+    Unverified = "unverified",
+    Confirmed = "confirmed",
+});
 
 /// The account that a page shows.
 ///
@@ -181,7 +137,7 @@ mod tests {
         assert!(Assurance::Provisional < Assurance::Unverified);
         assert!(Assurance::Unverified < Assurance::Confirmed);
         assert_eq!("confirmed".parse(), Ok(Assurance::Confirmed));
-        assert_eq!("sure".parse::<Assurance>(), Err(UnknownAssurance));
+        assert!("sure".parse::<Assurance>().is_err());
         let json = serde_json::json!(Assurance::Unverified).to_string();
         assert_eq!(json, "\"unverified\"");
         let read = serde_json::from_str::<Assurance>;

@@ -41,7 +41,7 @@ impl From<ProtocolFailure> for Act {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Call {
-    /// When, counted from the making of the source.
+    /// The time since the source was made.
     pub at: Duration,
     /// For [`InfoSource::wait`]: what was asked. `None` is a [`InfoSource::probe`].
     pub wait: Option<(Assurance, Duration)>,
@@ -75,7 +75,7 @@ pub struct MockSource {
 }
 
 impl MockSource {
-    /// A source with an empty script, which answers `NotYet` at once.
+    /// Makes a source with an empty script, which answers `NotYet` at once.
     #[must_use]
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -88,7 +88,7 @@ impl MockSource {
         }
     }
 
-    /// From `at` on, does this.
+    /// Does this from `at` on.
     #[must_use]
     pub fn at(mut self, at: Duration, act: impl Into<Act>) -> Self {
         self.acts.push((at, act.into()));
@@ -96,7 +96,7 @@ impl MockSource {
         self
     }
 
-    /// From `at` on, gives this confirmed number.
+    /// Gives this confirmed number from `at` on.
     ///
     /// # Panics
     ///
@@ -131,7 +131,7 @@ impl MockSource {
         self
     }
 
-    /// The same script on a clock that starts now, with no calls yet.
+    /// Returns the same script on a clock that starts now, with no calls yet.
     #[must_use]
     pub fn restarted(&self) -> Self {
         Self {
@@ -141,7 +141,7 @@ impl MockSource {
         }
     }
 
-    /// The calls so far, in order. Clones of a source share them.
+    /// Returns the calls so far, in order. Clones of a source share them.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.lock().clone()
@@ -156,7 +156,7 @@ impl MockSource {
         self.lock().push(Call { at, wait });
     }
 
-    /// The act that holds now, and when the next one begins.
+    /// Returns the act that holds now, and when the next one begins.
     fn now(&self) -> (Option<&Act>, Option<Instant>) {
         let now = self.start.elapsed();
         let done = self.acts.partition_point(|(at, _)| *at <= now);

@@ -12,10 +12,10 @@
 pub mod cdp;
 mod identity;
 pub mod mock;
-#[cfg(any(feature = "cdp", feature = "webdriver"))]
+#[cfg(any(feature = "cdp", all(unix, feature = "webdriver")))]
 mod page;
 mod state;
-#[cfg(feature = "webdriver")]
+#[cfg(all(unix, feature = "webdriver"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "webdriver")))]
 pub mod webdriver;
 
@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use self::identity::{Assurance, Identity, Pending, UnknownAssurance};
+pub use self::identity::{Assurance, Identity, Pending};
 pub use self::state::PageState;
 use crate::failure::ProtocolFailure;
 
@@ -46,7 +46,7 @@ pub enum Look {
 }
 
 impl Look {
-    /// The look that an identity amounts to: `Found` with a number, else `LidOnly` with a LID, else
+    /// Returns the look for an identity: `Found` with a number, else `LidOnly` with a LID, else
     /// `NotYet`.
     #[must_use]
     pub fn from_identity(identity: Identity) -> Self {
@@ -59,7 +59,7 @@ impl Look {
         }
     }
 
-    /// Whether a [`wait`](InfoSource::wait) for `min` returns early with this: a number that is sure
+    /// Returns whether a [`wait`](InfoSource::wait) for `min` returns early with this: a number that is sure
     /// enough, or a conflict.
     #[must_use]
     pub fn is_awaited(&self, min: Assurance) -> bool {
@@ -116,7 +116,7 @@ pub trait InfoSource: Send + Sync {
     /// Returns a short name for logs and results: `webdriver`, `Store.Conn.me`, ...
     fn name(&self) -> &str;
 
-    /// One look.
+    /// Looks once.
     ///
     /// # Errors
     ///
@@ -168,7 +168,7 @@ macro_rules! forward {
 
 forward!(Arc<S>, Box<S>, &S);
 
-/// A source from a closure that makes one look.
+/// Makes a source from a closure that makes one look.
 ///
 /// ```
 /// use whatsapp_phone::source::{from_fn, Assurance, Identity, Look};

@@ -1,11 +1,9 @@
 //! [`PageState`]: what a page showed while it gave no number.
 
-use std::fmt;
-
-use serde::{Serialize, Serializer};
+use crate::text::stable_names;
 
 /// The state of a page that gave no number, or none that is accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum PageState {
     /// No account is linked, and the page shows its QR code.
@@ -33,39 +31,6 @@ pub enum PageState {
 }
 
 impl PageState {
-    /// Every state.
-    pub const ALL: [Self; 11] = [
-        Self::QrShown,
-        Self::QrExpired,
-        Self::Linking,
-        Self::Provisional,
-        Self::Conflict,
-        Self::ProxyBlock,
-        Self::TosBlock,
-        Self::NotBooted,
-        Self::NotLoaded,
-        Self::Network,
-        Self::Unknown,
-    ];
-
-    /// Returns the stable name, as in JSON and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::QrShown => "qr_shown",
-            Self::QrExpired => "qr_expired",
-            Self::Linking => "linking",
-            Self::Provisional => "provisional",
-            Self::Conflict => "conflict",
-            Self::ProxyBlock => "proxy_block",
-            Self::TosBlock => "tos_block",
-            Self::NotBooted => "not_booted",
-            Self::NotLoaded => "not_loaded",
-            Self::Network => "network",
-            Self::Unknown => "unknown",
-        }
-    }
-
     /// Returns what the page shows and what to do, in one sentence. It advises to wait only if more time
     /// can help.
     #[must_use]
@@ -106,17 +71,19 @@ impl PageState {
     }
 }
 
-impl fmt::Display for PageState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl Serialize for PageState {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
+stable_names!(PageState, "a state of a page", as_str {
+    QrShown = "qr_shown",
+    QrExpired = "qr_expired",
+    Linking = "linking",
+    Provisional = "provisional",
+    Conflict = "conflict",
+    ProxyBlock = "proxy_block",
+    TosBlock = "tos_block",
+    NotBooted = "not_booted",
+    NotLoaded = "not_loaded",
+    Network = "network",
+    Unknown = "unknown",
+});
 
 #[cfg(test)]
 mod tests {
@@ -130,15 +97,16 @@ mod tests {
             PageState::NotBooted,
             PageState::NotLoaded,
         ];
-        for (i, state) in PageState::ALL.into_iter().enumerate() {
+        for (i, state) in PageState::ALL.iter().enumerate() {
             let is_new = |other: &PageState| other.as_str() != state.as_str();
             assert!(PageState::ALL[..i].iter().all(is_new), "{state}");
             assert_eq!(
                 state.advice().contains("allow more time"),
-                passing.contains(&state),
+                passing.contains(state),
                 "{state}"
             );
             assert_eq!(serde_json::json!(state), state.to_string());
+            assert_eq!(state.as_str().parse(), Ok(*state));
         }
     }
 }

@@ -48,7 +48,7 @@ pub enum Effect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RowWrite {
-    /// The row after the event. Its version is greater than before if anything but `last_seq` changed.
+    /// The row after the event. Its version is greater than before if its status, number or error changed.
     pub row: SessionRow,
     /// Whether the event connects the session: then [`retire_holders`] decides about the rows that hold
     /// its number, and `last_connected_at` is now.
@@ -196,7 +196,7 @@ pub fn given_up(mut row: SessionRow) -> SessionRow {
     row
 }
 
-/// Returns a row that was given up and is registered again: as new, but `last_seq` and version go on, so
+/// Returns a row that was given up and is registered again: as new, but `last_seq` and version continue, so
 /// that its earlier events stay too old.
 #[must_use]
 pub fn registered_again(row: SessionRow) -> SessionRow {

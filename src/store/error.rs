@@ -5,11 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::status::SessionRow;
+use crate::codes;
 use crate::event::{EventError, Failed, SessionEvent, SessionKey, SinkError};
-use crate::failure::{MAX_TEXT, ProtocolFailure, clean, disclose_code};
+use crate::failure::{MAX_TEXT, ProtocolFailure, disclose_code};
+use crate::text::{clean, stable_names};
 
 /// The reason for a [`StoreError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
     /// No such session in that workspace, or it was given up.
@@ -30,22 +32,16 @@ pub enum StoreErrorKind {
     Storage,
 }
 
-impl StoreErrorKind {
-    /// The stable code, as in events and JSON.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::UnknownSession => "unknown_session",
-            Self::SessionTaken => "session_taken",
-            Self::InvalidEvent => "invalid_event",
-            Self::NumberAlreadyConnected => "number_already_connected",
-            Self::RebindRefused => "rebind_refused",
-            Self::InvalidCursor => "invalid_cursor",
-            Self::Misconfigured => "misconfigured",
-            Self::Storage => "storage",
-        }
-    }
-}
+stable_names!(StoreErrorKind, "a kind of store errors", code {
+    UnknownSession = codes::UNKNOWN_SESSION,
+    SessionTaken = codes::SESSION_TAKEN,
+    InvalidEvent = codes::INVALID_EVENT,
+    NumberAlreadyConnected = codes::NUMBER_ALREADY_CONNECTED,
+    RebindRefused = codes::REBIND_REFUSED,
+    InvalidCursor = codes::INVALID_CURSOR,
+    Misconfigured = codes::MISCONFIGURED,
+    Storage = codes::STORAGE,
+});
 
 /// The error of a call to a store. Nothing was written, unless the connection was lost, or the storage was
 /// late: then the message says that it may have been. Cheap to clone; never contains a number.
@@ -90,7 +86,7 @@ impl StoreError {
         self.with(|inner| inner.source = Some(cause))
     }
 
-    /// The cause, if the database gave one.
+    /// Returns the cause, if the database gave one.
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
     pub(super) fn cause(&self) -> Option<&ProtocolFailure> {
         self.0.source.as_ref()
@@ -161,19 +157,19 @@ impl StoreError {
         Self::new(StoreErrorKind::RebindRefused, message)
     }
 
-    /// The reason.
+    /// Returns the reason.
     #[must_use]
     pub fn kind(&self) -> StoreErrorKind {
         self.0.kind
     }
 
-    /// The reason's stable code: `unknown_session`, `number_already_connected`, ...
+    /// Returns the reason's stable code: `unknown_session`, `number_already_connected`, ...
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.0.kind.code()
     }
 
-    /// Whether trying again may help. Only [`Storage`](StoreErrorKind::Storage) ever is.
+    /// Returns whether trying again may help. Only [`Storage`](StoreErrorKind::Storage) ever is.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.0.is_transient
@@ -200,7 +196,7 @@ impl From<EventError> for StoreError {
 }
 
 impl From<&StoreError> for Failed {
-    /// For a `session_error` that says why a number was not stored.
+    /// Makes the failure for a `session_error` that says why a number was not stored.
     fn from(error: &StoreError) -> Self {
         Self::new(error.code(), error.to_string())
     }

@@ -42,7 +42,7 @@ struct Row {
 }
 
 impl MemoryStore {
-    /// An empty store with these options. It has no deadlines and polls nothing.
+    /// Makes an empty store with these options. It has no deadlines and polls nothing.
     #[must_use]
     pub fn new(options: StoreOptions) -> Self {
         Self {

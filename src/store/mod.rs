@@ -26,7 +26,7 @@
 //! Events that are applied at the same time share a transaction, and its one write to the disk. Each
 //! is applied for itself, after those before it, and a refusal stops no other. An event
 //! whose row or number is locked by another transaction is retried, at most 0.1 s later, until the
-//! deadline; the others go on. If the order of events matters, await each call before the next, or set `seq`.
+//! deadline; the others continue. If the order of events matters, await each call before the next, or set `seq`.
 //!
 //! [`end`](SessionStore::end) marks a session as disconnected, [`delete`](SessionStore::delete) gives it up.
 //! [`sessions`](SessionStore::sessions) lists sessions in pages, for instance those to resume when a service
@@ -95,6 +95,6 @@ pub use self::sql::postgres;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use self::sql::sqlite;
-pub use self::status::{SessionError, SessionRow, Status, StatusChange, UnknownStatus};
+pub use self::status::{SessionError, SessionRow, Status, StatusChange};
 pub use self::watch::StatusWatcher;
 pub use self::watch_workspace::{WorkspaceSender, WorkspaceWatcher};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::text::stable_names;
+
 /// How long a store keeps the ids of applied events at least: 30 days.
 pub const APPLIED_IDS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -10,7 +12,7 @@ pub const APPLIED_IDS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 pub(super) const DEFAULT_TABLE: &str = "whatsapp_accounts";
 
 /// Decides about other sessions of the workspace that hold the number of a `session_ready`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
 pub enum DuplicatePolicy {
     /// Sessions that are not live (`qr_scanning`, `authenticated`, `disconnected`) are given up: status
@@ -26,8 +28,14 @@ pub enum DuplicatePolicy {
     Companions,
 }
 
+stable_names!(DuplicatePolicy, "a policy for duplicates", as_str {
+    RetireStale = "retire_stale",
+    Refuse = "refuse",
+    Companions = "companions",
+});
+
 /// Decides about a `session_ready` with another number than the session is bound to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
 pub enum RebindPolicy {
     /// The event is refused: `rebind_refused`. The user scanned with the wrong account.
@@ -36,6 +44,11 @@ pub enum RebindPolicy {
     /// The session is bound to the new number.
     Accept,
 }
+
+stable_names!(RebindPolicy, "a policy for other numbers", as_str {
+    Refuse = "refuse",
+    Accept = "accept",
+});
 
 /// The settings that all stores share. Each has a default.
 ///
@@ -72,14 +85,14 @@ impl Default for StoreOptions {
 }
 
 impl StoreOptions {
-    /// Default: [`DuplicatePolicy::RetireStale`].
+    /// Sets the policy for duplicates. Default: [`DuplicatePolicy::RetireStale`].
     #[must_use]
     pub fn duplicates(mut self, policy: DuplicatePolicy) -> Self {
         self.duplicates = policy;
         self
     }
 
-    /// Default: [`RebindPolicy::Refuse`].
+    /// Sets the policy for another number in a bound session. Default: [`RebindPolicy::Refuse`].
     #[must_use]
     pub fn rebind(mut self, policy: RebindPolicy) -> Self {
         self.rebind = policy;

@@ -7,7 +7,7 @@ use super::error::StoreError;
 use super::status::{SessionRow, Status};
 use crate::event::WorkspaceId;
 
-/// Which sessions [`SessionStore::sessions`](super::SessionStore::sessions) lists, and where it begins.
+/// The sessions that [`SessionStore::sessions`](super::SessionStore::sessions) lists, and the start of the list.
 ///
 /// Without further settings these are all sessions that are not given up: neither soft-deleted nor
 /// `failed`. A service that starts again resumes them.

@@ -13,6 +13,7 @@ use super::status::{SessionRow, StatusChange};
 use super::watch::StatusWatcher;
 use super::watch_workspace::WorkspaceWatcher;
 use crate::event::{SessionEvent, SessionId, SessionKey, WorkspaceId};
+use crate::text::stable_names;
 
 /// The result of [`SessionStore::apply`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub enum Outcome {
 }
 
 /// Why an event was ignored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Ignored {
     /// It was applied before, and its `seq`, if it has one, is still the last; or the row has its effect
@@ -43,6 +44,13 @@ pub enum Ignored {
     /// It is a QR code that has expired. It changes nothing and is no sign of life.
     Expired,
 }
+
+stable_names!(Ignored, "a reason to ignore an event", as_str {
+    Repeated = "repeated",
+    OutOfOrder = "out_of_order",
+    Foreign = "foreign",
+    Expired = "expired",
+});
 
 /// Keeps the status and the number of every session.
 ///
@@ -84,11 +92,11 @@ pub enum Ignored {
 /// ```
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// A short name for logs and errors: `memory`, `postgres`, ...
+    /// Returns a short name for logs and errors: `memory`, `postgres`, ...
     fn name(&self) -> &str;
 
     /// Makes the row of a session, in status `qr_scanning`, and returns it. An existing row stays
-    /// as it is; if it waits to be linked, this is a sign of life. A row that was given up begins anew,
+    /// as it is; if it waits to be linked, this is a sign of life. A row that was given up is made as new,
     /// without a number; its `last_seq` stays.
     ///
     /// # Errors
@@ -137,7 +145,7 @@ pub trait SessionStore: Send + Sync {
     /// `invalid_cursor` if the cursor is not this store's; if the storage fails.
     async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError>;
 
-    /// Ends a session on request of the host: its status is `disconnected`, and its number stays. It may be
+    /// Ends a session on request of the program: its status is `disconnected`, and its number stays. It may be
     /// linked again. This applies a `session_disconnected` with the reason `ended`; the caller has ended the
     /// page before, since a later event of the page would connect the session again.
     ///
@@ -154,8 +162,8 @@ pub trait SessionStore: Send + Sync {
         }
     }
 
-    /// Deletes a session on request of the host: it is given up (status `failed`, soft-deleted, without its
-    /// number), whatever its status. Its later events are refused. [`register`](Self::register) begins it anew.
+    /// Deletes a session on request of the program: it is given up (status `failed`, soft-deleted, without its
+    /// number), whatever its status. Its later events are refused. [`register`](Self::register) makes it as new.
     ///
     /// # Errors
     ///

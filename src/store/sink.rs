@@ -1,11 +1,13 @@
 //! [`StoreSink`]: applies events to a store.
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::error::StoreError;
 use super::options::RowValues;
 use super::session_store::{Ignored, Outcome, SessionStore};
 use crate::event::{Decision, EventKind, EventSink, SessionEvent, SinkError};
+use crate::metrics;
 
 /// Applies every event to a store before `send` returns, so no front end reads a null number while a
 /// `session_ready` waits in a queue. An event that the store [ignores](Ignored) is accepted;
@@ -59,6 +61,20 @@ impl<S: SessionStore> StoreSink<S> {
     }
 
     async fn apply(&self, event: &SessionEvent) -> Result<Outcome, StoreError> {
+        let start = Instant::now();
+        let result = self.apply_or_register(event).await;
+        if let EventKind::SessionReady(_) = event.kind() {
+            let outcome = match &result {
+                Ok(Outcome::Applied { .. }) => "applied",
+                Ok(Outcome::Ignored(_)) => "ignored",
+                Err(error) => error.code(),
+            };
+            metrics::session_ready(outcome, start.elapsed());
+        }
+        result
+    }
+
+    async fn apply_or_register(&self, event: &SessionEvent) -> Result<Outcome, StoreError> {
         match (
             self.store.apply(event).await,
             &self.register,

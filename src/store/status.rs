@@ -1,78 +1,49 @@
 //! The state of a session in a store: [`SessionRow`], [`Status`], [`StatusChange`], [`SessionError`].
 
-use std::fmt;
-use std::str::FromStr;
+use serde::{Deserialize, Serialize};
 
 use crate::event::{Failed, SessionKey};
 use crate::jid::Jid;
 use crate::phone::PhoneNumber;
 use crate::source::Assurance;
+use crate::text::stable_names;
 
-macro_rules! statuses {
-    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
-        /// The status of a session.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        pub enum Status { $($(#[$doc])* $variant,)* }
-
-        impl Status {
-            /// Every status.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// As in the database and in JSON.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)* }
-            }
-        }
-
-        impl FromStr for Status {
-            type Err = UnknownStatus;
-
-            fn from_str(text: &str) -> Result<Self, UnknownStatus> {
-                match text { $($text => Ok(Self::$variant),)* _ => Err(UnknownStatus) }
-            }
-        }
-    };
-}
-
-statuses! {
+/// The status of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Status {
     /// It waits to be linked.
-    QrScanning = "qr_scanning",
+    QrScanning,
     /// The phone has accepted the code; the number is not known yet.
-    Authenticated = "authenticated",
+    Authenticated,
     /// It is linked, and its number is known.
-    Connected = "connected",
+    Connected,
     /// It is no longer linked. The number stays.
-    Disconnected = "disconnected",
+    Disconnected,
     /// It has no number, for the reason in [`SessionRow::error`].
-    Error = "error",
+    Error,
     /// It is given up: retired for another session of the same number, stuck, or deleted.
-    Failed = "failed",
+    Failed,
 }
 
 impl Status {
-    /// Whether it is given up as stuck where nothing happens.
-    pub(super) const fn is_waiting(self) -> bool {
+    /// Returns whether it is given up as stuck where nothing happens.
+    pub(crate) const fn is_waiting(self) -> bool {
         matches!(self, Self::QrScanning | Self::Authenticated)
     }
 }
 
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// The text names no [`Status`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "not a status; there are qr_scanning, authenticated, connected, disconnected, error and failed"
-)]
-pub struct UnknownStatus;
+stable_names!(Status, "a status", as_str {
+    QrScanning = "qr_scanning",
+    Authenticated = "authenticated",
+    Connected = "connected",
+    Disconnected = "disconnected",
+    Error = "error",
+    Failed = "failed",
+});
 
 /// The reason for the status [`Error`](Status::Error). Numbers in its texts are masked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SessionError {
     /// The stable code: `not_ready`, `number_already_connected`, ... If the sender of the event gave none,
@@ -100,11 +71,11 @@ impl From<&Failed> for SessionError {
     }
 }
 
-/// A session as a store holds it. `Debug` masks number and LID.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A session as a store holds it. `Debug` masks number and LID; serialising reveals them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SessionRow {
-    /// Which session.
+    /// The session.
     pub session: SessionKey,
     /// Its status. Never [`Connected`](Status::Connected) without a number: a row that another
     /// program wrote so is shown as [`Authenticated`](Status::Authenticated).
@@ -118,14 +89,14 @@ pub struct SessionRow {
     /// Why its status is [`Error`](Status::Error). `None` with any other status, and if another program
     /// wrote the row since.
     pub error: Option<SessionError>,
-    /// The greatest `seq` that was applied. A new producer of events goes on from it.
+    /// The greatest `seq` that was applied. A new producer of events continues from it.
     pub last_seq: Option<u64>,
     /// Counts the changes that were made through this crate, from 0.
     pub version: u64,
 }
 
 impl SessionRow {
-    /// A row as [`SessionStore::register`](super::SessionStore::register) makes it: waiting for a
+    /// Makes a row as [`SessionStore::register`](super::SessionStore::register) makes it: waiting for a
     /// scan, with no number.
     #[must_use]
     pub fn new(session: SessionKey) -> Self {
@@ -165,10 +136,10 @@ impl SessionRow {
 }
 
 /// A session's status, as watchers see it. `Debug` masks the number.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StatusChange {
-    /// Which session.
+    /// The session.
     pub session: SessionKey,
     /// Its new status.
     pub status: Status,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
+use tokio::time::sleep;
 
 use super::memory::MemoryStore;
 use super::options::APPLIED_IDS_KEPT;
@@ -199,4 +200,45 @@ fn a_row_that_was_read_before_its_deletion_brings_no_session_back() {
     hub.publish_read(hub.changes(), "2", &row.to_change());
     let anew = watcher.changed().now_or_never().flatten();
     assert_eq!(anew.unwrap().status, Status::QrScanning);
+}
+
+#[tokio::test(start_paused = true)]
+async fn watchers_are_streams_that_end_with_their_store() {
+    let (store, session) = (
+        MemoryStore::default(),
+        SessionKey::new(7, "session-1").unwrap(),
+    );
+    store.register(&session).await.unwrap();
+    let one = store
+        .watch(&session.session_id)
+        .await
+        .unwrap()
+        .into_stream();
+    let all = store
+        .watch_workspace(&session.workspace_id)
+        .await
+        .unwrap()
+        .into_stream();
+    let apply = SessionEvent::session_authenticated(session);
+    let ends = async {
+        sleep(Duration::from_secs(1)).await;
+        store.apply(&apply).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        drop(store);
+    };
+    let statuses = |changes: Vec<StatusChange>| changes.into_iter().map(|change| change.status);
+    let (one, all, ()) = tokio::join!(one.collect(), all.collect(), ends);
+    assert!(statuses(one).eq([Status::Authenticated]));
+    assert!(statuses(all).eq([Status::QrScanning, Status::Authenticated]));
+}
+
+#[test]
+fn rows_survive_json() {
+    let mut row = SessionRow::new(SessionKey::new(7, "session-1").unwrap());
+    row.phone = Some("628110000041".parse().unwrap());
+    row.status = Status::Connected;
+    let json = serde_json::to_value(&row).unwrap();
+    assert_eq!(json["status"], "connected");
+    assert_eq!(json["session"]["workspace_id"], 7);
+    assert_eq!(serde_json::from_value::<SessionRow>(json).unwrap(), row);
 }

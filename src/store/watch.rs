@@ -14,6 +14,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::stream::{Stream, unfold};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -74,6 +75,13 @@ impl StatusWatcher {
         self.changes.changed().await.ok()?;
         Some(self.changes.borrow_and_update().clone())
     }
+
+    /// Returns a stream of what [`changed`](Self::changed) returns.
+    pub fn into_stream(self) -> impl Stream<Item = StatusChange> + Send + Unpin {
+        Box::pin(unfold(self, async |mut watcher| {
+            watcher.changed().await.map(|change| (change, watcher))
+        }))
+    }
 }
 
 impl fmt::Debug for StatusWatcher {
@@ -85,8 +93,8 @@ impl fmt::Debug for StatusWatcher {
 }
 
 impl From<watch::Receiver<StatusChange>> for StatusWatcher {
-    /// For a store of the caller's, which sends the changes of one session and drops the sender with
-    /// itself.
+    /// Makes a watcher for a store of the caller's, which sends the changes of one session and drops the
+    /// sender with itself.
     fn from(changes: watch::Receiver<StatusChange>) -> Self {
         let keep_alive = None;
         Self {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use futures_util::stream::{Stream, unfold};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -21,7 +22,7 @@ use crate::event::SessionId;
 /// As a stream, for instance for Server-Sent Events:
 ///
 /// ```
-/// use futures_util::{StreamExt, stream};
+/// use futures_util::StreamExt;
 /// use whatsapp_phone::event::{SessionEvent, SessionKey};
 /// use whatsapp_phone::store::{SessionStore, Status, memory::MemoryStore};
 ///
@@ -31,10 +32,7 @@ use crate::event::SessionId;
 /// let session = SessionKey::new(7, "session-1")?;
 /// store.register(&session).await?;
 /// let watcher = store.watch_workspace(&session.workspace_id).await?;
-/// let changes = stream::unfold(watcher, async |mut watcher| {
-///     watcher.changed().await.map(|change| (change, watcher))
-/// });
-/// let mut changes = Box::pin(changes);
+/// let mut changes = watcher.into_stream();
 /// assert_eq!(changes.next().await.unwrap().status, Status::QrScanning);
 ///
 /// store.apply(&SessionEvent::session_authenticated(session)).await?;
@@ -134,6 +132,13 @@ impl WorkspaceWatcher {
                 None => has_changed.await,
             }
         }
+    }
+
+    /// Returns a stream of what [`changed`](Self::changed) returns.
+    pub fn into_stream(self) -> impl Stream<Item = StatusChange> + Send + Unpin {
+        Box::pin(unfold(self, async |mut watcher| {
+            watcher.changed().await.map(|change| (change, watcher))
+        }))
     }
 }
 

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::lifecycle::Lifecycle;
 use super::reason::{Reason, Report};
 use super::session::Session;
 use super::shared::{RestartHook, Settings};
@@ -21,13 +22,13 @@ impl SupervisorBuilder {
     /// Sets the classifier of the tasks' errors. Default: [`ProtocolErrorClassifier::default`].
     ///
     /// An [`ExtractError`](crate::ExtractError) goes by its code, which depends on the extractor's own
-    /// classifier; only an error that prevented an extraction is classified anew.
+    /// classifier; only an error that prevented an extraction is classified again.
     pub fn classifier(mut self, classifier: ProtocolErrorClassifier) -> Self {
         self.0.classifier = classifier;
         self
     }
 
-    /// Sets how long the other tasks of a session may go on when one of them ends it by an error or a
+    /// Sets how long the other tasks of a session may continue when one of them ends it by an error or a
     /// panic; then they are aborted. Default: 5 s.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.0.grace = grace;
@@ -116,14 +117,18 @@ impl SupervisorBuilder {
             let (hook, waiting) = (Arc::clone(&hook), Arc::clone(session));
             let work = async move {
                 // It may have been ended between the two.
-                if waiting.pause(delay).await && waiting.start_again() {
+                if waiting.pause(delay).await && waiting.change(Lifecycle::start_again) {
                     let hooked = hook(Session::new(&waiting), reason).await;
                     return hooked.map_err(Into::into);
                 }
                 Ok::<_, BoxError>(())
             };
-            let work = task::once(Arc::clone(session), "restart".into(), true, work);
-            drop(task::launch(session, "restart".into(), work));
+            drop(task::launch(
+                session,
+                "restart".into(),
+                true,
+                task::once(work),
+            ));
         });
         self.0.restart = Some((backoff, restart));
         self

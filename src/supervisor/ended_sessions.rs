@@ -8,28 +8,22 @@ use super::state::SessionState;
 /// The last sessions that ended, as many as are kept.
 #[derive(Default)]
 pub(super) struct EndedSessions {
-    count: u64,
-    /// In the order of their ends. An id that ended again is here twice.
-    pub(super) order: VecDeque<(u64, Id)>,
+    /// In the order of their ends.
+    pub(super) order: VecDeque<Id>,
     /// A tree: a hash table grows when it is full of removed entries.
-    pub(super) states: BTreeMap<Id, (u64, SessionState)>,
+    pub(super) states: BTreeMap<Id, SessionState>,
 }
 
 impl EndedSessions {
     pub(super) fn push(&mut self, id: Id, state: SessionState, keep: usize) {
-        self.count += 1;
-        self.order.push_back((self.count, id.clone()));
-        self.states.insert(id, (self.count, state));
-        while self.order.len() > keep
-            && let Some((number, id)) = self.order.pop_front()
-        {
-            if matches!(self.states.get(&id), Some((last, _)) if *last == number) {
-                self.states.remove(&id);
-            }
+        if self.states.insert(id.clone(), state).is_some() {
+            self.order.retain(|ended| *ended != id);
         }
-    }
-
-    pub(super) fn get(&self, id: &str) -> Option<&SessionState> {
-        self.states.get(id).map(|(_, state)| state)
+        self.order.push_back(id);
+        if self.order.len() > keep
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.states.remove(&oldest);
+        }
     }
 }

@@ -95,8 +95,8 @@ impl Lifecycle {
         Some(Action::Stop(at))
     }
 
-    /// A task failed and is not run again. `is_required`: the session ends, whatever the error means.
-    /// Returns the verdict, and whether this is the reason for which the session ends.
+    /// Handles the failure of a task that is not run again. `is_required`: the session ends, whatever the
+    /// error means. Returns the verdict, and whether this is the reason for which the session ends.
     pub(super) fn task_failed(
         &mut self,
         reason: &Reason,
@@ -112,13 +112,13 @@ impl Lifecycle {
         ((verdict, ends && phase == Phase::Live), action.flatten())
     }
 
-    /// The delay of a restart is over. Returns false if the session was ended meanwhile.
-    pub(super) fn start_again(&mut self, now: Instant) -> bool {
+    /// Makes the session live after the delay of a restart. Returns false if the session was ended meanwhile.
+    pub(super) fn start_again(&mut self, now: Now) -> (bool, Option<Action>) {
         let is_waiting = matches!(self.state, SessionState::Restarting(_));
         if is_waiting {
-            self.live_since = Some(now);
+            self.live_since = Some(now.at);
             self.state = SessionState::Live;
         }
-        is_waiting
+        (is_waiting, None)
     }
 }

@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | fails with a transient error (navigation, timeout, network, blocked) | is [run](Session::run) again by its [`Backoff`](crate::Backoff), then reported | is not run again |
 //! | loses its page or its browser | the session ends for this reason, after a grace period for its other tasks | suppressed and counted, if it is expected |
-//! | fails in another way, or in an unknown one | reported; the session goes on without it | reported |
+//! | fails in another way, or in an unknown one | reported; the session continues without it | reported |
 //! | panics | reported; the session ends for this reason | reported |
 //! | hangs at an `.await` | nothing: give it a timeout | aborted at the deadline |
 //!
@@ -153,15 +153,13 @@ impl Supervisor {
     pub fn state(&self, id: impl AsRef<str>) -> Option<SessionState> {
         let (id, registry) = (id.as_ref(), self.0.lock());
         let open = registry.open.get(id).map(|open| open.state());
-        open.or_else(|| registry.ended.get(id).cloned())
+        open.or_else(|| registry.ended.states.get(id).cloned())
     }
 
     /// Returns handles of all sessions that have not ended, sorted by id.
     #[must_use]
     pub fn sessions(&self) -> Vec<Session> {
-        let mut sessions: Vec<_> = self.0.lock().open.values().map(Session::new).collect();
-        sessions.sort_unstable_by(|a, b| a.id().cmp(b.id()));
-        sessions
+        self.0.lock().open.values().map(Session::new).collect()
     }
 
     /// Returns how many errors were suppressed in all its sessions; see [`Session::suppressed`].
@@ -188,9 +186,7 @@ impl Supervisor {
         drop(timeout(within.saturating_add(ABORT_TIMEOUT), all).await);
         let ids = |is: fn(&SharedSession) -> bool| {
             let found = open.iter().filter(|session| is(session));
-            let mut ids: Vec<_> = found.map(|session| session.id.clone()).collect();
-            ids.sort_unstable();
-            ids
+            found.map(|session| session.id.clone()).collect()
         };
         StopReport {
             sessions: open.len(),
@@ -222,7 +218,7 @@ impl fmt::Debug for Supervisor {
 #[non_exhaustive]
 pub enum StartError {
     /// A session under this id has not ended.
-    #[error("session `{id}` has not ended; end it first, or take it with Supervisor::session")]
+    #[error("session `{id}` has not ended; end it first, or get it with `session`")]
     Taken {
         /// The id. It prints masked.
         id: Id,

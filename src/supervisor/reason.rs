@@ -7,15 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::id::Id;
-use crate::classify::{ErrorClass, Phase, ProtocolErrorClassifier, Verdict};
+use crate::classify::{
+    Classification, ErrorClass, OwnedClassification, Phase, ProtocolErrorClassifier, Verdict,
+};
 use crate::extract::ExtractError;
 use crate::failure::{ProtocolFailure, Site, find};
+use crate::text::stable_names;
 
 /// A task's name, as its caller gave it.
 pub(super) type Name = Cow<'static, str>;
 
 /// The kind of a [`Reason`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ReasonKind {
     /// A task's error.
@@ -30,25 +33,13 @@ pub enum ReasonKind {
     Finished,
 }
 
-impl ReasonKind {
-    /// Returns the stable name, as in JSON and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Failed => "failed",
-            Self::Panicked => "panicked",
-            Self::Requested => "requested",
-            Self::Stopped => "stopped",
-            Self::Finished => "finished",
-        }
-    }
-}
-
-impl fmt::Display for ReasonKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+stable_names!(ReasonKind, "a kind of reasons", as_str {
+    Failed = "failed",
+    Panicked = "panicked",
+    Requested = "requested",
+    Stopped = "stopped",
+    Finished = "finished",
+});
 
 /// Why a session ended, or what happened to one of its tasks. Cheap to clone; foreign text in it is
 /// cleaned.
@@ -67,17 +58,7 @@ struct TaskFailure {
     name: Name,
     failure: ProtocolFailure,
     /// A panic has none.
-    error: Option<ClassifiedError>,
-}
-
-/// An owned [`Classification`](crate::classify::Classification), with its verdict for each phase.
-#[derive(Debug, PartialEq, Eq)]
-struct ClassifiedError {
-    class: ErrorClass,
-    rule: Box<str>,
-    explanation: Box<str>,
-    live: Verdict,
-    ending: Verdict,
+    error: Option<OwnedClassification>,
 }
 
 impl Reason {
@@ -99,14 +80,7 @@ impl Reason {
         let extraction = find::<ExtractError>(error).filter(|error| error.attempts() > 0);
         let own = extraction.as_ref().and_then(ExtractError::classification);
         let found = own.filter(|own| own.class == found.class).unwrap_or(found);
-        let error = ClassifiedError {
-            class: found.class,
-            rule: found.rule.into(),
-            explanation: found.explanation().into(),
-            live: found.verdict(Phase::Live),
-            ending: found.verdict(Phase::Ending),
-        };
-        Self::of_task(name, failure, Some(error))
+        Self::of_task(name, failure, Some(found.into()))
     }
 
     /// Returns the reason that a panic of this task with this message is.
@@ -114,7 +88,7 @@ impl Reason {
         Self::of_task(name, ProtocolFailure::new(Site::Unknown, message), None)
     }
 
-    fn of_task(name: Name, failure: ProtocolFailure, error: Option<ClassifiedError>) -> Self {
+    fn of_task(name: Name, failure: ProtocolFailure, error: Option<OwnedClassification>) -> Self {
         let kind = error.as_ref().map(|_| ReasonKind::Failed);
         let task = TaskFailure {
             name,
@@ -155,25 +129,31 @@ impl Reason {
     /// Returns what the error means, in a line for a log, without a word of the error itself.
     #[must_use]
     pub fn explanation(&self) -> Option<&str> {
-        self.error().map(|error| &*error.explanation)
+        self.error().map(Classification::explanation)
     }
 
     /// Returns the name of the classifier's rule that matched the error.
     #[must_use]
     pub fn rule(&self) -> Option<&str> {
-        self.error().map(|error| &*error.rule)
+        self.error().map(|error| error.rule)
     }
 
-    /// Returns what to do about the error. Without one there is nothing to do but to report it.
+    /// Returns what to do about the error or panic. The state that a task shared with its session may be
+    /// inconsistent after its panic, so the session ends.
     pub(super) fn verdict(&self, phase: Phase) -> Verdict {
-        self.error().map_or(Verdict::Surface, |error| match phase {
-            Phase::Live => error.live,
-            Phase::Ending => error.ending,
-        })
+        match (self.error(), phase) {
+            (Some(error), _) => error.verdict(phase),
+            (None, Phase::Live) => Verdict::EndSession,
+            (None, Phase::Ending) => Verdict::Surface,
+        }
     }
 
-    fn error(&self) -> Option<&ClassifiedError> {
-        self.task.as_ref()?.error.as_ref()
+    fn error(&self) -> Option<Classification<'_>> {
+        self.task
+            .as_ref()?
+            .error
+            .as_ref()
+            .map(OwnedClassification::get)
     }
 
     /// Returns the error with its causes, or the message of the panic; cleaned.
@@ -186,7 +166,7 @@ impl Reason {
     pub(super) fn text(&self, of_failure: fn(&ProtocolFailure) -> String) -> String {
         let text = self.failure().map(of_failure).unwrap_or_default();
         match (self.kind, self.task(), self.error()) {
-            (_, Some(task), Some(ClassifiedError { class, rule, .. })) => {
+            (_, Some(task), Some(Classification { class, rule, .. })) => {
                 format!("task `{task}` failed, {class} ({rule}): {text}")
             }
             (_, Some(task), None) => format!("task `{task}` panicked: {text}"),
@@ -219,7 +199,7 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A task failed and is not run again. The session goes on, unless it was ending already.
+    /// A task failed and is not run again. The session continues, unless it was ending already.
     TaskFailed,
     /// A task panicked. Its session ends, which is reported as well.
     TaskPanicked,

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{Stream, unfold};
 use tokio::sync::watch;
 
 use super::reason::{Name, Reason, ReasonKind};
@@ -13,12 +14,12 @@ use super::shared::SharedSession;
 use super::state::SessionState;
 use super::task::{self, BoxError, Task};
 use crate::classify::Verdict;
-use crate::extract::catch_panic;
 use crate::retry::Backoff;
+use crate::text::catch_panic;
 
 /// A session under a [`Supervisor`](super::Supervisor). Clones are handles of the same session.
 ///
-/// It goes on until it is ended, one of its tasks ends it by an error or a panic, or its last handle is
+/// It continues until it is ended, one of its tasks ends it by an error or a panic, or its last handle is
 /// dropped and its tasks are done. Dropping handles therefore aborts nothing.
 #[must_use = "a session without handles ends as soon as it has no tasks"]
 pub struct Session(Arc<SharedSession>);
@@ -82,13 +83,13 @@ impl Session {
     /// An error whose verdict is [`Retry`](Verdict::Retry) has it run again after the next delay of the
     /// backoff, as long as there are attempts left and it would begin within the deadline, counted from
     /// the start of the task. A run itself is not bounded, and a deadline that one run uses up leaves no
-    /// time for another. Work that goes on for days needs a loop of its own, which knows what went well.
+    /// time for another. Work that continues for days needs a loop of its own, which knows what went well.
     /// All other verdicts are as for [`spawn`](Self::spawn), and so is the last error.
     ///
     /// ```
     /// use std::time::Duration;
     /// use whatsapp_phone::source::mock::MockSource;
-    /// use whatsapp_phone::{Backoff, Extractor, PhoneExtractor, Supervisor};
+    /// use whatsapp_phone::{Backoff, Extractor, Supervisor};
     ///
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -118,9 +119,9 @@ impl Session {
         E: Into<BoxError> + 'static,
         W: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let (session, name) = (Arc::clone(&self.0), name.into());
-        let work = task::again(session, name.clone(), backoff.clone(), work);
-        task::launch(&self.0, name, work)
+        let name = name.into();
+        let work = task::again(Arc::clone(&self.0), name.clone(), backoff.clone(), work);
+        task::launch(&self.0, name, false, work)
     }
 
     /// Runs a task once.
@@ -140,12 +141,10 @@ impl Session {
         T: Send + 'static,
         E: Into<BoxError> + 'static,
     {
-        let (session, name) = (Arc::clone(&self.0), name.into());
-        let work = task::once(session, name.clone(), false, work);
-        task::launch(&self.0, name, work)
+        task::launch(&self.0, name.into(), false, task::once(work))
     }
 
-    /// Runs a task once that the session cannot go on without, for instance the one that holds its page.
+    /// Runs a task once that the session cannot continue without, for instance the one that holds its page.
     ///
     /// As [`spawn`](Self::spawn), but every error of it ends the session, whatever the error means. So the
     /// [restart hook](super::SupervisorBuilder::restart) is called for it, also if the page could not be
@@ -159,9 +158,7 @@ impl Session {
         T: Send + 'static,
         E: Into<BoxError> + 'static,
     {
-        let (session, name) = (Arc::clone(&self.0), name.into());
-        let work = task::once(session, name.clone(), true, work);
-        task::launch(&self.0, name, work)
+        task::launch(&self.0, name.into(), true, task::once(work))
     }
 
     /// Waits until the session is ending: the stop signal. The future holds no handle.
@@ -223,16 +220,10 @@ impl Session {
     /// # }
     /// ```
     pub fn handle_error(&self, name: impl Into<Name>, error: &(dyn Error + 'static)) -> Verdict {
-        let (name, is_live) = (name.into(), self.0.is_live());
+        let name = name.into();
         match catch_panic(|| self.0.reason(&name, error)) {
             Ok(reason) => self.0.fail(&reason, false),
-            Err(message) => {
-                self.0.panicked(&name, &message);
-                match is_live {
-                    true => Verdict::EndSession,
-                    false => Verdict::Surface,
-                }
-            }
+            Err(message) => self.0.fail(&Reason::panicked(name, &message), true),
         }
     }
 }
@@ -270,9 +261,14 @@ impl States {
         // The sender goes after the end only.
         states.changed().await.ok()?;
         let state = states.borrow_and_update().clone();
-        if state.is_ended() {
-            self.0 = None;
-        }
+        self.0.take_if(|_| state.is_ended());
         Some(state)
+    }
+
+    /// Returns a stream of what [`next`](Self::next) returns.
+    pub fn into_stream(self) -> impl Stream<Item = SessionState> + Send + Unpin {
+        Box::pin(unfold(self, async |mut states| {
+            states.next().await.map(|state| (state, states))
+        }))
     }
 }

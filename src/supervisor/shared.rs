@@ -3,7 +3,7 @@
 //! A [`SharedSession`] runs the actions of its [`Lifecycle`], which changes under a lock, so that there
 //! is one first reason and one end. Foreign code (an observer, a hook, a destructor) never runs under it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,12 +18,13 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::ended_sessions::EndedSessions;
 use super::id::Id;
 use super::lifecycle::{Action, Lifecycle, Now, Series};
-use super::reason::{Event, Name, Reason, Report};
+use super::reason::{Event, Name, Reason, ReasonKind, Report};
 use super::state::SessionState;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
-use crate::extract::catch_panic;
 use crate::failure::{ProtocolFailure, Site};
+use crate::metrics;
 use crate::retry::Backoff;
+use crate::text::catch_panic;
 
 /// How long aborted tasks are waited for. Those that yield are dropped at once.
 pub(super) const ABORT_TIMEOUT: Duration = Duration::from_millis(100);
@@ -67,7 +68,7 @@ pub(super) struct SharedSupervisor {
 /// The sessions by id, and what was suppressed in all of them.
 #[derive(Default)]
 pub(super) struct Registry {
-    pub(super) open: HashMap<Id, Arc<SharedSession>>,
+    pub(super) open: BTreeMap<Id, Arc<SharedSession>>,
     pub(super) ended: EndedSessions,
     pub(super) is_stopping: bool,
     pub(super) suppressed: u64,
@@ -82,11 +83,10 @@ impl SharedSupervisor {
         let Some(observer) = &self.settings.observer else {
             return;
         };
-        let (session, reason) = (session.clone(), reason.clone());
         let report = Report {
-            session,
+            session: session.clone(),
             event,
-            reason,
+            reason: reason.clone(),
         };
         if let Err(message) = catch_panic(|| observer(&report)) {
             let failure = ProtocolFailure::new(Site::Unknown, message);
@@ -181,9 +181,8 @@ impl SharedSession {
         let mut registry = self.supervisor.lock();
         let _closing = self.supervisor.closing.token();
         registry.open.remove(&self.id);
-        registry
-            .ended
-            .push(self.id.clone(), ended.clone(), settings.keep);
+        let (id, keep) = (self.id.clone(), settings.keep);
+        registry.ended.push(id, ended.clone(), keep);
         let restart = restart.filter(|_| !registry.is_stopping);
         // Under the same lock, so that no other session gets the id between the two.
         let next = restart.map(|(delay, series)| {
@@ -250,41 +249,34 @@ impl SharedSession {
         self.change(|lifecycle, now| ((), lifecycle.end(reason, grace, now)));
     }
 
-    /// The delay of a restart is over. Returns false if the session was ended meanwhile.
-    pub(super) fn start_again(self: &Arc<Self>) -> bool {
-        self.change(|lifecycle, now| (lifecycle.start_again(now.at), None))
-    }
-
     /// Returns the reason that an error of this task is.
     pub(super) fn reason(&self, task: &Name, error: &(dyn Error + 'static)) -> Reason {
         Reason::failed(task.clone(), &self.supervisor.settings.classifier, error)
     }
 
-    /// Acts on an error after which its task is not run again. `is_required`: the session ends, whatever
-    /// the error means.
+    /// Acts on a panic, or on an error after which its task is not run again. `is_required`: the session
+    /// ends, whatever the error means.
     pub(super) fn fail(self: &Arc<Self>, reason: &Reason, is_required: bool) -> Verdict {
         let (session, grace) = (&self.id, self.supervisor.settings.grace);
+        let is_panic = reason.kind() == ReasonKind::Panicked;
+        if is_panic {
+            tracing::error!(%session, %reason, "a task panicked");
+            self.supervisor.report(session, Event::TaskPanicked, reason);
+        }
         let (verdict, is_reason) =
             self.change(|lifecycle, now| lifecycle.task_failed(reason, is_required, grace, now));
-        if is_reason {
-            // It is reported with the end of the session.
+        if is_panic || is_reason {
+            // It has been reported, or is with the end of the session.
         } else if verdict == Verdict::Suppress {
             self.supervisor.lock().suppressed += 1;
+            if let Some(class) = reason.class() {
+                metrics::error_suppressed(class.as_str());
+            }
             tracing::debug!(%session, %reason, "expected after this session's end");
         } else {
             tracing::warn!(%session, %reason, "a task failed");
             self.supervisor.report(session, Event::TaskFailed, reason);
         }
         verdict
-    }
-
-    /// Acts on a panic. The state that the task shared with its session may be inconsistent, so the
-    /// session ends.
-    pub(super) fn panicked(self: &Arc<Self>, task: &Name, message: &str) -> Reason {
-        let (reason, event) = (Reason::panicked(task.clone(), message), Event::TaskPanicked);
-        tracing::error!(session = %self.id, %reason, "a task panicked");
-        self.supervisor.report(&self.id, event, &reason);
-        self.end(reason.clone(), self.supervisor.settings.grace);
-        reason
     }
 }

@@ -16,8 +16,8 @@ use tracing::Instrument;
 use super::reason::{Name, Reason, ReasonKind};
 use super::shared::SharedSession;
 use crate::classify::{Phase, Verdict};
-use crate::extract::catch_panic;
 use crate::retry::Backoff;
+use crate::text::catch_panic;
 
 /// Any error: what tasks fail with.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -47,19 +47,6 @@ impl TaskError {
     pub const fn reason(&self) -> &Reason {
         match self {
             Self::Failed { reason, .. } | Self::Panicked(reason) | Self::Ended(reason) => reason,
-        }
-    }
-
-    /// Acts on the last error of a task, and returns what its handle gets.
-    fn failed(
-        session: &Arc<SharedSession>,
-        error: BoxError,
-        reason: Reason,
-        required: bool,
-    ) -> Self {
-        match session.fail(&reason, required) {
-            Verdict::Suppress => Self::ended(session),
-            _ => Self::Failed { error, reason },
         }
     }
 
@@ -115,11 +102,12 @@ impl<T> fmt::Debug for Task<T> {
     }
 }
 
-/// Runs `work` as a task of this session.
+/// Runs `work` as a task of this session. `is_required`: its error ends the session, whatever it means.
 pub(super) fn launch<T: Send + 'static>(
     session: &Arc<SharedSession>,
     name: Name,
-    work: impl Future<Output = Result<T, TaskError>> + Send + 'static,
+    is_required: bool,
+    work: impl Future<Output = Result<T, Option<BoxError>>> + Send + 'static,
 ) -> Task<T> {
     let (sender, result) = oneshot::channel();
     if let Some(place) = session.add_task() {
@@ -131,8 +119,11 @@ pub(super) fn launch<T: Send + 'static>(
             work: Some(Box::pin(work)),
             sender: Some(sender),
             place: Some(place),
-            name,
-            session: Arc::clone(session),
+            of: Origin {
+                session: Arc::clone(session),
+                name,
+                is_required,
+            },
         };
         let running = session.abort.clone().run_until_cancelled_owned(running);
         session.runtime.spawn(running.instrument(span));
@@ -148,33 +139,58 @@ struct Running<W, T> {
     work: Option<Pin<Box<W>>>,
     sender: Option<oneshot::Sender<Result<T, TaskError>>>,
     place: Option<TaskTrackerToken>,
-    name: Name,
-    session: Arc<SharedSession>,
+    of: Origin,
 }
 
-impl<W, T> Running<W, T> {
+/// The task that has failed, if it fails.
+struct Origin {
+    session: Arc<SharedSession>,
+    name: Name,
+    is_required: bool,
+}
+
+impl Origin {
+    /// Runs foreign code. If it panics, the session ends for the reason that is returned.
+    fn catch_panic<R>(&self, foreign: impl FnOnce() -> R) -> Result<R, Reason> {
+        catch_panic(foreign).map_err(|message| {
+            let reason = Reason::panicked(self.name.clone(), &message);
+            self.session.fail(&reason, true);
+            reason
+        })
+    }
+
     fn drop_foreign(&self, foreign: impl Sized) {
-        if let Err(msg) = catch_panic(|| drop(foreign)) {
-            self.session.panicked(&self.name, &msg);
+        drop(self.catch_panic(|| drop(foreign)));
+    }
+
+    /// Acts on the last error, and returns what the handle gets.
+    fn failed(&self, error: Option<BoxError>) -> TaskError {
+        let Some(error) = error else {
+            return TaskError::ended(&self.session);
+        };
+        let reason = self.session.reason(&self.name, error.as_ref());
+        match self.session.fail(&reason, self.is_required) {
+            Verdict::Suppress => TaskError::ended(&self.session),
+            _ => TaskError::Failed { error, reason },
         }
     }
 }
 
-impl<T, W: Future<Output = Result<T, TaskError>>> Future for Running<W, T> {
+impl<T, W: Future<Output = Result<T, Option<BoxError>>>> Future for Running<W, T> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(work) = &mut self.work else {
+        let this = &mut *self;
+        let (Some(work), of) = (&mut this.work, &this.of) else {
             return Poll::Ready(());
         };
-        let result = match catch_panic(|| work.as_mut().poll(cx)) {
+        let failed = |error| of.failed(error);
+        let result = match of.catch_panic(|| work.as_mut().poll(cx).map_err(failed)) {
             Ok(polled) => ready!(polled),
-            Err(msg) => Err(TaskError::Panicked(self.session.panicked(&self.name, &msg))),
+            Err(reason) => Err(TaskError::Panicked(reason)),
         };
-        let work = self.work.take();
-        self.drop_foreign(work);
-        let unwanted = self.sender.take().map(|sender| sender.send(result));
-        self.drop_foreign(unwanted);
+        of.drop_foreign(this.work.take());
+        of.drop_foreign(this.sender.take().map(|sender| sender.send(result)));
         Poll::Ready(())
     }
 }
@@ -182,39 +198,31 @@ impl<T, W: Future<Output = Result<T, TaskError>>> Future for Running<W, T> {
 /// Leaves the place last: when it is empty, the work is gone and its answer decided.
 impl<W, T> Drop for Running<W, T> {
     fn drop(&mut self) {
-        let work = self.work.take();
-        self.drop_foreign(work);
+        self.of.drop_foreign(self.work.take());
+        let session = &self.of.session;
         // A task without an answer was aborted, in a session that is ending, or its runtime was shut down.
-        if self.sender.take().is_some() && self.session.is_live() {
-            let stopped = Reason::plain(ReasonKind::Stopped);
-            self.session.end(stopped, Duration::ZERO);
+        if self.sender.take().is_some() && session.is_live() {
+            session.end(Reason::plain(ReasonKind::Stopped), Duration::ZERO);
         }
         drop(self.place.take());
-        self.session.close_if_done();
+        session.close_if_done();
     }
 }
 
-/// Work that is run once. `is_required`: its error ends the session, whatever the error means.
+/// Runs work once.
 pub(super) async fn once<T, E: Into<BoxError>>(
-    session: Arc<SharedSession>,
-    name: Name,
-    is_required: bool,
     work: impl Future<Output = Result<T, E>>,
-) -> Result<T, TaskError> {
-    work.await.map_err(|error| {
-        let error = error.into();
-        let reason = session.reason(&name, error.as_ref());
-        TaskError::failed(&session, error, reason, is_required)
-    })
+) -> Result<T, Option<BoxError>> {
+    work.await.map_err(|error| Some(error.into()))
 }
 
-/// Work that is run again as long as its errors are transient and the backoff allows.
+/// Runs work again as long as its errors are transient and the backoff allows. No error: its session is ending.
 pub(super) async fn again<T, E: Into<BoxError>, W: Future<Output = Result<T, E>>>(
     session: Arc<SharedSession>,
     name: Name,
     backoff: Backoff,
     mut work: impl FnMut() -> W,
-) -> Result<T, TaskError> {
+) -> Result<T, Option<BoxError>> {
     let (start, mut delays) = (Instant::now(), backoff.delays());
     // A backoff has at least one attempt.
     let mut delay = delays.next().unwrap_or_default();
@@ -228,11 +236,8 @@ pub(super) async fn again<T, E: Into<BoxError>, W: Future<Output = Result<T, E>>
             Verdict::Retry if session.is_live() => delays.next_within(start.elapsed()),
             _ => None,
         };
-        let Some(next) = next else {
-            return Err(TaskError::failed(&session, error, reason, false));
-        };
-        tracing::debug!(%reason, ?next, "the task is run again");
-        delay = next;
+        delay = next.ok_or(error)?;
+        tracing::debug!(%reason, ?delay, "the task is run again");
     }
-    Err(TaskError::ended(&session))
+    Err(None)
 }

@@ -131,7 +131,7 @@ async fn converse(stream: TcpStream, fault: Fault, left: &AtomicUsize) {
     }
 }
 
-/// The look at a page without an account.
+/// Returns the look at a page without an account.
 fn envelope() -> Value {
     json!({
         "mark": "m", "origin": ORIGIN, "document": "1", "rows": {}, "registered": false,

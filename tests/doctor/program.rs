@@ -2,37 +2,23 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 use tokio::process::Command;
-use tokio::sync::OnceCell;
 
 use super::*;
+use support::example::example;
 use support::signal;
 
 /// The program, which is built if it is missing or older than its source.
-async fn program() -> &'static Path {
-    static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
-    let build = async || {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build.args(["build", "--locked", "--quiet", "--all-features"]);
-        build.args(["--example", "doctor", "--manifest-path"]);
-        build.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        assert!(build.status().await.unwrap().success());
-        // Of `target/debug/deps/doctor-0123`.
-        let this = std::env::current_exe().unwrap();
-        let profile = this.parent().and_then(Path::parent).unwrap();
-        profile.join("examples/doctor")
-    };
-    PROGRAM.get_or_init(build).await
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| example("doctor"))
 }
 
 async fn run(args: &[&str], env: &[(&str, &str)]) -> Output {
-    let mut run = Command::new(program().await);
+    let mut run = Command::new(program());
     run.args(args).envs(env.iter().copied());
     within_limit("doctor ends", run.output()).await.unwrap()
 }
@@ -98,7 +84,10 @@ async fn wrong_use_is_status_2() {
     std::fs::write(&file, r#"{"guard": {}}"#).unwrap();
     let path = file.path().to_str().unwrap();
     for (args, error) in [
-        (["--guard", "sync=x"], "`sync` is not a guard"),
+        (
+            ["--guard", "sync=x"],
+            "not a guard; write one of: registration_module",
+        ),
         (["--reader", "mine"], "NAME=VALUE"),
         (
             ["--overrides", "/nowhere/file"],

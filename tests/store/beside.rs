@@ -100,7 +100,7 @@ async fn a_locked_row_stops_no_other_session() {
             "select id from whatsapp_accounts where session_id = 'held' for update",
         )
         .await;
-        // More than there are connections, again and again.
+        // More than there are connections, repeatedly.
         for round in 0..3 {
             let held = ready("held", "628110000041");
             let both = async { tokio::join!(store.apply(&held), store.apply(&held)) };

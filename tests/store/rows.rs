@@ -63,7 +63,7 @@ async fn unrecognised_rows_are_skipped() {
         let id: SessionId = key("paused").session_id;
         assert_eq!(store.session(&id).await.unwrap_err().code(), "storage");
 
-        // Watchers of others go on.
+        // Watchers of others continue.
         place
             .run("update whatsapp_accounts set status = 'error' where session_id = 'good'")
             .await;
@@ -105,7 +105,7 @@ async fn watchers_see_that_another_program_deletes_a_row_and_makes_it_again() {
         until(&mut watcher, Status::Connected).await;
         place.run("delete from whatsapp_accounts").await;
         until(&mut watcher, Status::Failed).await;
-        // Its versions begin anew.
+        // Its versions begin again.
         let row = store.register(&key("s")).await.unwrap();
         assert_eq!(row.version, 0);
         until(&mut watcher, Status::QrScanning).await;

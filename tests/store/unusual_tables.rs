@@ -26,7 +26,7 @@ async fn a_watcher_sees_another_row_with_the_same_id() {
         store.apply(&ready("s", "628110000041")).await.unwrap();
         store.apply(&gone).await.unwrap();
         let mut watcher = store.watch(&key("s").session_id).await.unwrap();
-        // Versions begin anew: the store's own rows are lost ...
+        // Versions begin again: the store's own rows are lost ...
         place
             .run(
                 "delete from whatsapp_phone_sessions;

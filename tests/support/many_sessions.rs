@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::source::mock::{Act, MockSource};
 use whatsapp_phone::supervisor::{BoxError, Task};
-use whatsapp_phone::{Extraction, Extractor, PhoneExtractor, RetryPolicy, Session, Supervisor};
+use whatsapp_phone::{Extraction, Extractor, RetryPolicy, Session, Supervisor};
 
 pub(crate) const SESSIONS: u32 = 1_000;
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 pub(crate) mod chrome;
+pub(crate) mod example;
 pub(crate) mod invalid_servers;
 pub(crate) mod processes;
 pub(crate) mod time;
@@ -14,7 +15,7 @@ use std::time::Duration;
 #[allow(unused_imports, reason = "each test program uses its part")]
 pub(crate) use time::{LIMIT, cancel_after, print_overrun, until, until_async, within_limit};
 use tokio::sync::watch;
-use whatsapp_phone::extract::{ExtractError, Extraction, Extractor, PhoneExtractor};
+use whatsapp_phone::extract::{ExtractError, Extraction, Extractor};
 use whatsapp_phone::failure::ProtocolFailure;
 use whatsapp_phone::fantoccini;
 use whatsapp_phone::retry::RetryPolicy;
@@ -56,7 +57,7 @@ pub(crate) async fn driver() -> DriverProcess {
 }
 
 /// Ends a driver with what it started. On a busy machine that may take longer than `stop` waits, and then
-/// goes on in the background.
+/// continues in the background.
 pub(crate) async fn stop(driver: DriverProcess) {
     let stopped = within_limit("the driver stops", driver.stop()).await;
     if let Err(error) = stopped {
@@ -99,7 +100,7 @@ impl Stage {
         }
     }
 
-    /// Loads the page anew with this scenario.
+    /// Loads the page again with this scenario.
     pub(crate) async fn reload(&self, scenario: Scenario) {
         self.stand_in.set_scenario(scenario);
         self.page.client().goto(&self.stand_in.url()).await.unwrap();

@@ -29,7 +29,7 @@ pub(crate) async fn loaded(chrome: &Chrome, tab: &str) {
     .await;
 }
 
-/// The document that is left goes on for a moment, and is not mistaken for the next.
+/// Waits until the page is loaded anew. The document that is left continues for a moment, and is not mistaken for the next.
 pub(crate) async fn reloaded(chrome: &Chrome, tab: &str) {
     let reload = "window.isLeaving = true; location.reload()";
     chrome.eval(tab, reload).await;

@@ -202,7 +202,7 @@ const TUNGSTENITE: &str = "tungstenite 0.30";
 const W3C: &str = "W3C WebDriver, section Errors";
 const WWEBJS: &str = "whatsapp-web.js";
 
-/// Every row in the order in which they are tried: rows on codes, then rows on text.
+/// Returns every row in the order in which they are tried: rows on codes, then rows on text.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
     let files = [
         codes::ROWS,

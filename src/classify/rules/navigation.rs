@@ -1,4 +1,4 @@
-//! The page crashed; or its context was replaced and the session goes on.
+//! The page crashed; or its context was replaced and the session continues.
 
 use super::{BIDI, CHROMEDRIVER, CHROMIUMOXIDE, GECKODRIVER, PLAYWRIGHT, PUPPETEER, Row, row};
 use crate::classify::ErrorClass::{Navigation, PageClosed};

@@ -69,12 +69,7 @@ fn it_is_built_outside_of_a_runtime_and_in_any_order_of_calls() {
             .deadline(second)
             .observer(recorder()),
     ];
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    runtime().block_on(async {
         for sink in orders {
             for _ in 0..3 {
                 sink.send(&event()).await.unwrap();
@@ -86,23 +81,106 @@ fn it_is_built_outside_of_a_runtime_and_in_any_order_of_calls() {
     });
 }
 
-#[test]
-fn observers_get_events_in_a_later_runtime_too() {
-    let (accepting, _events) = channel(10);
-    let (observer, mut observed) = channel(10);
-    let sink = FanOut::after(accepting).observer(observer);
-    for _ in 0..2 {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            sink.send(&event()).await.unwrap();
-            let arrived = tokio::time::timeout(SEND_DEADLINE, observed.recv()).await;
-            assert!(arrived.unwrap().is_some());
-        });
+/// Collects what is logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn begin(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let writer = move || log.clone();
+        let lines = tracing_subscriber::fmt().with_ansi(false).without_time();
+        tracing::subscriber::set_default(lines.with_writer(writer).finish())
     }
+
+    fn lines(&self) -> Vec<String> {
+        let log = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        log.lines().map(str::to_owned).collect()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().start_paused(true).build().unwrap()
+}
+
+#[test]
+fn events_that_wait_when_a_runtime_ends_are_sent_in_the_next_one() {
+    let got = Arc::default();
+    let (accepting, _events) = channel(10);
+    let sink = FanOut::after(accepting).observer(Bad::hanging(&got));
+    let log = Log::default();
+    let _guard = log.begin();
+    runtime().block_on(async {
+        for _ in 0..4 {
+            sink.send(&event()).await.unwrap();
+        }
+        sleep(SEND_DEADLINE / 2).await;
+    });
+    assert_eq!(got.lock().unwrap().len(), 1);
+    assert_eq!(log.lines(), &[] as &[String]);
+    runtime().block_on(async {
+        sink.send(&event()).await.unwrap();
+        sleep(SEND_DEADLINE * 7 / 2).await;
+    });
+    assert_eq!(got.lock().unwrap().len(), 1 + 4);
+    assert!(log.lines()[0].contains("may have lost an event"));
+    // The fifth was being sent; these are never sent.
+    runtime().block_on(async {
+        for _ in 0..3 {
+            sink.send(&event()).await.unwrap();
+        }
+    });
+    drop(sink);
+    let last = log.lines().pop().unwrap();
+    assert!(
+        last.contains("an observer lost events") && last.contains("lost=4"),
+        "{last}"
+    );
+}
+
+/// Panics when it is asked for its name, after so many calls.
+struct Nameless(Mutex<u32>, Arc<Mutex<u32>>);
+
+#[async_trait]
+impl EventSink for Nameless {
+    fn name(&self) -> &str {
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *calls += 1;
+        assert!(*calls != 2, "a bug");
+        "nameless"
+    }
+
+    async fn send(&self, _event: &SessionEvent) -> Result<(), SinkError> {
+        *self.1.lock().unwrap() += 1;
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_the_task_of_an_observer_costs_one_event() {
+    let count = Arc::default();
+    let (accepting, _events) = channel(10);
+    let nameless = Nameless(Mutex::default(), Arc::clone(&count));
+    let sink = FanOut::after(accepting).observer(nameless);
+    let log = Log::default();
+    let _guard = log.begin();
+    for _ in 0..3 {
+        sink.send(&event()).await.unwrap();
+    }
+    sleep(SEND_DEADLINE).await;
+    assert_eq!(*count.lock().unwrap(), 2);
+    assert!(log.lines()[0].contains("may have lost an event"));
 }
 
 /// Counts its calls, and panics in `send` itself, not in its future.

@@ -41,6 +41,8 @@ async fn its_events_are_read_and_written_as_they_came() {
             json!({"error": "webhook_send_failed", "message": "", "phone_number": PHONE}),
         ),
         ("session_disconnected", json!({"reason": "LOGOUT"})),
+        ("session_disconnected", json!({"reason": ""})),
+        ("session_disconnected", json!({})),
         (
             "session_reconnected",
             json!({"status": "reconnected", "timestamp": "2026-01-01T00:00:00.000Z"}),
@@ -116,22 +118,74 @@ async fn a_picture_of_ours_is_sent_in_the_field_of_the_reference() {
     assert!(payload(&read(&event).unwrap()).is_some());
 }
 
+/// A payload of WhatsApp's form and length.
+fn raw() -> String {
+    let part = |byte: &str| byte.repeat(44);
+    format!(
+        "2@{}==,{},{},{}",
+        part("aB3/"),
+        part("c"),
+        part("d"),
+        part("e")
+    )
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_forgotten_qr_code_leaves_the_numbers_beside_it() {
-    let beside = json!({
-        "qr_code": PICTURE, "expires_in": 60, "qr_count": 2, "is_regeneration": false, "hint": null,
-        "copy": PICTURE, "copies": [PICTURE], "nested": {"copy": PICTURE},
+async fn a_forgotten_qr_code_leaves_the_fields_beside_it() {
+    let (raw, agent) = (
+        raw(),
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML) Chrome/143.0.0.0",
+    );
+    let kept = json!({
+        "expires_in": 60, "qr_count": 2, "is_regeneration": false, "none": null, "hint": "Scan within a minute.",
+        "from": "628110000041:2@c.us", "mail": "ops2@example.com", "at": "2026-01-01T00:00:00.000Z",
+        "trace": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "list": ["a", "b", 3], "object": {"deep": [{"agent": agent}], "empty": {}},
     });
-    let event = read(&qr_event(&beside).to_string()).unwrap();
-    assert_eq!(value(&event)["data"]["nested"]["copy"], PICTURE);
-    tokio::time::sleep(QrCode::LIFE).await;
-    let left = json!({
-        "workspace_id": 7, "session_id": "s", "qr_code": null, "expires_in": 60, "qr_count": 2,
-        "is_regeneration": false, "hint": null,
+    let copies = json!({
+        "copy": PICTURE, "copies": [PICTURE], "nested": {"copy": PICTURE}, "named": {PICTURE: 1},
+        "raw": raw, "short": "2@abc,def", "link": format!("https://wa.me/settings/linked_devices#{raw}"),
+        "encoded": format!("https://draw.example/?data={}", raw.replace('@', "%40").replace(',', "%2C")),
+        "buffer": {"type": "Buffer", "data": raw.as_bytes()},
+        "base64": "iVBORw0KGgoAAAANSUhEUg==", "matrix": vec![vec![0; 29]; 29],
+        "art": "█ ▄▄▄▄▄ █▀ █▀▀\n".repeat(40),
     });
-    assert_eq!(value(&event)["data"], left);
-    // It is still an event.
-    assert_eq!(payload(&read(&event.to_json()).unwrap()), None);
+    for (code, in_field) in [(PICTURE, "qr_code"), (&*raw, "qr")] {
+        let mut json = qr_event(&json!({in_field: code}));
+        for place in ["kept", "copies"] {
+            let fields = if place == "kept" { &kept } else { &copies };
+            for (name, value) in fields.as_object().unwrap() {
+                json["data"][name] = value.clone();
+                json[name] = value.clone();
+            }
+        }
+        let event = read(&json.to_string()).unwrap();
+        assert_eq!(value(&event), json);
+        tokio::time::sleep(QrCode::LIFE).await;
+        let late = value(&event);
+        for place in [&late, &late["data"]] {
+            for (name, value) in kept.as_object().unwrap() {
+                assert_eq!(place[name], *value, "{name}");
+            }
+            for (name, _) in copies.as_object().unwrap() {
+                assert_eq!(place.get(name), None, "{name}");
+            }
+        }
+        assert_eq!(late["data"][in_field], Value::Null);
+        // It is still an event.
+        assert_eq!(payload(&read(&event.to_json()).unwrap()), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_does_not_outlive_a_code_that_came_without_its_payload() {
+    for fields in [
+        json!({"qr": null, "raw": raw()}),
+        json!({"qr": "2@a", "expired": true, "raw": raw()}),
+    ] {
+        let event = read(&qr_event(&fields).to_string()).unwrap();
+        assert_eq!(value(&event)["data"].get("raw"), None);
+    }
 }
 
 #[test]

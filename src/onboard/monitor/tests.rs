@@ -6,6 +6,8 @@ mod resumed;
 mod row_changes;
 mod sink_down;
 mod timers;
+#[cfg(feature = "webhook")]
+mod webhook_down;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};

@@ -125,6 +125,11 @@ impl LinkTracker {
         std::mem::replace(&mut self.state, state) != state || is_reloaded
     }
 
+    /// Returns whether the page has not answered for longer than a watch allows.
+    pub(super) fn is_unresponsive(&self) -> bool {
+        self.answer.is_none() && self.lasted >= self.unresponsive_after
+    }
+
     /// Returns the step that is due after this last event. The caller carries it out and asks again.
     pub(super) fn due(&mut self, last: &LastEvent, now: Instant) -> Option<Action> {
         if *last == LastEvent::Authenticated {
@@ -155,11 +160,12 @@ impl LinkTracker {
     }
 
     fn without_answer(&self, last: &LastEvent) -> Option<Action> {
-        let is_due = self.lasted >= self.unresponsive_after && *last != LastEvent::Disconnected;
+        let is_due = self.is_unresponsive() && *last != LastEvent::Disconnected;
         is_due.then_some(Action::Disconnect("unresponsive"))
     }
 
-    /// A session that has shown nothing yet is not disconnected: its page may still load.
+    /// Handles a look without evidence. A session that has shown nothing yet is not disconnected: its page
+    /// may still load.
     fn without_evidence(&self, last: &LastEvent) -> Option<Action> {
         use LastEvent::{Disconnected, Nothing, Registered};
         let is_due = self.unknown_before + self.lasted >= NOT_STARTED_AFTER

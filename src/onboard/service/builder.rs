@@ -128,7 +128,8 @@ impl SessionServiceBuilder {
     }
 
     /// Sets how long a session may be `qr_scanning` or `authenticated` without a sign of life, before it is
-    /// [given up](SessionStore::sweep_stuck). It is checked every 5 minutes, for all sessions of the store.
+    /// [given up](SessionStore::sweep_stuck). It is checked every 5 minutes, for all sessions of the store; events
+    /// that wait for the sink are signs of life, and after a failure of the store the next check is skipped.
     /// `None`: the service gives up none. Default: 1 hour.
     pub fn sweep(mut self, age: Option<Duration>) -> Self {
         self.sweep = age;

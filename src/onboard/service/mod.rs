@@ -6,6 +6,7 @@ mod handle;
 mod managed;
 mod page;
 mod profile;
+mod profile_lock;
 mod recorder;
 mod resumed;
 #[cfg(test)]
@@ -29,12 +30,13 @@ pub use self::error::ServiceError;
 pub use self::handle::SessionHandle;
 use self::managed::{Managed, Opener};
 pub use self::profile::profile_path;
+pub use self::profile_lock::lock_profile;
 use self::recorder::{Latest, Recorder};
 pub use self::resumed::{Resumed, SkipReason, Skipped};
 use super::{CurrentPage, PageMonitor};
 use crate::event::{EventSink, SessionId, SessionKey};
 use crate::retry::Backoff;
-use crate::store::{SessionRow, SessionStore};
+use crate::store::{SessionQuery, SessionRow, SessionStore, StatusChange, StoreError};
 use crate::supervisor::{BoxError, Session, StartError, StopReport, Supervisor, SupervisorBuilder};
 
 /// How often stuck sessions are given up.
@@ -57,8 +59,12 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// let options = StoreOptions::default().create_tables();
 /// let store = SqliteStore::connect("sqlite:sessions.db", options).await?;
 /// let service = SessionService::builder(store).build()?;
-/// service.resume().await?;
-/// let session = service.start(&SessionKey::new(7, "session-1")?).await?;
+/// service.resume().await?; // the sessions of the store
+/// let key = SessionKey::new(7, "session-1")?;
+/// let session = match service.session(&key.session_id) {
+///     Some(resumed) => resumed,
+///     None => service.start(&key).await?, // a new one
+/// };
 /// // Show `session.qr_code()` until there is a `session.number()`.
 /// tokio::signal::ctrl_c().await?;
 /// service.stop(Duration::from_secs(20)).await;
@@ -68,7 +74,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// Each session has a ChromeDriver, a browser and a page of its own, a [`PageMonitor`] that sends its events to the
 /// store, and is restarted by a [`Backoff`] when page, browser or driver are lost. The service is made of public
-/// parts: [`Supervisor`], [`CurrentPage`], [`PageMonitor`], [`profile_path`],
+/// parts: [`Supervisor`], [`CurrentPage`], [`PageMonitor`], [`profile_path`], [`lock_profile`],
 /// [`Page`](crate::source::webdriver::Page) and [`StoreSink`](crate::store::StoreSink). If it does not fit,
 /// combine them in another way.
 ///
@@ -79,7 +85,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// | page, browser or driver is lost | `disconnected`, reason `page_closed` or `browser_gone` | restarted on its profile; `connected` again when the page is |
 /// | the page cannot be opened | `error`, code `page_not_opened`, `misconfigured` or `ambiguous_tab`, sent once | tried again by the backoff |
 /// | the page does not answer for [5 minutes](PageMonitor::unresponsive_after) | `disconnected`, reason `unresponsive` | not restarted, since it is not lost: `connected` again when it answers. To open it again, end and start the session |
-/// | [`stop`](Self::stop), or the process is killed | stays as it is: the phone is still linked | [`resume`](Self::resume) goes on from there; nothing is sent unless the page shows another state |
+/// | [`stop`](Self::stop), or the process is killed | stays as it is: the phone is still linked | [`resume`](Self::resume) continues from there; nothing is sent unless the page shows another state |
 /// | [`SessionHandle::end`] | `disconnected`, reason `ended` | it stays ended until it is started or resumed |
 /// | the row was given up by a [sweep](SessionServiceBuilder::sweep) of this service | `failed`, soft-deleted | the page is closed; the session stays ended until it is started |
 /// | the row was deleted, or given up by another program | soft-deleted | the page stays open until the session is ended |
@@ -91,7 +97,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// page's present state.
 ///
 /// A browser of a service that was killed ends with it. Its lock on the profile does not stop the resumed
-/// session on the same host; a profile that moved to another host must not have a file `SingletonLock`.
+/// session, also if the host has another name, as a container that is made anew on the same volume has. Two
+/// processes never open browsers on one profile; see [`lock_profile`].
 #[derive(Clone)]
 pub struct SessionService(Arc<Inner>);
 
@@ -125,6 +132,20 @@ impl Sessions {
         let id = SessionId::new(id).ok()?;
         self.lock().get(&id).cloned()
     }
+
+    /// Registers the sessions again whose events wait: a sign of life that the store could not be given.
+    async fn refresh(&self, store: &dyn SessionStore) -> Result<(), StoreError> {
+        let sessions: Vec<_> = self.lock().values().cloned().collect();
+        for session in sessions.iter().filter(|session| session.has_events()) {
+            let row = store.session(&session.key.session_id).await?;
+            let is_waiting =
+                |row: &SessionRow| row.session == session.key && row.status.is_waiting();
+            if row.as_ref().is_some_and(is_waiting) {
+                store.register(&session.key).await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl SessionService {
@@ -153,7 +174,8 @@ impl SessionService {
         let supervisor = supervisor.build();
         let sweep = sweep.map(|age| {
             let (store, supervisor) = (Arc::clone(&config.store), supervisor.clone());
-            tokio::spawn(async move { run_sweeps(&*store, &supervisor, age).await })
+            let sessions = Arc::clone(&sessions);
+            tokio::spawn(async move { run_sweeps(&*store, &sessions, &supervisor, age).await })
         });
         Self(Arc::new(Inner {
             config,
@@ -193,7 +215,7 @@ impl SessionService {
             session: key.clone(),
             source,
         })?;
-        // One whose events still wait goes on with its queue.
+        // One whose events still wait continues with its queue.
         let known = self.0.sessions.get(key.session_id.as_str());
         let managed = known.unwrap_or_else(|| Arc::new(config.managed(row, profile)));
         let mut sessions = self.0.sessions.lock();
@@ -280,23 +302,43 @@ impl Drop for Inner {
 }
 
 /// Gives up stuck sessions, and ends their pages.
-async fn run_sweeps(store: &dyn SessionStore, supervisor: &Supervisor, age: Duration) {
+async fn run_sweeps(
+    store: &dyn SessionStore,
+    sessions: &Sessions,
+    supervisor: &Supervisor,
+    age: Duration,
+) {
+    let mut has_failed = false;
     loop {
         sleep(SWEEP_INTERVAL).await;
-        let swept = match store.sweep_stuck(age).await {
-            Ok(swept) => swept,
-            Err(error) => {
-                tracing::warn!(%error, "stuck sessions were not given up");
-                continue;
-            }
-        };
-        for change in swept {
+        let swept = sweep(store, sessions, age, has_failed).await;
+        has_failed = swept.is_err();
+        let swept = swept.inspect_err(|error| {
+            tracing::warn!(%error, "stuck sessions were not given up");
+        });
+        for change in swept.unwrap_or_default() {
             tracing::info!(session = %change.session, "a stuck session was given up");
             if let Some(session) = supervisor.session(change.session.session_id.as_str()) {
                 session.end(CLOSE_TIMEOUT).await;
             }
         }
     }
+}
+
+/// Gives up stuck sessions, unless the latest sweep `has_failed`: then sessions of other services get an interval
+/// to write the signs of life that have waited for the store.
+async fn sweep(
+    store: &dyn SessionStore,
+    sessions: &Sessions,
+    age: Duration,
+    has_failed: bool,
+) -> Result<Vec<StatusChange>, StoreError> {
+    sessions.refresh(store).await?;
+    if has_failed {
+        store.sessions(&SessionQuery::default().limit(1)).await?;
+        return Ok(Vec::new());
+    }
+    store.sweep_stuck(age).await
 }
 
 /// Creates a directory that is accessible to this user alone, and those above it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 
+use super::profile_lock::lock_profile;
 use crate::event::SessionKey;
 use crate::failure::ProtocolFailure;
 use crate::link::LinkSource;
@@ -28,7 +29,8 @@ pub(super) struct OpenedPage {
 
 #[async_trait]
 pub(super) trait OpenPage: Send + Sync {
-    /// Opens the page of this session on this profile. May be dropped at any time.
+    /// Opens the page of this session on this profile, and keeps the profile locked until it is closed. May be
+    /// dropped at any time.
     async fn open(
         &self,
         session: &SessionKey,
@@ -51,7 +53,9 @@ impl OpenPage for OwnBrowser {
         session: &SessionKey,
         profile: &Path,
     ) -> Result<OpenedPage, ProtocolFailure> {
-        let driver = self.driver.clone().start().await?;
+        let lock = Arc::new(lock_profile(profile).await?);
+        let driver = self.driver.clone().lock(Arc::clone(&lock));
+        let driver = driver.start().await?;
         let argument = format!("--user-data-dir={}", profile.display());
         let options = (self.options)(session).browser_arg(argument);
         let page = match Page::open(&driver, options).await {
@@ -66,6 +70,7 @@ impl OpenPage for OwnBrowser {
             close: Box::pin(async move {
                 page.close().await;
                 stop(driver).await;
+                drop(lock);
             }),
         })
     }

@@ -32,7 +32,7 @@ pub struct Skipped {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SkipReason {
-    /// Its status is `failed`.
+    /// Its status is `failed`, or it was deleted since it was listed.
     #[error("the session was given up")]
     GivenUp,
     /// It has no profile directory, so no account can be linked to it here.
@@ -40,17 +40,18 @@ pub enum SkipReason {
     NoProfile,
     /// It could not be started, for instance because it runs already.
     #[error(transparent)]
-    NotStarted(ServiceError),
+    NotStarted(#[from] ServiceError),
 }
 
 impl SessionService {
     /// Continues the sessions of the store after a restart of the process: starts every session whose row is
     /// neither soft-deleted nor `failed` and whose profile exists, and returns the others with the reason.
-    /// Soft-deleted rows are not listed. `seq` goes on after each row's `last_seq`.
+    /// Soft-deleted rows are not listed. `seq` continues after each row's `last_seq`. For the sweep
+    /// it is a sign of life.
     ///
     /// # Errors
     ///
-    /// If the store fails; the sessions that were started until then run.
+    /// If the store does not list the sessions; those that were started until then run.
     pub async fn resume(&self) -> Result<Resumed, StoreError> {
         let (mut started, mut skipped) = (Vec::new(), Vec::new());
         let query = Status::ALL.iter();
@@ -58,7 +59,7 @@ impl SessionService {
         loop {
             let page = self.0.config.store.sessions(&query).await?;
             for row in page.rows {
-                match self.resume_row(&row) {
+                match self.resume_row(&row).await {
                     Ok(handle) => started.push(handle),
                     Err(reason) => skipped.push(Skipped {
                         session: row.session,
@@ -74,7 +75,7 @@ impl SessionService {
         }
     }
 
-    fn resume_row(&self, row: &SessionRow) -> Result<SessionHandle, SkipReason> {
+    async fn resume_row(&self, row: &SessionRow) -> Result<SessionHandle, SkipReason> {
         if row.status == Status::Failed {
             return Err(SkipReason::GivenUp);
         }
@@ -82,8 +83,16 @@ impl SessionService {
             return Err(SkipReason::NoProfile);
         }
         let taken = self.take(&row.session.session_id);
-        let started = taken.map_err(ServiceError::from);
-        let started = started.and_then(|taken| self.start_row(&taken, row));
-        started.map_err(SkipReason::NotStarted)
+        let taken = taken.map_err(ServiceError::from)?;
+        // The row may have changed since it was listed, and changes no more.
+        let id = &row.session.session_id;
+        let row = self.0.config.store.session(id).await;
+        let row = row.map_err(ServiceError::from)?;
+        let row = row.filter(|row| row.status != Status::Failed);
+        let row = row.ok_or(SkipReason::GivenUp)?;
+        // A sign of life, since a row may be too old for the next sweep.
+        let row = self.0.config.store.register(&row.session).await;
+        let row = row.map_err(ServiceError::from)?;
+        Ok(self.start_row(&taken, &row)?)
     }
 }

@@ -2,6 +2,7 @@
 
 mod ending;
 mod handles;
+mod outages;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -5,18 +5,18 @@ use tokio_tungstenite::tungstenite;
 use crate::failure::{ProtocolFailure, Site};
 use crate::source::page::error::{LookError, LookErrorKind};
 
-/// The failure of a command that Chrome refused.
+/// Returns the failure of a command that Chrome refused.
 pub(super) fn refused(method: &str, text: &str) -> LookError {
     ProtocolFailure::new(Site::Cdp, format!("{method}: {text}")).into()
 }
 
-/// The failure of a script that threw.
+/// Returns the failure of a script that threw.
 pub(super) fn threw(text: &str) -> LookError {
     let failure = ProtocolFailure::new(Site::Script, text).with_code("javascript error");
     failure.into()
 }
 
-/// Chrome has closed the tab.
+/// Returns the failure of a tab that its owner has closed.
 pub(super) fn closed() -> LookError {
     LookError::closed(Site::Cdp)
 }
@@ -30,13 +30,13 @@ pub(super) fn timeout() -> LookError {
     LookError::timeout(Site::Cdp)
 }
 
-/// The page does not answer, but its browser does.
+/// Returns the failure of a page that does not answer although its browser does.
 pub(super) fn unresponsive() -> LookError {
     let text = "the page does not answer although its tab exists: a dialog is open, or a script keeps it busy";
     LookError::new(Site::Cdp, LookErrorKind::Other, text, "page unresponsive")
 }
 
-/// The browser has ended, or another one has taken its place.
+/// Returns the failure of a browser that has ended, or in whose place another one runs.
 pub(super) fn browser_gone() -> LookError {
     let text = "the browser has ended";
     LookError::new(
@@ -47,7 +47,7 @@ pub(super) fn browser_gone() -> LookError {
     )
 }
 
-/// The socket was lost; the browser may still run.
+/// Returns the failure of a lost socket; the browser may still run.
 pub(super) fn lost(what: &str) -> LookError {
     let text = format!("the page's DevTools socket was lost: {what}");
     LookError::new(
@@ -58,7 +58,7 @@ pub(super) fn lost(what: &str) -> LookError {
     )
 }
 
-/// The failure of a socket.
+/// Returns the failure of a socket.
 pub(super) fn socket(error: &tungstenite::Error) -> LookError {
     match error {
         tungstenite::Error::Capacity(_) => {

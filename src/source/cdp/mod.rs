@@ -20,9 +20,10 @@ mod tab;
 
 pub use self::page::CdpPage;
 pub use self::source::CdpSource;
+pub use super::page::address_error::AddressError;
 pub use super::page::attach::AttachOptions;
 pub use super::page::devtools::DebuggerAddress;
 pub use super::page::diagnosis::{Diagnosis, Finding};
 pub use super::page::overrides::{Guard, Overrides};
 pub use super::page::readers::ReaderId;
-pub use super::page::target::Target;
+pub use super::page::target::{Target, TargetError};

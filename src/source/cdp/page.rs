@@ -143,7 +143,7 @@ impl CdpPage {
         &self.tab().finder().target
     }
 
-    /// The running slice, or a new one; `None` if no slice is possible.
+    /// Returns the running slice, or a new one; `None` if no slice is possible.
     fn slice(&self, known: &Arc<Observation>) -> Option<Command> {
         let uses_slices = self.tab().uses_slices();
         let mut state = self.tab().state();
@@ -197,7 +197,7 @@ impl ReadPage for CdpPage {
         }
     }
 
-    /// The slice that still runs would have reported a change.
+    /// Returns the known observation: the slice that still runs would have reported a change.
     async fn unchanged(&self, known: Arc<Observation>) -> CommandResult {
         Ok(known)
     }

@@ -78,7 +78,7 @@ impl Socket {
         Ok(Self { requests, end })
     }
 
-    /// The reason for which the socket has ended, if it has.
+    /// Returns the reason for which the socket has ended, if it has.
     pub(super) fn end(&self) -> Option<LookError> {
         lock(&self.end).clone()
     }

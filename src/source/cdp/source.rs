@@ -74,7 +74,7 @@ impl CdpSource {
 #[async_trait]
 impl InfoSource for CdpSource {
     fn name(&self) -> &str {
-        self.only.as_ref().map_or("cdp", ReaderId::name)
+        self.only.as_ref().map_or("cdp", ReaderId::as_str)
     }
 
     async fn probe(&self) -> Result<Look, ProtocolFailure> {

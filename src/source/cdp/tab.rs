@@ -106,19 +106,19 @@ impl Tab {
         until.is_none_or(|until| Instant::now() >= until)
     }
 
-    /// The last observation, from which a slice can go on: the page reports at once if it has changed.
+    /// Returns the last observation, from which a slice can continue: the page reports at once if it has changed.
     pub(super) fn last(&self) -> Option<Arc<Observation>> {
         let last = self.state().record.last.clone();
         last.filter(|_| self.uses_slices())
     }
 
-    /// One look: every reader in one round trip.
+    /// Looks once, with every reader in one round trip.
     pub(super) async fn look(&self, extra: Extra) -> CommandResult {
         let outcome = self.read(extra).await;
         self.observe(outcome)
     }
 
-    /// One look, with the QR code.
+    /// Looks once, with the QR code.
     pub(super) async fn read_qr(&self) -> CommandResult<Option<QrCode>> {
         let mut outcome = self.read(Extra::Qr).await;
         let answer = outcome.as_mut().ok();
@@ -135,7 +135,7 @@ impl Tab {
         })
     }
 
-    /// One slice: the first observation with another mark, or the present one at its end.
+    /// Runs one slice: returns the first observation with another mark, or the present one at its end.
     pub(super) async fn slice(&self, known: &Observation, length: Duration) -> CommandResult {
         let slice = self.read_slice(known.envelope(), length);
         let outcome = match timeout(length + SLICE_GRACE, slice).await {
@@ -229,7 +229,7 @@ impl Tab {
         }
     }
 
-    /// The open socket; a lost one is replaced.
+    /// Returns the open socket; replaces a lost one.
     async fn socket(&self) -> Result<Socket, LookError> {
         if let Some(socket) = self.open_socket()? {
             return Ok(socket);
@@ -241,7 +241,7 @@ impl Tab {
         }
     }
 
-    /// The present socket, if it has not ended.
+    /// Returns the present socket, if it has not ended.
     fn open_socket(&self) -> Result<Option<Socket>, LookError> {
         let state = self.state();
         if state.is_closed {

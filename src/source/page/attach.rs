@@ -63,7 +63,7 @@ impl AttachOptions {
         self
     }
 
-    /// The moment until which a tab that is not there yet is waited for.
+    /// Returns the moment until which a tab that is not there yet is waited for.
     pub(crate) fn wait_until(&self) -> Instant {
         Instant::now() + self.deadline.min(MAX_DEADLINE) / 2
     }

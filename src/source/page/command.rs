@@ -50,7 +50,7 @@ impl<T: Clone + Send + Sync + 'static> Command<T> {
         self.result.borrow().is_some() || self.result.has_changed().is_err()
     }
 
-    /// Whether it is worth waiting for: it has not been running for too long.
+    /// Returns whether it is worth waiting for: it has not been running for too long.
     pub(crate) fn is_in_time(&self) -> bool {
         Instant::now() < self.due
     }

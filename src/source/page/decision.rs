@@ -8,9 +8,9 @@ use super::envelope::{Envelope, Text};
 use super::evidence::{Account, Registration, account, registration};
 use super::history::{BOOT_TIME, History, LogoutMark, Past};
 use super::readers::ReaderId;
-use crate::failure::clean;
 use crate::link::{Bar, LinkState};
 use crate::source::{Assurance, Identity, Look, PageState, Pending};
+use crate::text::clean;
 
 /// The time for which a page must stay unchanged if it does not say that it has synced, or its state.
 const UNCONFIRMED_TIME: Duration = Duration::from_secs(20);
@@ -97,7 +97,7 @@ impl Observation {
         &self.envelope
     }
 
-    /// Whether time will hardly change what the page shows.
+    /// Returns whether time will hardly change what the page shows.
     pub(crate) fn is_settled(&self) -> bool {
         match self.page_state() {
             None
@@ -112,12 +112,12 @@ impl Observation {
         }
     }
 
-    /// Whether the page was asked by this reader.
+    /// Returns whether the page was asked by this reader.
     pub(crate) fn has_reader(&self, reader: &ReaderId) -> bool {
         self.envelope.readers.iter().any(|row| row.id == *reader)
     }
 
-    /// The piece of evidence without which the page is believed.
+    /// Returns the piece of evidence without which the page is believed.
     pub(crate) fn unverified(&self) -> Option<Evidence> {
         match self.standing() {
             Standing::Unverified(missing) => Some(missing),
@@ -134,7 +134,7 @@ impl Observation {
         }
     }
 
-    /// The number by the readers in question (`None`: all).
+    /// Returns the number by the readers in question (`None`: all).
     pub(crate) fn look(&self, only: Option<&ReaderId>) -> Look {
         let (assurance, pending) = match self.standing() {
             Standing::LoggedOut => return Look::NotYet,
@@ -176,7 +176,7 @@ impl Observation {
         Look::from_identity(identity)
     }
 
-    /// The link state, by all readers.
+    /// Returns the link state, by all readers.
     pub(crate) fn link(&self) -> LinkState {
         let has_account = !matches!(account(&self.envelope, None), Account::Absent);
         let state = self.envelope.state();
@@ -287,7 +287,7 @@ impl Observation {
         self.count(time, missing, Standing::Unverified(missing))
     }
 
-    /// The standing `then`, once the page has been unchanged for `time`.
+    /// Returns the standing `then`, once the page has been unchanged for `time`.
     fn count(&self, time: Duration, missing: Evidence, then: Standing) -> Standing {
         let (longer, next) = match then {
             Standing::Provisional => return then,
@@ -309,8 +309,8 @@ impl Observation {
         matches!(account(&self.envelope, None), Account::Known(known) if known.reader.is_live && known.number.is_some())
     }
 
-    /// The time that a page without a boot marker still has to be complete to count as booted; `None` if
-    /// time alone changes nothing.
+    /// Returns the time that a page without a boot marker still has to be complete to count as booted; `None`
+    /// if time alone changes nothing.
     fn boot_left(&self) -> Option<Duration> {
         let left = BOOT_TIME.checked_sub(self.past.complete_for?)?;
         (self.envelope.is_current && !left.is_zero()).then_some(left)

@@ -11,9 +11,12 @@ use serde::Deserialize;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
+use super::address_error::AddressError;
 use super::http::{LATE, Response};
 use super::plain_http;
-use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
+use crate::codes::MISCONFIGURED;
+use crate::failure::{MAX_TEXT, ProtocolFailure, Site};
+use crate::text::clean;
 
 /// Longest time for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
@@ -24,7 +27,7 @@ const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most addresses of one host that are tried.
 const MAX_ADDRESSES: usize = 8;
 
-const ADVICE: &str = "start Chrome with --remote-debugging-port and --user-data-dir (since version 136 it ignores the port on its default profile)";
+pub(super) const ADVICE: &str = "start Chrome with --remote-debugging-port and --user-data-dir (since version 136 it ignores the port on its default profile)";
 
 /// The debugging address of a running Chrome: `HOST:PORT`.
 ///
@@ -41,7 +44,7 @@ const ADVICE: &str = "start Chrome with --remote-debugging-port and --user-data-
 /// let address: DebuggerAddress = "127.0.0.1:9222".parse()?;
 /// assert_eq!(address.to_string(), "127.0.0.1:9222");
 /// assert!("9222".parse::<DebuggerAddress>().is_err());
-/// # Ok::<(), whatsapp_phone::failure::ProtocolFailure>(())
+/// # Ok::<(), whatsapp_phone::source::webdriver::AddressError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DebuggerAddress {
@@ -60,22 +63,16 @@ impl DebuggerAddress {
     ///
     /// # Errors
     ///
-    /// Code `misconfigured` if there is no such file, or it does not name a port and a browser.
-    pub fn from_user_data_dir(directory: impl AsRef<Path>) -> Result<Self, ProtocolFailure> {
+    /// If there is no such file, or it does not name a port and a browser.
+    pub fn from_user_data_dir(directory: impl AsRef<Path>) -> Result<Self, AddressError> {
         let file = directory.as_ref().join("DevToolsActivePort");
-        let refused = |what: &str| {
-            let text = format!(
-                "`{}` {what}; no Chrome with remote debugging uses this profile: {ADVICE}",
-                file.display()
-            );
-            misconfigured(text)
-        };
+        let named = || clean(&file.display().to_string(), MAX_TEXT / 2);
         let mut text = String::new();
         std::fs::File::open(&file)
             .and_then(|file| file.take(256).read_to_string(&mut text))
-            .map_err(|error| {
-                refused("cannot be read")
-                    .caused_by(ProtocolFailure::from_error(Site::Unknown, &error))
+            .map_err(|error| AddressError::Unreadable {
+                file: named(),
+                source: ProtocolFailure::from_error(Site::Unknown, &error),
             })?;
         let mut lines = text.lines().map(str::trim);
         let port = lines.next().and_then(|line| line.parse::<u16>().ok());
@@ -85,12 +82,12 @@ impl DebuggerAddress {
                 address: format!("127.0.0.1:{port}"),
                 browser: Some(path.to_owned()),
             }),
-            (Some(port), None) if port > 0 => Err(refused("does not name its browser")),
-            _ => Err(refused("does not name a port")),
+            (Some(port), None) if port > 0 => Err(AddressError::NoBrowser { file: named() }),
+            _ => Err(AddressError::NoPort { file: named() }),
         }
     }
 
-    /// Whether it names one run of a Chrome, which only this machine can check.
+    /// Returns whether it names one run of a Chrome, which only this machine can check.
     #[cfg(feature = "webdriver")]
     pub(crate) const fn names_browser(&self) -> bool {
         self.browser.is_some()
@@ -173,7 +170,7 @@ impl DebuggerAddress {
         }
     }
 
-    /// Whether the Chrome of this [resolved](Self::resolve) address still runs. A Chrome that does not answer may
+    /// Returns whether the Chrome of this [resolved](Self::resolve) address still runs. A Chrome that does not answer may
     /// be busy or stopped.
     #[cfg(feature = "cdp")]
     pub(crate) async fn is_running(&self) -> Result<bool, ProtocolFailure> {
@@ -223,7 +220,7 @@ impl DebuggerAddress {
         answer.json().ok_or_else(|| self.unexpected(&answer))
     }
 
-    /// The failure for an answer that Chrome would not give to a debugger.
+    /// Returns the failure for an answer that Chrome would not give to a debugger.
     fn unexpected(&self, answer: &Response) -> GetError {
         let quoted = answer.quote();
         match answer.status.as_u16() {
@@ -275,10 +272,10 @@ pub(crate) struct Tab {
 }
 
 impl FromStr for DebuggerAddress {
-    type Err = ProtocolFailure;
+    type Err = AddressError;
 
     /// Reads `HOST:PORT`; an IPv6 host is written in brackets.
-    fn from_str(text: &str) -> Result<Self, ProtocolFailure> {
+    fn from_str(text: &str) -> Result<Self, AddressError> {
         let is_address = text.rsplit_once(':').is_some_and(|(host, port)| {
             let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
             let bare = host
@@ -293,9 +290,7 @@ impl FromStr for DebuggerAddress {
                 && port.parse::<u16>().is_ok_and(|port| port > 0)
         });
         if !is_address {
-            return Err(misconfigured(
-                "a debugging address is HOST:PORT, for instance 127.0.0.1:9222",
-            ));
+            return Err(AddressError::NotAnAddress);
         }
         Ok(Self {
             address: text.to_owned(),
@@ -343,7 +338,9 @@ mod tests {
             "[x]:1",
         ] {
             let error = bad.parse::<DebuggerAddress>().unwrap_err();
-            assert_eq!(error.code(), Some(MISCONFIGURED), "{bad}");
+            assert_eq!(error, AddressError::NotAnAddress, "{bad}");
+            let failure = ProtocolFailure::from(error);
+            assert_eq!(failure.code(), Some(MISCONFIGURED));
         }
     }
 
@@ -351,7 +348,11 @@ mod tests {
     fn a_profile_names_its_port_or_says_why_not() {
         let profile = tempfile::tempdir().unwrap();
         let read = || DebuggerAddress::from_user_data_dir(profile.path());
-        assert!(read().unwrap_err().message().contains("cannot be read"));
+        let unreadable = read().unwrap_err();
+        assert!(unreadable.to_string().contains("cannot be read"));
+        let failure = ProtocolFailure::from_error(Site::Unknown, &unreadable);
+        assert_eq!(failure.code(), Some(MISCONFIGURED));
+        assert_eq!(ProtocolFailure::from(unreadable), failure);
         for (text, address) in [
             ("38123\n/devtools/browser/0c1d\n", Some("127.0.0.1:38123")),
             ("38123\n/devtools/browser/0c1d", Some("127.0.0.1:38123")),

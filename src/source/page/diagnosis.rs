@@ -10,8 +10,8 @@ use super::evidence::describe;
 use super::losses::{GETTERS, losses};
 use super::overrides::Guard;
 use super::version::{MAX_VERSION, version};
-use crate::failure::clean;
 use crate::source::{Assurance, Look, PageState};
+use crate::text::clean;
 
 /// The report of [`Page::diagnose`](crate::source::webdriver::Page::diagnose). Its `Display` is a table, its
 /// JSON has the same fields. Numbers and JIDs are masked in both.
@@ -116,7 +116,7 @@ impl Diagnosis {
     }
 }
 
-/// The first sentence of the verdict: the number, or why there is none.
+/// Returns the first sentence of the verdict: the number, or why there is none.
 fn outcome(look: &Look, standing: Standing, state: Option<PageState>) -> String {
     let advice = state.map(PageState::advice);
     match look {

@@ -94,17 +94,17 @@ pub(super) struct Details {
 }
 
 impl Details {
-    /// Whether this getter of WhatsApp's own module exists.
+    /// Returns whether this getter of WhatsApp's own module exists.
     pub(super) fn has_getter(&self, name: &str) -> bool {
         self.getters.get(name).copied().unwrap_or_default()
     }
 
-    /// The number has a getter of its own, as on all pages since September 2025.
+    /// Returns whether the number has a getter of its own, as on all pages since September 2025.
     pub(super) fn has_number_getter(&self) -> bool {
         self.has_getter("getMaybeMePnUser") || self.has_getter("getMaybeMeDevicePn")
     }
 
-    /// A page from before September 2025, with one getter for number and LID.
+    /// Returns whether the page is from before September 2025, with one getter for number and LID.
     pub(super) fn has_old_getter(&self) -> bool {
         self.has_getter("getMaybeMeUser") && !self.has_number_getter()
     }
@@ -186,7 +186,7 @@ impl Envelope {
         self.document.as_ref().and_then(Text::as_str).unwrap_or("")
     }
 
-    /// The socket's state, if it is a text; one that is too long is none of the known states.
+    /// Returns the socket's state, if it is a text; one that is too long is none of the known states.
     pub(super) fn state(&self) -> Option<&str> {
         let state = self.socket.as_ref()?.state.as_ref()?;
         Some(state.as_str().unwrap_or("too long"))

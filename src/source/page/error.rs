@@ -64,7 +64,7 @@ impl LookError {
         }
     }
 
-    /// The page was closed by its owner, so its commands fail.
+    /// Returns the failure of a page that its owner has closed.
     pub(crate) fn closed(site: Site) -> Self {
         let text = "the page was closed by its owner";
         Self::new(site, LookErrorKind::TabClosed, text, "no such window")

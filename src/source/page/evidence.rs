@@ -13,7 +13,7 @@ pub(super) enum Registration {
     Unknown,
 }
 
-/// By WhatsApp's own test if it answers, else by the storage keys, which can only say yes.
+/// Decides by WhatsApp's own test if it answers, else by the storage keys, which can only say yes.
 pub(super) fn registration(envelope: &Envelope) -> Registration {
     let keys = &envelope.storage;
     match envelope.registered {
@@ -113,7 +113,7 @@ impl<'p> ReaderAnswer<'p> {
     }
 }
 
-/// Whether a row answered, and what, masked.
+/// Returns whether a row answered, and what, masked.
 pub(super) fn describe(reader: &Reader, row: &RowAnswer) -> (bool, Option<String>) {
     let answer = ReaderAnswer::read(reader, row);
     let jids: Vec<_> = [&answer.number, &answer.lid]

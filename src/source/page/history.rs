@@ -71,7 +71,7 @@ pub(super) struct Past {
 }
 
 impl Past {
-    /// The time that the evidence still has to stay unchanged to be unchanged for `time`; `None` if it
+    /// Returns the time that the evidence still has to stay unchanged to be unchanged for `time`; `None` if it
     /// already is.
     pub(super) fn left_of(&self, time: Duration) -> Option<Duration> {
         let is_over = self.unchanged_for >= time && self.looks >= MIN_LOOKS;
@@ -139,7 +139,7 @@ impl History {
         self.document.as_deref()
     }
 
-    /// A look failed: the page may have changed unnoticed.
+    /// Resets the history after a failed look: the page may have changed unnoticed.
     pub(crate) fn interrupt(&mut self) {
         self.unchanged = None;
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use http::StatusCode;
 use serde::Deserialize;
 
-use crate::failure::{ProtocolFailure, clean};
+use crate::failure::ProtocolFailure;
+use crate::text::clean;
 
 /// Longest time for an answer. It needs no page, but a busy machine may have many tabs.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,7 +37,7 @@ impl Response {
         serde_json::from_slice(body).ok()
     }
 
-    /// Whether the body has this text.
+    /// Returns whether the body has this text.
     pub(crate) fn contains(&self, text: &str) -> bool {
         String::from_utf8_lossy(&self.body).contains(text)
     }

@@ -7,6 +7,7 @@
 //! The scripts evaluate every row of `readers` in one round trip; `overrides` adds rows and renames guards. The account, and its
 //! assurance, are decided in Rust. `target` and `devtools` find the tab.
 
+pub(crate) mod address_error;
 pub(crate) mod attach;
 #[cfg_attr(not(feature = "webdriver"), allow(dead_code))]
 pub(crate) mod command;

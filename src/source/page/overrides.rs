@@ -1,14 +1,14 @@
 //! [`Overrides`]: names and readers in place of those that WhatsApp has renamed.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::readers::{READERS, Reader};
-use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
+use crate::codes::MISCONFIGURED;
+use crate::failure::{ProtocolFailure, Site};
+use crate::text::stable_names;
 
 /// Longest name of a guard or a reader, in bytes.
 const MAX_NAME: usize = 64;
@@ -23,29 +23,21 @@ macro_rules! guards {
     ($($(#[$doc:meta])* $guard:ident = $key:literal, $name:literal;)*) => {
         /// A name of WhatsApp's that decides what a page is: is its device registered, is it connected, has
         /// it booted, was it logged out.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum Guard {
             $($(#[$doc])* $guard,)*
         }
 
         impl Guard {
-            /// Every guard.
-            pub const ALL: &[Self] = &[$(Self::$guard,)*];
-
-            /// Returns the stable name of the guard itself, as in [`Overrides::from_json`].
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$guard => $key,)* }
-            }
-
             /// Returns WhatsApp's name for it, as far as this release knows.
             #[must_use]
             pub const fn default_name(self) -> &'static str {
                 match self { $(Self::$guard => $name,)* }
             }
         }
+
+        stable_names!(Guard, "a guard", as_str { $($guard = $key,)* });
     };
 }
 
@@ -72,27 +64,6 @@ guards! {
     LidKey = "lid_key", "WALid";
     /// The storage key of the mark of a logout.
     LogoutKey = "logout_key", "post-logout";
-}
-
-impl fmt::Display for Guard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Guard {
-    type Err = ProtocolFailure;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let guard = Self::ALL.iter().find(|guard| guard.as_str() == text);
-        guard.copied().ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(|guard| guard.as_str()).collect();
-            misconfigured(format!(
-                "`{text}` is not a guard; the guards are {}",
-                known.join(", ")
-            ))
-        })
-    }
 }
 
 /// Names and readers in place of those that WhatsApp has renamed, until a release of this crate knows the new
@@ -153,7 +124,7 @@ impl Overrides {
         self.with(name.into(), number.into(), None)
     }
 
-    /// The same with an expression of the LID.
+    /// Adds a reader as [`reader`](Self::reader) does, with an expression of the LID.
     pub fn reader_with_lid(
         self,
         name: impl Into<String>,
@@ -225,7 +196,7 @@ impl Overrides {
         Ok(())
     }
 
-    /// The caller's readers, then the built-in ones.
+    /// Returns the caller's readers, then the built-in ones.
     pub(super) fn readers(&self) -> impl Iterator<Item = Reader> {
         let custom = self.readers.iter();
         custom
@@ -233,13 +204,13 @@ impl Overrides {
             .chain(READERS.iter().cloned())
     }
 
-    /// The present name of a guard.
+    /// Returns the present name of a guard.
     pub(super) fn name(&self, guard: Guard) -> &str {
         let name = self.guards.get(&guard);
         name.map_or(guard.default_name(), |name| name)
     }
 
-    /// The present names of all guards, as the scripts read them.
+    /// Returns the present names of all guards, as the scripts read them.
     pub(super) fn names(&self) -> Value {
         let names = Guard::ALL.iter().map(|guard| {
             let name = self.name(*guard);
@@ -252,7 +223,7 @@ impl Overrides {
         names.collect()
     }
 
-    /// Each reader of the caller's by name, as its row of the table.
+    /// Returns each reader of the caller's by name, as its row of the table.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (&str, String)> {
         let readers = self.readers.iter();
         readers.map(|row| {
@@ -267,7 +238,7 @@ fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.chars().all(is_letter)
 }
 
-/// The failure for a reader that does not compile.
+/// Returns the failure for a reader that does not compile.
 pub(crate) fn invalid_reader(name: &str, cause: ProtocolFailure) -> ProtocolFailure {
     let text = format!("the reader `{name}` is not a JavaScript expression");
     misconfigured(text).caused_by(cause)
@@ -327,7 +298,10 @@ mod tests {
         for (text, reason) in [
             ("[", "EOF"),
             (r#"{"guard": {}}"#, "unknown field `guard`"),
-            (r#"{"guards": {"sync": "x"}}"#, "unknown variant `sync`"),
+            (
+                r#"{"guards": {"sync": "x"}}"#,
+                "not a guard; write one of: registration_module",
+            ),
             (r#"{"readers": [{"name": "x"}]}"#, "missing field `number`"),
         ] {
             let error = Overrides::from_json(text).unwrap_err();
@@ -337,7 +311,7 @@ mod tests {
             "sync"
                 .parse::<Guard>()
                 .unwrap_err()
-                .message()
+                .to_string()
                 .contains("registration_test")
         );
     }

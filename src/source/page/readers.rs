@@ -3,7 +3,10 @@
 //! Newest first. A new one is one row here, and one name in [`ReaderId`].
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The name of a reader: one row of the table, or one of the caller's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,7 +38,7 @@ impl ReaderId {
 
     /// Returns its name in results and logs: `Store.User`, `Store.Conn.me`, ...
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Custom(name) => name,
             _ => &self.row().name,
@@ -65,6 +68,33 @@ impl ReaderId {
             .iter()
             .find(|row| row.id == *self)
             .unwrap_or(&CUSTOM)
+    }
+}
+
+impl fmt::Display for ReaderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl From<&str> for ReaderId {
+    /// Returns the built-in reader of this name, and else a [custom](Self::custom) one.
+    fn from(name: &str) -> Self {
+        let mut known = Self::all();
+        let known = known.find(|reader| reader.as_str() == name);
+        known.unwrap_or_else(|| Self::custom(name))
+    }
+}
+
+impl Serialize for ReaderId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for ReaderId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|name| Self::from(&*name))
     }
 }
 
@@ -102,7 +132,7 @@ const CUSTOM: Reader = Reader {
 };
 
 impl Reader {
-    /// A reader of the caller's. The line breaks end a comment in an expression.
+    /// Makes a reader of the caller's. The line breaks end a comment in an expression.
     pub(super) fn custom(name: &str, number: &str, lid: Option<&str>) -> Self {
         let lid = lid.unwrap_or("undefined");
         Self {
@@ -182,7 +212,8 @@ mod tests {
         let ids = [MeUser, WppConn, StoreUser, ConnWid, ConnMe, LastWidMd];
         assert_eq!(ReaderId::all().collect::<Vec<_>>(), ids);
         for row in READERS {
-            assert_eq!(row.id.name(), row.name);
+            assert_eq!(row.id.as_str(), row.name);
+            assert_eq!(ReaderId::from(&*row.name), row.id);
             for text in [&*row.name, &row.expression, row.generation, row.origin] {
                 assert!(!text.is_empty(), "{row:?}");
             }

@@ -84,7 +84,7 @@ impl Record {
         self.history.booted_document()
     }
 
-    /// Returns the code with this payload as it was first seen, whose time goes on.
+    /// Returns the code with this payload as it was first seen, whose time continues.
     pub(crate) fn known_qr(&mut self, payload: String) -> Option<QrCode> {
         let known = self.qr.take();
         let known = known.filter(|known| known.reveal().as_ref() == Some(&payload));

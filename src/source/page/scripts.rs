@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use super::overrides::Overrides;
 use super::readers::Reader;
 
-/// Removes the hooks of a slice of the same page that was cut short. Other programs' slices go on.
+/// Removes the hooks of a slice of the same page that was cut short. Other programs' slices continue.
 const UNHOOK: &str = "\
     const unhook = () => {
       try {
@@ -96,17 +96,17 @@ impl Scripts {
         &BUILT_IN
     }
 
-    /// The overrides from which they were built.
+    /// Returns the overrides from which they were built.
     pub(crate) const fn overrides(&self) -> &Arc<Overrides> {
         &self.overrides
     }
 
-    /// The table whose indices the rows of an envelope have.
+    /// Returns the table whose indices the rows of an envelope have.
     pub(crate) const fn readers(&self) -> &Arc<[Reader]> {
         &self.readers
     }
 
-    /// Body of a script without arguments that returns one envelope. `booted` is the document that
+    /// Returns the body of a script without arguments that returns one envelope. `booted` is the document that
     /// counts as booted even without a boot marker.
     pub(crate) fn look(&self, kind: Kind, booted: Option<&str>, extra: Extra) -> String {
         let clean_up = match kind {
@@ -127,9 +127,9 @@ impl Scripts {
         )
     }
 
-    /// Body of an asynchronous script that returns the next envelope with another mark. Arguments: the
-    /// known mark; in milliseconds the slice's length, the time between two looks, and the same if
-    /// the page's events are hooked.
+    /// Returns the body of an asynchronous script that returns the next envelope with another mark.
+    /// Arguments: the known mark; in milliseconds the slice's length, the time between two looks, and the
+    /// same if the page's events are hooked.
     pub(crate) fn wait(&self, kind: Kind, booted: Option<&str>) -> String {
         let head = self.head(kind);
         format!(
@@ -141,13 +141,13 @@ impl Scripts {
         )
     }
 
-    /// Body of a script without arguments that only removes our traces.
+    /// Returns the body of a script without arguments that only removes our traces.
     pub(crate) fn clean_up(&self, kind: Kind) -> String {
         format!("{}unhook();\ncleanUp();", self.head(kind))
     }
 
-    /// Body of a script that compiles this row of the table, but does not run it. It also removes the traces of
-    /// ChromeDriver.
+    /// Returns the body of a script that compiles this row of the table, but does not run it. It also removes
+    /// the traces of ChromeDriver.
     pub(crate) fn compile(&self, kind: Kind, row: &str) -> String {
         format!("{}cleanUp();\n() => {row};\nreturn true;", self.head(kind))
     }
@@ -173,7 +173,7 @@ fn wanted(extra: Extra) -> String {
     format!("const wantsDetails = {details};\nconst wantsQr = {qr};\n")
 }
 
-/// Without comment lines and indentation: a script goes over the connection for every command.
+/// Removes comment lines and indentation: a script goes over the connection for every command.
 fn bare(script: &str) -> String {
     let lines = script
         .lines()

@@ -1,10 +1,13 @@
 //! [`Target`]: which tab to read.
 
+use std::error::Error;
 use std::fmt;
 
 use http::uri::Authority;
 
-use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
+use crate::codes::{AMBIGUOUS_TAB, MISCONFIGURED};
+use crate::failure::{MAX_TEXT, ProtocolFailure, Site, disclose};
+use crate::text::clean;
 
 /// Names the tab to read: the one at exactly this origin. A text of the URL can narrow it further.
 ///
@@ -17,7 +20,7 @@ use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
 /// let target = Target::at("http://127.0.0.1:8080")?.url_contains("/session-7");
 /// assert_eq!(target.origin(), "http://127.0.0.1:8080");
 /// assert!(Target::at("web.whatsapp.com").is_err());
-/// # Ok::<(), whatsapp_phone::failure::ProtocolFailure>(())
+/// # Ok::<(), whatsapp_phone::source::webdriver::TargetError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -39,14 +42,9 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// Code `misconfigured` if it is not an http or https URL.
-    pub fn at(url: &str) -> Result<Self, ProtocolFailure> {
-        let origin = origin_of(url).ok_or_else(|| {
-            let text = format!(
-                "`{url}` is not an http or https URL; write for instance https://web.whatsapp.com"
-            );
-            ProtocolFailure::new(Site::Unknown, text).with_code(MISCONFIGURED)
-        })?;
+    /// If it is not an http or https URL.
+    pub fn at(url: &str) -> Result<Self, TargetError> {
+        let origin = origin_of(url).ok_or_else(|| TargetError(clean(url, MAX_TEXT / 2)))?;
         Ok(Self {
             origin,
             url_contains: None,
@@ -75,7 +73,7 @@ impl Target {
                 .is_none_or(|text| url.contains(text))
     }
 
-    /// The one tab that matches, of these with their URLs.
+    /// Returns the one tab that matches, of these with their URLs.
     pub(crate) fn choose<T>(
         &self,
         tabs: impl IntoIterator<Item = (T, String)>,
@@ -105,7 +103,7 @@ impl Target {
                 format!(
                     "{count} tabs are at {self}; close the others or narrow by a text of the URL"
                 ),
-                "ambiguous_tab",
+                AMBIGUOUS_TAB,
             ),
         };
         ProtocolFailure::new(Site::Unknown, text).with_code(code)
@@ -119,6 +117,30 @@ pub(crate) enum NoTab {
     Several { count: usize },
 }
 
+/// A text is not an http or https URL, so it names no origin. The message quotes it, masked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetError(String);
+
+impl From<TargetError> for ProtocolFailure {
+    /// A failure with the code `misconfigured`.
+    fn from(error: TargetError) -> Self {
+        Self::new(Site::Unknown, error.to_string()).with_code(MISCONFIGURED)
+    }
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        disclose(|| ProtocolFailure::new(Site::Unknown, "").with_code(MISCONFIGURED));
+        let Self(url) = self;
+        write!(
+            f,
+            "`{url}` is not an http or https URL; write for instance https://web.whatsapp.com"
+        )
+    }
+}
+
+impl Error for TargetError {}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.origin)?;
@@ -129,7 +151,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// The origin of an http or https URL in the form that browsers write, but for letter case and default ports.
+/// Returns the origin of an http or https URL in the form that browsers write, but for letter case and default ports.
 fn origin_of(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let scheme = scheme.to_ascii_lowercase();
@@ -190,7 +212,11 @@ mod tests {
             "http://",
         ] {
             let error = Target::at(bad).unwrap_err();
-            assert_eq!(error.code(), Some(MISCONFIGURED), "{bad}");
+            let text = error.to_string();
+            let failure = ProtocolFailure::from_error(Site::Unknown, &error);
+            assert_eq!(failure.code(), Some(MISCONFIGURED), "{bad}");
+            assert_eq!(failure.message(), text);
+            assert_eq!(ProtocolFailure::from(error), failure);
         }
     }
 }

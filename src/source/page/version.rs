@@ -1,7 +1,7 @@
 //! [`version`]: a page's version, which must stay readable although it is nearly all digits.
 
 use super::envelope::Text;
-use crate::failure::clean;
+use crate::text::clean;
 
 /// Longest version kept, in bytes.
 pub(crate) const MAX_VERSION: usize = 64;
@@ -15,8 +15,9 @@ pub(super) fn version(text: Option<&Text>) -> Option<String> {
     }
 }
 
-/// Whether a text has the form of a version, whose digits are no number: `2.3000.1030000000-alpha`. The revision
-/// starts with `10`, and no phone number does. The digits of other versions are too few to be masked.
+/// Returns whether a text has the form of a version, whose digits are no number: `2.3000.1030000000-alpha`.
+/// The revision starts with `10`, and no phone number does. The digits of other versions are too few to be
+/// masked.
 fn is_version(text: &str) -> bool {
     let (numbers, name) = text.split_once('-').unwrap_or((text, ""));
     let revision = numbers.strip_prefix("2.3000.10").unwrap_or_default();

@@ -12,7 +12,8 @@ use super::diagnosis::Diagnosis;
 use super::error::LookError;
 use super::readers::ReaderId;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
-use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
+use crate::codes::MISCONFIGURED;
+use crate::failure::{ProtocolFailure, Site};
 use crate::source::{Assurance, Look};
 
 /// Longer waits are cut to this, so that no instant overflows; the caller waits again.
@@ -38,36 +39,36 @@ pub(crate) const NO_SLICES_TIME: Duration = Duration::from_secs(5);
 
 /// One page of any driver, as its sources and its diagnosis read it.
 pub(crate) trait ReadPage: Sync {
-    /// One look: every reader in one round trip.
+    /// Looks once, with every reader in one round trip.
     fn look(&self) -> impl Future<Output = CommandResult> + Send;
 
-    /// The same with the details of a diagnosis.
+    /// Looks once, with the details of a diagnosis.
     fn look_in_detail(&self) -> impl Future<Output = CommandResult> + Send;
 
-    /// The last observation, if a slice can go on from there.
+    /// Returns the last observation, if a slice can continue from there.
     fn last(&self) -> Option<Arc<Observation>>;
 
-    /// The present state, for a wait that has no observation to go on from.
+    /// Returns the present state, for a wait that has no observation to continue from.
     fn now(&self) -> impl Future<Output = CommandResult> + Send {
         self.look()
     }
 
-    /// The next observation that differs from this one, or the present one when a slice ends; `None` if `end`
-    /// comes first. Waits at the same time share one slice.
+    /// Returns the next observation that differs from this one, or the present one when a slice ends; `None`
+    /// if `end` comes first. Waits at the same time share one slice.
     fn change(
         &self,
         known: &Arc<Observation>,
         end: Instant,
     ) -> impl Future<Output = Option<CommandResult>> + Send;
 
-    /// The present state after a [`change`](Self::change) that found none.
+    /// Returns the present state after a [`change`](Self::change) that found none.
     fn unchanged(&self, known: Arc<Observation>) -> impl Future<Output = CommandResult> + Send;
 
-    /// The versions of the driver, if there is one, and of the browser.
+    /// Returns the versions of the driver, if there is one, and of the browser.
     fn versions(&self) -> (Option<String>, Option<String>);
 }
 
-/// The look that an observation amounts to, by one reader or by all.
+/// Returns the look for an observation, by one reader or by all.
 pub(crate) fn give(
     observation: &Observation,
     only: Option<&ReaderId>,
@@ -77,7 +78,7 @@ pub(crate) fn give(
         Some(reader) => {
             let text = format!(
                 "the page has no reader named `{}`; give it one by its overrides",
-                reader.name()
+                reader.as_str()
             );
             Err(ProtocolFailure::new(Site::Unknown, text).with_code(MISCONFIGURED))
         }
@@ -92,7 +93,7 @@ pub(crate) async fn wait(
     max: Duration,
 ) -> Result<Look, ProtocolFailure> {
     let end = Instant::now() + max.min(MAX_WAIT);
-    // The last observation is never an answer, only the point from which to go on.
+    // The last observation is never an answer, only the point from which to continue.
     let last = page.last().filter(|last| {
         let look = give(last, only);
         look.is_ok_and(|look| !look.is_awaited(min))

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use url::{Host, Url};
+use zeroize::Zeroizing;
 
 use super::driver::DriverProcess;
 use super::page::Page;
@@ -38,13 +39,13 @@ impl Page {
         options: AttachOptions,
     ) -> Result<Self, ProtocolFailure> {
         let url = driver.url().to_owned();
-        in_background(options.deadline, options.run(url, address)).await
+        in_background(options.deadline, options.run(url.into(), address)).await
     }
 
-    /// [`attach`](Self::attach) through a WebDriver server that runs elsewhere. The address is as that
-    /// server sees it; if the server is not on this machine, only it can find the tab, by switching to
-    /// each in turn. An address from
-    /// [`from_user_data_dir`](DebuggerAddress::from_user_data_dir) is still checked from this machine.
+    /// Attaches as [`attach`](Self::attach) does, through a WebDriver server that runs elsewhere. The address
+    /// is as that server sees it; if the server is not on this machine, only it can find the tab, by
+    /// switching to each in turn. An address from [`from_user_data_dir`](DebuggerAddress::from_user_data_dir)
+    /// is still checked from this machine.
     ///
     /// # Errors
     ///
@@ -54,7 +55,11 @@ impl Page {
         address: DebuggerAddress,
         options: AttachOptions,
     ) -> Result<Self, ProtocolFailure> {
-        in_background(options.deadline, options.run(webdriver.to_owned(), address)).await
+        in_background(
+            options.deadline,
+            options.run(webdriver.to_owned().into(), address),
+        )
+        .await
     }
 }
 
@@ -68,7 +73,7 @@ impl AttachOptions {
 
     async fn run(
         self,
-        webdriver: String,
+        webdriver: Zeroizing<String>,
         address: DebuggerAddress,
     ) -> Result<Page, ProtocolFailure> {
         // A driver elsewhere may reach a Chrome that this machine cannot.
@@ -96,7 +101,7 @@ impl AttachOptions {
     }
 }
 
-/// Whether this URL's host is this machine itself.
+/// Returns whether this URL's host is this machine itself.
 fn is_on_this_machine(url: &str) -> bool {
     match Url::parse(url).ok().as_ref().and_then(Url::host) {
         Some(Host::Domain(name)) => name == "localhost",

@@ -20,7 +20,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 const BACKGROUND_CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Tab {
-    /// Ends a session of ours, and its browser with it. Waits as long as a healthy one needs; the rest goes on
+    /// Ends a session of ours, and its browser with it. Waits as long as a healthy one needs; the rest continues
     /// in the background.
     pub(super) async fn close(&self) {
         let browser = {
@@ -33,7 +33,7 @@ impl Tab {
         }
     }
 
-    /// The same for a destructor: at once, and in the background.
+    /// Ends it from a destructor: at once, and in the background.
     pub(super) fn end(&self) {
         let (browser, connection) = {
             let mut state = self.state();

@@ -31,7 +31,7 @@ impl Connection {
 }
 
 impl From<Client> for Connection {
-    /// A caller's client.
+    /// Takes a caller's client.
     fn from(client: Client) -> Self {
         Self {
             client,
@@ -53,7 +53,7 @@ pub(super) fn connector(webdriver: &str) -> Result<(Connector, ConnectionGuard),
 pub(super) fn connector(
     webdriver: &str,
 ) -> Result<(hyper_rustls::HttpsConnector<Connector>, ConnectionGuard), ProtocolFailure> {
-    let tls = super::tls::config(is_https(webdriver)).map_err(|error| {
+    let tls = crate::tls::config(is_https(webdriver)).map_err(|error| {
         misconfigured(format!("the system's certificates cannot be used: {error}"))
     })?;
     let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);

@@ -40,7 +40,7 @@ const MAX_EXIT_CHECKS: u32 = 250;
 /// is void, and a warning says so). They are left behind only if that shell is killed as well.
 ///
 /// Driver and browsers form a process group of their own. Ctrl-C in a terminal therefore does not
-/// reach them: a host that catches it can finish its work with the pages it has, and one that does
+/// reach them: a program that catches it can finish its work with the pages it has, and one that does
 /// not takes them with it.
 ///
 /// Their temporary files, profiles included, are kept in one directory and removed with it (macOS
@@ -90,13 +90,13 @@ impl DriverProcess {
         &self.url
     }
 
-    /// Its process id, which is also its process group's.
+    /// Returns its process id, which is also its process group's.
     #[must_use]
     pub const fn id(&self) -> u32 {
         self.id
     }
 
-    /// To hold single browsers of this driver, so that each can be ended before the driver is.
+    /// Returns a handle for single browsers of this driver, so that each can be ended before the driver is.
     pub(crate) const fn browsers(&self) -> &Browsers {
         &self.browsers
     }
@@ -128,7 +128,7 @@ impl DriverProcess {
         };
         match timeout(CLOSE_TIMEOUT, orderly).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "ChromeDriver took no shutdown request"),
+            Ok(Err(error)) => tracing::debug!(%error, "ChromeDriver refused to shut down"),
             Err(_) => tracing::debug!("ChromeDriver and its browsers did not end when asked to"),
         }
         // The force may block for a moment, which is not for a runtime's own threads.
@@ -195,7 +195,7 @@ impl Running {
         }
     }
 
-    /// Whether driver and guard are gone and reaped, and the directory too.
+    /// Returns whether driver and guard are gone and reaped, and the directory too.
     fn is_gone(&mut self) -> bool {
         let reaped = self.group.reap();
         let guard_done = self.guard.as_mut().is_none_or(Guard::is_done);
@@ -204,11 +204,11 @@ impl Running {
     }
 }
 
-/// One request of ChromeDriver's that needs no session.
+/// Sends a request of ChromeDriver's that needs no session.
 async fn get(url: &str, path: &str) -> Result<(), ProtocolFailure> {
     let client: Client<_, String> = Client::builder(TokioExecutor::new()).build_http();
     let Ok(address) = format!("{url}{path}").parse() else {
-        return Err(failure("ChromeDriver's address is no URL"));
+        return Err(failure("ChromeDriver's address is not a URL"));
     };
     let answer = client.get(address).await.map_err(|error| {
         failure(format!("ChromeDriver does not answer `{path}`"))
@@ -244,7 +244,7 @@ mod tests {
 
     use super::*;
 
-    /// A driver that is no more than a process and a directory.
+    /// Makes a driver that is no more than a process and a directory.
     fn driver(url: String) -> (DriverProcess, PathBuf) {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().to_owned();

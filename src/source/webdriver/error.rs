@@ -4,9 +4,10 @@
 
 use fantoccini::error::CmdError;
 
+use crate::codes::MISCONFIGURED;
 use crate::failure::webdriver::CONNECTION_LOST;
 pub(super) use crate::failure::webdriver::command;
-use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
+use crate::failure::{ProtocolFailure, Site};
 use crate::source::page::error::{LookError, LookErrorKind};
 
 impl From<&CmdError> for LookError {
@@ -25,7 +26,7 @@ impl From<&CmdError> for LookError {
     }
 }
 
-/// A failure of the set-up.
+/// Returns a failure of the set-up.
 pub(super) fn misconfigured(text: impl AsRef<str>) -> ProtocolFailure {
     ProtocolFailure::new(Site::WebDriverCommand, text).with_code(MISCONFIGURED)
 }

@@ -25,16 +25,15 @@ mod session;
 mod source;
 mod start_failure;
 mod tab;
-#[cfg(feature = "webdriver-rustls")]
-mod tls;
 
 pub use self::driver::{DriverProcess, DriverProcessBuilder};
 pub use self::open::OpenOptions;
 pub use self::page::Page;
 pub use self::source::WebDriverSource;
+pub use super::page::address_error::AddressError;
 pub use super::page::attach::AttachOptions;
 pub use super::page::devtools::DebuggerAddress;
 pub use super::page::diagnosis::{Diagnosis, Finding};
 pub use super::page::overrides::{Guard, Overrides};
 pub use super::page::readers::ReaderId;
-pub use super::page::target::Target;
+pub use super::page::target::{Target, TargetError};

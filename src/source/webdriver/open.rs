@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fantoccini::Client;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::driver::{Browsers, DriverProcess, OwnedBrowser, Recording};
 use super::error::{command, misconfigured};
@@ -74,7 +75,7 @@ impl Page {
         let recording = Arc::new(driver.record());
         let started = Started(Arc::clone(&recording));
         let own = (driver.browsers().clone(), recording);
-        let opening = options.run(driver.url().to_owned(), Some(own));
+        let opening = options.run(driver.url().to_owned().into(), Some(own));
         let outcome = in_background(deadline, opening).await;
         outcome.map_err(|failure| match describe_output(&started.0.text()) {
             Some(cause) if failure.code() == Some("timeout") => {
@@ -97,7 +98,11 @@ impl Page {
     /// As [`open`](Self::open), but the message knows only the server's answer, not the browser's output; code
     /// `misconfigured` also if no WebDriver server answers, or the URL is another server's.
     pub async fn open_at(webdriver: &str, options: OpenOptions) -> Result<Self, ProtocolFailure> {
-        in_background(options.deadline, options.run(webdriver.to_owned(), None)).await
+        in_background(
+            options.deadline,
+            options.run(webdriver.to_owned().into(), None),
+        )
+        .await
     }
 }
 
@@ -140,7 +145,7 @@ impl OpenOptions {
 
     async fn run(
         self,
-        webdriver: String,
+        webdriver: Zeroizing<String>,
         own: Option<(Browsers, Arc<Recording>)>,
     ) -> Result<Page, ProtocolFailure> {
         let url = self.url.as_deref().unwrap_or(self.target.origin());
@@ -193,7 +198,7 @@ impl OpenOptions {
     }
 }
 
-/// Ends the recording of a start as soon as its caller stops waiting: the start itself may go on in the background, and
+/// Ends the recording of a start as soon as its caller stops waiting: the start itself may continue in the background, and
 /// its recording would overlap those of later starts.
 struct Started(Arc<Recording>);
 

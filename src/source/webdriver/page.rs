@@ -24,7 +24,7 @@ use crate::source::page::wait::{self, LOOK_INTERVAL, ReadPage};
 /// [`RetryPolicy::eager`](crate::retry::RetryPolicy::eager).
 const MAX_SLICE: Duration = Duration::from_millis(400);
 
-/// The time that a wait goes on after its end for the result of its own slice.
+/// The time that a wait continues after its end for the result of its own slice.
 const SLICE_GRACE: Duration = Duration::from_millis(50);
 
 /// One WhatsApp Web page, read by [`WebDriverSource`](super::WebDriverSource)s. Cheap to clone; all clones and
@@ -51,6 +51,25 @@ impl Page {
     /// timeouts. While the window is not at the target's origin, its content is ignored.
     ///
     /// Do not change the client's current window while sources read this page.
+    ///
+    /// ```no_run
+    /// use hyper_util::client::legacy::connect::HttpConnector; // hyper-util 0.1, feature `client-legacy`
+    /// use whatsapp_phone::Extractor;
+    /// use whatsapp_phone::fantoccini::ClientBuilder;
+    /// use whatsapp_phone::source::webdriver::{Page, Target, WebDriverSource};
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = ClientBuilder::new(HttpConnector::new());
+    /// let client = builder.connect("http://127.0.0.1:9515").await?;
+    /// client.goto("https://web.whatsapp.com").await?;
+    ///
+    /// let page = Page::from_client(client.clone(), Target::default());
+    /// let extractor = Extractor::builder().source(WebDriverSource::all(&page)).build()?;
+    /// println!("{}", extractor.extract().await?.phone.reveal());
+    /// client.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn from_client(client: Client, target: Target) -> Self {
         Self::new(client.into(), target, Owner::Caller, None)
@@ -78,7 +97,7 @@ impl Page {
     }
 
     /// Returns the page's WebDriver client, for other uses of a page of ours: take a screenshot, show the QR
-    /// code. Commands of one session run one at a time. Take it anew for each use: if a look is given up,
+    /// code. Commands of one session run one at a time. Call this for each use: if a look is given up,
     /// its client ends and another one replaces it. The session's script timeout is 500 ms.
     ///
     /// After [`close`](Self::close) every command fails.
@@ -115,7 +134,7 @@ impl Page {
         &self.tab().target
     }
 
-    /// The running slice, or a new one; `None` if no slice is possible.
+    /// Returns the running slice, or a new one; `None` if no slice is possible.
     fn slice(&self, known: &Arc<Observation>, length: Duration) -> Option<Command> {
         let uses_slices = self.tab().uses_slices();
         let mut state = self.tab().state();
@@ -173,7 +192,7 @@ impl ReadPage for Page {
         self.tab().last()
     }
 
-    /// The present state: the result of a running slice, or of a look.
+    /// Returns the present state: the result of a running slice, or of a look.
     async fn now(&self) -> CommandResult {
         let slice = self.tab().state().slice.clone();
         match slice.filter(|command| !command.has_ended() && command.is_in_time()) {

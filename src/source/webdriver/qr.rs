@@ -58,7 +58,7 @@ impl Page {
 }
 
 impl Tab {
-    /// One look, with the QR code.
+    /// Looks once, with the QR code.
     async fn read_qr(&self) -> CommandResult<Option<QrCode>> {
         let mut outcome = self.read(Extra::Qr).await;
         let answer = outcome.as_mut().ok();

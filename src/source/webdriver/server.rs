@@ -12,14 +12,15 @@ use super::driver::Recording;
 use super::error::misconfigured;
 use super::http;
 use super::start_failure::{self, Printed};
+use crate::failure::ProtocolFailure;
 use crate::failure::webdriver::session_cause;
-use crate::failure::{ProtocolFailure, clean};
 use crate::source::page::http::Response;
+use crate::text::clean;
 
 /// Longest part of a server's text that a message has, in bytes.
 const MAX_QUOTED: usize = 200;
 
-/// The failure for a session that was not created. The cause is always the set-up.
+/// Returns the failure for a session that was not created. The cause is always the set-up.
 pub(super) async fn new_session(
     error: &NewSessionError,
     webdriver: &str,
@@ -61,7 +62,7 @@ pub(super) async fn new_session(
     misconfigured(text).caused_by(cause)
 }
 
-/// Whether a WebDriver server wrote this error.
+/// Returns whether a WebDriver server wrote this error.
 fn is_webdriver_error(error: &NewSessionError) -> bool {
     match error {
         NewSessionError::SessionNotCreated(_)
@@ -122,7 +123,7 @@ async fn ask(webdriver: &str, path: &str) -> Option<Response> {
     http::get(connector, url.as_str().parse().ok()?).await.ok()
 }
 
-/// The end of the chain of causes of a failed connection.
+/// Returns the end of the chain of causes of a failed connection.
 fn root(error: &NewSessionError) -> String {
     let mut root: &(dyn Error + 'static) = match error {
         NewSessionError::Failed(error) => error,
@@ -136,7 +137,7 @@ fn root(error: &NewSessionError) -> String {
     root.to_string()
 }
 
-/// A URL without its user, password and query, which may hold a key.
+/// Returns a URL without its user, password and query, which may hold a key.
 fn shown(url: &str) -> String {
     let Ok(mut url) = Url::parse(url) else {
         return "the given text".into();

@@ -8,6 +8,7 @@ use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder};
 use serde_json::{Value, json};
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::connection::{Connection, connector};
 use super::driver::Recording;
@@ -22,14 +23,14 @@ pub(super) const SCRIPT_TIMEOUT: Duration = Duration::from_millis(500);
 /// A session of ours on a WebDriver server. The URL may hold a key, so there is no `Debug`.
 #[derive(Clone)]
 pub(super) struct Session {
-    webdriver: String,
+    webdriver: Zeroizing<String>,
     id: String,
 }
 
 impl Session {
     /// Creates a session with these `goog:chromeOptions`. The recording is that of a driver of ours.
     pub(super) async fn create(
-        webdriver: String,
+        webdriver: Zeroizing<String>,
         chrome_options: Value,
         recording: Option<Arc<Recording>>,
     ) -> Result<(Self, Connection), ProtocolFailure> {
@@ -92,7 +93,7 @@ impl Session {
     }
 }
 
-/// Longest time that work goes on after its deadline: ChromeDriver has been seen to take 93 seconds over a
+/// Longest time that work continues after its deadline: ChromeDriver has been seen to take 93 seconds over a
 /// crashed tab.
 const MAX_OVERRUN: Duration = Duration::from_secs(120);
 

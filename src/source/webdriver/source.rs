@@ -60,7 +60,7 @@ impl WebDriverSource {
 #[async_trait]
 impl InfoSource for WebDriverSource {
     fn name(&self) -> &str {
-        self.only.as_ref().map_or("webdriver", ReaderId::name)
+        self.only.as_ref().map_or("webdriver", ReaderId::as_str)
     }
 
     async fn probe(&self) -> Result<Look, ProtocolFailure> {

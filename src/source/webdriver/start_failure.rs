@@ -1,6 +1,6 @@
 //! Causes for which a driver or a browser did not start, read from its output or answer.
 
-use crate::failure::clean;
+use crate::text::clean;
 
 /// Longest quotation of a foreign text, in bytes.
 const MAX_QUOTED: usize = 300;
@@ -73,6 +73,7 @@ const ROWS: &[Row] = rows![
     "Opening in existing browser session", IN_USE, OWN_PROFILE, "Opening in existing browser session.", "chrome/browser of Chromium";
     "Failed to create a ProcessSingleton", NOT_WRITABLE, MAKE_WRITABLE, "[20417:20417:0416/114702.946821:ERROR:process_singleton_posix.cc(280)] Failed to create /home/f/chromium-stable/SingletonLock: Permission denied (13)\n[20417:20417:0416/114702.946937:ERROR:chrome_browser_main.cc(1408)] Failed to create a ProcessSingleton for your profile directory.", "cypress-io/cypress#7020";
     "cannot create default profile directory", NOT_WRITABLE, MAKE_WRITABLE, "session not created\nfrom unknown error: cannot create default profile directory", MEASURED;
+    "Could not remove old devtools port file", NOT_WRITABLE, MAKE_WRITABLE, "session not created from unknown error: Could not remove old devtools port file. Perhaps the given user-data-dir at /var/lib/sessions/7 is still attached to a running Chrome or Chromium process", MEASURED;
     "Running as root without --no-sandbox", "the browser does not run as root with its sandbox", "run it as another user, or add `OpenOptions::browser_arg(\"--no-sandbox\")` if every page in it is trusted", "[28861:28861:1128/144711.684383:ERROR:content/browser/zygote_host/zygote_host_impl_linux.cc:103] Running as root without --no-sandbox is not supported. See https://crbug.com/638180.", MEASURED;
     "No usable sandbox!", "this system does not allow the browser's sandbox", "allow unprivileged user namespaces for it (AppArmor, sysctl, the container's seccomp profile), or add `OpenOptions::browser_arg(\"--no-sandbox\")` if every page in it is trusted", "[1:1:0319/084459.2:FATAL:zygote_host_impl_linux.cc(127)] No usable sandbox! If you are running on Ubuntu 23.10+ or another Linux distro that has disabled unprivileged user namespaces with AppArmor", "content/browser of Chromium";
     "Missing X server or $DISPLAY", NO_DISPLAY, HEADLESS, "[29316:29316:1128/144742.281326:ERROR:ui/ozone/platform/x11/ozone_platform_x11.cc:257] Missing X server or $DISPLAY", MEASURED;
@@ -138,7 +139,8 @@ fn clean_end(text: &str) -> String {
     }
 }
 
-/// The line that has this mark, without the head of Chrome's log, and the one after it if that belongs to it.
+/// Returns the line that has this mark, without the head of Chrome's log, and the one after it if that
+/// belongs to it.
 fn line_of(text: &str, mark: &str) -> String {
     let mut lines = text.lines().skip_while(|line| !line.contains(mark));
     let line = lines.next().unwrap_or_default();

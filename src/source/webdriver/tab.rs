@@ -13,7 +13,7 @@ use super::driver::OwnedBrowser;
 use super::error::command;
 use super::evaluate::evaluate;
 use super::session::{SCRIPT_TIMEOUT, Session};
-use crate::failure::{ProtocolFailure, Site, clean};
+use crate::failure::{ProtocolFailure, Site};
 use crate::source::PageState;
 use crate::source::page::command::{Command, CommandResult};
 use crate::source::page::decision::Observation;
@@ -26,6 +26,7 @@ use crate::source::page::scripts::{Extra, Kind, Scripts};
 use crate::source::page::target::Target;
 use crate::source::page::version::MAX_VERSION;
 use crate::source::page::wait::{HOOKED_PACE, NO_SLICES_TIME, PACE};
+use crate::text::clean;
 
 /// The owner of the session and its browser.
 pub(super) enum Owner {
@@ -110,7 +111,7 @@ impl Tab {
         }
     }
 
-    /// Whether session and browser are ours.
+    /// Returns whether session and browser are ours.
     pub(super) const fn is_opened(&self) -> bool {
         matches!(self.owner, Owner::Opened { .. })
     }
@@ -122,8 +123,8 @@ impl Tab {
         }
     }
 
-    /// Whether a wait may occupy the session for a slice. A caller's session has timeouts that we do not know:
-    /// there a slice could outlive a navigation by half a minute.
+    /// Returns whether a wait may occupy the session for a slice. A caller's session has timeouts that we do
+    /// not know: there a slice could outlive a navigation by half a minute.
     pub(super) fn uses_slices(&self) -> bool {
         self.session().is_some() && !self.avoids_slices()
     }
@@ -138,7 +139,7 @@ impl Tab {
         self.state().no_slices_until = Some(Instant::now() + NO_SLICES_TIME);
     }
 
-    /// The last observation, from which a slice can go on: the page reports at once if it has changed.
+    /// Returns the last observation, from which a slice can continue: the page reports at once if it has changed.
     pub(super) fn last(&self) -> Option<Arc<Observation>> {
         let last = self.state().record.last.clone();
         last.filter(|_| self.uses_slices())
@@ -152,19 +153,19 @@ impl Tab {
         self.state().record.document().map(str::to_owned)
     }
 
-    /// One look: every reader in one round trip.
+    /// Looks once, with every reader in one round trip.
     pub(super) async fn look(&self) -> CommandResult {
         let outcome = self.read(Extra::None).await;
         self.observe(outcome)
     }
 
-    /// The same with the details of a diagnosis.
+    /// Looks once, with the details of a diagnosis.
     pub(super) async fn look_in_detail(&self) -> CommandResult {
         let outcome = self.read(Extra::Details).await;
         self.observe(outcome)
     }
 
-    /// One slice: the first observation with another mark, or the present one at its end.
+    /// Runs one slice: returns the first observation with another mark, or the present one at its end.
     pub(super) async fn slice(&self, known: &Observation, length: Duration) -> CommandResult {
         let outcome = self.read_slice(known.envelope(), length).await;
         self.observe(outcome)
@@ -200,7 +201,7 @@ impl Tab {
         outcome
     }
 
-    /// One round trip on the session's current tab.
+    /// Makes one round trip on the session's current tab.
     async fn read_current(&self, extra: Extra) -> Result<Envelope, LookError> {
         let (client, reconnects, scripts, booted) = self.start_command();
         let script = scripts.look(self.kind(), booted.as_deref(), extra);
@@ -297,7 +298,7 @@ impl Tab {
         }
     }
 
-    /// A look on another connection, because a command blocks the present one.
+    /// Looks on another connection, because a command blocks the present one.
     pub(super) async fn reconnect_and_look(&self) -> CommandResult {
         match self.reconnect().await {
             Ok(()) => self.look().await,
@@ -334,7 +335,7 @@ fn versions(client: &Client) -> (Option<String>, Option<String>) {
     (driver, browser)
 }
 
-/// Whether a script was ended by its timeout, and not earlier because its page was left.
+/// Returns whether a script was ended by its timeout, and not earlier because its page was left.
 fn is_full_timeout(error: &CmdError, start: Instant) -> bool {
     error.is_script_timeout() && start.elapsed() >= SCRIPT_TIMEOUT
 }

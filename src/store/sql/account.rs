@@ -9,7 +9,8 @@ use crate::phone::PhoneNumber;
 use crate::source::Assurance;
 use crate::store::effect::{RowWrite, given_up, registered_again};
 use crate::store::error::{StoreError, StoreErrorKind};
-use crate::store::status::{SessionError, SessionRow, Status, StatusChange, UnknownStatus};
+use crate::store::status::{SessionError, SessionRow, Status, StatusChange};
+use crate::text::UnknownName;
 
 /// A change, and the life of its row: another row may get the same id.
 pub(super) type Notice = (String, StatusChange);
@@ -44,7 +45,7 @@ struct Changes {
 }
 
 impl Account {
-    /// `lacks_error`: the status column cannot hold `error`.
+    /// Makes an account from its row. `lacks_error`: the status column cannot hold `error`.
     pub(super) fn new(read: Row, lacks_error: bool) -> Self {
         let number = read.number.as_deref().and_then(number);
         Self {
@@ -75,12 +76,12 @@ impl Account {
         self.read.session.as_deref()
     }
 
-    /// Whether it is given up. Its columns decide, since another program may have restored it.
+    /// Returns whether it is given up. Its columns decide, since another program may have restored it.
     pub(super) fn is_given_up(&self) -> bool {
         self.is_deleted || self.stored_status() == Some(Status::Failed)
     }
 
-    /// The status that the column has, or will have: without `error` if that does not fit.
+    /// Returns the status that the column has, or will have: without `error` if that does not fit.
     pub(super) fn stored_status(&self) -> Option<Status> {
         match &self.row {
             Ok(row) if self.lacks_error && row.status == Status::Error => {
@@ -151,12 +152,12 @@ impl Account {
         self.number = None;
     }
 
-    /// The error to put into the metadata.
+    /// Returns the error to put into the metadata.
     pub(super) fn new_error(&self) -> Option<&Failed> {
         self.changes.error.as_ref()
     }
 
-    /// The change to write, if there is one.
+    /// Returns the change to write, if there is one.
     pub(super) fn to_save(&self) -> Option<Save<'_>> {
         let Self { read, changes, .. } = self;
         if !changes.is_dirty {
@@ -226,7 +227,7 @@ fn session_row(
     let status = read.status.as_deref().unwrap_or_default();
     let status: Status = status
         .parse()
-        .map_err(|error: UnknownStatus| unrecognised(&error))?;
+        .map_err(|error: UnknownName| unrecognised(&error))?;
     // A later write of another program wins.
     let is_latest = read.seen_updated_at == read.updated;
     let shows_error = lacks_error && read.shows_error == Some(1) && is_latest;

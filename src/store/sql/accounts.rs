@@ -53,7 +53,7 @@ pub(super) enum Loaded {
     Applied { life: i64, event: String },
 }
 
-/// The lock of a number in a workspace.
+/// Returns the lock of a number in a workspace.
 pub(super) fn lock_of<D: Driver>(
     database: &Database<D>,
     workspace: &str,
@@ -101,7 +101,8 @@ impl Accounts {
             .is_none_or(|locked| locked.contains(&lock))
     }
 
-    /// The row of a session, given up or not. Compared here: some databases take ids for equal that differ.
+    /// Returns the row of a session, given up or not. Compared here: some databases take ids for equal that
+    /// differ.
     pub(super) fn own(&self, session: &SessionKey) -> Option<usize> {
         let (workspace, name) = (workspace(session), session.session_id.as_str());
         let is_own = |account: &Account| {
@@ -110,7 +111,7 @@ impl Accounts {
         self.all.iter().position(is_own)
     }
 
-    /// The row of a session that is not soft-deleted, to change it.
+    /// Returns the row of a session that is not soft-deleted, to change it.
     pub(super) fn live(&self, session: &SessionKey) -> Result<(usize, SessionRow), Failure> {
         let unknown = || StoreError::unknown(session);
         let own = self.own(session).ok_or_else(unknown)?;
@@ -183,7 +184,7 @@ impl Accounts {
         Ok(Outcome::Applied { change, retired })
     }
 
-    /// The other rows of the workspace that hold the number, given up or not.
+    /// Returns the other rows of the workspace that hold the number, given up or not.
     fn holders(&self, own: usize, number: &PhoneNumber) -> Vec<usize> {
         let workspace = self.all[own].workspace();
         let holds = |other: &usize| {

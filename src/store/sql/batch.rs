@@ -182,7 +182,7 @@ pub(super) async fn register<D: Driver>(
     Ok(row)
 }
 
-/// Gives up a session on request of the host, whatever its status.
+/// Gives up a session on request of the program, whatever its status.
 pub(super) async fn delete<D: Driver>(
     transaction: &mut Transaction<'_, D>,
     session: &SessionKey,

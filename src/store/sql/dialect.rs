@@ -80,7 +80,7 @@ pub(super) trait Dialect {
     /// Whether the locks of numbers are rows of a table; there must be [`LOCK_COUNT`].
     const HAS_LOCKS: bool = false;
 
-    /// The texts of names that depend on the table or the options.
+    /// Returns the texts of names that depend on the table or the options.
     fn names(_: &Layout, _: &StoreOptions) -> Vec<(&'static str, String)> {
         Vec::new()
     }
@@ -99,7 +99,7 @@ pub(super) struct Templates {
 }
 
 impl Templates {
-    /// Without a layout, only the table of accounts can be created.
+    /// Makes the dialect. Without a layout, only the table of accounts can be created.
     pub(super) fn new<D: Dialect>(
         tables: &Tables,
         layout: Option<&Layout>,
@@ -171,7 +171,7 @@ impl Templates {
         Statement { sql, order }
     }
 
-    /// The statements over one table of accounts.
+    /// Returns the statements over one table of accounts.
     pub(super) fn statements<D: Dialect>(&self) -> Statements {
         let statement = |template: &str| self.statement(template);
         let list = |of: &str| self.fill("{list}").replace("{of}", of);

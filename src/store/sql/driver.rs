@@ -50,7 +50,7 @@ pub(super) trait Driver: Dialect + fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// FNV-1a: the same in every process and version.
+/// Hashes by FNV-1a: the same in every process and version.
 pub(super) fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

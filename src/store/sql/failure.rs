@@ -51,12 +51,12 @@ impl Class {
         }
     }
 
-    /// Whether the connection stays usable once its transaction is rolled back.
+    /// Returns whether the connection stays usable once its transaction is rolled back.
     pub(super) fn leaves_the_connection(self) -> bool {
         !matches!(self, Self::Away | Self::Other)
     }
 
-    /// Whether a retry within the deadline makes sense.
+    /// Returns whether a retry within the deadline makes sense.
     pub(super) fn is_retried(self) -> bool {
         matches!(
             self,
@@ -64,7 +64,7 @@ impl Class {
         )
     }
 
-    /// Whether one event may have failed the others in its transaction.
+    /// Returns whether one event may have failed the others in its transaction.
     pub(super) fn may_be_of_one(self) -> bool {
         matches!(
             self,
@@ -72,7 +72,7 @@ impl Class {
         )
     }
 
-    /// Whether a commit that failed so wrote nothing.
+    /// Returns whether a commit that failed so wrote nothing.
     fn aborts_a_commit(self) -> bool {
         matches!(self, Self::Conflict | Self::Duplicate | Self::Unfit)
     }
@@ -104,7 +104,7 @@ impl Failure {
         }
     }
 
-    /// A failed operation of the store called `name`.
+    /// Returns the failure of an operation of the store called `name`.
     pub(super) fn of(name: &str, class: Class, error: &sqlx::Error) -> Self {
         let text = match class {
             Class::Setup => format!(
@@ -128,7 +128,7 @@ impl Failure {
         Self { class, error }
     }
 
-    /// The failure of this event alone: a unique index that refuses a number says that it is taken.
+    /// Returns the failure of this event alone: a unique index that refuses a number says that it is taken.
     pub(super) fn of_event(mut self, event: &SessionEvent) -> Self {
         let connects = matches!(
             event.kind(),
@@ -144,7 +144,7 @@ impl Failure {
         self
     }
 
-    /// A failed commit.
+    /// Returns the failure of a commit.
     pub(super) fn of_commit(name: &str, class: Class, error: &sqlx::Error) -> Self {
         match class.aborts_a_commit() {
             true => Self::of(name, class, error),
@@ -152,7 +152,7 @@ impl Failure {
         }
     }
 
-    /// A commit whose result is unknown.
+    /// Returns the failure of a commit whose result is unknown.
     pub(super) fn undecided(name: &str, error: Option<&sqlx::Error>) -> Self {
         let message = format!(
             "the database behind `{name}` did not confirm the commit, and may have done it: try again, an event with an id or `seq` has effect once"
@@ -184,7 +184,7 @@ pub(super) fn late(name: &str, deadline: Duration) -> StoreError {
     StoreError::new(StoreErrorKind::Storage, message).transient()
 }
 
-/// The deadline passed during another try, after one that failed with `before`.
+/// Returns the failure for a deadline that passed during another try, after one that failed with `before`.
 pub(super) fn late_again(before: &StoreError) -> StoreError {
     let message = format!("{before}; the last try did not end in time, and may have had effect");
     before.clone().with_message(message)

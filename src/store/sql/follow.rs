@@ -105,7 +105,7 @@ fn log<D: Driver>(looked: Result<(), StoreError>) {
     }
 }
 
-/// Reads the sessions of watched workspaces again and again, for a fifth of the time at most.
+/// Reads the sessions of watched workspaces repeatedly, for a fifth of the time at most.
 async fn follow_workspaces<D: Driver>(database: Weak<Database<D>>) {
     let mut unrecognised = HashSet::new();
     while let Some(database) = database.upgrade() {

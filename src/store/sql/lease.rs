@@ -23,7 +23,7 @@ pub(super) struct Lease<D: Database> {
 }
 
 impl<D: Database> Lease<D> {
-    /// `probe` is held while a connection is tried past the pool: one at a time.
+    /// Makes a lease. `probe` is held while a connection is tried past the pool: one at a time.
     pub(super) async fn of(pool: &Pool<D>, probe: &Mutex<()>) -> Result<Self, sqlx::Error> {
         let acquire = pool.acquire();
         tokio::pin!(acquire);

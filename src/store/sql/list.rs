@@ -72,7 +72,7 @@ impl<D: Driver> Database<D> {
     }
 }
 
-/// The statuses that the column has for those that a query asks for, as a list of SQL.
+/// Returns the statuses that the column has for those that a query asks for, as a list of SQL.
 fn stored(query: &SessionQuery, lacks_error: bool) -> String {
     let stored = query.statuses().flat_map(|status| match status {
         Status::Error if lacks_error => vec![Status::Error, Status::Disconnected],

@@ -58,7 +58,7 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// The same JSON in ASCII, as PHP writes it: no database mistakes it for another character set.
+/// Returns the same JSON in ASCII, as PHP writes it: no database mistakes it for another character set.
 fn escaped(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for char in json.chars() {

@@ -61,7 +61,7 @@ impl MySqlStore {
         Ok(Self(SqlStore::open(|_| MySql, pool, options).await?))
     }
 
-    /// Returns the pool, for the host's own statements beside the store's.
+    /// Returns the pool, for the program's own statements beside the store's.
     #[must_use]
     pub fn pool(&self) -> &MySqlPool {
         self.0.pool()

@@ -73,7 +73,7 @@ impl PostgresStore {
         Ok(Self(SqlStore::open(postgres, pool, options).await?))
     }
 
-    /// Returns the pool, for the host's own statements beside the store's.
+    /// Returns the pool, for the program's own statements beside the store's.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         self.0.pool()

@@ -58,7 +58,7 @@ impl Queue {
     }
 }
 
-/// Applies all queued events, again and again. A transaction on a dead connection delays the next one for a
+/// Applies all queued events, repeatedly. A transaction on a dead connection delays the next one for a
 /// moment only.
 async fn work<D: Driver>(database: Arc<Database<D>>, mut queued: mpsc::Receiver<Job>) {
     let slots = Arc::new(Semaphore::new(MAX_STUCK_TRANSACTIONS));
@@ -84,7 +84,7 @@ async fn work<D: Driver>(database: Arc<Database<D>>, mut queued: mpsc::Receiver<
             let database = database.clone();
             tokio::spawn(async move {
                 if let Err(error) = database.prune().await {
-                    tracing::warn!(store = D::NAME, %error, "the ids of old events and our rows of accounts that are gone were not forgotten");
+                    tracing::warn!(store = D::NAME, %error, "old event ids and rows of deleted accounts were not removed");
                 }
             });
         }
@@ -112,7 +112,7 @@ async fn apply<D: Driver>(database: Arc<Database<D>>, jobs: Vec<Job>) {
             Ok(outcomes) => outcomes,
             Err(failure) if jobs.len() > 1 && failure.class.may_be_of_one() => {
                 let events = jobs.len();
-                tracing::debug!(store = D::NAME, events, class = ?failure.class, "events that shared a transaction are tried in two");
+                tracing::debug!(store = D::NAME, events, class = ?failure.class, "a transaction failed; its events are retried in two");
                 let rest = jobs.split_off(events / 2);
                 parts.extend([rest, jobs]);
                 continue;

@@ -41,25 +41,25 @@ impl Row {
             .and_then(|status| status.parse().ok())
     }
 
-    /// `None`: its ids are not recognised.
+    /// Returns the key; `None` if its ids are not recognised.
     pub(super) fn session_key(&self) -> Option<SessionKey> {
         SessionKey::new(self.workspace.as_deref()?, self.session.as_deref()?).ok()
     }
 
-    /// Since when the row has this `updated_at`, as far as we know; `None`: it is news.
+    /// Returns since when the row is known to have this `updated_at`; `None` if it has changed.
     pub(super) fn seen_at(&self) -> Option<i64> {
         self.seen_at
             .filter(|_| self.seen_updated_at == self.updated)
     }
 
-    /// Whether it waits for a scan, and has not changed for so many seconds.
+    /// Returns whether it waits for a scan, and has not changed for so many seconds.
     pub(super) fn is_stuck(&self, seconds: i64) -> bool {
         let is_waiting = self.stored_status().is_some_and(Status::is_waiting);
         let age = self.now.saturating_sub(self.seen_at().unwrap_or(self.now));
         self.is_deleted == 0 && is_waiting && age >= seconds
     }
 
-    /// Whether a scan has something to note or to give up.
+    /// Returns whether a scan has something to note or to give up.
     pub(super) fn is_due(&self, seconds: i64) -> bool {
         let has_spelling = self
             .number
@@ -70,7 +70,7 @@ impl Row {
     }
 }
 
-/// The number that a text of another program names, in any usual spelling.
+/// Returns the number that a text of another program names, in any usual spelling.
 pub(super) fn number(text: &str) -> Option<PhoneNumber> {
     let text = text.trim();
     if text.contains('@') {
@@ -85,7 +85,7 @@ pub(super) fn number(text: &str) -> Option<PhoneNumber> {
     digits.parse().ok()
 }
 
-/// The forms in which a number is looked up.
+/// Returns the forms in which a number is looked up.
 pub(super) fn spellings(number: &PhoneNumber) -> [String; 4] {
     let digits = number.reveal();
     [
@@ -119,7 +119,7 @@ pub(super) struct Save<'a> {
     pub(super) ends: u8,
     /// Whether `last_connected_at` becomes now.
     pub(super) connects: u8,
-    /// Which row of the accounts our row belongs to, whatever its id; events are noted under it.
+    /// The row of the accounts that our row belongs to, even if its id differs; events are noted under it.
     pub(super) life: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) last_seq: Option<u64>,

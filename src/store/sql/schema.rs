@@ -52,12 +52,12 @@ impl Tables {
         })
     }
 
-    /// All of them, as a JSON array.
+    /// Returns all of them as a JSON array.
     pub(super) fn to_json(&self) -> String {
         serde_json::json!([self.accounts, self.sessions, self.applied, self.locks]).to_string()
     }
 
-    /// For templates; `quote` stands around each name.
+    /// Returns the names for templates; `quote` stands around each name.
     pub(super) fn names(&self, quote: char) -> HashMap<&'static str, String> {
         let quoted = |name: &str| format!("{quote}{name}{quote}");
         HashMap::from([
@@ -301,7 +301,7 @@ impl Layout {
         Ok(None)
     }
 
-    /// An id below all others.
+    /// Returns an id below all others.
     pub(super) fn lowest_id(&self) -> &'static str {
         match self.column("id") {
             id if id.is_integer() => "-1",
@@ -315,12 +315,12 @@ impl Layout {
         columns.find(|column| column.column.as_deref() == Some(name))
     }
 
-    /// A column that was checked.
+    /// Returns a column that was checked.
     pub(super) fn column(&self, name: &str) -> &Fact {
         self.find(name).unwrap_or(&self.columns[0])
     }
 
-    /// The columns that a new row needs values for.
+    /// Returns the columns that a new row needs values for.
     pub(super) fn required(&self) -> impl Iterator<Item = &str> {
         const OURS: &str = "workspace_id, session_id, status, created_at, updated_at";
         let required = self.columns.iter();
@@ -335,7 +335,7 @@ impl Layout {
         WorkspaceId::new(&id).ok()
     }
 
-    /// Whether a text fits a column.
+    /// Returns whether a text fits a column.
     pub(super) fn fits(&self, column: &str, text: &str) -> bool {
         let length = self.column(column).length;
         length.is_none_or(|length| text.chars().count() as u64 <= length)

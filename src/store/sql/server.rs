@@ -40,7 +40,7 @@ async fn check_idle<C: Connection>(
     Ok(true)
 }
 
-/// How long the server waits for the next statement of a transaction: the client may be frozen.
+/// Returns how long the server waits for the next statement of a transaction: the client may be frozen.
 pub(super) fn idle_timeout(deadline: Duration) -> Duration {
     (deadline / 2).min(Duration::from_secs(5))
 }

@@ -24,7 +24,7 @@ use crate::store::session_store::forward;
 /// pool.
 ///
 /// SQLite has one writer at a time. Other processes may use the file too; one that is frozen in the
-/// middle of a transaction stops all others until it goes on or ends.
+/// middle of a transaction stops all others until it continues or ends.
 ///
 /// ```no_run
 /// use whatsapp_phone::store::{StoreOptions, sqlite::SqliteStore};
@@ -96,7 +96,7 @@ impl SqliteStore {
         Ok(Self(store?))
     }
 
-    /// Returns the pool, for the host's own statements beside the store's.
+    /// Returns the pool, for the program's own statements beside the store's.
     #[must_use]
     pub fn pool(&self) -> &SqlitePool {
         self.0.pool()

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
 
 use super::*;
+use crate::supervisor::lifecycle::Lifecycle;
 
 /// When the hook was called, in milliseconds from the start, and for which reason.
 type Calls = Arc<Mutex<Vec<(u128, ReasonKind)>>>;
@@ -171,7 +172,7 @@ async fn a_hook_that_fails_or_panics_takes_its_turn_in_the_row() {
         let state = supervisor.state("7").unwrap();
         assert_eq!(state.reason().unwrap().task(), Some("restart"));
         assert!(state.is_ended() && other.state() == SessionState::Live);
-        // No session goes on without its hook, and no log line says that one does.
+        // No session continues without its hook, and no log line says that one does.
         let mut events = reports.try_iter().map(|report| report.event);
         assert!(events.all(|event| event != Event::TaskFailed));
     }
@@ -187,10 +188,10 @@ async fn a_session_ended_while_it_waited_does_not_come_back() {
     let waiting = Arc::clone(&supervisor.0.lock().open["7"]);
     waiting.end(Reason::plain(ReasonKind::Requested), S(60));
     // As the restart would, had its delay ended a moment before.
-    assert!(!waiting.start_again());
+    assert!(!waiting.change(Lifecycle::start_again));
     assert_eq!(waiting.state().as_str(), "ending");
     waiting.ended(S(60)).await;
-    assert!(!waiting.start_again() && waiting.state().is_ended());
+    assert!(!waiting.change(Lifecycle::start_again) && waiting.state().is_ended());
     assert!(calls.lock().unwrap().is_empty());
 }
 

@@ -129,7 +129,7 @@ fn only_a_session_that_waits_is_started_again() {
     };
     // It is about to get a task, so nothing closes it.
     assert!(session.close_if_done(now(start, false)).is_none());
-    assert!(session.start_again(start) && !session.start_again(start));
+    assert!(session.start_again(now(start, false)).0 && !session.start_again(now(start, false)).0);
     assert_eq!(session.state, SessionState::Live);
     let action = session.close_if_done(now(start, false));
     assert!(

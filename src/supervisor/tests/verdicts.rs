@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 use crate::classify::{ErrorClass, Rule, Verdict};
-use crate::extract::{ExtractError, Extractor, PhoneExtractor};
+use crate::extract::{ExtractError, Extractor};
 use crate::source::mock::{Act, MockSource};
 use crate::source::{Assurance, Look};
 

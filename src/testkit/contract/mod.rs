@@ -148,21 +148,21 @@ pub enum SourceScenario {
 /// Makes sources, each with the scenario that it looks at.
 #[async_trait]
 pub trait Fixture: Send + Sync {
-    /// A source that looks at a fresh scenario of this kind. `None`: this source cannot be shown that,
+    /// Makes a source that looks at a fresh scenario of this kind. `None`: this source cannot be shown that,
     /// for instance since what it reads knows no LIDs.
     ///
     /// [`SourceScenario::Unlinked`] and [`SourceScenario::Number`] of at least one assurance are needed. The
     /// suite holds no source of an earlier scenario when it asks.
     async fn source(&self, scenario: SourceScenario) -> Option<Arc<dyn InfoSource>>;
 
-    /// Longer than a look of this source takes when all is well, and than it takes to make a scenario.
-    /// Numbers appear after twice this; a source that says nothing for twenty times this, and for at
-    /// least 30 s, is treated as hung. Default: 500 ms.
+    /// Returns a time that is longer than a look of this source takes when all is well, and than it takes to
+    /// make a scenario. Numbers appear after twice this; a source that says nothing for twenty times this,
+    /// and for at least 30 s, is treated as hung. Default: 500 ms.
     fn pace(&self) -> Duration {
         Duration::from_millis(500)
     }
 
-    /// Whether the source's `wait` returns the moment a number is there. `false` for one with the
+    /// Returns whether the source's `wait` returns the moment a number is there. `false` for one with the
     /// trait's own `wait`, which sleeps and then looks. Default: `true`.
     fn notices(&self) -> bool {
         true
@@ -243,7 +243,7 @@ async fn every_shape(fixture: &dyn Fixture, assurance: Assurance) {
     }
 }
 
-/// The longest silence of a source: a busy machine stops any source for some seconds.
+/// Returns the longest silence of a source: a busy machine stops any source for some seconds.
 fn hang_timeout(pace: Duration) -> Duration {
     (20 * pace).max(Duration::from_secs(30))
 }

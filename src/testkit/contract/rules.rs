@@ -14,7 +14,7 @@ use crate::source::{Assurance, InfoSource, Look};
 /// The longest `wait` of the suite, in paces: what comes early must come well before it.
 const LONGEST_WAIT_PACES: u32 = 10;
 
-/// The name is there and stays the same. In any scenario.
+/// Checks that the name is there and stays the same. Runs in any scenario.
 ///
 /// # Panics
 ///
@@ -28,7 +28,7 @@ pub async fn keeps_its_name(source: &dyn InfoSource, pace: Duration) {
     subject.rule(source.name() == name, rule, &name);
 }
 
-/// A missing number is `NotYet` and no error, and is waited for in full. In
+/// Checks that a missing number is `NotYet` and no error, and is waited for in full. Runs in
 /// [`SourceScenario::Unlinked`](super::SourceScenario::Unlinked).
 ///
 /// # Panics
@@ -42,8 +42,8 @@ pub async fn finds_no_account(source: &dyn InfoSource, pace: Duration) {
     subject.not_yet(&subject.wait_in_vain(Assurance::Provisional).await);
 }
 
-/// The number that is there is found, whole and as sure as it is: by `probe`, by a `wait` without
-/// time, and by a `wait` for more assurance than there is, which lasts. In
+/// Checks that the number that is there is found, whole and as sure as it is: by `probe`, by a `wait` without
+/// time, and by a `wait` for more assurance than there is, which lasts. Runs in
 /// [`SourceScenario::Number`](super::SourceScenario::Number) at once.
 ///
 /// # Panics
@@ -65,7 +65,7 @@ pub async fn finds_the_number(source: &dyn InfoSource, pace: Duration, assurance
     }
 }
 
-/// A LID is no number and nothing to return early for. In
+/// Checks that a LID is no number and nothing to return early for. Runs in
 /// [`SourceScenario::LidOnly`](super::SourceScenario::LidOnly).
 ///
 /// # Panics
@@ -77,7 +77,7 @@ pub async fn finds_the_lid(source: &dyn InfoSource, pace: Duration) {
     subject.lid(&subject.wait_in_vain(Assurance::Provisional).await);
 }
 
-/// Rivals within one source are a conflict, never one of their numbers. In
+/// Rivals within one source are a conflict, never one of their numbers. Runs in
 /// [`SourceScenario::Conflict`](super::SourceScenario::Conflict).
 ///
 /// # Panics
@@ -91,7 +91,7 @@ pub async fn finds_a_conflict(source: &dyn InfoSource, pace: Duration) {
     }
 }
 
-/// A look that does not work is an error, in a `wait` too. In
+/// Checks that a look that does not work is an error, in a `wait` too. Runs in
 /// [`SourceScenario::Broken`](super::SourceScenario::Broken).
 ///
 /// # Panics
@@ -108,7 +108,7 @@ pub async fn reports_failures(source: &dyn InfoSource, pace: Duration) {
     }
 }
 
-/// A `wait` returns early for a number that comes, and for one that is there. In
+/// Checks that a `wait` returns early for a number that comes, and for one that is there. Runs in
 /// [`SourceScenario::Number`](super::SourceScenario::Number) after two paces, for a source that
 /// [notices](super::Fixture::notices).
 ///
@@ -129,7 +129,7 @@ pub async fn notices_the_number(source: &dyn InfoSource, pace: Duration, assuran
 }
 
 /// Looks may be dropped at any point: before and after their first step, early and late, and beside
-/// others of the same source. The next look works, and the number is found when it comes. In
+/// others of the same source. The next look works, and the number is found when it comes. Runs in
 /// [`SourceScenario::Number`](super::SourceScenario::Number) after two paces.
 ///
 /// # Panics
@@ -165,7 +165,7 @@ pub async fn survives_drops(source: &dyn InfoSource, pace: Duration, assurance: 
     subject.number(&subject.probe().await, assurance);
 }
 
-/// Several looks at once all find the number, some of them dropped before their end. In
+/// Checks that several looks at once all find the number, some of them dropped before their end. Runs in
 /// [`SourceScenario::Number`](super::SourceScenario::Number) at once.
 ///
 /// # Panics

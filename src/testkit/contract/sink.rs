@@ -46,7 +46,7 @@ use crate::phone::PhoneNumber;
 /// Makes sinks, and sees what arrives behind them.
 #[async_trait]
 pub trait SinkFixture: Send + Sync {
-    /// A fresh sink, which accepts events of the sessions `contract-0` to `contract-3` of workspace
+    /// Makes a fresh sink, which accepts events of the sessions `contract-0` to `contract-3` of workspace
     /// 1, and room for 50 of them.
     async fn sink(&self) -> Arc<dyn EventSink>;
 
@@ -55,7 +55,7 @@ pub trait SinkFixture: Send + Sync {
     /// instance in a store.
     async fn arrived(&self, count: usize) -> Option<Vec<SessionEvent>>;
 
-    /// Longer than anything here takes. Default: 30 s.
+    /// Returns a time that is longer than anything here takes. Default: 30 s.
     fn call_timeout(&self) -> Duration {
         Duration::from_secs(30)
     }
@@ -208,7 +208,7 @@ pub async fn carries_several_at_once(fixture: &dyn SinkFixture, sink: &dyn Event
     arrives(fixture, sink, &sent, true).await;
 }
 
-/// A `send` may be dropped; the next one works.
+/// Checks that a `send` may be dropped; the next one works.
 ///
 /// # Panics
 ///
@@ -289,6 +289,50 @@ mod tests {
         });
         all(&observing).await; // FanOut
         all(&InStore).await; // StoreSink
+    }
+
+    /// Webhooks over HTTP on this machine, and what the receiver read.
+    #[cfg(feature = "webhook")]
+    struct OverHttp(Mutex<Option<EventReceiver>>);
+
+    #[cfg(feature = "webhook")]
+    #[async_trait]
+    impl SinkFixture for OverHttp {
+        async fn sink(&self) -> Arc<dyn EventSink> {
+            use crate::event::webhook::WebhookSink;
+
+            let (read, events) = channel(100);
+            *self.0.lock().await = Some(events);
+            let receive = async move |body: axum::body::Bytes| {
+                let event = SessionEvent::from_json(&body).unwrap();
+                read.send(&event).await.unwrap();
+            };
+            let app = axum::Router::new().route("/", axum::routing::post(receive));
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            tokio::spawn(async { axum::serve(listener, app).await });
+            let builder = WebhookSink::unsigned(url).allow_http();
+            let sink = builder
+                .allow_private_addresses()
+                .attempt_timeout(Duration::from_secs(30));
+            Arc::new(sink.build().unwrap())
+        }
+
+        async fn arrived(&self, count: usize) -> Option<Vec<SessionEvent>> {
+            let mut events = self.0.lock().await;
+            let events = events.as_mut().unwrap();
+            let mut arrived = Vec::new();
+            while arrived.len() < count {
+                arrived.push(events.recv().await?);
+            }
+            Some(arrived)
+        }
+    }
+
+    #[cfg(feature = "webhook")]
+    #[tokio::test]
+    async fn webhooks_keep_the_contract() {
+        all(&OverHttp(Mutex::new(None))).await; // WebhookSink
     }
 
     struct Loses(ChannelSink);

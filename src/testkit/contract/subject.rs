@@ -57,7 +57,7 @@ impl<'a> Subject<'a> {
         self.ends(max, self.source.wait(min, max)).await
     }
 
-    /// A wait that has no reason to return early, and leaves the thread to others meanwhile.
+    /// Waits with no reason to return early, and leaves the thread to others meanwhile.
     pub(super) async fn wait_in_vain(self, min: Assurance) -> LookResult {
         let ticked = AtomicBool::new(false);
         let tick = async {

@@ -90,32 +90,33 @@ impl StandIn {
         Ok(standin)
     }
 
-    /// The exact origin, `http://127.0.0.1:PORT`.
+    /// Returns the exact origin, `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// The page to open. Any other path of this origin is a plain page that counts as no load.
+    /// Returns the page to open. Any other path of this origin is a plain page that counts as no load.
     #[must_use]
     pub fn url(&self) -> String {
         format!("{}/", self.origin)
     }
 
-    /// A plain page of another origin, whose path merely contains the address of WhatsApp Web.
+    /// Returns a plain page of another origin, whose path merely contains the address of WhatsApp Web.
     #[must_use]
     pub fn decoy_url(&self) -> String {
         self.decoy.clone()
     }
 
-    /// The next load begins this scenario, on empty storage; loads and the recorded moment start anew.
+    /// Sets the scenario that the next load begins, on empty storage, and resets the loads and the recorded
+    /// moment.
     ///
-    /// Close or reload pages of the former scenario: their timelines go on, and they share its storage.
+    /// Close or reload pages of the former scenario: their timelines continue, and they share its storage.
     pub fn set_scenario(&self, scenario: Scenario) {
         self.shared.set_scenario(scenario);
     }
 
-    /// How often the page was asked for in this scenario.
+    /// Returns how often the page was asked for in this scenario.
     #[must_use]
     pub fn loads(&self) -> u32 {
         self.shared.loads()

@@ -15,13 +15,13 @@ const VERDICT_DELAY: Duration = Duration::from_millis(400);
 const CONNECT_DELAY: Duration = Duration::from_millis(200);
 
 impl Scenario {
-    /// Number and LID, connected and synced, all during the load. Old pages ignore what they lack.
+    /// Makes a page that has number and LID and is connected and synced, all during the load. Old pages ignore what they lack.
     #[must_use]
     pub fn ready(generation: Generation) -> Self {
         Self::ready_after(generation, START)
     }
 
-    /// [`Scenario::ready`] this long after the load.
+    /// Makes [`Scenario::ready`] this long after the load.
     #[must_use]
     pub fn ready_after(generation: Generation, after: Duration) -> Self {
         Self::new(generation)
@@ -31,7 +31,7 @@ impl Scenario {
             .at(after, Step::connected())
     }
 
-    /// A whole pairing: the number at `at` beside `UNPAIRED`, then the restart, `CONNECTED` up to 400 ms
+    /// Makes a whole pairing: the number at `at` beside `UNPAIRED`, then the restart, `CONNECTED` up to 400 ms
     /// before the verdict, and synced at `confirmed_at`.
     #[must_use]
     pub fn provisional_then_confirmed(at: Duration, confirmed_at: Duration) -> Self {
@@ -46,7 +46,7 @@ impl Scenario {
             .at(confirmed_at, Step::connected())
     }
 
-    /// The LID at `lid_at`, the number and the confirmed link at `number_at`.
+    /// Makes a page that has the LID at `lid_at`, the number and the confirmed link at `number_at`.
     #[must_use]
     pub fn lid_first(lid_at: Duration, number_at: Duration) -> Self {
         Self::never()
@@ -55,7 +55,7 @@ impl Scenario {
             .at(number_at, Step::connected())
     }
 
-    /// Connected and synced, but the number's getters and its storage key have unknown names: the LID
+    /// Makes a page that is connected and synced, but the number's getters and its storage key have unknown names: the LID
     /// alone is readable.
     #[must_use]
     pub fn lid_only() -> Self {
@@ -65,19 +65,19 @@ impl Scenario {
             .renamed(Name::LastWidMd)
     }
 
-    /// The fresh page: `UNLAUNCHED`, then `UNPAIRED` with a QR code that is not scanned.
+    /// Makes the fresh page: `UNLAUNCHED`, then `UNPAIRED` with a QR code that is not scanned.
     #[must_use]
     pub fn never() -> Self {
         Self::new(Generation::Current).at(START, Step::socket("UNPAIRED"))
     }
 
-    /// [`Scenario::never`], whose QR code expires at `at`.
+    /// Makes [`Scenario::never`], whose QR code expires at `at`.
     #[must_use]
     pub fn qr_expires(at: Duration) -> Self {
         Self::never().at(at, Step::socket("UNPAIRED_IDLE"))
     }
 
-    /// A linked page that loads: its storage is complete from the start, its socket `UNLAUNCHED`, then
+    /// Makes a linked page that loads: its storage is complete from the start, its socket `UNLAUNCHED`, then
     /// `OPENING`, and stays so.
     #[must_use]
     pub fn linked() -> Self {
@@ -86,19 +86,19 @@ impl Scenario {
             .at(START, Step::socket("OPENING"))
     }
 
-    /// [`Scenario::linked`], `CONNECTED` at 200 ms, before the server's verdict, which never comes.
+    /// Makes [`Scenario::linked`], `CONNECTED` at 200 ms, before the server's verdict, which never comes.
     #[must_use]
     pub fn connected_before_verdict() -> Self {
         Self::linked().at(CONNECT_DELAY, Step::socket("CONNECTED"))
     }
 
-    /// The reload of a linked page: `CONNECTED` at 200 ms, accepted and synced 400 ms later.
+    /// Makes the reload of a linked page: `CONNECTED` at 200 ms, accepted and synced 400 ms later.
     #[must_use]
     pub fn reload_of_linked() -> Self {
         Self::connected_before_verdict().at(CONNECT_DELAY + VERDICT_DELAY, Step::connected())
     }
 
-    /// The page of a device that was unlinked on the phone meanwhile: `CONNECTED` at 200 ms, refused
+    /// Makes the page of a device that was unlinked on the phone meanwhile: `CONNECTED` at 200 ms, refused
     /// 400 ms later.
     #[must_use]
     pub fn revoked() -> Self {
@@ -106,7 +106,7 @@ impl Scenario {
         Self::connected_before_verdict().at(CONNECT_DELAY + VERDICT_DELAY, refused)
     }
 
-    /// The page of a guest call: it writes `last-wid-md` itself and is not registered.
+    /// Makes the page of a guest call: it writes `last-wid-md` itself and is not registered.
     #[must_use]
     pub fn guest() -> Self {
         Self::new(Generation::Current)
@@ -119,7 +119,7 @@ impl Scenario {
             .at(START, Step::socket("CONNECTED"))
     }
 
-    /// The getters that memoise say `nobody` until the page reloads: they were read before the
+    /// Makes a page whose getters that memoise say `nobody` until the page reloads: they were read before the
     /// number was stored at `at`, when the page is connected and synced.
     #[must_use]
     pub fn memo_frozen(at: Duration) -> Self {
@@ -140,7 +140,7 @@ impl Scenario {
             .at(number_after_reload, Step::connected())
     }
 
-    /// Connected, but every getter throws; nothing is readable.
+    /// Makes a page that is connected, but every getter throws; nothing is readable.
     #[must_use]
     pub fn throwing(generation: Generation) -> Self {
         let mut scenario = Self::ready(generation);
@@ -150,25 +150,25 @@ impl Scenario {
         scenario
     }
 
-    /// The page with the QR code, over the storage of an account that was logged out.
+    /// Makes the page with the QR code, over the storage of an account that was logged out.
     #[must_use]
     pub fn stale_storage(stale: Stale) -> Self {
         Self::never().with_stale_storage(stale)
     }
 
-    /// A page that is not WhatsApp Web.
+    /// Makes a page that is not WhatsApp Web.
     #[must_use]
     pub fn blank() -> Self {
         Self::new(Generation::Blank)
     }
 
-    /// Ready during the load, logged out at `at`.
+    /// Makes a page that is ready during the load, logged out at `at`.
     #[must_use]
     pub fn logout_at(at: Duration) -> Self {
         Self::ready(Generation::Current).at(at, Step::Logout)
     }
 
-    /// `first` during the load, `second` at `at`, confirmed at `confirmed_at`.
+    /// Makes a page that has `first` during the load, `second` at `at`, confirmed at `confirmed_at`.
     #[must_use]
     pub fn number_changes(first: &str, at: Duration, second: &str, confirmed_at: Duration) -> Self {
         Self::never()
@@ -177,7 +177,7 @@ impl Scenario {
             .at(confirmed_at, Step::connected())
     }
 
-    /// `require` and storage say [`PHONE`], the injected `Store.User` says `other`.
+    /// Makes a page whose `require` and storage say [`PHONE`], and whose injected `Store.User` says `other`.
     #[must_use]
     pub fn disagree(other: &str) -> Self {
         Self::new(Generation::Comet)

@@ -44,7 +44,7 @@ impl Generation {
         Self::Blank,
     ];
 
-    /// Whether the page has the `Socket` model, the only evidence that a number is confirmed.
+    /// Returns whether the page has the `Socket` model, the only evidence that a number is confirmed.
     #[must_use]
     pub const fn has_socket(self) -> bool {
         matches!(self, Self::Comet | Self::Current | Self::Renamed)
@@ -114,7 +114,7 @@ impl QrForm {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Scenario {
-    /// Which page it is.
+    /// The generation of the page.
     pub generation: Generation,
     /// One timeline a load, each step with its time after the script's start; the last one repeats.
     pub loads: Vec<Vec<(Duration, Step)>>,
@@ -159,7 +159,7 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// A page on which nothing happens.
+    /// Makes a page on which nothing happens.
     #[must_use]
     pub fn new(generation: Generation) -> Self {
         Self {
@@ -209,7 +209,7 @@ impl Scenario {
         self
     }
 
-    /// Storage still names [`FORMER_PHONE`](super::FORMER_PHONE) when the first load begins.
+    /// Lets the storage still name [`FORMER_PHONE`](super::FORMER_PHONE) when the first load begins.
     #[must_use]
     pub fn with_stale_storage(mut self, stale: Stale) -> Self {
         self.stale_storage = Some(stale);
@@ -223,7 +223,7 @@ impl Scenario {
         self
     }
 
-    /// The number is in getters only.
+    /// Gives the number in getters only.
     #[must_use]
     pub fn without_storage(mut self) -> Self {
         self.storage = false;
@@ -286,7 +286,7 @@ impl Scenario {
         self
     }
 
-    /// The page boots and launches during the load, before its first step.
+    /// Lets the page boot and launch during the load, before its first step.
     #[must_use]
     pub fn launched_at_once(self) -> Self {
         self.with_boot_after(Some(Duration::ZERO))

@@ -107,7 +107,7 @@ impl Shared {
         self.settled.subscribe()
     }
 
-    /// Whether this is the load whose reports count.
+    /// Returns whether this is the load whose reports count.
     fn is_newest(&self, visit: Visit) -> bool {
         let round = self.round();
         (visit.round, visit.load) == (round.number, round.loads)
@@ -154,7 +154,7 @@ enum What {
     Settled,
 }
 
-/// The stand-in's own origin.
+/// Returns the stand-in's own origin.
 pub(super) fn standin(shared: Arc<Shared>) -> Router {
     plain()
         .route("/", get(page))
@@ -165,7 +165,7 @@ pub(super) fn standin(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// Every path is a page without anything on it.
+/// Answers every path with a page without anything on it.
 pub(super) fn plain<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/favicon.ico", get(|| async { StatusCode::NO_CONTENT }))

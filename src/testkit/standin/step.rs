@@ -98,7 +98,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// [`Step::SetMe`].
+    /// Makes [`Step::SetMe`].
     #[must_use]
     pub fn me(jid: &str) -> Self {
         Self::SetMe {
@@ -106,7 +106,7 @@ impl Step {
         }
     }
 
-    /// [`Step::Restore`] of [`PHONE`] and [`LID`].
+    /// Makes [`Step::Restore`] of [`PHONE`] and [`LID`].
     #[must_use]
     pub fn restore() -> Self {
         Self::Restore {
@@ -115,7 +115,7 @@ impl Step {
         }
     }
 
-    /// [`Step::SetLid`].
+    /// Makes [`Step::SetLid`].
     #[must_use]
     pub fn lid(jid: &str) -> Self {
         Self::SetLid {
@@ -123,7 +123,7 @@ impl Step {
         }
     }
 
-    /// [`Step::Socket`] in `state`, not synced.
+    /// Makes [`Step::Socket`] in `state`, not synced.
     #[must_use]
     pub fn socket(state: &str) -> Self {
         Self::Socket {
@@ -132,7 +132,7 @@ impl Step {
         }
     }
 
-    /// [`Step::Socket`], `CONNECTED` and synced: what confirms a number.
+    /// Makes [`Step::Socket`], `CONNECTED` and synced: what confirms a number.
     #[must_use]
     pub fn connected() -> Self {
         Self::Socket {

@@ -1,6 +1,7 @@
 //! A session that another process, or no process, has watched before.
 
 use super::*;
+use crate::event::Failed;
 use crate::event::fan_out::FanOut;
 use crate::onboard::last_event::LastEvent;
 use crate::onboard::monitor::tracker::{Action, LinkTracker};
@@ -195,4 +196,70 @@ async fn a_qr_code_that_was_not_accepted_is_sent_again_without_a_disconnect() {
         run(&monitor, Duration::from_secs(10)).await;
     }
     assert_eq!(sink.names(), ["qr_code_generated"]);
+}
+
+#[test]
+fn a_monitor_is_built_and_queues_events_outside_of_a_runtime_in_any_order_of_calls() {
+    let row = row(Status::QrScanning);
+    let number: PhoneNumber = "628110000041".parse().unwrap();
+    let store = Arc::new(MemoryStore::default());
+    let sinks = [Sink::default(), Sink::default()];
+    let [first, second] = sinks
+        .each_ref()
+        .map(|sink| monitor(sink.clone(), page([(0, Linked)]), 0));
+    let every = Duration::from_secs(1);
+    let monitors = [
+        first
+            .resume(&row)
+            .sequence(Sequence::after(Some(7)))
+            .store(Arc::clone(&store))
+            .delivery(Backoff::default())
+            .bound_to(number.clone())
+            .every(every)
+            .extractor(|extractor| extractor.accept(Assurance::Confirmed)),
+        second
+            .extractor(|extractor| extractor.accept(Assurance::Confirmed))
+            .every(every)
+            .bound_to(number)
+            .delivery(Backoff::default())
+            .store(store)
+            .sequence(Sequence::after(Some(7)))
+            .resume(&row),
+    ];
+    for monitor in &monitors {
+        drop(monitor.disconnected("closed"));
+        monitor.failed(Failed::new("browser_gone", "no browser"));
+        monitor.try_again();
+        assert_eq!(monitor.delivery_state().waiting, 2);
+    }
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+    for (monitor, sink) in monitors.iter().zip(sinks) {
+        runtime.block_on(run(monitor, Duration::from_secs(10)));
+        let expected = [
+            "session_disconnected closed",
+            "session_error browser_gone",
+            "session_ready",
+        ];
+        assert_eq!(sink.names(), expected);
+        let events = sink.events.lock().unwrap();
+        let seqs: Vec<_> = events.iter().map(|(_, event)| event.seq()).collect();
+        assert_eq!(seqs, [Some(42), Some(43), Some(44)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_monitor_whose_seq_is_behind_that_of_the_row_sends_its_state_again() {
+    for (state, status) in [(Linked, Status::Connected), (Unlinked, Status::QrScanning)] {
+        let store = Arc::new(MemoryStore::default());
+        let row = store.register(&key()).await.unwrap();
+        // It waited in an earlier monitor, and arrives when this one has read the row.
+        let late = SessionEvent::session_authenticated(key()).with_seq(200);
+        store.apply(&late).await.unwrap();
+        let monitor = monitor(StoreSink::new(store.clone()), page([(0, state)]), 0).resume(&row);
+        run(&monitor, HOUR).await;
+        let row = store.session(&key().session_id).await.unwrap().unwrap();
+        assert_eq!(row.status, status);
+        assert!(row.last_seq < Some(300), "{:?}", row.last_seq);
+    }
 }

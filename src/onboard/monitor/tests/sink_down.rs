@@ -1,4 +1,4 @@
-//! A sink that is down for minutes: its events wait in order, and the looks go on.
+//! A sink that is down for minutes: its events wait in order, and the looks continue.
 
 use super::*;
 use crate::onboard::pending::MAX_PENDING;
@@ -196,7 +196,7 @@ async fn a_watch_whose_page_is_gone_ends_a_minute_later_at_most() {
         let expected = ["session_ready", "session_disconnected page_closed"];
         let expected: &[_] = if is_delivered { &expected } else { &[] };
         assert_eq!(sink.names(), expected);
-        // It goes on while the monitor exists.
+        // It continues while the monitor exists.
         sleep(TEN_MINUTES).await;
         assert_eq!(sink.names().len(), 2);
     }

@@ -79,13 +79,13 @@ pub(crate) struct OwnedBrowser {
 }
 
 impl OwnedBrowser {
-    /// The browser's process id.
+    /// Returns the browser's process id.
     #[cfg(test)]
     pub(crate) fn id(&self) -> u32 {
         self.process.as_ref().map_or(0, OwnedProcess::id)
     }
 
-    /// Whether its main process still runs.
+    /// Returns whether its main process still runs.
     pub(crate) fn is_alive(&self) -> bool {
         self.process.as_ref().is_some_and(OwnedProcess::is_alive)
     }

@@ -51,7 +51,7 @@ impl Guard {
         }
     }
 
-    /// Whether the guard has done its work and ended.
+    /// Returns whether the guard has done its work and ended.
     pub(super) fn is_done(&mut self) -> bool {
         !matches!(self.shell.try_wait(), Ok(None))
     }

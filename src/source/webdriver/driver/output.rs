@@ -193,7 +193,7 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// Whether another recording lived at the same time, so that text is missing here.
+    /// Returns whether another recording lived at the same time, so that text is missing here.
     pub(crate) fn has_overlapped(&self) -> bool {
         lock(&self.output.0.state).overlaps != self.overlaps
     }
@@ -245,8 +245,8 @@ enum Entry {
 }
 
 impl Entry {
-    /// The entry that this line begins. Chrome: `[pid:thread:date/time:INFO:CONSOLE:line] "text"`; ChromeDriver:
-    /// `[time][INFO]: COMMAND ...`.
+    /// Returns the entry that this line begins. Chrome: `[pid:thread:date/time:INFO:CONSOLE:line] "text"`;
+    /// ChromeDriver: `[time][INFO]: COMMAND ...`.
     fn at(line: &str) -> Option<Self> {
         let (head, rest) = line.strip_prefix('[')?.split_once(']')?;
         if !head.starts_with(|c: char| c.is_ascii_digit()) {
@@ -284,7 +284,7 @@ impl Drop for Recording {
     }
 }
 
-/// The port of the announcement, if it is there to its end.
+/// Returns the port of the announcement, if it is there to its end.
 fn announced_port(text: &str) -> Option<u16> {
     let (_, rest) = text.split_once(ANNOUNCEMENT)?;
     let end = rest.find(|c: char| !c.is_ascii_digit())?;

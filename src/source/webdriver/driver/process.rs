@@ -38,7 +38,7 @@ impl OwnedProcess {
         }
     }
 
-    /// The process id.
+    /// Returns the process id.
     pub(crate) fn id(&self) -> u32 {
         self.pid.as_raw_pid().unsigned_abs()
     }
@@ -52,7 +52,7 @@ impl OwnedProcess {
         gone_is_fine(rustix::process::kill_process(self.pid, Signal::KILL))
     }
 
-    /// Whether it still runs. Without a pidfd, one that its parent has not reaped yet counts too.
+    /// Returns whether it still runs. Without a pidfd, one that its parent has not reaped yet counts too.
     pub(crate) fn is_alive(&self) -> bool {
         #[cfg(target_os = "linux")]
         if let Some(fd) = &self.fd {
@@ -92,12 +92,12 @@ impl Group {
         })
     }
 
-    /// The leader's process id, which is the group's too.
+    /// Returns the leader's process id, which is the group's too.
     pub(super) fn id(&self) -> u32 {
         self.leader.id()
     }
 
-    /// Whether the leader has ended. Does not reap it.
+    /// Returns whether the leader has ended. Does not reap it.
     pub(super) fn has_ended(&self) -> bool {
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         self.reaped
@@ -125,7 +125,7 @@ impl Group {
     }
 }
 
-/// Whether this process belongs to the group with this number.
+/// Returns whether this process belongs to the group with this number.
 pub(super) fn is_in_group(pid: u32, group: u32) -> bool {
     to_pid(pid)
         .ok()

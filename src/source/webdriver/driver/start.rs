@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -17,7 +18,8 @@ use super::guard::Guard;
 use super::output::Output;
 use super::process::Group;
 use super::{DriverProcess, Running, failure, get};
-use crate::failure::{MISCONFIGURED, ProtocolFailure, Site};
+use crate::codes::MISCONFIGURED;
+use crate::failure::{ProtocolFailure, Site};
 use crate::source::webdriver::start_failure::{self, Row};
 
 /// Longest directory for temporary files in which Chromium still finds room for the name of its
@@ -40,6 +42,7 @@ pub struct DriverProcessBuilder {
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     log_file: Option<PathBuf>,
+    lock: Option<Arc<File>>,
     start_timeout: Duration,
 }
 
@@ -50,6 +53,7 @@ impl Default for DriverProcessBuilder {
             args: Vec::new(),
             env: Vec::new(),
             log_file: None,
+            lock: None,
             start_timeout: Duration::from_secs(20),
         }
     }
@@ -91,6 +95,14 @@ impl DriverProcessBuilder {
         self
     }
 
+    /// Sets a file that ChromeDriver keeps open, as its standard input, until it has ended. A lock on the file, for
+    /// instance of `onboard::lock_profile`, is thus held for longer than this process lives
+    /// if it is killed. Default: none.
+    pub fn lock(mut self, file: Arc<File>) -> Self {
+        self.lock = Some(file);
+        self
+    }
+
     /// Sets how long it may take to be ready. Default: 20 seconds.
     pub const fn start_timeout(mut self, limit: Duration) -> Self {
         self.start_timeout = limit;
@@ -122,6 +134,8 @@ impl DriverProcessBuilder {
         let (pipe, writer) = io::pipe().map_err(|error| self.not_run(&error))?;
         let stderr = writer.try_clone().map_err(|error| self.not_run(&error))?;
         let file = self.open_log_file()?;
+        let lock = self.lock.as_ref().map(|lock| lock.try_clone());
+        let lock = lock.transpose().map_err(|error| self.not_run(&error))?;
         let (output, port) = Output::drain(pipe, file).map_err(|error| self.not_run(&error))?;
         let recording = output.record();
         // The command is dropped at once: it holds the pipe's other end, and the output could not
@@ -132,7 +146,7 @@ impl DriverProcessBuilder {
                 .args(&self.args)
                 .envs(self.env.iter().map(|(name, value)| (name, value)))
                 .env("TMPDIR", scratch.path())
-                .stdin(Stdio::null())
+                .stdin(lock.map_or_else(Stdio::null, Stdio::from))
                 .stdout(writer)
                 .stderr(stderr),
         )
@@ -187,7 +201,7 @@ impl DriverProcessBuilder {
         Ok(Some(file))
     }
 
-    /// The failure of a program that ended before it was ready.
+    /// Returns the failure of a program that ended before it was ready.
     fn ended(&self, printed: &str) -> ProtocolFailure {
         let program = self.program.display();
         let printed_text = quoted(printed);
@@ -216,7 +230,7 @@ impl DriverProcessBuilder {
     }
 }
 
-/// A directory for the driver's and the browsers' temporary files. Neither program removes all of
+/// Makes a directory for the driver's and the browsers' temporary files. Neither program removes all of
 /// its own: not when asked to end, and none when killed.
 fn scratch() -> io::Result<TempDir> {
     let builder = || {

@@ -10,7 +10,7 @@ use crate::store::sql::server::idle_timeout;
 /// How long a statement waits for the uncommitted number of another program, at a unique index.
 const LOCK_WAIT: Duration = Duration::from_millis(50);
 
-/// The type as which a text or number is compared with a column, or written to it.
+/// Returns the type as which a text or number is compared with a column, or written to it.
 fn type_of(column: &Fact) -> String {
     match column {
         column if column.is_integer() => "bigint".to_owned(),

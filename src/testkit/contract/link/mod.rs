@@ -57,8 +57,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::rules::{
-    follows_a_turn, leaves_the_thread, reports_failures, reports_the_end, reports_the_state,
-    serves_several, shows_its_code, survives_drops,
+    follows_a_turn, keeps_its_document, leaves_the_thread, notices_a_reload, reports_failures,
+    reports_the_end, reports_the_state, serves_several, shows_its_code, survives_drops,
 };
 use crate::link::{Bar, LinkSource, LinkState};
 
@@ -76,6 +76,12 @@ pub enum LinkScenario {
         /// The state from then on.
         to: LinkState,
         /// The time of the change, counted from the making of the scenario.
+        after: Duration,
+    },
+    /// A linked session whose page is reloaded once, and is linked again. Only a fixture that
+    /// [names documents](LinkFixture::names_documents) is asked for it.
+    Reloads {
+        /// The time of the reload, counted from the making of the scenario.
         after: Duration,
     },
     /// Every look fails for a reason that may pass: the tab shows another page, a dialog is open.
@@ -105,6 +111,12 @@ pub trait LinkFixture: Send + Sync {
     /// Returns whether the sources read QR codes, and the scenarios that stay [`LinkState::Unlinked`] show
     /// one. Default: false.
     fn reads_qr(&self) -> bool {
+        false
+    }
+
+    /// Returns whether the sources name the [document](LinkSource::document) of their page; the scenario
+    /// that reloads is required then. Default: false.
+    fn names_documents(&self) -> bool {
         false
     }
 }
@@ -153,6 +165,7 @@ pub async fn all(fixture: &dyn LinkFixture) {
     reports_the_state(&&*source, pace, linked).await;
     reports_the_state(&source, pace, linked).await;
     reports_the_state(&Box::new(Arc::clone(&source)), pace, linked).await;
+    keeps_its_document(&*source, pace, fixture.names_documents()).await;
     leaves_the_thread(&*source, pace).await;
     survives_drops(&*source, pace, linked).await;
     serves_several(&*source, pace, linked).await;
@@ -171,6 +184,14 @@ pub async fn all(fixture: &dyn LinkFixture) {
         has_turned,
         "the fixture must be able to make a session that turns"
     );
+    if fixture.names_documents() {
+        let after = 2 * pace;
+        let Some(source) = fixture.source(LinkScenario::Reloads { after }).await else {
+            panic!("the fixture must be able to make a page that is reloaded");
+        };
+        // Boxed and in an `Arc`.
+        notices_a_reload(&Box::new(source), pace).await;
+    }
     if let Some(source) = fixture.source(LinkScenario::Broken).await {
         reports_failures(&*source, pace).await;
     }

@@ -42,7 +42,7 @@ fn is(answer: &LinkResult, state: LinkState) {
     rule(*answer == Ok(state), text, &(state, answer));
 }
 
-/// Each look reports the present state; without evidence `Unknown`, not an error. In a
+/// Checks that each look reports the present state; without evidence `Unknown`, not an error. In a
 /// [`LinkScenario`](super::LinkScenario) that stays in this state.
 ///
 /// # Panics
@@ -54,9 +54,9 @@ pub async fn reports_the_state(source: &dyn LinkSource, pace: Duration, state: L
     }
 }
 
-/// A page that can be linked shows a valid code, one whose code has expired an expired one without a
-/// payload, and a linked or barred page shows none; a source that does not read codes (`reads_qr`) has
-/// none in any state. In a [`LinkScenario`](super::LinkScenario) that stays in this state.
+/// Checks that a page that can be linked shows a valid code, one whose code has expired an expired one
+/// without a payload, and a linked or barred page shows none; a source that does not read codes (`reads_qr`)
+/// has none in any state. Runs in a [`LinkScenario`](super::LinkScenario) that stays in this state.
 ///
 /// # Panics
 ///
@@ -88,7 +88,7 @@ pub async fn shows_its_code(
     }
 }
 
-/// A look after a change reports the new state. In a
+/// Checks that a look after a change reports the new state. In a
 /// [`LinkScenario`](super::LinkScenario) that turns after two paces.
 ///
 /// # Panics
@@ -119,6 +119,52 @@ pub async fn follows_a_turn(
     reports_the_state(source, pace, to).await;
 }
 
+/// All looks at a page that is not reloaded have seen the same document, and name it if the source
+/// `names_documents`. In a [`LinkScenario`](super::LinkScenario) that stays linked.
+///
+/// # Panics
+///
+/// If the rule is broken.
+pub async fn keeps_its_document(source: &dyn LinkSource, pace: Duration, names_documents: bool) {
+    let mut first = None;
+    for _ in 0..LOOKS_PER_RULE {
+        is(&ends(pace, source.link()).await, LinkState::Linked);
+        let document = source.document();
+        let is_right = document.is_some() || !names_documents;
+        let is_same = first.get_or_insert(document.clone()) == &document;
+        let text = "a page keeps its document until it is reloaded";
+        rule(is_right && is_same, text, &(&first, document));
+    }
+}
+
+/// A look after a reload has seen another document, and the next looks the same one. In
+/// [`LinkScenario::Reloads`](super::LinkScenario::Reloads), with a reload after two paces.
+///
+/// # Panics
+///
+/// If the rule is broken.
+pub async fn notices_a_reload(source: &dyn LinkSource, pace: Duration) {
+    is(&ends(pace, source.link()).await, LinkState::Linked);
+    let (before, start) = (source.document(), Instant::now());
+    loop {
+        // In between, the source may report anything, an error included.
+        let answer = ends(pace, source.link()).await;
+        if answer.is_ok() && source.document() != before {
+            break;
+        }
+        let text = "a look after a reload has seen another document";
+        let is_early = start.elapsed() < hang_timeout(pace);
+        rule(is_early, text, &(&before, &answer));
+        sleep(pace / 10).await;
+    }
+    while ends(pace, source.link()).await != Ok(LinkState::Linked) {
+        let text = "a page that is reloaded is linked again";
+        rule(start.elapsed() < hang_timeout(pace), text, &before);
+        sleep(pace / 10).await;
+    }
+    keeps_its_document(source, pace, true).await;
+}
+
 /// A look that fails is an error, never a state. In
 /// [`LinkScenario::Broken`](super::LinkScenario::Broken).
 ///
@@ -133,7 +179,7 @@ pub async fn reports_failures(source: &dyn LinkSource, pace: Duration) {
     }
 }
 
-/// If the page or browser is permanently gone, the classifier recognises the error. In
+/// Checks that if the page or browser is permanently gone, the classifier recognises the error. Runs in
 /// [`LinkScenario::Gone`](super::LinkScenario::Gone).
 ///
 /// # Panics
@@ -152,7 +198,7 @@ pub async fn reports_the_end(source: &dyn LinkSource, pace: Duration) {
     }
 }
 
-/// A look does not block the thread: none of its polls takes a tenth of a pace in real time. In any
+/// Checks that a look does not block the thread: none of its polls takes a tenth of a pace in real time. Runs in any
 /// scenario.
 ///
 /// # Panics
@@ -207,8 +253,8 @@ pub async fn survives_drops(source: &dyn LinkSource, pace: Duration, state: Link
     reports_the_state(source, pace, state).await;
 }
 
-/// Several looks at the same time all work. In a [`LinkScenario`](super::LinkScenario) that stays in this
-/// state.
+/// Checks that several looks at the same time all work. Runs in a [`LinkScenario`](super::LinkScenario) that stays
+/// in this state.
 ///
 /// # Panics
 ///

@@ -18,6 +18,7 @@ struct Scripted {
     scenario: LinkScenario,
     start: Instant,
     takes: Duration,
+    document: Mutex<Option<bool>>,
 }
 
 fn scripted(scenario: LinkScenario, takes: u64) -> Scripted {
@@ -25,6 +26,7 @@ fn scripted(scenario: LinkScenario, takes: u64) -> Scripted {
         scenario,
         start: Instant::now(),
         takes: Duration::from_millis(takes),
+        document: Mutex::default(),
     }
 }
 
@@ -32,7 +34,13 @@ fn scripted(scenario: LinkScenario, takes: u64) -> Scripted {
 impl LinkSource for Scripted {
     async fn link(&self) -> Result<LinkState, ProtocolFailure> {
         sleep(self.takes).await;
+        let is_reloaded = |after| self.start.elapsed() >= after;
+        *self.document.lock().unwrap() = match self.scenario {
+            LinkScenario::Reloads { after } => Some(is_reloaded(after)),
+            _ => Some(false),
+        };
         match self.scenario {
+            LinkScenario::Reloads { .. } => Ok(LinkState::Linked),
             LinkScenario::Stays(state) => Ok(state),
             LinkScenario::Turns { from, after, .. } if self.start.elapsed() < after => Ok(from),
             LinkScenario::Turns { to, .. } => Ok(to),
@@ -48,6 +56,10 @@ impl LinkSource for Scripted {
             _ => None,
         })
     }
+
+    fn document(&self) -> Option<String> {
+        Some((*self.document.lock().unwrap())?.to_string())
+    }
 }
 
 /// A fixture from a function.
@@ -60,6 +72,10 @@ impl<F: Fn(LinkScenario) -> Option<Arc<dyn LinkSource>> + Send + Sync> LinkFixtu
     }
 
     fn reads_qr(&self) -> bool {
+        true
+    }
+
+    fn names_documents(&self) -> bool {
         true
     }
 }
@@ -123,6 +139,9 @@ enum Fault {
     ShowsCodeWhenLinked,
     TakesExpiredCodeForValid,
     NoCodeIsAnError,
+    NamesNoDocument,
+    KeepsItsFirstDocument,
+    NamesEachLook,
 }
 
 use Fault::*;
@@ -210,6 +229,15 @@ impl LinkSource for Faulty {
             _ => self.inner.qr().await?,
         })
     }
+
+    fn document(&self) -> Option<String> {
+        match self.fault {
+            NamesNoDocument => None,
+            KeepsItsFirstDocument => Some("first".to_owned()),
+            NamesEachLook => Some(format!("{:?}", self.inner.start.elapsed())),
+            _ => self.inner.document(),
+        }
+    }
 }
 
 macro_rules! caught {
@@ -237,6 +265,9 @@ caught! {
     a_code_of_a_linked_page_is_caught: ShowsCodeWhenLinked, "no code once it is linked";
     an_expired_code_given_as_valid_is_caught: TakesExpiredCodeForValid, "a valid code while";
     an_error_without_a_code_is_caught: NoCodeIsAnError, "a page without a code is no error";
+    a_document_that_is_not_named_is_caught: NamesNoDocument, "keeps its document";
+    a_reload_that_is_not_noticed_is_caught: KeepsItsFirstDocument, "has seen another document";
+    a_new_document_at_each_look_is_caught: NamesEachLook, "keeps its document";
     hanging_on_a_dropped_look_is_caught: LeaderTakesAll, "every look ends";
 }
 
@@ -249,7 +280,7 @@ async fn a_blocked_thread_is_caught() {
 
 #[tokio::test(start_paused = true)]
 #[should_panic(expected = "a session that stays linked")]
-async fn a_fixture_without_worlds_is_refused() {
+async fn a_fixture_without_scenarios_is_refused() {
     all(&Made(|_| None)).await;
 }
 

@@ -65,8 +65,8 @@ pub async fn retires_stale_duplicates(fixture: &dyn StoreFixture) {
         .await;
 }
 
-/// A phone that is linked and unlinked again and again, each time in a new session, ends connected each
-/// time.
+/// Checks that a phone that is linked and unlinked repeatedly, each time in a new session, ends
+/// connected each time.
 ///
 /// # Panics
 ///
@@ -85,7 +85,7 @@ pub async fn relinks(fixture: &dyn StoreFixture) {
     }
 }
 
-/// Under [`DuplicatePolicy::Refuse`] any other session that holds the number keeps it.
+/// Checks that under [`DuplicatePolicy::Refuse`] any other session that holds the number keeps it.
 ///
 /// # Panics
 ///
@@ -108,7 +108,7 @@ pub async fn refuses_duplicates(fixture: &dyn StoreFixture) {
     stage.stands("new", Status::QrScanning, None).await;
 }
 
-/// Under [`DuplicatePolicy::Companions`] several sessions are linked to one number.
+/// Checks that under [`DuplicatePolicy::Companions`] several sessions are linked to one number.
 ///
 /// # Panics
 ///
@@ -129,7 +129,7 @@ pub async fn allows_companions(fixture: &dyn StoreFixture) {
     stage.stands("two", Status::Connected, Some(1)).await;
 }
 
-/// Many sessions connect with one number at the same moment, over both stores: one does, and the
+/// Checks that many sessions connect with one number at the same moment, over both stores: one does, and the
 /// others are refused. When it disconnects they try again: one of them does, and the first is given
 /// up or keeps the number, as the policy says.
 ///
@@ -201,8 +201,8 @@ pub async fn connects_one_of_many(fixture: &dyn StoreFixture, policy: DuplicateP
     }
 }
 
-/// Two sessions that change their numbers for each other's, again and again and at once: each call
-/// ends, with effect or refused, and conflicts in the storage are never errors.
+/// Checks two sessions that exchange their numbers repeatedly and at the same time: each call ends, with
+/// effect or refused, and conflicts in the storage are never errors.
 ///
 /// # Panics
 ///

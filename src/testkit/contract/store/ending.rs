@@ -1,4 +1,4 @@
-//! Sessions that the host ends or deletes, or that a sweep gives up.
+//! Sessions that the program ends or deletes, or that a sweep gives up.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::stage::{Stage, authenticated, disconnected, key, key_in, ready};
 use crate::event::{EventSink, SessionKey};
 use crate::store::{RowValues, Status, StatusChange, StoreErrorKind, StoreOptions, StoreSink};
 
-/// A session that is unknown, or of another workspace, can be neither ended nor deleted.
+/// Checks that a session that is unknown, or of another workspace, can be neither ended nor deleted.
 async fn refuses(stage: &Stage, session: &SessionKey) {
     for store in &stage.stores {
         let ended = stage.ends(store.end(session)).await;
@@ -21,7 +21,7 @@ async fn refuses(stage: &Stage, session: &SessionKey) {
     }
 }
 
-/// A session that the host ends is disconnected and keeps its number, whatever its status was.
+/// Checks that a session that the program ends is disconnected and keeps its number, whatever its status was.
 ///
 /// # Panics
 ///
@@ -52,8 +52,8 @@ pub async fn ends_sessions(fixture: &dyn StoreFixture) {
     stage.stands("linked", Status::Connected, Some(1)).await;
 }
 
-/// A sink that registers unknown sessions does not bring back the deleted session `linked`, whose last
-/// `seq` is 3, for an event that may be late.
+/// Checks that a sink that registers unknown sessions does not bring back the deleted session `linked`, whose
+/// last `seq` is 3, for an event that may be late.
 async fn registers_no_late_events(stage: &Stage) {
     let late = [
         ready("linked", 1),
@@ -72,7 +72,8 @@ async fn registers_no_late_events(stage: &Stage) {
     }
 }
 
-/// A session that the host deletes is given up, whatever its status was, and leaves its number to others.
+/// Checks that a session that the program deletes is given up, whatever its status was, and leaves its number to
+/// others.
 ///
 /// # Panics
 ///
@@ -122,7 +123,7 @@ pub async fn deletes_sessions(fixture: &dyn StoreFixture) {
     stage.stands("linked", Status::Authenticated, None).await;
 }
 
-/// Sessions that wait for too long are given up, and may begin anew.
+/// Sessions that wait for too long are given up, and may begin again.
 ///
 /// # Panics
 ///

@@ -58,7 +58,7 @@ use crate::store::{DuplicatePolicy, SessionStore, StoreOptions};
 /// Makes stores.
 #[async_trait]
 pub trait StoreFixture: Send + Sync {
-    /// Two stores over one fresh, empty storage, with these options: with pools of their own, where
+    /// Makes two stores over one fresh, empty storage, with these options: with pools of their own, where
     /// they have any.
     async fn stores(&self, options: StoreOptions) -> [Arc<dyn SessionStore>; 2];
 
@@ -67,7 +67,7 @@ pub trait StoreFixture: Send + Sync {
         50
     }
 
-    /// Longer than any one call takes; a store that takes longer is treated as hung.
+    /// Returns a time that is longer than any one call takes; a store that takes longer is treated as hung.
     /// Default: 30 s.
     fn call_timeout(&self) -> Duration {
         Duration::from_secs(30)

@@ -131,7 +131,7 @@ pub async fn lists_sessions(fixture: &dyn StoreFixture) {
     }
 }
 
-/// A row in status `error`, and the changes of it, have the stable code and the message of its last
+/// Checks that a row in status `error`, and the changes of it, have the stable code and the message of its last
 /// error; other rows have none.
 ///
 /// # Panics

@@ -5,8 +5,8 @@ use super::stage::{Stage, authenticated, disconnected, key, ready, reconnected};
 use crate::event::{Failed, QrCode, SessionEvent};
 use crate::store::{Ignored, Outcome, Status, StoreOptions};
 
-/// A `session_reconnected` connects a disconnected session with the number of its row. In any other state
-/// the session is only authenticated, since the number of its row may be a former account's.
+/// Checks that a `session_reconnected` connects a disconnected session with the number of its row. In any
+/// other state the session is only authenticated, since the number of its row may be a former account's.
 ///
 /// # Panics
 ///

@@ -16,7 +16,7 @@ fn qr(session: &str) -> SessionEvent {
     }
 }
 
-/// As another sender writes it: without id and `seq`.
+/// Returns the event as another sender writes it: without id and `seq`.
 fn bare(event: &str) -> SessionEvent {
     let json = format!(
         r#"{{"event":"{event}","data":{{"workspace_id":7,"session_id":"s","phone_number":"{}"}}}}"#,
@@ -28,7 +28,7 @@ fn bare(event: &str) -> SessionEvent {
     }
 }
 
-/// A row is made once, in one workspace.
+/// Checks that a row is made once, in one workspace.
 ///
 /// # Panics
 ///
@@ -85,7 +85,7 @@ pub async fn registers(fixture: &dyn StoreFixture) {
     }
 }
 
-/// Every event of ours brings the row to its status, and the number stays once it is known.
+/// Checks that every event of ours brings the row to its status, and the number stays once it is known.
 ///
 /// # Panics
 ///
@@ -173,7 +173,7 @@ pub async fn refuses_unknown_sessions(fixture: &dyn StoreFixture) {
     stage.stands("s", Status::QrScanning, None).await;
 }
 
-/// An event has effect once, however often and wherever it is applied.
+/// Checks that an event has effect once, however often and wherever it is applied.
 ///
 /// # Panics
 ///
@@ -232,7 +232,8 @@ pub async fn applies_once(fixture: &dyn StoreFixture) {
     }
 }
 
-/// An event that comes too late changes nothing. The order is that of `seq`; without it, that of arrival.
+/// Checks that an event that comes too late changes nothing. The order is that of `seq`; without it, that of
+/// arrival.
 ///
 /// # Panics
 ///
@@ -265,8 +266,8 @@ pub async fn ignores_what_comes_late(fixture: &dyn StoreFixture) {
     stage.stands("s", Status::Connected, Some(1)).await;
 }
 
-/// A QR code that has expired changes nothing, whatever the session's status. Of a connected session it is
-/// out of order.
+/// Checks that a QR code that has expired changes nothing, whatever the session's status. Of a connected
+/// session it is out of order.
 ///
 /// # Panics
 ///
@@ -296,7 +297,7 @@ pub async fn ignores_expired_codes(fixture: &dyn StoreFixture) {
     }
 }
 
-/// A session keeps its number, unless it may be bound to another.
+/// Checks that a session keeps its number, unless it may be bound to another.
 ///
 /// # Panics
 ///

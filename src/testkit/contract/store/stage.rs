@@ -27,7 +27,7 @@ pub(super) fn key_in(workspace: u64, session: &str) -> SessionKey {
     }
 }
 
-/// The n-th number.
+/// Returns the n-th number.
 pub(super) fn phone(n: u32) -> PhoneNumber {
     match format!("62811000{n:04}").parse() {
         Ok(phone) => phone,
@@ -147,7 +147,7 @@ impl Stage {
         self.works("`session`", self.stores[0].session(id)).await
     }
 
-    /// The row as the other store sees it.
+    /// Returns the row as the other store sees it.
     pub(super) async fn row(&self, session: &str) -> Option<SessionRow> {
         let key = key(session);
         let row = self.stores[1].session(&key.session_id);
@@ -159,7 +159,7 @@ impl Stage {
         row
     }
 
-    /// The row must be there, and so.
+    /// Checks that the row is there, in this state.
     pub(super) async fn stands(&self, session: &str, status: Status, number: Option<u32>) {
         let row = self.row(session).await;
         let is_so = row.as_ref().is_some_and(|row| {

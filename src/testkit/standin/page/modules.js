@@ -25,7 +25,7 @@ const bootPage = () => {
     try {
       runModule(id);
     } catch {
-      // Broken by an early `require`: the page goes on without it.
+      // Broken by an early `require`: the page continues without it.
     }
   }
   if (era === "blank") return;

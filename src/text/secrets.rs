@@ -136,7 +136,7 @@ fn find(text: &str, is_cut: bool) -> Vec<Range<usize>> {
     found
 }
 
-/// User and password of the URL whose authority starts here.
+/// Returns user and password of the URL whose authority starts here.
 fn user_info(text: &str, start: usize, is_cut: bool) -> Option<(usize, usize)> {
     let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>');
     let url = &text[start..];
@@ -158,7 +158,7 @@ fn user_info(text: &str, start: usize, is_cut: bool) -> Option<(usize, usize)> {
     }
 }
 
-/// The value behind this `:` or `=` if the name before it is a secret's.
+/// Returns the value behind this `:` or `=` if the name before it is a secret's.
 fn field(text: &str, at: usize) -> Option<(usize, usize)> {
     let is_colon = text.as_bytes()[at] == b':';
     let behind = &text[at + 1..];
@@ -206,7 +206,7 @@ fn field(text: &str, at: usize) -> Option<(usize, usize)> {
     Some((start, end))
 }
 
-/// The token behind the word `Bearer` that ends here.
+/// Returns the token behind the word `Bearer` that ends here.
 fn bearer(text: &str, at: usize) -> Option<(usize, usize)> {
     const BEARER: &str = "bearer";
     let start = at.checked_sub(BEARER.len())?;
@@ -222,7 +222,7 @@ fn bearer(text: &str, at: usize) -> Option<(usize, usize)> {
     (!is_word).then_some((start, end))
 }
 
-/// The value that starts here, without its quotes.
+/// Returns the value that starts here, without its quotes.
 fn value_at(text: &str, start: usize) -> (usize, usize) {
     let is_quote = |c: char| matches!(c, '"' | '\'' | '`');
     let value = &text[start..];
@@ -250,7 +250,7 @@ fn value_at(text: &str, start: usize) -> (usize, usize) {
     (start, start + kept.len())
 }
 
-/// Whether a text begins with `</name>`.
+/// Returns whether a text begins with `</name>`.
 fn is_closing_tag(text: &str) -> bool {
     let name = text.strip_prefix("</").and_then(|tag| tag.split_once('>'));
     name.is_some_and(|(name, _)| name.bytes().all(|byte| byte.is_ascii_alphanumeric()))
@@ -260,7 +260,7 @@ fn behind_blanks(text: &str, at: usize) -> usize {
     text.len() - text[at..].trim_start_matches(' ').len()
 }
 
-/// The end of `a`, or of `a="b", c=d`.
+/// Returns the end of `a`, or of `a="b", c=d`.
 fn parameters_end(text: &str, start: usize) -> usize {
     let mut end = value_at(text, start).1;
     loop {
@@ -279,7 +279,7 @@ fn parameters_end(text: &str, start: usize) -> usize {
     }
 }
 
-/// The length of a quoted text up to its closing quote.
+/// Returns the length of a quoted text up to its closing quote.
 fn quoted_len(text: &str, quote: char) -> usize {
     let mut is_escaped = false;
     for (i, c) in text.char_indices() {
@@ -291,7 +291,7 @@ fn quoted_len(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// The place of the bracket that closes the one at `start`.
+/// Returns the place of the bracket that closes the one at `start`.
 fn list_end(text: &str, start: usize) -> usize {
     let (mut at, mut depth) = (start, 0);
     while let Some(c) = text[at..].chars().next() {
@@ -307,7 +307,7 @@ fn list_end(text: &str, start: usize) -> usize {
     text.len()
 }
 
-/// The end of `a=b; c=d`.
+/// Returns the end of `a=b; c=d`.
 fn cookies_end(text: &str, start: usize) -> usize {
     let mut end = start;
     loop {
@@ -321,7 +321,7 @@ fn cookies_end(text: &str, start: usize) -> usize {
     }
 }
 
-/// The name that this text ends with.
+/// Returns the name that this text ends with.
 fn name_at_end(text: &str) -> &str {
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     let len = text
@@ -333,7 +333,7 @@ fn name_at_end(text: &str) -> &str {
     &text[text.len() - len..]
 }
 
-/// Whether a name is always that of a secret.
+/// Returns whether a name is always that of a secret.
 fn is_secret_name(name: &str) -> bool {
     let letters = || {
         name.bytes()
@@ -352,7 +352,8 @@ fn is_secret_name(name: &str) -> bool {
         .any(|known| ends_with(known, 0) || is_plural && ends_with(known, 1))
 }
 
-/// Whether a name's last word is in [`WORDS`], or its plural is: `key`, `hub_keys`, `hubKey`, not `monkey`.
+/// Returns whether a name's last word is in [`WORDS`], or its plural is: `key`, `hub_keys`, `hubKey`, not
+/// `monkey`.
 fn ends_with_word(name: &str) -> bool {
     let singular = name.strip_suffix(['s', 'S']).unwrap_or(name);
     WORDS
@@ -370,7 +371,7 @@ fn ends_with_word(name: &str) -> bool {
         })
 }
 
-/// Whether a value is more likely a key than a word of prose.
+/// Returns whether a value is more likely a key than a word of prose.
 fn looks_random(value: &str) -> bool {
     value.len() >= 32 || value.len() >= 8 && value.bytes().any(|byte| byte.is_ascii_digit())
 }

@@ -6,11 +6,11 @@ use std::sync::{Arc, OnceLock};
 use hyper_rustls::ConfigBuilderExt;
 use rustls::{ClientConfig, RootCertStore};
 
-/// TLS by the system's certificates, which are read once; at plain http URLs none is needed, nor has
-/// to be installed.
+/// Returns a TLS configuration with the system's certificates, which are read once; at plain http URLs none
+/// is needed, nor has to be installed.
 ///
 /// The provider is named: which one is the process's default, others may have made ambiguous.
-pub(super) fn config(is_https: bool) -> io::Result<ClientConfig> {
+pub(crate) fn config(is_https: bool) -> io::Result<ClientConfig> {
     static BY_THE_SYSTEM: OnceLock<ClientConfig> = OnceLock::new();
     if let Some(config) = BY_THE_SYSTEM.get() {
         return Ok(config.clone());

@@ -47,7 +47,7 @@ impl Decoded {
     }
 }
 
-/// The ASCII character whose escape this text begins with, and the escape's length.
+/// Returns the ASCII character whose escape this text begins with, and the escape's length.
 fn escaped(text: &str) -> Option<(char, usize)> {
     let hex = |start: usize, end: usize| u8::from_str_radix(text.get(start..end)?, 16).ok();
     let (code, len) = match text.as_bytes() {

@@ -1,9 +1,22 @@
 //! [`clean`]: makes foreign text safe to show.
 
-use std::cell::Cell;
-use std::fmt;
-
 use super::secrets::hide;
+
+/// The servers of WhatsApp's addresses: what comes before one and its `@` is masked.
+pub(crate) const JID_SERVERS: &[&str] = &[
+    "c.us",
+    "s.whatsapp.net",
+    "hosted",
+    "lid",
+    "hosted.lid",
+    "g.us",
+    "newsletter",
+    "broadcast",
+    "bot",
+    "msgr",
+    "interop",
+    "call",
+];
 
 /// Fewest digits of a number that is masked.
 pub(super) const MIN_RUN: usize = 7;
@@ -33,11 +46,20 @@ pub(crate) fn clean(text: &str, max: usize) -> String {
         false => kept.len(),
     };
     let mut masked = mask(&kept, limit);
-    if is_cut || masked.len() > max {
-        masked.truncate(masked.floor_char_boundary(max - '…'.len_utf8()));
+    if is_cut {
+        // The text is longer than it seems.
         masked.push('…');
     }
+    cut(&mut masked, max);
     masked
+}
+
+/// Cuts a text at `max` bytes and marks the cut.
+pub(crate) fn cut(text: &mut String, max: usize) {
+    if text.len() > max {
+        text.truncate(text.floor_char_boundary(max - '…'.len_utf8()));
+        text.push('…');
+    }
 }
 
 /// Returns the text behind the control sequence of a terminal (ECMA-48, CSI; mostly colours) that `first`
@@ -108,7 +130,7 @@ fn digits_end(text: &str) -> usize {
     text.find(|c: char| !c.is_numeric()).unwrap_or(text.len())
 }
 
-/// The length of the number at the start of `from`, with its groups of digits.
+/// Returns the length of the number at the start of `from`, with its groups of digits.
 fn number(before: &str, from: &str) -> usize {
     let has_plus = ["+", "+(", "＋", "%2B", "%2b"]
         .iter()
@@ -146,7 +168,7 @@ fn is_separator(c: char) -> bool {
     c.is_whitespace() || matches!(c, '-' | '(' | ')' | '\u{2010}'..='\u{2015}' | '\u{2212}')
 }
 
-/// The length of an error code of MySQL before its SQLSTATE, as in `1062 (23000): Duplicate entry`.
+/// Returns the length of an error code of MySQL before its SQLSTATE, as in `1062 (23000): Duplicate entry`.
 fn mysql_code(before: &str, from: &str) -> Option<usize> {
     let (code, rest) = from.split_at_checked(4)?;
     let (state, after) = rest.strip_prefix(" (")?.split_at_checked(5)?;
@@ -159,7 +181,7 @@ fn mysql_code(before: &str, from: &str) -> Option<usize> {
     (is_code && is_state && is_alone).then_some(4)
 }
 
-/// The length of the date at the start, as in time stamps; a longer number is no date.
+/// Returns the length of the date at the start, as in time stamps; a longer number is no date.
 fn iso_date(from: &str) -> Option<usize> {
     let (date, after) = from.split_at_checked(10)?;
     let mut parts = date
@@ -174,7 +196,7 @@ fn iso_date(from: &str) -> Option<usize> {
     (is_date && (!goes_on || is_time)).then_some(10)
 }
 
-/// Whether what follows a run of digits makes it the user of a JID: `[._agent][:device]@server`, in
+/// Returns whether what follows a run of digits makes it the user of a JID: `[._agent][:device]@server`, in
 /// a URL too.
 fn is_jid_tail(after: &str) -> bool {
     let is_part = |c: char| c.is_numeric() || matches!(c, '.' | '_' | ':' | '-');
@@ -184,16 +206,14 @@ fn is_jid_tail(after: &str) -> bool {
     }
     let server = tail.strip_prefix(['@', '＠', '﹫']);
     server.or(tail.strip_prefix("%40")).is_some_and(|server| {
-        crate::jid::Server::ALL.iter().any(|known| {
-            let known = known.as_str();
-            server
-                .get(..known.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(known))
+        JID_SERVERS.iter().any(|known| {
+            let start = server.get(..known.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(known))
         })
     })
 }
 
-/// `628110000041` becomes `62********41`; short ones keep one character at each end, or none.
+/// Masks a number: `628110000041` becomes `62********41`; short ones keep one character at each end, or none.
 pub(crate) fn mask_number(digits: &str) -> String {
     let count = digits.chars().count();
     let keep = match count {
@@ -212,59 +232,4 @@ pub(crate) fn mask_number(digits: &str) -> String {
             }
         })
         .collect()
-}
-
-/// Reads a text that may be a number, from whatever holds it. A value of another type is refused with
-/// the fixed words `wanted`: what a format writes by itself would repeat the value, digits and all.
-pub(crate) fn read_text<'de, D, T, E>(
-    deserializer: D,
-    wanted: &'static str,
-    read: fn(&str) -> Result<T, E>,
-) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    E: fmt::Display,
-{
-    // Some formats refuse a number without asking the visitor; but to say so, all ask what it expects.
-    let is_other_type = Cell::new(false);
-    let visitor = Text {
-        wanted,
-        read,
-        is_other_type: &is_other_type,
-    };
-    let result = deserializer.deserialize_str(visitor);
-    result.map_err(|error| match is_other_type.get() {
-        true => serde::de::Error::custom(wanted),
-        false => error,
-    })
-}
-
-struct Text<'a, T, E> {
-    wanted: &'static str,
-    read: fn(&str) -> Result<T, E>,
-    is_other_type: &'a Cell<bool>,
-}
-
-impl<T, E: fmt::Display> serde::de::Visitor<'_> for Text<'_, T, E> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.is_other_type.set(true);
-        f.write_str(self.wanted)
-    }
-
-    fn visit_str<R: serde::de::Error>(self, text: &str) -> Result<T, R> {
-        (self.read)(text).map_err(R::custom)
-    }
-}
-
-/// The error of a format that repeats its input, cleaned; unchanged if there is nothing to clean.
-pub(crate) fn clean_error<E: serde::de::Error>(error: E) -> E {
-    let said = error.to_string();
-    let cleaned = clean(&said, 256);
-    if cleaned == said {
-        error
-    } else {
-        E::custom(cleaned)
-    }
 }
