@@ -43,12 +43,18 @@ enum Driven<'a> {
 }
 
 impl Driven<'_> {
-    async fn goto(&self, url: &str) {
+    /// Loads this URL, on empty storage of the stand-in's origin.
+    async fn goto(&self, url: &str, origin: &str) {
         match self {
             Self::WebDriver(page) => page.client().goto(url).await.unwrap(),
             Self::Cdp { chrome, tab, .. } => {
-                // The document that is left goes on for a moment.
+                // The document that is left continues for a moment.
                 chrome.eval(tab, "window.isLeaving = true").await;
+                // A wait that was dropped may look at the new document before its script empties the storage. The
+                // account of the former scenario would then seem to be logged out in it.
+                let storage =
+                    serde_json::json!({ "origin": origin, "storageTypes": "local_storage" });
+                chrome.cdp(tab, "Storage.clearDataForOrigin", storage).await;
                 let params = serde_json::json!({ "url": url });
                 chrome.cdp(tab, "Page.navigate", params).await;
                 let is_loaded =
@@ -62,9 +68,6 @@ impl Driven<'_> {
                     }
                 })
                 .await;
-                // The scenario's first steps are timers that are due by now.
-                let timers = "new Promise((resolve) => setTimeout(resolve, 100))";
-                chrome.eval(tab, timers).await;
             }
         }
     }
@@ -143,7 +146,7 @@ impl Fixture for Browser<'_> {
             _ => return None,
         };
         self.stand_in.set_scenario(scenario.launched_at_once());
-        self.page.goto(&url).await;
+        self.page.goto(&url, self.stand_in.origin()).await;
         Some(self.page.info_source(self.only.as_ref()))
     }
 
@@ -203,7 +206,7 @@ impl LinkFixture for Browser<'_> {
             _ => return None,
         };
         self.stand_in.set_scenario(scenario.launched_at_once());
-        self.page.goto(&url).await;
+        self.page.goto(&url, self.stand_in.origin()).await;
         match asked {
             LinkScenario::Gone => self.page.close_tab().await,
             LinkScenario::Reloads { after } => {
