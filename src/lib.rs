@@ -68,6 +68,7 @@
 #![cfg_attr(
     not(all(
         feature = "webdriver",
+        feature = "cdp",
         feature = "supervisor",
         feature = "events",
         feature = "server",

@@ -127,6 +127,10 @@ async fn a_page_is_read_and_keeps_nothing() {
     let scene = Scene::open(Scenario::ready_after(Generation::Current, ms(3000))).await;
     let decoy = scene.chrome.open(&scene.stand_in.decoy_url());
     let state = "[document.visibilityState, document.hasFocus()]";
+    until_async("the other tab is in front", async || {
+        scene.chrome.eval(&decoy, "document.hasFocus()").await == true
+    })
+    .await;
     let other = scene.chrome.eval(&decoy, state).await;
     let before = scene.traces().await;
     assert!(before.is_array(), "{before}");
