@@ -16,6 +16,9 @@ const MAX_LINES: usize = 400;
 /// Most lines of the README: everything else is in the guides.
 const MAX_README_LINES: usize = 160;
 
+/// Most lines of the example `service`: it shows how little a whole service takes.
+const MAX_SERVICE_LINES: usize = 120;
+
 /// The modules, top row first. A file may use its own row and those above it, never those below.
 const ROWS: &[&[&str]] = &[
     &["codes", "text"],
@@ -568,6 +571,11 @@ fn files_can_be_read_in_one_sitting() {
         let lines = read(&path).lines().count();
         assert!(lines <= MAX_LINES, "{} has {lines} lines", path.display());
     }
+    let service = read("examples/service/main.rs").lines().count();
+    assert!(
+        service <= MAX_SERVICE_LINES,
+        "the example `service` has {service} lines"
+    );
 }
 
 /// Openers of sentences that stand in for a noun.

@@ -17,6 +17,7 @@ use futures_util::{Stream, StreamExt};
 use qrcode::{QrCode, render::svg};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
+use whatsapp_phone::PhoneNumber;
 use whatsapp_phone::event::{SessionId, SessionKey};
 use whatsapp_phone::onboard::{SessionHandle, SessionService};
 use whatsapp_phone::source::webdriver::OpenOptions;
@@ -89,10 +90,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn to_json(change: &StatusChange) -> Value {
-    let number = change
-        .phone
-        .as_ref()
-        .map(whatsapp_phone::PhoneNumber::reveal);
+    let number = change.phone.as_ref().map(PhoneNumber::reveal);
     let (id, status) = (change.session.session_id.as_str(), change.status.as_str());
     json!({"session_id": id, "status": status, "phone_number": number})
 }
