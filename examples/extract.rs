@@ -18,7 +18,7 @@ use serde_json::json;
 use whatsapp_phone::extract::{ExtractError, Extraction, Extractor};
 use whatsapp_phone::retry::RetryPolicy;
 use whatsapp_phone::source::Assurance;
-use whatsapp_phone::source::webdriver::{Overrides, WebDriverSource};
+use whatsapp_phone::source::webdriver::Overrides;
 use whatsapp_phone::testkit::standin::Scenario;
 
 use page::PageArgs;
@@ -107,7 +107,7 @@ async fn run(
         Accept::Unverified => Assurance::Unverified,
         Accept::Confirmed => Assurance::Confirmed,
     };
-    let source = WebDriverSource::all(&opened.page);
+    let source = opened.page.source();
     let extractor = Extractor::builder()
         .source(source)
         .policy(policy)

@@ -46,7 +46,7 @@
 //! | [`classify`] | [`ProtocolErrorClassifier`]: the class of a failure, and the action to take |
 //! | [`metrics`] | names of the metrics, recorded through the `metrics` facade (feature `metrics`) |
 //! | [`link`] | [`LinkSource`](link::LinkSource): whether a session is linked, and its QR code |
-//! | [`source`] | [`InfoSource`] and its drivers, among them [`source::webdriver`] (feature `webdriver`) |
+//! | [`source`] | [`InfoSource`] and its drivers, among them [`source::webdriver`] (feature `webdriver`) and [`source::cdp`] (feature `cdp`) |
 //! | [`extract`] | [`Extractor`], [`extract_phone_safely`], [`ExtractError`] |
 //! | [`supervisor`] | [`Supervisor`]: sessions in one process, isolated from each other (feature `supervisor`) |
 //! | [`event`] | [`SessionEvent`](event::SessionEvent); [`EventSink`](event::EventSink) and its drivers (feature `events`) |
@@ -68,6 +68,7 @@
 #![cfg_attr(
     not(all(
         feature = "webdriver",
+        feature = "cdp",
         feature = "supervisor",
         feature = "events",
         feature = "server",

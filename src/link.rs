@@ -3,6 +3,7 @@
 //! | driver | looks at | feature |
 //! |---|---|---|
 //! | [`mock::MockLink`] | a script, for tests; records its calls | |
+//! | `source::cdp::CdpSource` | a WhatsApp Web page of a running Chrome, through all its readers | `cdp` |
 //! | `source::webdriver::WebDriverSource` | a WhatsApp Web page in a browser, through all its readers | `webdriver` |
 
 pub mod mock;

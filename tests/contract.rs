@@ -1,5 +1,5 @@
 //! The contracts of `InfoSource` and `LinkSource`, on pages in a real browser.
-#![cfg(all(feature = "testkit", feature = "webdriver"))]
+#![cfg(all(feature = "cdp", feature = "testkit", feature = "webdriver"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use support::chrome::Chrome;
-use support::{LIMIT, Stage, callers_client, ms};
+use support::{LIMIT, Stage, callers_client, ms, within_limit};
 use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::link::mock::MockLink;
 use whatsapp_phone::link::{Bar, LinkSource, LinkState};
 use whatsapp_phone::onboard::CurrentPage;
+use whatsapp_phone::source::cdp::{CdpPage, CdpSource};
 use whatsapp_phone::source::webdriver::{AttachOptions, Page, ReaderId, Target, WebDriverSource};
 use whatsapp_phone::source::{Assurance, InfoSource};
 use whatsapp_phone::testkit::contract::link::{self, LinkFixture, LinkScenario};
@@ -27,8 +28,80 @@ const PACE: Duration = ms(1000);
 /// A page, and how it is asked.
 struct Browser<'a> {
     stand_in: &'a StandIn,
-    page: Page,
+    page: Driven<'a>,
     only: Option<ReaderId>,
+}
+
+/// A page by its driver.
+enum Driven<'a> {
+    WebDriver(Page),
+    Cdp {
+        page: CdpPage,
+        chrome: &'a Chrome,
+        tab: String,
+    },
+}
+
+impl Driven<'_> {
+    /// Loads this URL, on empty storage of the stand-in's origin.
+    async fn goto(&self, url: &str, origin: &str) {
+        match self {
+            Self::WebDriver(page) => page.client().goto(url).await.unwrap(),
+            Self::Cdp { chrome, tab, .. } => {
+                // The document that is left continues for a moment.
+                chrome.eval(tab, "window.isLeaving = true").await;
+                // A wait that was dropped may look at the new document before its script empties the storage. The
+                // account of the former scenario would then seem to be logged out in it.
+                let storage =
+                    serde_json::json!({ "origin": origin, "storageTypes": "local_storage" });
+                chrome.cdp(tab, "Storage.clearDataForOrigin", storage).await;
+                let params = serde_json::json!({ "url": url });
+                chrome.cdp(tab, "Page.navigate", params).await;
+                let is_loaded =
+                    "!window.isLeaving && document.readyState == 'complete' && location.href";
+                within_limit("the page is loaded", async {
+                    loop {
+                        let href = chrome.eval(tab, is_loaded).await;
+                        if href.as_str().is_some_and(|href| href.starts_with(url)) {
+                            return;
+                        }
+                    }
+                })
+                .await;
+            }
+        }
+    }
+
+    /// Runs a script of one turn.
+    async fn execute(&self, script: &str) {
+        match self {
+            Self::WebDriver(page) => drop(page.client().execute(script, vec![]).await.unwrap()),
+            Self::Cdp { chrome, tab, .. } => drop(chrome.eval(tab, script).await),
+        }
+    }
+
+    async fn close_tab(&self) {
+        match self {
+            Self::WebDriver(page) => page.client().close_window().await.unwrap(),
+            Self::Cdp { chrome, tab, .. } => chrome.close(tab),
+        }
+    }
+
+    fn link_source(&self) -> Arc<dyn LinkSource> {
+        match self {
+            Self::WebDriver(page) => Arc::new(WebDriverSource::all(page)),
+            Self::Cdp { page, .. } => Arc::new(CdpSource::all(page)),
+        }
+    }
+
+    fn info_source(&self, only: Option<&ReaderId>) -> Arc<dyn InfoSource> {
+        match (self, only.cloned()) {
+            (Self::WebDriver(page), None) => Arc::new(WebDriverSource::all(page)),
+            (Self::WebDriver(page), Some(reader)) => Arc::new(WebDriverSource::only(page, reader)),
+            (Self::Cdp { page, .. }, None) => Arc::new(CdpSource::all(page)),
+            (Self::Cdp { page, .. }, Some(reader)) => Arc::new(CdpSource::only(page, reader)),
+        }
+    }
 }
 
 #[async_trait::async_trait]
@@ -73,11 +146,8 @@ impl Fixture for Browser<'_> {
             _ => return None,
         };
         self.stand_in.set_scenario(scenario.launched_at_once());
-        self.page.client().goto(&url).await.unwrap();
-        Some(Arc::new(match &self.only {
-            Some(reader) => WebDriverSource::only(&self.page, reader.clone()),
-            None => WebDriverSource::all(&self.page),
-        }))
+        self.page.goto(&url, self.stand_in.origin()).await;
+        Some(self.page.info_source(self.only.as_ref()))
     }
 
     fn pace(&self) -> Duration {
@@ -136,17 +206,16 @@ impl LinkFixture for Browser<'_> {
             _ => return None,
         };
         self.stand_in.set_scenario(scenario.launched_at_once());
-        let client = self.page.client();
-        client.goto(&url).await.unwrap();
+        self.page.goto(&url, self.stand_in.origin()).await;
         match asked {
-            LinkScenario::Gone => client.close_window().await.unwrap(),
+            LinkScenario::Gone => self.page.close_tab().await,
             LinkScenario::Reloads { after } => {
                 let reload = format!("setTimeout(() => location.reload(), {})", after.as_millis());
-                client.execute(&reload, vec![]).await.unwrap();
+                self.page.execute(&reload).await;
             }
             _ => {}
         }
-        Some(Arc::new(WebDriverSource::all(&self.page)))
+        Some(self.page.link_source())
     }
 
     fn pace(&self) -> Duration {
@@ -212,17 +281,17 @@ async fn a_scripted_page() {
     assert!(hangs.calls()[0].is_qr);
 }
 
-async fn hold_link(stand_in: &StandIn, page: Page) {
+async fn hold_link(stand_in: &StandIn, page: Driven<'_>) {
     let only = None;
     let browser = Browser {
         stand_in,
         page,
         only,
     };
-    link::all(&browser).await; // WebDriverSource
+    link::all(&browser).await; // WebDriverSource, CdpSource
 }
 
-async fn hold(stand_in: &StandIn, page: Page, only: Option<ReaderId>) {
+async fn hold(stand_in: &StandIn, page: Driven<'_>, only: Option<ReaderId>) {
     contract::all(&Browser {
         stand_in,
         page,
@@ -234,16 +303,16 @@ async fn hold(stand_in: &StandIn, page: Page, only: Option<ReaderId>) {
 #[tokio::test]
 async fn all_readers_of_a_page_of_ours() {
     let stage = Stage::open(Scenario::never()).await;
-    hold(&stage.stand_in, stage.page.clone(), None).await;
+    hold(&stage.stand_in, Driven::WebDriver(stage.page.clone()), None).await;
     // It closes the page.
-    hold_link(&stage.stand_in, stage.page.clone()).await;
+    hold_link(&stage.stand_in, Driven::WebDriver(stage.page.clone())).await;
 }
 
 #[tokio::test]
 async fn one_reader_of_a_page_of_ours() {
     let stage = Stage::open(Scenario::never()).await;
     let one = Some(ReaderId::MeUser);
-    hold(&stage.stand_in, stage.page.clone(), one).await;
+    hold(&stage.stand_in, Driven::WebDriver(stage.page.clone()), one).await;
 }
 
 #[tokio::test]
@@ -252,8 +321,8 @@ async fn a_page_of_a_callers_client() {
     let client = callers_client(stage.driver.url()).await;
     let target = Target::at(stage.stand_in.origin()).unwrap();
     let page = Page::from_client(client.clone(), target);
-    hold(&stage.stand_in, page.clone(), None).await;
-    hold_link(&stage.stand_in, page).await;
+    hold(&stage.stand_in, Driven::WebDriver(page.clone()), None).await;
+    hold_link(&stage.stand_in, Driven::WebDriver(page)).await;
     // Its only window is closed: the session may have ended with it.
     let _ = client.close().await;
 }
@@ -270,6 +339,26 @@ async fn an_attached_page() {
     let page = Page::attach(&driver, chrome.address.clone(), options)
         .await
         .unwrap();
-    hold(&stand_in, page.clone(), None).await;
-    hold_link(&stand_in, page).await;
+    hold(&stand_in, Driven::WebDriver(page.clone()), None).await;
+    hold_link(&stand_in, Driven::WebDriver(page)).await;
+}
+
+#[tokio::test]
+async fn a_page_by_its_own_socket() {
+    let chrome = Chrome::start().await;
+    let stand_in = StandIn::start(Scenario::never()).await.unwrap();
+    let tab = chrome.open(&stand_in.url());
+    let options = AttachOptions::default().target(Target::at(stand_in.origin()).unwrap());
+    let options = options.tab(&tab).deadline(LIMIT);
+    let page = CdpPage::attach(chrome.address.clone(), options).await;
+    let page = page.unwrap();
+    let driven = || Driven::Cdp {
+        page: page.clone(),
+        chrome: &chrome,
+        tab: tab.clone(),
+    };
+    hold(&stand_in, driven(), None).await;
+    hold(&stand_in, driven(), Some(ReaderId::MeUser)).await;
+    // It closes the page.
+    hold_link(&stand_in, driven()).await;
 }

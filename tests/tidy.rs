@@ -293,6 +293,7 @@ fn assert_drivers(parent: &str, drivers: &[(String, String)], contracts: &[&str]
         let ends = [
             format!("{module}::{name}`"),
             format!("webdriver::{name}`"),
+            format!("cdp::{name}`"),
             format!("{name}`]"),
         ];
         let has_row = |line: &str| {

@@ -22,6 +22,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
+#[cfg(feature = "cdp")]
+use whatsapp_phone::source::cdp::CdpPage;
 use whatsapp_phone::source::webdriver::{
     AttachOptions, DebuggerAddress, DriverProcess, OpenOptions, Page, Target,
 };
@@ -146,7 +148,17 @@ async fn lag(args: &Args, runs: u32) -> Outcome<Lag> {
     let own = Page::open(&driver, options(&stand_in.url())).await?;
     let attach = AttachOptions::default().target(Target::at(&stand_in.url())?);
     let attached = Page::attach(&driver, debugger_address(&own)?, attach).await?;
-    let pages = Pages { own, attached };
+    #[cfg(feature = "cdp")]
+    let cdp = {
+        let attach = AttachOptions::default().target(Target::at(&stand_in.url())?);
+        CdpPage::attach(debugger_address(&own)?, attach).await?
+    };
+    let pages = Pages {
+        own,
+        attached,
+        #[cfg(feature = "cdp")]
+        cdp,
+    };
     let page = &pages.own;
     let mut samples: BTreeMap<Method, Vec<(f64, f64)>> = BTreeMap::new();
     let mut lag = Lag {
@@ -268,6 +280,10 @@ impl Lag {
                 ratio(eager.median, floor.median),
             ),
             ("eager p95 / floor median", ratio(eager.p95, floor.median)),
+            (
+                "reference median / cdp median",
+                ratio(reference.median, of("cdp").median),
+            ),
             (
                 "attached p95 / attached floor median",
                 ratio(of("attached").p95, of("attached floor").median),

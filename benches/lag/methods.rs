@@ -8,6 +8,9 @@ use fantoccini::Client;
 use tokio::time::sleep;
 use whatsapp_phone::extract::Extractor;
 use whatsapp_phone::retry::{LookMode, RetryPolicy};
+use whatsapp_phone::source::InfoSource;
+#[cfg(feature = "cdp")]
+use whatsapp_phone::source::cdp::{CdpPage, CdpSource};
 use whatsapp_phone::source::webdriver::{Page, WebDriverSource};
 
 use crate::Outcome;
@@ -17,10 +20,12 @@ const CLIENT_INFO: &str =
     "return window.require('WAWebUserPrefsMeUser').getMaybeMePnUser()?.user ?? null";
 const STORE_CONN_ME: &str = "return window.Store?.Conn?.me?.user ?? null";
 
-/// The same tab, read by the session that opened it and by one that attached to its browser.
+/// The same tab, read by the session that opened it, by one that attached to its browser, and through its own socket.
 pub(crate) struct Pages {
     pub(crate) own: Page,
     pub(crate) attached: Page,
+    #[cfg(feature = "cdp")]
+    pub(crate) cdp: CdpPage,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -30,6 +35,8 @@ pub(crate) enum Method {
     Poll50,
     Eager,
     Attached,
+    #[cfg(feature = "cdp")]
+    Cdp,
 }
 
 impl fmt::Display for Method {
@@ -40,6 +47,8 @@ impl fmt::Display for Method {
             Self::Poll50 => "poll50",
             Self::Eager => "eager",
             Self::Attached => "attached",
+            #[cfg(feature = "cdp")]
+            Self::Cdp => "cdp",
         })
     }
 }
@@ -55,23 +64,33 @@ impl Method {
         match self {
             Self::Reference => reference(&pages.own.client()).await,
             Self::Attached => self.extract(&pages.attached, None).await,
+            #[cfg(feature = "cdp")]
+            Self::Cdp => self.extract_by(CdpSource::all(&pages.cdp), None).await,
             _ => self.extract(&pages.own, None).await,
         }
     }
 
     /// By the extractor, with the policy's own deadline or this one.
     pub(crate) async fn extract(self, page: &Page, deadline: Option<Duration>) -> Outcome<String> {
+        self.extract_by(WebDriverSource::all(page), deadline).await
+    }
+
+    async fn extract_by(
+        self,
+        source: impl InfoSource + 'static,
+        deadline: Option<Duration>,
+    ) -> Outcome<String> {
         let policy = match self {
             Self::Reference | Self::Classic => RetryPolicy::classic(),
             Self::Poll50 => RetryPolicy::builder()
                 .look_mode(LookMode::Poll)
                 .interval(Duration::from_millis(50))
                 .build()?,
-            Self::Eager | Self::Attached => RetryPolicy::eager(),
+            _ => RetryPolicy::eager(),
         };
         let deadline = deadline.unwrap_or(policy.deadline());
         let extractor = Extractor::builder()
-            .source(WebDriverSource::all(page))
+            .source(source)
             .policy(policy.to_builder().deadline(deadline).build()?)
             .build()?;
         Ok(extractor.extract().await?.phone.reveal().to_owned())

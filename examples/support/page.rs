@@ -2,12 +2,18 @@
 
 use std::path::PathBuf;
 
+use std::time::Duration;
+
 use clap::Args;
 use whatsapp_phone::extract::ExtractError;
 use whatsapp_phone::failure::{ProtocolFailure, Site};
+use whatsapp_phone::link::QrCode;
+use whatsapp_phone::source::InfoSource;
+#[cfg(feature = "cdp")]
+use whatsapp_phone::source::cdp::{CdpPage, CdpSource};
 use whatsapp_phone::source::webdriver::{
-    AddressError, AttachOptions, DebuggerAddress, DriverProcess, Guard, OpenOptions, Overrides,
-    Page, Target,
+    AddressError, AttachOptions, DebuggerAddress, Diagnosis, DriverProcess, Guard, OpenOptions,
+    Overrides, Page, Target, WebDriverSource,
 };
 use whatsapp_phone::testkit::standin::{Scenario, StandIn};
 
@@ -16,6 +22,10 @@ pub(crate) struct PageArgs {
     /// Join the running Chrome with this debugging address, and read its tab at the origin
     #[arg(long, value_name = "HOST:PORT", value_parser = debugger_address)]
     attach: Option<DebuggerAddress>,
+    /// Read the tab by its own DevTools socket, without a ChromeDriver
+    #[cfg(feature = "cdp")]
+    #[arg(long, requires = "attach", conflicts_with = "webdriver")]
+    cdp: bool,
     /// Use this WebDriver server instead of a ChromeDriver of our own
     #[arg(long, value_name = "URL", value_parser = webdriver_url)]
     webdriver: Option<String>,
@@ -37,9 +47,52 @@ pub(crate) struct PageArgs {
     reader: Vec<(String, String)>,
 }
 
+/// The page by its driver.
+pub(crate) enum OpenPage {
+    WebDriver(Page),
+    #[cfg(feature = "cdp")]
+    Cdp(CdpPage),
+}
+
+#[allow(dead_code, reason = "each example uses its part")]
+impl OpenPage {
+    /// Returns a source that asks all readers.
+    pub(crate) fn source(&self) -> Box<dyn InfoSource> {
+        match self {
+            Self::WebDriver(page) => Box::new(WebDriverSource::all(page)),
+            #[cfg(feature = "cdp")]
+            Self::Cdp(page) => Box::new(CdpSource::all(page)),
+        }
+    }
+
+    pub(crate) async fn qr(&self) -> Result<Option<QrCode>, ProtocolFailure> {
+        match self {
+            Self::WebDriver(page) => page.qr().await,
+            #[cfg(feature = "cdp")]
+            Self::Cdp(page) => page.qr().await,
+        }
+    }
+
+    pub(crate) async fn diagnose(&self, deadline: Duration) -> Result<Diagnosis, ProtocolFailure> {
+        match self {
+            Self::WebDriver(page) => page.diagnose(deadline).await,
+            #[cfg(feature = "cdp")]
+            Self::Cdp(page) => page.diagnose(deadline).await,
+        }
+    }
+
+    async fn set_overrides(&self, overrides: &Overrides) -> Result<(), ProtocolFailure> {
+        match self {
+            Self::WebDriver(page) => page.set_overrides(overrides).await,
+            #[cfg(feature = "cdp")]
+            Self::Cdp(page) => page.set_overrides(overrides).await,
+        }
+    }
+}
+
 /// The page, with the parts that it keeps open.
 pub(crate) struct Opened {
-    pub(crate) page: Page,
+    pub(crate) page: OpenPage,
     driver: Option<DriverProcess>,
     _stand_in: Option<StandIn>,
 }
@@ -80,6 +133,7 @@ impl PageArgs {
         };
         let driver = match &self.webdriver {
             Some(_) => None,
+            None if self.uses_cdp() => None,
             None => Some(DriverProcess::start().await?),
         };
         let url = self.origin.clone();
@@ -93,11 +147,18 @@ impl PageArgs {
         })
     }
 
+    fn uses_cdp(&self) -> bool {
+        #[cfg(feature = "cdp")]
+        return self.cdp;
+        #[cfg(not(feature = "cdp"))]
+        false
+    }
+
     async fn page(
         &self,
         driver: Option<&DriverProcess>,
         url: Option<String>,
-    ) -> Result<Page, ProtocolFailure> {
+    ) -> Result<OpenPage, ProtocolFailure> {
         let mut target = match &url {
             Some(url) => Target::at(url)?,
             None => Target::default(),
@@ -108,10 +169,15 @@ impl PageArgs {
         let webdriver = self.webdriver.as_deref().unwrap_or_default();
         if let Some(address) = self.attach.clone() {
             let options = AttachOptions::default().target(target);
-            return match driver {
+            #[cfg(feature = "cdp")]
+            if self.cdp {
+                return CdpPage::attach(address, options).await.map(OpenPage::Cdp);
+            }
+            let page = match driver {
                 Some(driver) => Page::attach(driver, address, options).await,
                 None => Page::attach_at(webdriver, address, options).await,
             };
+            return page.map(OpenPage::WebDriver);
         }
         let mut options = OpenOptions::default().target(target).headless(true);
         if let Some(url) = url {
@@ -121,16 +187,21 @@ impl PageArgs {
             // Chromium refuses its sandbox to root. A service should run as a user of its own instead.
             options = options.browser_arg("--no-sandbox");
         }
-        match driver {
+        let page = match driver {
             Some(driver) => Page::open(driver, options).await,
             None => Page::open_at(webdriver, options).await,
-        }
+        };
+        page.map(OpenPage::WebDriver)
     }
 }
 
 impl Opened {
     pub(crate) async fn close(self) -> Result<(), ProtocolFailure> {
-        self.page.close().await;
+        match self.page {
+            OpenPage::WebDriver(page) => page.close().await,
+            #[cfg(feature = "cdp")]
+            OpenPage::Cdp(page) => page.close().await,
+        }
         match self.driver {
             Some(driver) => driver.stop().await,
             None => Ok(()),

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use qrcode::render::unicode::Dense1x2;
 use whatsapp_phone::link::QrCode;
-use whatsapp_phone::source::webdriver::Page;
+
+use crate::page::OpenPage;
 
 /// Prints the page's QR code on standard error, and again whenever it is renewed.
-pub(crate) async fn show(page: &Page) -> Infallible {
+pub(crate) async fn show(page: &OpenPage) -> Infallible {
     let mut last: Option<QrCode> = None;
     loop {
         // A look that fails is the extraction's to report.

@@ -4,11 +4,15 @@
 //! |---|---|---|
 //! | [`from_fn`] | the result of a closure | |
 //! | [`mock::MockSource`] | a script, for tests | |
+//! | `cdp::CdpSource` | a WhatsApp Web page of a running Chrome, by its own DevTools socket | `cdp` |
 //! | `webdriver::WebDriverSource` | a WhatsApp Web page, through ChromeDriver | `webdriver` |
 
+#[cfg(feature = "cdp")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cdp")))]
+pub mod cdp;
 mod identity;
 pub mod mock;
-#[cfg(all(unix, feature = "webdriver"))]
+#[cfg(any(feature = "cdp", all(unix, feature = "webdriver")))]
 mod page;
 mod state;
 #[cfg(all(unix, feature = "webdriver"))]

@@ -56,6 +56,14 @@ impl MemoryStore {
         rows.unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn give_up(&self, found: &mut Row) -> StatusChange {
+        found.row = given_up(found.row.clone());
+        found.is_deleted = true;
+        let change = found.row.to_change();
+        self.shared.hub.publish(&change);
+        change
+    }
+
     /// Applies under the lock, which is held to the end so that watchers hear in order.
     fn apply_now(&self, event: &SessionEvent) -> Result<Outcome, StoreError> {
         let session = match (event.kind(), event.session()) {
@@ -104,7 +112,7 @@ impl MemoryStore {
             }
         }
         for change in retired.iter().chain([&change]) {
-            self.shared.hub.publish("", change);
+            self.shared.hub.publish(change);
         }
         Ok(Outcome::Applied { change, retired })
     }
@@ -121,7 +129,7 @@ impl SessionStore for MemoryStore {
         let now = Instant::now();
         let found = rows.entry(session.session_id.clone()).or_insert_with(|| {
             let row = SessionRow::new(session.clone());
-            self.shared.hub.publish("", &row.to_change());
+            self.shared.hub.publish(&row.to_change());
             Row {
                 row,
                 is_deleted: false,
@@ -135,7 +143,7 @@ impl SessionStore for MemoryStore {
         if found.is_deleted {
             found.row = registered_again(found.row.clone());
             (found.is_deleted, found.updated) = (false, now);
-            self.shared.hub.publish("", &found.row.to_change());
+            self.shared.hub.publish(&found.row.to_change());
         } else if found.row.status.is_waiting() {
             found.updated = now;
         }
@@ -177,11 +185,7 @@ impl SessionStore for MemoryStore {
             .get_mut(&session.session_id)
             .filter(|found| !found.is_deleted && found.row.session == *session)
             .ok_or_else(|| StoreError::unknown(session))?;
-        found.row = given_up(found.row.clone());
-        found.is_deleted = true;
-        let change = found.row.to_change();
-        self.shared.hub.publish("", &change);
-        Ok(change)
+        Ok(self.give_up(found))
     }
 
     async fn sweep_stuck(&self, older_than: Duration) -> Result<Vec<StatusChange>, StoreError> {
@@ -192,11 +196,7 @@ impl SessionStore for MemoryStore {
                 .retain(|_, at| at.elapsed() <= APPLIED_IDS_KEPT);
             let is_stuck = found.row.status.is_waiting() && found.updated.elapsed() >= older_than;
             if is_stuck && !found.is_deleted {
-                found.row = given_up(found.row.clone());
-                found.is_deleted = true;
-                let change = found.row.to_change();
-                self.shared.hub.publish("", &change);
-                swept.push(change);
+                swept.push(self.give_up(found));
             }
         }
         Ok(swept)
@@ -207,8 +207,9 @@ impl SessionStore for MemoryStore {
         let found = rows.get(id).filter(|found| !found.is_deleted);
         let found = found.ok_or_else(|| StoreError::unknown(id))?;
         // Under the lock, so nothing comes between.
-        Ok(self.shared.hub.watch("", found.row.to_change()))
+        Ok(self.shared.hub.watch(found.row.to_change()))
     }
+
     async fn watch_workspace(
         &self,
         workspace: &WorkspaceId,
@@ -219,7 +220,7 @@ impl SessionStore for MemoryStore {
         let is_watched =
             |found: &&Row| !found.is_deleted && found.row.session.workspace_id == *workspace;
         for found in rows.values().filter(is_watched) {
-            hub.publish_read(hub.changes(), "", &found.row.to_change());
+            hub.publish_read(hub.changes(), &found.row.to_change());
         }
         Ok(watcher)
     }

@@ -201,9 +201,27 @@ pub trait SessionStore: Send + Sync {
     ) -> Result<WorkspaceWatcher, StoreError>;
 }
 
-/// Implements the trait by the store in an owner: `$inner` follows a reference to the owner.
+/// Implements the trait by the store in an owner, whose method `$inner` returns it.
 macro_rules! forward {
-    ([$($generics:tt)*] $owner:ty, $($inner:tt)*) => {
+    ([$($generics:tt)*] $owner:ty, $inner:ident) => {
+        $crate::store::session_store::forward! {
+            [$($generics)*] $owner, $inner,
+            fn register(session: &SessionKey) -> Result<SessionRow, StoreError>;
+            fn register_with(session: &SessionKey, values: &RowValues) -> Result<SessionRow, StoreError>;
+            fn apply(event: &SessionEvent) -> Result<Outcome, StoreError>;
+            fn session(id: &SessionId) -> Result<Option<SessionRow>, StoreError>;
+            fn sessions(query: &SessionQuery) -> Result<SessionPage, StoreError>;
+            fn end(session: &SessionKey) -> Result<StatusChange, StoreError>;
+            fn delete(session: &SessionKey) -> Result<StatusChange, StoreError>;
+            fn sweep_stuck(older_than: Duration) -> Result<Vec<StatusChange>, StoreError>;
+            fn watch(id: &SessionId) -> Result<StatusWatcher, StoreError>;
+            fn watch_workspace(workspace: &WorkspaceId) -> Result<WorkspaceWatcher, StoreError>;
+        }
+    };
+    (
+        [$($generics:tt)*] $owner:ty, $inner:ident,
+        $(fn $method:ident($($name:ident: $type:ty),*) -> $answer:ty;)*
+    ) => {
         #[allow(suspicious_double_ref_op, reason = "the store that a reference owns is its referent")]
         const _: () = {
             use std::time::Duration;
@@ -217,68 +235,21 @@ macro_rules! forward {
             #[async_trait::async_trait]
             impl<$($generics)*> SessionStore for $owner {
                 fn name(&self) -> &str {
-                    self $($inner)*.name()
+                    self.$inner().name()
                 }
 
-                async fn register(&self, session: &SessionKey) -> Result<SessionRow, StoreError> {
-                    self $($inner)*.register(session).await
-                }
-
-                async fn register_with(
-                    &self,
-                    session: &SessionKey,
-                    values: &RowValues,
-                ) -> Result<SessionRow, StoreError> {
-                    self $($inner)*.register_with(session, values).await
-                }
-
-                async fn apply(&self, event: &SessionEvent) -> Result<Outcome, StoreError> {
-                    self $($inner)*.apply(event).await
-                }
-
-                async fn session(&self, id: &SessionId) -> Result<Option<SessionRow>, StoreError> {
-                    self $($inner)*.session(id).await
-                }
-
-                async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
-                    self $($inner)*.sessions(query).await
-                }
-
-                async fn end(&self, session: &SessionKey) -> Result<StatusChange, StoreError> {
-                    self $($inner)*.end(session).await
-                }
-
-                async fn delete(&self, session: &SessionKey) -> Result<StatusChange, StoreError> {
-                    self $($inner)*.delete(session).await
-                }
-
-                async fn sweep_stuck(
-                    &self,
-                    older_than: Duration,
-                ) -> Result<Vec<StatusChange>, StoreError> {
-                    self $($inner)*.sweep_stuck(older_than).await
-                }
-
-                async fn watch(&self, id: &SessionId) -> Result<StatusWatcher, StoreError> {
-                    self $($inner)*.watch(id).await
-                }
-
-                async fn watch_workspace(
-                    &self,
-                    workspace: &WorkspaceId,
-                ) -> Result<WorkspaceWatcher, StoreError> {
-                    self $($inner)*.watch_workspace(workspace).await
-                }
+                $(async fn $method(&self, $($name: $type),*) -> $answer {
+                    self.$inner().$method($($name),*).await
+                })*
             }
         };
     };
 }
-#[allow(unused_imports, reason = "without drivers it is used here alone")]
 pub(super) use forward;
 
-forward!([S: SessionStore + ?Sized] Arc<S>, .deref());
-forward!([S: SessionStore + ?Sized] Box<S>, .deref());
-forward!([S: SessionStore + ?Sized] &S, .deref());
+forward!([S: SessionStore + ?Sized] Arc<S>, deref);
+forward!([S: SessionStore + ?Sized] Box<S>, deref);
+forward!([S: SessionStore + ?Sized] &S, deref);
 
 const _: fn(&dyn SessionStore) = |store| {
     fn is_send_and_sync<T: Send + Sync + ?Sized>(_: &T) {}

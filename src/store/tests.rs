@@ -187,17 +187,15 @@ fn a_row_that_was_read_before_its_deletion_brings_no_session_back() {
     let mut watcher = hub.watch_workspace(&workspace);
     let row = SessionRow::new(key("s"));
     let since = hub.changes();
-    hub.publish("1", &row.to_change());
-    hub.publish("1", &effect::given_up(row.clone()).to_change());
-    hub.publish_read(since, "1", &row.to_change());
+    hub.publish(&row.to_change());
+    hub.publish(&effect::given_up(row.clone()).to_change());
+    hub.publish_read(since, &row.to_change());
     let seen = watcher.changed().now_or_never().flatten();
     assert_eq!(seen.unwrap().status, Status::Failed);
-    for known in hub.known_of(&workspace) {
-        hub.forget(&known);
-    }
-    hub.publish_read(since, "1", &row.to_change());
+    hub.forget_given_up(hub.changes(), &workspace);
+    hub.publish_read(since, &row.to_change());
     assert!(watcher.changed().now_or_never().is_none());
-    hub.publish_read(hub.changes(), "2", &row.to_change());
+    hub.publish_read(hub.changes(), &row.to_change());
     let anew = watcher.changed().now_or_never().flatten();
     assert_eq!(anew.unwrap().status, Status::QrScanning);
 }

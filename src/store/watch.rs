@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -65,14 +66,8 @@ impl StatusWatcher {
     /// Waits until the status differs from the last one returned here, and returns it. `None`: the store
     /// was dropped. Cancel-safe.
     pub async fn changed(&mut self) -> Option<StatusChange> {
-        while let Some(keep_alive) = &self.keep_alive {
-            keep_alive();
-            if let Ok(changed) = timeout(CHECK_EVERY, self.changes.changed()).await {
-                changed.ok()?;
-                return Some(self.changes.borrow_and_update().clone());
-            }
-        }
-        self.changes.changed().await.ok()?;
+        let changed = self.changes.changed();
+        keep_reading(self.keep_alive.as_ref(), changed).await.ok()?;
         Some(self.changes.borrow_and_update().clone())
     }
 
@@ -82,6 +77,21 @@ impl StatusWatcher {
             watcher.changed().await.map(|change| (change, watcher))
         }))
     }
+}
+
+/// Waits, and meanwhile makes sure that the task which reads for the waiting watcher is running.
+pub(super) async fn keep_reading<T>(
+    keep_alive: Option<&KeepAlive>,
+    waiting: impl Future<Output = T>,
+) -> T {
+    let mut waiting = pin!(waiting);
+    while let Some(keep_alive) = keep_alive {
+        keep_alive();
+        if let Ok(done) = timeout(CHECK_EVERY, &mut waiting).await {
+            return done;
+        }
+    }
+    waiting.await
 }
 
 impl fmt::Debug for StatusWatcher {
@@ -130,30 +140,11 @@ struct Entries {
 
 #[derive(Debug)]
 struct Entry {
-    /// Identifies the row. `None`: the row is gone, so any row that comes is another one.
-    account: Option<String>,
+    /// Whether the row is gone, so that any row that comes is another one.
+    is_gone: bool,
     /// The last change that this store made itself.
     changed: u64,
     sender: watch::Sender<StatusChange>,
-}
-
-/// A watched session, as it was known at some moment.
-#[derive(Debug)]
-pub(super) struct Watched {
-    account: Option<String>,
-    change: StatusChange,
-    /// The store's own changes until then.
-    pub(super) since: u64,
-}
-
-impl Watched {
-    pub(super) fn session(&self) -> &SessionId {
-        &self.change.session.session_id
-    }
-
-    pub(super) fn is_given_up(&self) -> bool {
-        self.change.status == Status::Failed
-    }
 }
 
 impl Hub {
@@ -163,7 +154,7 @@ impl Hub {
 
     /// Begins to watch. `now` was read some time before; changes published since then win. The caller
     /// reads once more afterwards, so that no change in between is missed.
-    pub(super) fn watch(&self, account: &str, now: StatusChange) -> StatusWatcher {
+    pub(super) fn watch(&self, now: StatusChange) -> StatusWatcher {
         let mut entries = self.lock();
         entries.forget_unwatched();
         let entries = &mut *entries;
@@ -171,7 +162,7 @@ impl Hub {
             Occupied(entry) => entry.into_mut(),
             Vacant(place) => {
                 forward(&entries.workspaces, &now);
-                place.insert(Entry::new(account, entries.changes, now))
+                place.insert(Entry::new(entries.changes, now))
             }
         };
         entry.sender.subscribe().into()
@@ -199,27 +190,25 @@ impl Hub {
     }
 
     /// Publishes a change that this store made. Changes may come in any order.
-    pub(super) fn publish(&self, account: &str, change: &StatusChange) {
+    pub(super) fn publish(&self, change: &StatusChange) {
         let mut entries = self.lock();
         entries.changes += 1;
-        entries.publish(account, change, None);
+        entries.publish(change, None);
     }
 
-    /// Publishes a row that was read after so many [`changes`](Self::changes).
-    pub(super) fn publish_read(&self, since: u64, account: &str, change: &StatusChange) {
-        self.lock().publish(account, change, Some(since));
+    /// Publishes a row that was read after so many [`changes`](Self::changes), unless this store has changed it
+    /// since: then the next reading decides.
+    pub(super) fn publish_read(&self, since: u64, change: &StatusChange) {
+        self.lock().publish(change, Some(since));
     }
 
-    /// Publishes that the row is gone, unless a change was published since.
-    pub(super) fn publish_gone(&self, known: &Watched) {
+    /// Publishes that the row of a session was not found. Otherwise as [`publish_read`](Self::publish_read).
+    pub(super) fn publish_gone(&self, since: u64, session: &SessionId) {
         let mut entries = self.lock();
         let entries = &mut *entries;
-        let entry = entries.sessions.get_mut(known.session());
-        let is_same = |entry: &&mut Entry| {
-            entry.account == known.account && *entry.sender.borrow() == known.change
-        };
-        if let Some(entry) = entry.filter(is_same) {
-            entry.account = None;
+        let entry = entries.sessions.get_mut(session);
+        if let Some(entry) = entry.filter(|entry| entry.changed <= since) {
+            entry.is_gone = true;
             let is_changed = entry.sender.send_if_modified(|now| {
                 let is_changed = now.status != Status::Failed;
                 (now.status, now.error) = (Status::Failed, None);
@@ -232,7 +221,7 @@ impl Hub {
     }
 
     /// Returns the sessions that are watched now.
-    pub(super) fn watched(&self) -> Vec<Watched> {
+    pub(super) fn watched(&self) -> Vec<SessionId> {
         self.known(|entry| entry.sender.receiver_count() > 0)
     }
 
@@ -244,33 +233,31 @@ impl Hub {
     }
 
     /// Returns the sessions that are known of a watched workspace.
-    pub(super) fn known_of(&self, workspace: &WorkspaceId) -> Vec<Watched> {
+    pub(super) fn known_of(&self, workspace: &WorkspaceId) -> Vec<SessionId> {
         self.known(|entry| entry.sender.borrow().session.workspace_id == *workspace)
     }
 
-    fn known(&self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<Watched> {
+    fn known(&self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<SessionId> {
         let mut entries = self.lock();
         entries.forget_unwatched();
-        let since = entries.changes;
-        let wanted = entries.sessions.values().filter(|entry| is_wanted(entry));
-        let known = wanted.map(|entry| Watched {
-            account: entry.account.clone(),
-            change: entry.sender.borrow().clone(),
-            since,
-        });
-        known.collect()
+        let known = entries.sessions.iter();
+        let wanted = known.filter(|(_, entry)| is_wanted(entry));
+        wanted.map(|(session, _)| session.clone()).collect()
     }
 
-    /// Forgets a session that was given up and is not watched for itself, unless a change was published
-    /// since.
-    pub(super) fn forget(&self, known: &Watched) {
+    /// Forgets the sessions of a workspace that were given up and are not watched for themselves, unless a change
+    /// was published since.
+    pub(super) fn forget_given_up(&self, since: u64, workspace: &WorkspaceId) {
         let mut entries = self.lock();
-        let entries = &mut *entries;
-        if let Occupied(entry) = entries.sessions.entry(known.session().clone())
-            && entry.get().sender.receiver_count() == 0
-            && entry.get().changed <= known.since
-        {
-            entry.remove();
+        let known = entries.sessions.len();
+        entries.sessions.retain(|_, entry| {
+            let now = entry.sender.borrow();
+            entry.sender.receiver_count() > 0
+                || entry.changed > since
+                || now.status != Status::Failed
+                || now.session.workspace_id != *workspace
+        });
+        if entries.sessions.len() < known {
             entries.forgotten = entries.changes;
         }
     }
@@ -292,31 +279,21 @@ impl Entries {
 
     /// Sends a change to the watchers of the session and of its workspace. `since` counts the changes of this
     /// store until the row was read; `None`: this store made the change.
-    fn publish(&mut self, account: &str, change: &StatusChange, since: Option<u64>) {
+    fn publish(&mut self, change: &StatusChange, since: Option<u64>) {
         let is_changed = match self.sessions.entry(change.session.session_id.clone()) {
-            Occupied(mut entry) => {
-                let entry = entry.get_mut();
-                let is_same_row = entry.account.as_deref() == Some(account);
-                // A row that differs from the known one is accepted only if this store wrote nothing to the
-                // session since the reading began.
-                let is_accepted = since.is_none_or(|since| is_same_row || entry.changed <= since);
-                if since.is_none() {
-                    entry.changed = self.changes;
+            Occupied(mut entry) => entry.get_mut().publish(change, since, self.changes),
+            Vacant(place) => {
+                // A session that was forgotten since the reading began may have been given up.
+                let is_accepted = since
+                    .is_none_or(|since| since >= self.forgotten && change.status != Status::Failed);
+                let workspace = &change.session.workspace_id;
+                let is_new = is_accepted && self.workspaces.contains_key(workspace);
+                if is_new {
+                    let changed = since.map_or(self.changes, |_| 0);
+                    place.insert(Entry::new(changed, change.clone()));
                 }
-                is_accepted && entry.publish(account, change)
+                is_new
             }
-            // A session that was forgotten since the reading began may have been given up.
-            Vacant(place)
-                if self.workspaces.contains_key(&change.session.workspace_id)
-                    && since.is_none_or(|since| {
-                        since >= self.forgotten && change.status != Status::Failed
-                    }) =>
-            {
-                let changed = since.map_or(self.changes, |_| 0);
-                place.insert(Entry::new(account, changed, change.clone()));
-                true
-            }
-            Vacant(_) => false,
         };
         if is_changed {
             forward(&self.workspaces, change);
@@ -333,24 +310,31 @@ fn forward(workspaces: &HashMap<WorkspaceId, Vec<WorkspaceSender>>, change: &Sta
 }
 
 impl Entry {
-    fn new(account: &str, changed: u64, now: StatusChange) -> Self {
+    fn new(changed: u64, now: StatusChange) -> Self {
         Self {
-            account: Some(account.to_owned()),
+            is_gone: false,
             changed,
             sender: watch::Sender::new(now),
         }
     }
 
-    /// Sends a change to the watchers of the session. Returns whether it differs from the last one.
-    fn publish(&mut self, account: &str, change: &StatusChange) -> bool {
-        let is_same_row = self.account.as_deref() == Some(account);
-        self.account = Some(account.to_owned());
-        self.sender.send_if_modified(|known| {
-            let is_changed = change != known && (!is_same_row || change.version >= known.version);
-            if is_changed {
+    /// Sends a change to the watchers of the session. Returns whether it differs from the last one. A change of
+    /// this store is older than one of a greater version, unless that was of a row that is gone.
+    fn publish(&mut self, change: &StatusChange, since: Option<u64>, changes: u64) -> bool {
+        let known = self.sender.borrow().version;
+        let is_accepted = match since {
+            None => self.is_gone || change.version >= known,
+            Some(since) => self.changed <= since,
+        };
+        if since.is_none() {
+            self.changed = changes;
+        }
+        self.is_gone &= !is_accepted;
+        is_accepted
+            && self.sender.send_if_modified(|known| {
+                let is_changed = change != known;
                 known.clone_from(change);
-            }
-            is_changed
-        })
+                is_changed
+            })
     }
 }

@@ -1,15 +1,14 @@
 //! [`WorkspaceWatcher`] and its [`WorkspaceSender`].
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream::{Stream, unfold};
-use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::status::{Status, StatusChange};
-use super::watch::{CHECK_EVERY, KeepAlive};
+use super::watch::{KeepAlive, keep_reading};
 use crate::event::SessionId;
 
 /// Watches all sessions of a workspace, from
@@ -41,7 +40,8 @@ use crate::event::SessionId;
 /// # }
 /// ```
 pub struct WorkspaceWatcher {
-    shared: Arc<Shared>,
+    latest: Latest,
+    order: UnboundedReceiver<SessionId>,
     /// Starts the task that reads for this watcher again if it has ended.
     keep_alive: Option<KeepAlive>,
 }
@@ -63,25 +63,19 @@ pub struct WorkspaceWatcher {
 /// # Ok(())
 /// # }
 /// ```
-pub struct WorkspaceSender(Weak<Shared>);
-
-#[derive(Default)]
-struct Shared {
-    pending: Mutex<Pending>,
-    has_changed: Notify,
+pub struct WorkspaceSender {
+    latest: Latest,
+    /// Each session stands in it once, for its first change that was not returned yet.
+    order: UnboundedSender<SessionId>,
 }
 
-/// The changes that were not returned yet: the latest of each session, in the order of the first of them.
-#[derive(Default)]
-struct Pending {
-    order: VecDeque<SessionId>,
-    latest: HashMap<SessionId, StatusChange>,
-    is_over: bool,
-}
+/// The latest changes that were not returned yet.
+#[derive(Clone, Default)]
+struct Latest(Arc<Mutex<HashMap<SessionId, StatusChange>>>);
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+impl Latest {
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, StatusChange>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -89,22 +83,23 @@ impl WorkspaceWatcher {
     /// Makes a watcher and its sender, for a store of the caller's.
     #[must_use]
     pub fn channel() -> (WorkspaceSender, Self) {
-        let shared = Arc::<Shared>::default();
-        let keep_alive = None;
-        (
-            WorkspaceSender(Arc::downgrade(&shared)),
-            Self { shared, keep_alive },
-        )
+        let (sender, order) = unbounded_channel();
+        let watcher = Self {
+            latest: Latest::default(),
+            order,
+            keep_alive: None,
+        };
+        let latest = watcher.latest.clone();
+        let order = sender;
+        (WorkspaceSender { latest, order }, watcher)
     }
 
     /// Leaves out the sessions that were given up until now, and keeps the reading task alive.
     #[allow(dead_code, reason = "only SQL stores read in a task")]
     pub(super) fn begin(mut self, keep_alive: KeepAlive) -> Self {
-        let mut pending = self.shared.lock();
-        let Pending { order, latest, .. } = &mut *pending;
+        let mut latest = self.latest.lock();
         latest.retain(|_, change| change.status != Status::Failed);
-        order.retain(|session| latest.contains_key(session));
-        drop(pending);
+        drop(latest);
         self.keep_alive = Some(keep_alive);
         self
     }
@@ -113,23 +108,10 @@ impl WorkspaceWatcher {
     /// dropped. Cancel-safe.
     pub async fn changed(&mut self) -> Option<StatusChange> {
         loop {
-            let has_changed = self.shared.has_changed.notified();
-            {
-                let mut pending = self.shared.lock();
-                let session = pending.order.pop_front();
-                if let Some(change) = session.and_then(|session| pending.latest.remove(&session)) {
-                    return Some(change);
-                }
-                if pending.is_over {
-                    return None;
-                }
-            }
-            match &self.keep_alive {
-                Some(keep_alive) => {
-                    keep_alive();
-                    let _ = timeout(CHECK_EVERY, has_changed).await;
-                }
-                None => has_changed.await,
+            let session = keep_reading(self.keep_alive.as_ref(), self.order.recv()).await?;
+            let change = self.latest.lock().remove(&session);
+            if change.is_some() {
+                return change;
             }
         }
     }
@@ -146,38 +128,23 @@ impl WorkspaceSender {
     /// Sends a change; a change of the same session that was not returned yet is replaced. Does nothing if
     /// the watcher was dropped.
     pub fn send(&self, change: &StatusChange) {
-        let Some(shared) = self.0.upgrade() else {
-            return;
-        };
         let session = &change.session.session_id;
-        let mut pending = shared.lock();
-        let before = pending.latest.insert(session.clone(), change.clone());
+        let before = self.latest.lock().insert(session.clone(), change.clone());
         if before.is_none() {
-            pending.order.push_back(session.clone());
+            let _ = self.order.send(session.clone());
         }
-        drop(pending);
-        shared.has_changed.notify_one();
     }
 
     /// Returns whether the watcher was dropped.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.0.strong_count() == 0
-    }
-}
-
-impl Drop for WorkspaceSender {
-    fn drop(&mut self) {
-        if let Some(shared) = self.0.upgrade() {
-            shared.lock().is_over = true;
-            shared.has_changed.notify_one();
-        }
+        self.order.is_closed()
     }
 }
 
 impl fmt::Debug for WorkspaceWatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pending = self.shared.lock().order.len();
+        let pending = self.latest.lock().len();
         f.debug_struct("WorkspaceWatcher")
             .field("pending", &pending)
             .finish_non_exhaustive()

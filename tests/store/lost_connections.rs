@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use whatsapp_phone::event::{SessionEvent, SessionKey};
+use whatsapp_phone::event::{EventId, Failed, SessionEvent, SessionKey};
 use whatsapp_phone::store::{SessionStore, Status, StoreOptions};
 
 use super::database::{Kind, Place};
@@ -29,6 +29,8 @@ struct Proxy {
     count: watch::Receiver<usize>,
     /// The number of bytes that the store sent on connections that hang.
     unanswered: watch::Receiver<usize>,
+    /// The round trips of the transaction that was committed last.
+    trips: watch::Receiver<usize>,
 }
 
 impl Proxy {
@@ -42,13 +44,15 @@ impl Proxy {
         let (rule, rules) = watch::channel(Rule::default());
         let (counted, count) = watch::channel(0);
         let (lost, unanswered) = watch::channel(0);
+        let (measured, trips) = watch::channel(0);
         tokio::spawn(async move {
             // Ends with the test's runtime.
             while let Ok((client, _)) = listener.accept().await {
                 let number = *counted.borrow();
                 counted.send_replace(number + 1);
                 let server = TcpStream::connect(&server).await.unwrap();
-                tokio::spawn(pass_on(client, server, number, rules.clone(), lost.clone()));
+                let senders = [lost.clone(), measured.clone()];
+                tokio::spawn(pass_on(client, server, number, rules.clone(), senders));
             }
         });
         Self {
@@ -56,6 +60,7 @@ impl Proxy {
             rule,
             count,
             unanswered,
+            trips,
         }
     }
 }
@@ -65,10 +70,11 @@ async fn pass_on(
     mut server: TcpStream,
     number: usize,
     mut rules: watch::Receiver<Rule>,
-    lost: watch::Sender<usize>,
+    [lost, measured]: [watch::Sender<usize>; 2],
 ) {
     let (mut asked, mut said) = ([0; 4096], [0; 4096]);
     let mut commits = false;
+    let (mut trips, mut is_answered) = (0, true);
     loop {
         let rule = *rules.borrow_and_update();
         if number < rule.alive_from {
@@ -84,11 +90,16 @@ async fn pass_on(
                 let ends = asked.strip_suffix(b"\0").unwrap_or(asked).ends_with(b"COMMIT");
                 let says_commit = ends || asked.windows(7).any(|part| part == b"COMMIT;");
                 commits = rule.cuts_commits && says_commit;
+                if asked.windows(5).any(|part| part == b"BEGIN") { trips = 0 }
+                // A long request is read in parts.
+                trips += usize::from(std::mem::take(&mut is_answered));
+                if says_commit { measured.send_replace(trips); }
                 if server.write_all(asked).await.is_err() { return }
             }
             read = server.read(&mut said) => {
                 let Ok(1..) = read else { return };
                 if commits { return }
+                is_answered = true;
                 if client.write_all(&said[..read.unwrap()]).await.is_err() { return }
             }
             _ = rules.changed() => {}
@@ -161,6 +172,40 @@ async fn a_commit_of_unknown_result_is_not_repeated() {
         store.apply(&ready).await.unwrap();
         let row = store.session(&session.session_id).await.unwrap().unwrap();
         assert_eq!((row.status, row.version), (Status::Connected, 2), "{kind}");
+        place.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_batch_takes_few_round_trips() {
+    for (kind, expected) in [(Kind::Postgres, 5), (Kind::MySql, 6)] {
+        let place = Place::new(kind).await;
+        let proxy = Proxy::before(&place).await;
+        let store = Place::open_at(kind, &proxy.url, StoreOptions::default());
+        let store = store.await.unwrap();
+        let session = SessionKey::new(7, "s").unwrap();
+        store.register(&session).await.unwrap();
+        let failed = Failed::new("not_ready", "no number");
+        let ready = ready("s", "628110000041");
+        let gone = SessionEvent::session_disconnected(session.clone(), "");
+        let failed = SessionEvent::session_error(session, failed);
+        for (kind_of_event, event) in (0..).zip([ready, gone, failed]) {
+            let mut trips = Vec::new();
+            // A connection prepares each statement once.
+            for n in 0..20 {
+                let id = EventId::new(&format!("{kind_of_event}-{n}")).unwrap();
+                let event = event.clone().with_id(id);
+                store.apply(&event).await.unwrap();
+                trips.push(*proxy.trips.borrow());
+            }
+            let least = trips.iter().min();
+            assert_eq!(
+                least,
+                Some(&expected),
+                "{kind}, {:?}: {trips:?}",
+                event.kind()
+            );
+        }
         place.end().await;
     }
 }

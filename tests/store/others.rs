@@ -65,6 +65,28 @@ async fn a_number_counts_in_every_spelling() {
 }
 
 #[tokio::test]
+async fn a_text_that_is_no_number_is_replaced() {
+    on_each(async |place| {
+        let store = place.open(StoreOptions::default()).await.unwrap();
+        store.register(&key("session")).await.unwrap();
+        for text in ["unknown", "unknown@c.us", ""] {
+            let sql = format!(
+                "update whatsapp_accounts set phone_number = '{text}' where session_id = 'session'"
+            );
+            place.run(&sql).await;
+            store
+                .apply(&ready("session", "628110000041"))
+                .await
+                .unwrap();
+            let number = cell(&place, "session", "phone_number").await;
+            assert_eq!(number.as_deref(), Some("628110000041"), "{text}");
+        }
+        place.end().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_retired_row_that_was_restored_blocks_no_session() {
     on_each(async |place| {
         let store = place.open(StoreOptions::default()).await.unwrap();

@@ -198,6 +198,7 @@ const PUPPETEER: &str = "Puppeteer";
 const PYPPETEER: &str = "pyppeteer";
 const SELENIUM: &str = "Selenium";
 const THIS_CRATE: &str = "this crate";
+const TUNGSTENITE: &str = "tungstenite 0.30";
 const W3C: &str = "W3C WebDriver, section Errors";
 const WWEBJS: &str = "whatsapp-web.js";
 

@@ -1,7 +1,7 @@
 //! Failures of transport. Any program reports them in the same words, so they count only beside the
 //! address of a driver, or if the call site is known.
 
-use super::{BROWSER, CDP, HTTP, PUPPETEER, Row, SELENIUM, SIDECAR, row};
+use super::{BROWSER, CDP, HTTP, PUPPETEER, Row, SELENIUM, SIDECAR, TUNGSTENITE, row};
 use crate::classify::ErrorClass::{BrowserGone, Network, PageClosed, PageScript, Setup, Timeout};
 
 // Only loopback addresses: any service may have sessions, and paths that name them.
@@ -49,6 +49,9 @@ pub(super) const ROWS: &[Row] = &[
     row("peer_closed", BrowserGone).contains_any(&["onnection closed before message", "error reading a body from connection", "IncompleteMessage", "Empty reply from server", "Remote end closed connection"]).at(BROWSER).sample("connection closed before message completed", HTTP),
     row("peer_gateway", BrowserGone).contains("502 Bad Gateway").at(BROWSER).sample("<html>\r\n<head><title>502 Bad Gateway</title></head>", HTTP),
     row("peer_websocket", BrowserGone).contains("WebSocket is not open").at(BROWSER).sample("WebSocket is not open: readyState 3 (CLOSED)", HTTP),
+    row("tungstenite_closed", BrowserGone).contains_any(&["Connection reset without closing handshake", "Trying to work with closed connection", "Connection closed normally"]).orphan().at(BROWSER).sample("WebSocket protocol error: Connection reset without closing handshake", TUNGSTENITE),
+    row("tungstenite_too_long", Timeout).contains("Space limit exceeded: Message too long: ").at(BROWSER).sample("Space limit exceeded: Message too long: 52428800 > 1048576", TUNGSTENITE),
+    row("tungstenite_no_tab", PageClosed).message_is("HTTP error: 500 Internal Server Error").at(CDP).sample("HTTP error: 500 Internal Server Error", TUNGSTENITE),
     row("peer_response", BrowserGone).message_starts("Unexpected server response: ").at(BROWSER).sample("Unexpected server response: 404", HTTP),
     row("sidecar_timed_out", Timeout).contains_any(&["timed out", "ETIMEDOUT"]).at(SIDECAR).sample("connect ETIMEDOUT 10.0.0.7:3000", HTTP),
     row("sidecar_unreachable", Network).contains_any(&["error sending request", "onnection refused", "ECONNREFUSED", "ECONNRESET", "onnection reset by peer", "socket hang up", "onnection closed before message", "HTTP status server error"]).at(SIDECAR).sample("tcp connect error: Connection refused (os error 111)", HTTP),

@@ -10,11 +10,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
-use url::Url;
 
 use super::address_error::AddressError;
-use super::connector::Connector;
-use super::http::{self, Response};
+use super::http::{LATE, Response};
+use super::plain_http;
 use crate::codes::MISCONFIGURED;
 use crate::failure::{MAX_TEXT, ProtocolFailure, Site};
 use crate::text::clean;
@@ -89,6 +88,7 @@ impl DebuggerAddress {
     }
 
     /// Returns whether it names one run of a Chrome, which only this machine can check.
+    #[cfg(feature = "webdriver")]
     pub(crate) const fn names_browser(&self) -> bool {
         self.browser.is_some()
     }
@@ -104,7 +104,12 @@ impl DebuggerAddress {
                 browser: self.browser.clone(),
             };
             match resolved.check().await {
-                Ok(()) => return Ok(resolved),
+                Ok(browser) => {
+                    return Ok(Self {
+                        browser,
+                        ..resolved
+                    });
+                }
                 Err(error) => match &first {
                     Some(first) if first.is_answered || !error.is_answered => {}
                     _ => first = Some(error),
@@ -139,7 +144,8 @@ impl DebuggerAddress {
         Ok(addresses)
     }
 
-    async fn check(&self) -> Result<(), GetError> {
+    /// Asks which run of Chrome listens there: the path of its own DevTools socket.
+    async fn check(&self) -> Result<Option<String>, GetError> {
         #[derive(Deserialize)]
         struct Version {
             #[serde(rename = "Browser")]
@@ -148,16 +154,34 @@ impl DebuggerAddress {
             socket: Option<String>,
         }
         let version = self.get::<Version>("json/version").await?;
-        let socket = version.socket.and_then(|url| Url::parse(&url).ok());
+        let socket = version.socket.and_then(|url| {
+            let (_, rest) = url.split_once("://")?;
+            Some(rest[rest.find('/')?..].to_owned())
+        });
         match &self.browser {
-            Some(named) if socket.is_none_or(|socket| socket.path() != named) => {
+            Some(named) if socket.as_ref() != Some(named) => {
                 let text = format!(
                     "the file DevToolsActivePort is stale: another Chrome listens at {self} now; start \
                      the Chrome of this profile again, or name the address of the right one"
                 );
                 Err(GetError::answered(text))
             }
-            _ => Ok(()),
+            _ => Ok(socket),
+        }
+    }
+
+    /// Returns whether the Chrome of this [resolved](Self::resolve) address still runs. A Chrome that does not answer may
+    /// be busy or stopped.
+    #[cfg(feature = "cdp")]
+    pub(crate) async fn is_running(&self) -> Result<bool, ProtocolFailure> {
+        match self.check().await {
+            Ok(_) => Ok(true),
+            Err(GetError {
+                is_late: true,
+                failure,
+                ..
+            }) => Err(failure),
+            Err(_) => Ok(false),
         }
     }
 
@@ -172,7 +196,7 @@ impl DebuggerAddress {
     async fn get<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Result<T, GetError> {
         let connected = timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.address)).await;
         let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        connected.map_err(|error| {
+        let stream = connected.map_err(|error| {
             let text = format!(
                 "nothing answers at {self}; {ADVICE}, or take the port from the file DevToolsActivePort \
                  in its profile"
@@ -180,14 +204,14 @@ impl DebuggerAddress {
             let cause = ProtocolFailure::from_error(Site::Cdp, &error);
             GetError {
                 is_answered: false,
+                is_late: error.kind() == io::ErrorKind::TimedOut,
                 failure: misconfigured(text).caused_by(cause),
             }
         })?;
-        let url = format!("http://{self}/{path}").parse();
-        let url = url.map_err(|_| self.not_chrome("is not an address"))?;
-        let (connector, _guard) = Connector::new();
-        let answer = http::get(connector, url).await.map_err(|(what, cause)| {
+        let answer = plain_http::get(stream, &self.address, path).await;
+        let answer = answer.map_err(|(what, cause)| {
             let mut error = self.not_chrome(what);
+            error.is_late = what == LATE;
             if let Some(cause) = cause {
                 error.failure = error.failure.caused_by(cause);
             }
@@ -223,6 +247,8 @@ impl DebuggerAddress {
 struct GetError {
     /// Something listens there.
     is_answered: bool,
+    /// It did not answer in time.
+    is_late: bool,
     failure: ProtocolFailure,
 }
 
@@ -230,6 +256,7 @@ impl GetError {
     fn answered(text: impl AsRef<str>) -> Self {
         Self {
             is_answered: true,
+            is_late: false,
             failure: misconfigured(text),
         }
     }

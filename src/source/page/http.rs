@@ -1,32 +1,33 @@
-//! [`get`]: one HTTP request, with a bounded answer that errors can quote.
+//! [`Response`]: a bounded answer to an HTTP request, which errors can quote.
 
 use std::time::Duration;
 
-use http::{StatusCode, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::Connect;
-use hyper_util::rt::TokioExecutor;
+use http::StatusCode;
 use serde::Deserialize;
-use tokio::time::timeout;
 
-use crate::failure::{ProtocolFailure, Site};
+use crate::failure::ProtocolFailure;
 use crate::text::clean;
 
 /// Longest time for an answer. It needs no page, but a busy machine may have many tabs.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The failure of an answer that did not come within this time.
+pub(crate) const LATE: &str = "did not answer in time";
 
 /// Longest answer that is read, in bytes: a list of many tabs.
-const MAX_ANSWER_LEN: usize = 4 << 20;
+pub(crate) const MAX_ANSWER_LEN: usize = 4 << 20;
 
 /// Longest part of an answer that an error quotes, in bytes.
 const MAX_QUOTED: usize = 200;
+
+/// The reason for an answer that did not come, as `closed the connection`, and its cause.
+pub(crate) type GetFailure = (&'static str, Option<ProtocolFailure>);
 
 /// The answer to a request.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: StatusCode,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Response {
@@ -51,36 +52,4 @@ impl Response {
             body => format!("HTTP {status}: \"{body}\""),
         }
     }
-}
-
-/// Asks for this URL. The `Host` header is the URL's.
-///
-/// # Errors
-///
-/// A text such as `closed the connection`, and the cause.
-pub(crate) async fn get<C>(
-    connector: C,
-    url: Uri,
-) -> Result<Response, (&'static str, Option<ProtocolFailure>)>
-where
-    C: Connect + Clone + Send + Sync + 'static,
-{
-    let client: Client<_, Empty<&[u8]>> = Client::builder(TokioExecutor::new()).build(connector);
-    let ask = async {
-        let answer = client.get(url).await.map_err(|error| {
-            let cause = ProtocolFailure::from_error(Site::Unknown, &error);
-            ("closed the connection", Some(cause))
-        })?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), MAX_ANSWER_LEN);
-        match body.collect().await {
-            Ok(body) => Ok(Response {
-                status,
-                body: body.to_bytes().into(),
-            }),
-            Err(_) => Err(("broke off, or its answer is too long", None)),
-        }
-    };
-    let answer = timeout(ANSWER_TIMEOUT, ask).await;
-    answer.unwrap_or(Err(("did not answer in time", None)))
 }

@@ -238,6 +238,12 @@ fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.chars().all(is_letter)
 }
 
+/// Returns the failure for a reader that does not compile.
+pub(crate) fn invalid_reader(name: &str, cause: ProtocolFailure) -> ProtocolFailure {
+    let text = format!("the reader `{name}` is not a JavaScript expression");
+    misconfigured(text).caused_by(cause)
+}
+
 fn misconfigured(text: impl AsRef<str>) -> ProtocolFailure {
     ProtocolFailure::new(Site::Unknown, text).with_code(MISCONFIGURED)
 }

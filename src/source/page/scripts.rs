@@ -5,14 +5,15 @@ use std::sync::{Arc, LazyLock};
 use super::overrides::Overrides;
 use super::readers::Reader;
 
-/// Removes the hooks of a slice that was cut short.
+/// Removes the hooks of a slice of the same page that was cut short. Other programs' slices continue.
 const UNHOOK: &str = "\
     const unhook = () => {
       try {
-        window.localStorage.__proto__.setItem.__whatsappPhoneUndo?.();
+        window.localStorage.__proto__.setItem.__whatsappPhoneHook?.stop(OWNER);
       } catch {}
     };\n";
 
+#[cfg(feature = "webdriver")]
 static CLEAN_UP: LazyLock<String> = LazyLock::new(|| bare(include_str!("script/clean_up.js")));
 static BUILT_IN: LazyLock<Scripts> = LazyLock::new(|| Scripts::new(&Overrides::default()));
 
@@ -20,9 +21,14 @@ static BUILT_IN: LazyLock<Scripts> = LazyLock::new(|| Scripts::new(&Overrides::d
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     /// A page that we opened, or of a caller's session.
+    #[cfg(feature = "webdriver")]
     Plain,
     /// A page that another program drives: each script also removes the traces of ChromeDriver.
+    #[cfg(feature = "webdriver")]
     Tidy,
+    /// A page read by its DevTools socket, where looks run beside a slice and leave it alone.
+    #[cfg(feature = "cdp")]
+    Cdp,
 }
 
 /// The additional parts of the answer of a look.
@@ -40,6 +46,8 @@ pub(crate) enum Extra {
 pub(crate) struct Scripts {
     overrides: Arc<Overrides>,
     readers: Arc<[Reader]>,
+    /// Marks the page's own slice.
+    owner: u64,
     /// Declares the names of the guards.
     names: Arc<str>,
     look: Arc<str>,
@@ -60,9 +68,26 @@ impl Scripts {
         Self {
             overrides: Arc::new(overrides.clone()),
             readers,
+            owner: 0,
             names: format!("const NAMES = {};\n", overrides.names()).into(),
             look: look.into(),
             wait: wait.into(),
+        }
+    }
+
+    /// Returns the scripts of a new page, without overrides.
+    pub(crate) fn for_page() -> Self {
+        Self {
+            owner: fastrand::u64(..),
+            ..Self::built_in().clone()
+        }
+    }
+
+    /// Returns the scripts of the same page with these overrides, which must be valid.
+    pub(crate) fn with_overrides(&self, overrides: &Overrides) -> Self {
+        Self {
+            owner: self.owner,
+            ..Self::new(overrides)
         }
     }
 
@@ -85,10 +110,14 @@ impl Scripts {
     /// counts as booted even without a boot marker.
     pub(crate) fn look(&self, kind: Kind, booted: Option<&str>, extra: Extra) -> String {
         let clean_up = match kind {
+            #[cfg(feature = "webdriver")]
             Kind::Plain => "unhook();",
+            #[cfg(feature = "webdriver")]
             Kind::Tidy => "cleanUp();",
+            #[cfg(feature = "cdp")]
+            Kind::Cdp => "",
         };
-        let head = head(kind);
+        let head = self.head(kind);
         format!(
             "{}{}{}{head}{clean_up}\n{}",
             self.names,
@@ -102,7 +131,7 @@ impl Scripts {
     /// Arguments: the known mark; in milliseconds the slice's length, the time between two looks, and the
     /// same if the page's events are hooked.
     pub(crate) fn wait(&self, kind: Kind, booted: Option<&str>) -> String {
-        let head = head(kind);
+        let head = self.head(kind);
         format!(
             "{}{}{}{head}{}",
             self.names,
@@ -113,22 +142,25 @@ impl Scripts {
     }
 
     /// Returns the body of a script without arguments that only removes our traces.
-    pub(crate) fn clean_up(kind: Kind) -> String {
-        format!("{}cleanUp();", head(kind))
+    pub(crate) fn clean_up(&self, kind: Kind) -> String {
+        format!("{}unhook();\ncleanUp();", self.head(kind))
     }
 
-    /// Returns the body of [`look`](Self::look) that also compiles this row of the table, but does not run it.
-    pub(crate) fn compile(kind: Kind, row: &str) -> String {
-        format!("{}\n() => {row};\nreturn true;", Self::clean_up(kind))
+    /// Returns the body of a script that compiles this row of the table, but does not run it. It also removes
+    /// the traces of ChromeDriver.
+    pub(crate) fn compile(&self, kind: Kind, row: &str) -> String {
+        format!("{}cleanUp();\n() => {row};\nreturn true;", self.head(kind))
     }
-}
 
-fn head(kind: Kind) -> String {
-    let clean_up = match kind {
-        Kind::Plain => "const cleanUp = () => {};",
-        Kind::Tidy => &CLEAN_UP,
-    };
-    format!("{UNHOOK}{clean_up}\n")
+    fn head(&self, kind: Kind) -> String {
+        let clean_up = match kind {
+            #[cfg(feature = "webdriver")]
+            Kind::Tidy => &**CLEAN_UP,
+            _ => "const cleanUp = () => {};",
+        };
+        let owner = self.owner;
+        format!("const OWNER = '{owner:x}';\n{UNHOOK}{clean_up}\n")
+    }
 }
 
 fn booted_document(booted: Option<&str>) -> String {
@@ -161,7 +193,14 @@ mod tests {
             .guard(Guard::BootMarker, "Debug.BUILD")
             .reader("newer", "require('X').y() // newest");
         let scripts = Scripts::new(&overrides);
-        for kind in [Kind::Plain, Kind::Tidy] {
+        for kind in [
+            #[cfg(feature = "webdriver")]
+            Kind::Plain,
+            #[cfg(feature = "webdriver")]
+            Kind::Tidy,
+            #[cfg(feature = "cdp")]
+            Kind::Cdp,
+        ] {
             let scripts = [
                 scripts.look(kind, None, Extra::Details),
                 scripts.wait(kind, Some("1764000000123.4")),

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use url::{Host, Url};
+use http::uri::Authority;
 
 use crate::codes::{AMBIGUOUS_TAB, MISCONFIGURED};
 use crate::failure::{MAX_TEXT, ProtocolFailure, Site, disclose};
@@ -71,16 +71,6 @@ impl Target {
                 .url_contains
                 .as_deref()
                 .is_none_or(|text| url.contains(text))
-    }
-
-    /// Returns whether this URL's host is this machine itself.
-    pub(crate) fn is_on_this_machine(url: &str) -> bool {
-        match Url::parse(url).ok().as_ref().and_then(Url::host) {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        }
     }
 
     /// Returns the one tab that matches, of these with their URLs.
@@ -161,9 +151,26 @@ impl fmt::Display for Target {
     }
 }
 
+/// Returns the origin of an http or https URL in the form that browsers write, but for letter case and default ports.
 fn origin_of(url: &str) -> Option<String> {
-    let url = Url::parse(url).ok()?;
-    matches!(url.scheme(), "http" | "https").then(|| url.origin().ascii_serialization())
+    let (scheme, rest) = url.split_once("://")?;
+    let scheme = scheme.to_ascii_lowercase();
+    let default_port = match &*scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    let authority = rest.split(['/', '\\', '?', '#']).next()?;
+    let authority: Authority = authority.parse().ok()?;
+    let port = match authority.as_str().rsplit_once(':') {
+        // The colon of an IPv6 address is followed by its bracket.
+        Some((_, port)) if !port.is_empty() && !port.ends_with(']') => Some(port.parse().ok()?),
+        _ => None,
+    };
+    let host = authority.host().to_ascii_lowercase();
+    let port = port.filter(|port: &u16| *port != default_port);
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    (!host.is_empty()).then(|| format!("{scheme}://{host}{port}"))
 }
 
 #[cfg(test)]

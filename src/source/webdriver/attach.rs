@@ -1,51 +1,17 @@
-//! [`Page::attach`] and its [`AttachOptions`]: a page in a Chrome that another program started and drives.
-
-use std::time::Duration;
+//! [`Page::attach`]: a page in a Chrome that another program started and drives.
 
 use serde_json::json;
-use tokio::time::Instant;
+use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::driver::DriverProcess;
-use super::finder::TabFinder;
 use super::page::Page;
 use super::session::{Session, in_background};
 use super::tab::Owner;
 use crate::failure::ProtocolFailure;
+use crate::source::page::attach::AttachOptions;
 use crate::source::page::devtools::DebuggerAddress;
-use crate::source::page::target::Target;
-
-/// Longest deadline; a longer one is cut to it, because an [`Instant`] cannot be any time ahead.
-const MAX_DEADLINE: Duration = Duration::from_hours(24 * 365);
-
-/// How [`Page::attach`] attaches to a running Chrome. `Default` looks for the one tab at
-/// `https://web.whatsapp.com`, within 10 seconds.
-///
-/// ```
-/// use whatsapp_phone::source::webdriver::AttachOptions;
-///
-/// // Puppeteer: `page.target()._targetId`; CDP: `targetId`.
-/// let options = AttachOptions::default().tab("5E0A0F5B3C2B4A7E9D1F");
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "options do nothing until a page is attached with them"]
-pub struct AttachOptions {
-    target: Target,
-    tab: Option<String>,
-    is_elsewhere: bool,
-    deadline: Duration,
-}
-
-impl Default for AttachOptions {
-    fn default() -> Self {
-        Self {
-            target: Target::default(),
-            tab: None,
-            is_elsewhere: false,
-            deadline: Duration::from_secs(10),
-        }
-    }
-}
+use crate::source::page::finder::TabFinder;
 
 impl Page {
     /// Attaches to a Chrome that another program started and still drives, for instance with Puppeteer,
@@ -101,31 +67,10 @@ impl Page {
 }
 
 impl AttachOptions {
-    /// Sets which page to read. Default: the one at `https://web.whatsapp.com`.
-    pub fn target(mut self, target: Target) -> Self {
-        self.target = target;
-        self
-    }
-
-    /// Names the tab, by its WebDriver window handle, which is also its DevTools target id. Needed if
-    /// several sessions share one Chrome. It still has to be at the target's origin. Default: the only
-    /// tab that is.
-    pub fn tab(mut self, id: impl Into<String>) -> Self {
-        self.tab = Some(id.into());
-        self
-    }
-
     /// Sets whether the WebDriver server is on another machine although its URL names this one: it is in a
     /// container, or behind a tunnel. The address is then not asked from here. Default: as the URL says.
     pub fn elsewhere(mut self, yes: bool) -> Self {
         self.is_elsewhere = yes;
-        self
-    }
-
-    /// Sets how long attaching may take in all; up to half of it is spent waiting for a tab that is not
-    /// there yet. Default: 10 s.
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
         self
     }
 
@@ -135,17 +80,16 @@ impl AttachOptions {
         address: DebuggerAddress,
     ) -> Result<Page, ProtocolFailure> {
         // A driver elsewhere may reach a Chrome that this machine cannot.
-        let is_near = !self.is_elsewhere && Target::is_on_this_machine(&webdriver);
+        let is_near = !self.is_elsewhere && is_on_this_machine(&webdriver);
         let address = if is_near || address.names_browser() {
             address.resolve().await?
         } else {
             address
         };
+        let until = self.wait_until();
         let near = is_near.then(|| address.clone());
         let mut finder = TabFinder::new(self.target.clone(), self.tab, near);
-        finder
-            .wait_for_tab(Instant::now() + self.deadline.min(MAX_DEADLINE) / 2)
-            .await?;
+        finder.wait_for_tab(until).await?;
         let chrome = json!({ "debuggerAddress": address.to_string() });
         let (session, connection) = Session::create(webdriver, chrome, None).await?;
         let client = connection.client();
@@ -157,5 +101,15 @@ impl AttachOptions {
         finder.select(&client).await?;
         page.tab().clean_up().await?;
         Ok(page)
+    }
+}
+
+/// Returns whether this URL's host is this machine itself.
+fn is_on_this_machine(url: &str) -> bool {
+    match Url::parse(url).ok().as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }

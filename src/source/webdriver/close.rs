@@ -9,7 +9,6 @@ use tokio::time::timeout;
 use super::driver::OwnedBrowser;
 use super::evaluate::evaluate;
 use super::tab::Tab;
-use crate::source::page::scripts::Scripts;
 
 /// Longest time for cleaning up a page, which may be stuck.
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(1);
@@ -56,7 +55,9 @@ impl Tab {
     ) -> Option<impl Future<Output = ()> + Send + use<>> {
         let session = self.session()?.clone();
         let connection = self.state().connection.clone();
-        let clean_up = self.finder().map(|_| Scripts::clean_up(self.kind()));
+        let clean_up = self
+            .finder()
+            .map(|_| self.state().record.scripts.clean_up(self.kind()));
         Some(async move {
             if let Some(script) = clean_up {
                 let _ = timeout(CLEAN_UP_TIMEOUT, evaluate(&connection.client(), &script)).await;

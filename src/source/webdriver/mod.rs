@@ -10,28 +10,28 @@
 
 mod attach;
 mod close;
-mod command;
 mod connection;
 mod driver;
 mod error;
 mod evaluate;
-mod finder;
+mod http;
 mod open;
 mod overrides;
 mod page;
 mod qr;
+mod select;
 mod server;
 mod session;
 mod source;
 mod start_failure;
 mod tab;
 
-pub use self::attach::AttachOptions;
 pub use self::driver::{DriverProcess, DriverProcessBuilder};
 pub use self::open::OpenOptions;
 pub use self::page::Page;
 pub use self::source::WebDriverSource;
 pub use super::page::address_error::AddressError;
+pub use super::page::attach::AttachOptions;
 pub use super::page::devtools::DebuggerAddress;
 pub use super::page::diagnosis::{Diagnosis, Finding};
 pub use super::page::overrides::{Guard, Overrides};

@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use super::driver::{Browsers, DriverProcess, OwnedBrowser, Recording};
 use super::error::{command, misconfigured};
-use super::finder::select_by_driver;
 use super::page::Page;
+use super::select::select_by_driver;
 use super::session::{Session, in_background};
 use super::start_failure::describe_output;
 use super::tab::Owner;

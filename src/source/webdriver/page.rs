@@ -5,19 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fantoccini::Client;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
-use super::command::{Command, CommandResult};
 use super::connection::Connection;
 use super::driver::OwnedBrowser;
-use super::error::LookError;
 use super::tab::{Owner, Tab};
-use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::failure::ProtocolFailure;
+use crate::source::page::command::{Command, CommandResult};
 use crate::source::page::decision::Observation;
 use crate::source::page::diagnosis::Diagnosis;
 use crate::source::page::overrides::Overrides;
 use crate::source::page::target::Target;
+use crate::source::page::wait::{self, LOOK_INTERVAL, ReadPage};
 
 /// Longest slice of a wait: the driver is not free for another command meanwhile. Shorter than the script
 /// timeout of a session, which ends a slice if the page's own timers do not. One command costs as much
@@ -27,15 +26,6 @@ const MAX_SLICE: Duration = Duration::from_millis(400);
 
 /// The time that a wait continues after its end for the result of its own slice.
 const SLICE_GRACE: Duration = Duration::from_millis(50);
-
-/// Longest time that a diagnosis waits for the page to settle.
-const MAX_DIAGNOSIS: Duration = Duration::from_secs(60 * 60);
-
-/// The time that a diagnosis waits longer for the answer of a page or driver.
-const DIAGNOSIS_GRACE: Duration = Duration::from_secs(5);
-
-/// Time between two looks if slices are not used.
-const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// One WhatsApp Web page, read by [`WebDriverSource`](super::WebDriverSource)s. Cheap to clone; all clones and
 /// all their sources share one WebDriver session, and looks at the same time share one round trip.
@@ -134,41 +124,7 @@ impl Page {
     ///
     /// If the page cannot be read: as a look.
     pub async fn diagnose(&self, deadline: Duration) -> Result<Diagnosis, ProtocolFailure> {
-        let deadline = deadline.min(MAX_DIAGNOSIS);
-        let diagnosed = self.diagnose_by(Instant::now() + deadline);
-        let diagnosed = timeout(deadline + DIAGNOSIS_GRACE, diagnosed).await;
-        diagnosed.unwrap_or_else(|_| Err(LookError::timeout().failure))
-    }
-
-    async fn diagnose_by(&self, end: Instant) -> Result<Diagnosis, ProtocolFailure> {
-        let classifier = ProtocolErrorClassifier::default();
-        let may_pass = |failure: &ProtocolFailure| {
-            classifier.classify(failure).verdict(Phase::Live) == Verdict::Retry
-        };
-        loop {
-            let is_over = Instant::now() >= end;
-            let is_done = |look: &CommandResult| {
-                let observation = look.as_ref();
-                observation.is_ok_and(|observation| is_over || observation.is_settled())
-            };
-            let mut look = self.look().await;
-            if is_done(&look) {
-                // The page may have moved on since.
-                let tab = Arc::clone(self.tab());
-                let detailed =
-                    Command::start(Duration::ZERO, async move { tab.look_in_detail().await });
-                look = detailed.result().await;
-            }
-            let is_done = is_done(&look);
-            match look {
-                Ok(observation) if is_done => {
-                    let (driver, browser) = self.tab().versions.clone();
-                    return Ok(Diagnosis::new(&observation, driver, browser));
-                }
-                Err(failure) if is_over || !may_pass(&failure) => return Err(failure),
-                _ => sleep(LOOK_INTERVAL).await,
-            }
-        }
+        wait::diagnose(self, deadline).await
     }
 
     /// Returns which tab this is.
@@ -177,8 +133,29 @@ impl Page {
         &self.tab().target
     }
 
-    /// Looks once, with every reader in one round trip. Looks at the same time share it.
-    pub(super) async fn look(&self) -> CommandResult {
+    /// Returns the running slice, or a new one; `None` if no slice is possible.
+    fn slice(&self, known: &Arc<Observation>, length: Duration) -> Option<Command> {
+        let uses_slices = self.tab().uses_slices();
+        let mut state = self.tab().state();
+        if let Some(command) = &state.slice
+            && !command.has_ended()
+        {
+            // A stuck slice is left to a look, which can say why.
+            return command.is_in_time().then(|| command.clone());
+        }
+        if !uses_slices {
+            return None;
+        }
+        let (tab, known) = (Arc::clone(self.tab()), Arc::clone(known));
+        let command = Command::start(length, async move { tab.slice(&known, length).await });
+        state.slice = Some(command.clone());
+        Some(command)
+    }
+}
+
+impl ReadPage for Page {
+    /// Looks at the same time share a round trip.
+    async fn look(&self) -> CommandResult {
         let command = {
             let mut state = self.tab().state();
             let running = state.look.take().filter(|command| !command.has_ended());
@@ -204,13 +181,18 @@ impl Page {
         command.result().await
     }
 
-    /// Returns the last observation, if a slice can continue from there.
-    pub(super) fn last(&self) -> Option<Arc<Observation>> {
+    async fn look_in_detail(&self) -> CommandResult {
+        let tab = Arc::clone(self.tab());
+        let detailed = Command::start(Duration::ZERO, async move { tab.look_in_detail().await });
+        detailed.result().await
+    }
+
+    fn last(&self) -> Option<Arc<Observation>> {
         self.tab().last()
     }
 
     /// Returns the present state: the result of a running slice, or of a look.
-    pub(super) async fn now(&self) -> CommandResult {
+    async fn now(&self) -> CommandResult {
         let slice = self.tab().state().slice.clone();
         match slice.filter(|command| !command.has_ended() && command.is_in_time()) {
             Some(command) => command.result().await,
@@ -218,13 +200,7 @@ impl Page {
         }
     }
 
-    /// Returns the next observation that differs from this one, or the present one when a slice ends; `None`
-    /// if `end` comes first. Waits at the same time share one slice.
-    pub(super) async fn change(
-        &self,
-        known: &Arc<Observation>,
-        end: Instant,
-    ) -> Option<CommandResult> {
+    async fn change(&self, known: &Arc<Observation>, end: Instant) -> Option<CommandResult> {
         let until = known.due().map_or(end, |due| due.min(end));
         let left = until.saturating_duration_since(Instant::now());
         let Some(command) = self.slice(known, left.min(MAX_SLICE)) else {
@@ -240,23 +216,12 @@ impl Page {
         }
     }
 
-    /// Returns the running slice, or a new one; `None` if no slice is possible.
-    fn slice(&self, known: &Arc<Observation>, length: Duration) -> Option<Command> {
-        let uses_slices = self.tab().uses_slices();
-        let mut state = self.tab().state();
-        if let Some(command) = &state.slice
-            && !command.has_ended()
-        {
-            // A stuck slice is left to a look, which can say why.
-            return command.is_in_time().then(|| command.clone());
-        }
-        if !uses_slices {
-            return None;
-        }
-        let (tab, known) = (Arc::clone(self.tab()), Arc::clone(known));
-        let command = Command::start(length, async move { tab.slice(&known, length).await });
-        state.slice = Some(command.clone());
-        Some(command)
+    async fn unchanged(&self, _: Arc<Observation>) -> CommandResult {
+        self.now().await
+    }
+
+    fn versions(&self) -> (Option<String>, Option<String>) {
+        self.tab().versions.clone()
     }
 }
 

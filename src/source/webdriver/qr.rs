@@ -6,16 +6,17 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::command::{Command, CommandResult};
-use super::error::LookError;
 use super::evaluate::devtools;
 use super::page::Page;
 use super::tab::Tab;
-use crate::failure::ProtocolFailure;
+use crate::failure::{ProtocolFailure, Site};
 use crate::link::QrCode;
 use crate::source::PageState;
+use crate::source::page::command::{Command, CommandResult};
+use crate::source::page::error::LookError;
 use crate::source::page::qr::{Area, Shown};
 use crate::source::page::scripts::Extra;
+use crate::source::page::wait::ReadPage;
 
 /// Longest time that a call takes.
 const QR_TIMEOUT: Duration = Duration::from_secs(5);
@@ -52,7 +53,7 @@ impl Page {
             read.result().await
         };
         let read = timeout(QR_TIMEOUT, read).await;
-        read.unwrap_or_else(|_| Err(LookError::timeout().failure))
+        read.unwrap_or_else(|_| Err(LookError::timeout(Site::WebDriverCommand).failure))
     }
 }
 
@@ -66,19 +67,10 @@ impl Tab {
         let known = match answer.map(|answer| answer.interpret(&observation)) {
             None | Some(Shown::Nothing) => return Ok(None),
             Some(Shown::Expired) => return Ok(Some(QrCode::expired())),
-            Some(Shown::Payload(payload)) => self.known_qr(payload),
+            Some(Shown::Payload(payload)) => self.state().record.known_qr(payload),
             Some(Shown::Unreadable(area)) => self.screenshot(area).await,
         };
         Ok(Some(known.unwrap_or_else(QrCode::unknown)))
-    }
-
-    /// Returns the code with this payload as it was first seen, whose time goes on.
-    fn known_qr(&self, payload: String) -> Option<QrCode> {
-        let mut state = self.state();
-        let known = state.qr.take();
-        let known = known.filter(|known| known.reveal().as_ref() == Some(&payload));
-        state.qr = known.or_else(|| QrCode::new(payload).ok());
-        state.qr.clone()
     }
 
     /// Takes a screenshot of this part of the page, if this crate opened it.
@@ -91,6 +83,6 @@ impl Tab {
         let answer = devtools(&self.client(), "Page.captureScreenshot", &params).await;
         let answer = answer.ok()?;
         let url = format!("data:image/png;base64,{}", answer.get("data")?.as_str()?);
-        QrCode::is_png_url(&url).then(|| self.known_qr(url))?
+        QrCode::is_png_url(&url).then(|| self.state().record.known_qr(url))?
     }
 }

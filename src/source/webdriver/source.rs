@@ -3,18 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::Instant;
 
-use super::error::misconfigured;
 use super::page::Page;
 use crate::failure::ProtocolFailure;
 use crate::link::{LinkSource, LinkState, QrCode};
-use crate::source::page::decision::Observation;
 use crate::source::page::readers::ReaderId;
+use crate::source::page::wait::{self, ReadPage};
 use crate::source::{Assurance, InfoSource, Look, PageState};
-
-/// Longer waits are cut to this, so that no instant overflows; the caller waits again.
-const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads the number that a [`Page`] shows.
 ///
@@ -60,18 +55,6 @@ impl WebDriverSource {
             only: Some(reader),
         }
     }
-
-    /// Returns the look of this source for an observation.
-    fn give(&self, observation: &Observation) -> Result<Look, ProtocolFailure> {
-        let only = self.only.as_ref();
-        match only.filter(|reader| !observation.has_reader(reader)) {
-            None => Ok(observation.look(only)),
-            Some(reader) => Err(misconfigured(format!(
-                "the page has no reader named `{}`; give it one by its overrides",
-                reader.as_str()
-            ))),
-        }
-    }
 }
 
 #[async_trait]
@@ -81,35 +64,11 @@ impl InfoSource for WebDriverSource {
     }
 
     async fn probe(&self) -> Result<Look, ProtocolFailure> {
-        self.give(&*self.page.look().await?)
+        wait::give(&*self.page.look().await?, self.only.as_ref())
     }
 
     async fn wait(&self, min: Assurance, max: Duration) -> Result<Look, ProtocolFailure> {
-        let end = Instant::now() + max.min(MAX_WAIT);
-        // The last observation is never an answer, only the point from which to continue.
-        let last = self.page.last();
-        let last = last.filter(|last| {
-            let look = self.give(last);
-            look.is_ok_and(|look| !look.is_awaited(min))
-        });
-        let first = match last {
-            Some(last) => self.page.change(&last, end).await,
-            None => None,
-        };
-        let mut known = match first {
-            Some(answer) => answer?,
-            None => self.page.now().await?,
-        };
-        loop {
-            let look = self.give(&known)?;
-            if look.is_awaited(min) || Instant::now() >= end {
-                return Ok(look);
-            }
-            let Some(answer) = self.page.change(&known, end).await else {
-                return Ok(look);
-            };
-            known = answer?;
-        }
+        wait::wait(&self.page, self.only.as_ref(), min, max).await
     }
 
     fn page_state(&self) -> Option<PageState> {

@@ -8,33 +8,25 @@ use fantoccini::error::CmdError;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::command::{Command, CommandResult};
 use super::connection::Connection;
 use super::driver::OwnedBrowser;
-use super::error::{LookError, LookErrorKind, command};
+use super::error::command;
 use super::evaluate::evaluate;
-use super::finder::TabFinder;
 use super::session::{SCRIPT_TIMEOUT, Session};
 use crate::failure::{ProtocolFailure, Site};
-use crate::link::QrCode;
 use crate::source::PageState;
-use crate::source::page::decision::{Evidence, Observation};
+use crate::source::page::command::{Command, CommandResult};
+use crate::source::page::decision::Observation;
 use crate::source::page::envelope::Envelope;
-use crate::source::page::history::History;
+use crate::source::page::error::{LookError, LookErrorKind};
+use crate::source::page::finder::TabFinder;
 use crate::source::page::lock::lock;
+use crate::source::page::record::{self, Record};
 use crate::source::page::scripts::{Extra, Kind, Scripts};
 use crate::source::page::target::Target;
 use crate::source::page::version::MAX_VERSION;
+use crate::source::page::wait::{HOOKED_PACE, NO_SLICES_TIME, PACE};
 use crate::text::clean;
-
-/// Time between two looks within a slice, which find what no event reports.
-const PACE: Duration = Duration::from_millis(50);
-
-/// The same if the events of the page's storage and socket are both hooked.
-const HOOKED_PACE: Duration = Duration::from_millis(100);
-
-/// The time for which a page that did not end a script by itself is read without slices.
-const NO_SLICES_TIME: Duration = Duration::from_secs(5);
 
 /// The owner of the session and its browser.
 pub(super) enum Owner {
@@ -65,16 +57,7 @@ pub(super) struct State {
     pub(super) is_closed: bool,
     /// Until then no slices are used, and on attached pages no script goes through ChromeDriver's wrapper.
     pub(super) no_slices_until: Option<Instant>,
-    pub(super) scripts: Scripts,
-    pub(super) history: History,
-    /// The last observation, unless the last look failed.
-    pub(super) last: Option<Arc<Observation>>,
-    /// The state that the last look showed in place of an account, even if that look failed.
-    pub(super) page_state: Option<PageState>,
-    /// The QR code of the last look for one.
-    pub(super) qr: Option<QrCode>,
-    /// The missing evidence that was logged last.
-    pub(super) warned: Option<Evidence>,
+    pub(super) record: Record,
     /// The commands that run, or ran last.
     pub(super) look: Option<Command>,
     pub(super) slice: Option<Command>,
@@ -94,12 +77,7 @@ impl Tab {
             reconnects: 0,
             is_closed: false,
             no_slices_until: None,
-            scripts: Scripts::built_in().clone(),
-            history: History::default(),
-            last: None,
-            page_state: None,
-            qr: None,
-            warned: None,
+            record: Record::new(),
             look: None,
             slice: None,
         };
@@ -163,16 +141,16 @@ impl Tab {
 
     /// Returns the last observation, from which a slice can continue: the page reports at once if it has changed.
     pub(super) fn last(&self) -> Option<Arc<Observation>> {
-        let last = self.state().last.clone();
+        let last = self.state().record.last.clone();
         last.filter(|_| self.uses_slices())
     }
 
     pub(super) fn page_state(&self) -> Option<PageState> {
-        self.state().page_state
+        self.state().record.page_state
     }
 
     pub(super) fn document(&self) -> Option<String> {
-        self.state().history.document().map(str::to_owned)
+        self.state().record.document().map(str::to_owned)
     }
 
     /// Looks once, with every reader in one round trip.
@@ -196,33 +174,12 @@ impl Tab {
     /// Adds a look to the page's history.
     pub(super) fn observe(&self, outcome: Result<Envelope, LookError>) -> CommandResult {
         let mut state = self.state();
-        let envelope = match outcome {
-            Ok(envelope) => envelope,
-            Err(error) => {
-                state.history.interrupt();
-                state.last = None;
-                state.page_state = error.page_state();
-                // If this crate started the browser, its process shows whether it has ended; the driver's error may not.
-                let is_alive = state.browser.as_ref().is_none_or(OwnedBrowser::is_alive);
-                return Err(if is_alive {
-                    error.failure
-                } else {
-                    browser_gone(error.failure)
-                });
-            }
-        };
-        let observation = Arc::new(Observation::new(envelope, &mut state.history));
-        if let Some(missing) = observation.unverified()
-            && state.warned.replace(missing) != Some(missing)
-        {
-            tracing::warn!(
-                missing = missing.missing(),
-                "the page does not show all evidence; its number is given as unverified"
-            );
-        }
-        state.page_state = observation.page_state();
-        state.last = Some(Arc::clone(&observation));
-        Ok(observation)
+        // If this crate started the browser, its process shows whether it has ended; the driver's error may not.
+        let is_alive = state.browser.as_ref().is_none_or(OwnedBrowser::is_alive);
+        state.record.add(outcome).map_err(|failure| match is_alive {
+            true => failure,
+            false => browser_gone(failure),
+        })
     }
 
     pub(super) async fn read(&self, extra: Extra) -> Result<Envelope, LookError> {
@@ -314,8 +271,8 @@ impl Tab {
 
     fn start_command(&self) -> (Client, u32, Scripts, Option<String>) {
         let state = self.state();
-        let booted = state.history.booted_document().map(str::to_owned);
-        let scripts = state.scripts.clone();
+        let booted = state.record.booted_document().map(str::to_owned);
+        let scripts = state.record.scripts.clone();
         (state.connection.client(), state.reconnects, scripts, booted)
     }
 
@@ -323,17 +280,7 @@ impl Tab {
         if answer.is_null() {
             return Err(LookError::no_answer());
         }
-        let mut envelope: Envelope =
-            serde_json::from_value(answer).map_err(|error| LookError::malformed(&error))?;
-        envelope.readers = Arc::clone(scripts.readers());
-        envelope.overrides = Arc::clone(scripts.overrides());
-        if envelope.origin() == Some(self.target.origin()) {
-            Ok(envelope)
-        } else if envelope.is_error_page {
-            Err(LookError::error_page(self.target.origin()))
-        } else {
-            Err(LookError::wrong_origin(self.target.origin()))
-        }
+        record::envelope(answer, scripts, &self.target)
     }
 
     /// Returns the cause of a failed command; if its connection was closed on purpose, the reason for that.
@@ -341,8 +288,12 @@ impl Tab {
         let error = LookError::from(error);
         let state = self.state();
         match error.kind {
-            LookErrorKind::ConnectionLost if state.is_closed => LookError::closed(),
-            LookErrorKind::ConnectionLost if state.reconnects != reconnects => LookError::timeout(),
+            LookErrorKind::ConnectionLost if state.is_closed => {
+                LookError::closed(Site::WebDriverCommand)
+            }
+            LookErrorKind::ConnectionLost if state.reconnects != reconnects => {
+                LookError::timeout(Site::WebDriverCommand)
+            }
             _ => error,
         }
     }
@@ -369,7 +320,8 @@ impl Tab {
 
     /// Removes the traces of ChromeDriver from a page that another program drives.
     pub(super) async fn clean_up(&self) -> Result<(), ProtocolFailure> {
-        let done = evaluate(&self.client(), &Scripts::clean_up(self.kind())).await;
+        let script = self.state().record.scripts.clean_up(self.kind());
+        let done = evaluate(&self.client(), &script).await;
         done.map(drop).map_err(|error| command(&error))
     }
 }

@@ -2,18 +2,15 @@
 
 use std::fmt;
 
-use super::row::{Row, Save, is_looked_up, number};
+use super::metadata::with_error;
+use super::row::{Beside, Row, Save, is_looked_up, number};
+use super::schema::Layout;
 use crate::event::{EventId, Failed, SessionKey};
-use crate::jid::Jid;
 use crate::phone::PhoneNumber;
-use crate::source::Assurance;
 use crate::store::effect::{RowWrite, given_up, registered_again};
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::status::{SessionError, SessionRow, Status, StatusChange};
 use crate::text::UnknownName;
-
-/// A change, and the life of its row: another row may get the same id.
-pub(super) type Notice = (String, StatusChange);
 
 /// A row in memory, with the changes that are to be written. No `Debug`: it holds numbers.
 pub(super) struct Account {
@@ -22,26 +19,14 @@ pub(super) struct Account {
     pub(super) row: Result<SessionRow, StoreError>,
     /// The number that its column holds, or will hold.
     pub(super) number: Option<PhoneNumber>,
-    number_before: Option<PhoneNumber>,
     pub(super) is_deleted: bool,
     lacks_error: bool,
     life: i64,
-    changes: Changes,
-}
-
-/// The changes to write.
-#[derive(Default)]
-struct Changes {
-    /// Whether the row is written at all.
+    /// Whether it is written.
     is_dirty: bool,
-    /// Whether status and `updated_at` are written.
-    is_touched: bool,
-    begins: bool,
-    ends: bool,
-    connects: bool,
+    save: Save,
+    /// The error to put into the metadata.
     error: Option<Failed>,
-    /// The ids of applied events.
-    events: Vec<String>,
 }
 
 impl Account {
@@ -50,12 +35,13 @@ impl Account {
         let number = read.number.as_deref().and_then(number);
         Self {
             row: session_row(&read, number.clone(), lacks_error),
-            number_before: number.clone(),
             number,
             is_deleted: read.is_deleted != 0,
             lacks_error,
-            life: read.life.unwrap_or_else(|| fastrand::i64(1..)),
-            changes: Changes::default(),
+            life: read.beside.life.unwrap_or_else(|| fastrand::i64(1..)),
+            is_dirty: false,
+            save: Save::default(),
+            error: None,
             read,
         }
     }
@@ -92,38 +78,39 @@ impl Account {
         }
     }
 
-    pub(super) fn notice(&self) -> Option<Notice> {
+    /// Returns the change that watchers see. `None`: the row is not recognised.
+    pub(super) fn change(&self) -> Option<StatusChange> {
         let mut change = self.row.as_ref().ok()?.to_change();
         if self.is_deleted {
             change.status = Status::Failed;
         }
-        Some((self.life.to_string(), change))
+        Some(change)
     }
 
     /// Counts this as a sign of life.
     pub(super) fn touch(&mut self) {
-        (self.changes.is_dirty, self.changes.is_touched) = (true, true);
+        (self.is_dirty, self.save.touched) = (true, 1);
     }
 
     pub(super) fn apply(&mut self, write: RowWrite, event: Option<&EventId>) {
         self.touch();
-        self.changes.connects |= write.connects;
-        self.changes.error = write.error.or(self.changes.error.take());
+        self.save.connects |= u8::from(write.connects);
+        self.error = write.error.or(self.error.take());
         self.number = write.row.phone.clone();
         self.row = Ok(write.row);
-        self.changes
+        self.save
             .events
             .extend(event.map(|event| event.as_str().to_owned()));
     }
 
     /// Records what the scan saw.
     pub(super) fn record(&mut self) {
-        self.changes.is_dirty = true;
+        self.is_dirty = true;
     }
 
     /// Gives it up if it is stuck.
     pub(super) fn sweep(&mut self, seconds: i64) -> bool {
-        let is_stuck = !self.changes.is_touched && self.row.is_ok() && self.read.is_stuck(seconds);
+        let is_stuck = self.save.touched == 0 && self.row.is_ok() && self.read.is_stuck(seconds);
         if is_stuck {
             self.give_up();
         }
@@ -133,7 +120,7 @@ impl Account {
     pub(super) fn give_up(&mut self) {
         self.touch();
         self.is_deleted = true;
-        (self.changes.ends, self.changes.begins) = (true, false);
+        (self.save.ends, self.save.begins) = (1, 0);
         self.number = None;
         self.row = self.row.clone().map(given_up);
     }
@@ -141,68 +128,66 @@ impl Account {
     pub(super) fn register_again(&mut self) {
         self.touch();
         self.is_deleted = false;
-        self.changes.begins = true;
+        self.save.begins = 1;
         self.number = None;
         self.row = self.row.clone().map(registered_again);
     }
 
     /// Takes the number from a row that was given up.
     pub(super) fn clear_number(&mut self) {
-        self.changes.is_dirty = true;
+        self.is_dirty = true;
         self.number = None;
     }
 
-    /// Returns the error to put into the metadata.
-    pub(super) fn new_error(&self) -> Option<&Failed> {
-        self.changes.error.as_ref()
-    }
-
-    /// Returns the change to write, if there is one.
-    pub(super) fn to_save(&self) -> Option<Save<'_>> {
-        let Self { read, changes, .. } = self;
-        if !changes.is_dirty {
+    /// Returns the changes to write, if there are any. `metadata` is that of the row before.
+    pub(super) fn into_save(self, layout: &Layout, metadata: Option<&str>) -> Option<Save> {
+        if !self.is_dirty {
             return None;
         }
-        let row = self.row.as_ref().ok();
-        let number = self.number.as_ref().map(PhoneNumber::reveal);
-        let before = self.number_before.as_ref().map(PhoneNumber::reveal);
-        let has_text = before.is_some() || changes.ends && read.number.is_some();
-        let clears = changes.begins || has_text && number.is_none();
-        let kept = before.filter(|_| clears && !changes.begins);
-        let spelling = read.number.as_deref();
-        let spelling = spelling.filter(|text| number == before && !clears && !is_looked_up(text));
-        let status = self.stored_status().filter(|_| changes.is_touched);
-        let (error, error_message) = match row {
-            Some(row) => {
-                let error = row.error.as_ref();
-                error.map(|error| (&*error.code, &*error.message)).unzip()
-            }
-            None => (read.error.as_deref(), read.error_message.as_deref()),
-        };
-        let shows_error = self.lacks_error && row.is_some_and(|row| row.status == Status::Error);
-        Some(Save {
-            id: &read.id,
-            touched: changes.is_touched.into(),
-            status: status.map(Status::as_str),
-            phone: number.filter(|_| number != before),
-            clears: clears.into(),
-            begins: changes.begins.into(),
-            ends: changes.ends.into(),
-            connects: changes.connects.into(),
-            life: self.life,
-            last_seq: row.map_or(read.last_seq, |row| row.last_seq),
-            version: row.map_or(read.version.unwrap_or(0), |row| row.version),
-            lid: row.and_then(|row| row.lid.as_ref()).map(Jid::reveal),
-            assurance: row.and_then(|row| row.assurance).map(Assurance::as_str),
-            kept_number: kept.or(read.kept_number.as_deref()),
-            spelled_number: number.filter(|_| spelling.is_some()),
+        let status = self.stored_status();
+        let Self { read, mut save, .. } = self;
+        let (is_touched, begins) = (save.touched == 1, save.begins == 1);
+        let digits = |number: PhoneNumber| number.reveal().to_owned();
+        let before = read.number.as_deref().and_then(number).map(digits);
+        let number = self.number.map(digits);
+        let has_text = before.is_some() || save.ends == 1 && read.number.is_some();
+        let clears = begins || has_text && number.is_none();
+        let seen_at = read.seen_at().filter(|_| !is_touched);
+        let is_unusual = |text: &String| number == before && !clears && !is_looked_up(text);
+        let spelling = read.number.filter(is_unusual);
+        save.beside = Beside {
+            life: Some(self.life),
+            version: read.beside.version.or(Some(0)),
+            spelled_number: number.clone().filter(|_| spelling.is_some()),
             spelling: spelling.filter(|text| text.len() <= 255),
-            error,
-            error_message,
-            shows_error: shows_error.into(),
-            seen_at: read.seen_at().filter(|_| !changes.is_touched),
-            events: &changes.events,
-        })
+            shows_error: Some(0),
+            seen_at,
+            ..read.beside
+        };
+        if clears && !begins && before.is_some() {
+            save.beside.kept_number.clone_from(&before);
+        }
+        if let Ok(row) = self.row {
+            let shows_error = self.lacks_error && row.status == Status::Error;
+            let error = row.error.map(|error| (error.code, error.message)).unzip();
+            save.beside = Beside {
+                last_seq: row.last_seq,
+                version: Some(row.version),
+                lid: row.lid.as_ref().map(|lid| lid.reveal().to_owned()),
+                assurance: row.assurance.map(|assurance| assurance.as_str().to_owned()),
+                error: error.0,
+                error_message: error.1,
+                shows_error: Some(shows_error.into()),
+                ..save.beside
+            };
+        }
+        let metadata = self.error.and_then(|error| with_error(metadata, &error));
+        save.id = read.id;
+        save.status = status.filter(|_| is_touched).map(Status::as_str);
+        save.phone = number.filter(|number| Some(number) != before.as_ref());
+        save.clears = clears.into();
+        save.metadata = metadata.filter(|metadata| layout.fits("metadata", metadata));
+        Some(save)
     }
 }
 
@@ -228,24 +213,28 @@ fn session_row(
     let status: Status = status
         .parse()
         .map_err(|error: UnknownName| unrecognised(&error))?;
+    let beside = &read.beside;
     // A later write of another program wins.
-    let is_latest = read.seen_updated_at == read.updated;
-    let shows_error = lacks_error && read.shows_error == Some(1) && is_latest;
+    let is_latest = beside.seen_updated_at == read.updated;
+    let shows_error = lacks_error && beside.shows_error == Some(1) && is_latest;
     let status = match status {
         Status::Disconnected if shows_error => Status::Error,
         status => status,
     };
     let is_current = is_latest && status == Status::Error;
-    let error = read.error.as_ref().filter(|_| is_current);
-    let message = read.error_message.as_deref().unwrap_or_default();
+    let error = beside.error.as_ref().filter(|_| is_current);
+    let message = beside.error_message.as_deref().unwrap_or_default();
     let row = SessionRow {
         status,
         error: error.map(|code| SessionError::new(code, message)),
         phone,
-        last_seq: read.last_seq,
-        version: read.version.unwrap_or(0),
-        lid: read.lid.as_deref().and_then(|text| text.parse().ok()),
-        assurance: read.assurance.as_deref().and_then(|text| text.parse().ok()),
+        last_seq: beside.last_seq,
+        version: beside.version.unwrap_or(0),
+        lid: beside.lid.as_deref().and_then(|text| text.parse().ok()),
+        assurance: beside
+            .assurance
+            .as_deref()
+            .and_then(|text| text.parse().ok()),
         ..SessionRow::new(session)
     };
     Ok(row.corrected())

@@ -3,108 +3,138 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::account::Account;
-use super::database::{Database, Transaction};
-use super::dialect::LOCK_COUNT;
-use super::driver::{Driver, hash};
 use super::failure::Failure;
-use super::row::Row;
-use crate::event::{EventId, SessionEvent, SessionKey};
+use super::row::{Row, Save, spellings};
+use super::schema::Layout;
+use crate::event::{EventId, EventKind, SessionEvent, SessionKey};
 use crate::phone::PhoneNumber;
 use crate::store::effect::{Effect, apply_event, check_retirable};
 use crate::store::error::StoreError;
-use crate::store::options::DuplicatePolicy;
+use crate::store::options::{DuplicatePolicy, StoreOptions};
 use crate::store::session_store::Outcome;
-use crate::store::status::{SessionRow, Status};
+use crate::store::status::{SessionRow, Status, StatusChange};
 
-/// The rows and locks that an event needs.
+/// A session whose rows and locks a transaction needs, as the table holds it, and the event to apply.
 pub(super) struct Wanted<'a> {
-    /// As the table holds it.
     pub(super) session: SessionKey,
-    pub(super) number: Option<&'a PhoneNumber>,
-    pub(super) event: Option<&'a EventId>,
+    pub(super) event: Option<&'a SessionEvent>,
 }
 
 impl Wanted<'_> {
     pub(super) fn of(session: SessionKey) -> Self {
-        Self {
-            session,
-            number: None,
-            event: None,
-        }
+        let event = None;
+        Self { session, event }
+    }
+
+    /// Returns the parameters of the statement that reads the rows.
+    pub(super) fn parameters(wanted: &[Self]) -> [String; 2] {
+        let sessions = wanted.iter().map(|Wanted { session, event }| {
+            let id = event.and_then(SessionEvent::id).map_or("", EventId::as_str);
+            let kind = event.map(SessionEvent::kind);
+            let fails = matches!(kind, Some(EventKind::SessionError(_)));
+            json!({"session": session.session_id.as_str(), "event": id, "fails": u8::from(fails)})
+        });
+        let numbers = wanted.iter().filter_map(|Wanted { session, event }| {
+            let EventKind::SessionReady(ready) = event.as_ref()?.kind() else {
+                return None;
+            };
+            let (workspace, number) = (session.workspace_id.as_str(), ready.phone());
+            let texts = spellings(number);
+            Some(json!({"workspace": workspace, "number": number.reveal(), "texts": texts}))
+        });
+        [
+            Value::from_iter(sessions).to_string(),
+            Value::from_iter(numbers).to_string(),
+        ]
     }
 }
 
 /// The rows of a transaction, as they will be.
-pub(super) struct Accounts {
+pub(super) struct Accounts<'a> {
     pub(super) all: Vec<Account>,
-    /// The ids of locked rows, and the locks of numbers, as the driver gives them. `None`: all.
-    locked: Option<HashSet<String>>,
-    /// The events that were applied before, by the rows' `life`.
-    applied: HashMap<i64, Vec<String>>,
+    layout: &'a Layout,
+    options: &'a StoreOptions,
+    /// `None`: the transaction locks the whole database.
+    locked: Option<HashSet<Lock>>,
+    /// The events that were applied, by the rows' `life`.
+    applied: HashSet<(i64, String)>,
+    /// The metadata of rows whose error is written to it, by their ids.
+    metadata: HashMap<String, String>,
+    /// The changes that watchers see after the commit.
+    pub(super) changes: Vec<StatusChange>,
 }
 
-/// A row, or an event that was applied.
+/// One thing that was locked or read.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum Loaded {
     Row(Box<Row>),
-    Applied { life: i64, event: String },
+    /// An event that was applied before.
+    Applied {
+        life: i64,
+        event: String,
+    },
+    Metadata {
+        id: String,
+        metadata: Option<String>,
+    },
+    Lock(Lock),
 }
 
-/// Returns the lock of a number in a workspace.
-pub(super) fn lock_of<D: Driver>(
-    database: &Database<D>,
-    workspace: &str,
-    number: &PhoneNumber,
-) -> u64 {
-    let table = &database.layout.tables.accounts;
-    hash(&[table, workspace, number.reveal()].join(" ")) % LOCK_COUNT
+#[derive(Deserialize, PartialEq, Eq, Hash)]
+#[serde(untagged)]
+pub(super) enum Lock {
+    /// The id of a row.
+    Row(String),
+    /// A workspace and a number.
+    Number(String, String),
 }
 
-pub(super) fn workspace(session: &SessionKey) -> &str {
-    session.workspace_id.as_str()
-}
+impl<'a> Accounts<'a> {
+    pub(super) fn new(layout: &'a Layout, options: &'a StoreOptions, has_locks: bool) -> Self {
+        Self {
+            all: Vec::new(),
+            layout,
+            options,
+            locked: has_locks.then(Default::default),
+            applied: HashSet::new(),
+            metadata: HashMap::new(),
+            changes: Vec::new(),
+        }
+    }
 
-impl Accounts {
-    pub(super) fn new(
-        loaded: Vec<Loaded>,
-        locked: Option<HashSet<String>>,
-        lacks_error: bool,
-    ) -> Self {
-        let (mut all, mut applied) = (Vec::new(), HashMap::<_, Vec<_>>::new());
+    pub(super) fn extend(&mut self, loaded: Vec<Loaded>) {
         for loaded in loaded {
             match loaded {
-                Loaded::Row(row) => all.push(Account::new(*row, lacks_error)),
-                Loaded::Applied { life, event } => applied.entry(life).or_default().push(event),
+                Loaded::Row(row) => self.all.push(Account::new(*row, self.layout.lacks_error)),
+                Loaded::Applied { life, event } => self.applied.extend([(life, event)]),
+                Loaded::Metadata { id, metadata } => {
+                    let metadata = metadata.map(|metadata| (id, metadata));
+                    self.metadata.extend(metadata);
+                }
+                Loaded::Lock(lock) => {
+                    self.locked.get_or_insert_default().insert(lock);
+                }
             }
-        }
-        Self {
-            all,
-            locked,
-            applied,
         }
     }
 
     pub(super) fn is_locked(&self, account: usize) -> bool {
-        let id = self.all[account].id();
-        self.locked
-            .as_ref()
-            .is_none_or(|locked| locked.contains(id))
+        self.has(&Lock::Row(self.all[account].id().to_owned()))
     }
 
-    fn has_lock(&self, lock: u64) -> bool {
-        let lock = format!("lock {lock}");
-        self.locked
-            .as_ref()
-            .is_none_or(|locked| locked.contains(&lock))
+    fn has(&self, lock: &Lock) -> bool {
+        let locked = self.locked.as_ref();
+        locked.is_none_or(|locked| locked.contains(lock))
     }
 
     /// Returns the row of a session, given up or not. Compared here: some databases take ids for equal that
     /// differ.
     pub(super) fn own(&self, session: &SessionKey) -> Option<usize> {
-        let (workspace, name) = (workspace(session), session.session_id.as_str());
+        let (workspace, name) = (session.workspace_id.as_str(), session.session_id.as_str());
         let is_own = |account: &Account| {
             account.session() == Some(name) && account.workspace() == Some(workspace)
         };
@@ -112,7 +142,7 @@ impl Accounts {
     }
 
     /// Returns the row of a session that is not soft-deleted, to change it.
-    pub(super) fn live(&self, session: &SessionKey) -> Result<(usize, SessionRow), Failure> {
+    fn live(&self, session: &SessionKey) -> Result<(usize, SessionRow), Failure> {
         let unknown = || StoreError::unknown(session);
         let own = self.own(session).ok_or_else(unknown)?;
         let row = match &self.all[own].row {
@@ -126,35 +156,30 @@ impl Accounts {
         }
     }
 
-    pub(super) fn apply<D: Driver>(
-        &mut self,
-        transaction: &mut Transaction<'_, D>,
-        event: &SessionEvent,
-        session: &SessionKey,
-    ) -> Result<Outcome, Failure> {
-        let database = transaction.database;
-        let options = &database.options;
+    pub(super) fn apply(&mut self, wanted: &Wanted<'_>) -> Result<Outcome, Failure> {
+        let session = &wanted.session;
         let (own, row) = self.live(session)?;
+        let event = wanted.event.ok_or_else(|| StoreError::unknown(session))?;
         let life = self.all[own].life();
-        let before = self.applied.get(&life);
-        let is_applied = event.id().is_some_and(|id| {
-            before.is_some_and(|before| before.iter().any(|event| event == id.as_str()))
-        });
-        let write = match apply_event(&row, is_applied, event, options.rebind)? {
+        let id = event.id().map(|id| (life, id.as_str().to_owned()));
+        let is_applied = id.as_ref().is_some_and(|id| self.applied.contains(id));
+        let write = match apply_event(&row, is_applied, event, self.options.rebind)? {
             Effect::Ignore(why) => return Ok(Outcome::Ignored(why)),
             Effect::Write(write) => write,
         };
         let mut retired = Vec::new();
         if let Some(number) = &write.row.phone {
-            let lock = lock_of(database, workspace(session), number);
+            let workspace = session.workspace_id.as_str().to_owned();
+            let lock = Lock::Number(workspace, number.reveal().to_owned());
             let others = self.holders(own, number);
-            if !self.has_lock(lock) || !others.iter().all(|&other| self.is_locked(other)) {
+            if !self.has(&lock) || !others.iter().all(|&other| self.is_locked(other)) {
                 return Err(Failure::held(session));
             }
             let is_given_up = |&other: &usize| self.all[other].is_given_up();
             let (given_up, mut holders): (Vec<_>, Vec<_>) =
                 others.into_iter().partition(is_given_up);
-            if !write.connects || options.duplicates == DuplicatePolicy::Companions {
+            let duplicates = self.options.duplicates;
+            if !write.connects || duplicates == DuplicatePolicy::Companions {
                 holders.clear();
             }
             let statuses = holders.iter().map(|&holder| {
@@ -163,25 +188,46 @@ impl Accounts {
                 let status = holder.row.is_ok().then(|| holder.stored_status());
                 status.flatten().unwrap_or(Status::Connected)
             });
-            check_retirable(&write.row, statuses, options.duplicates)?;
+            check_retirable(&write.row, statuses, duplicates)?;
             for other in given_up {
                 self.all[other].clear_number();
             }
             for holder in holders {
                 self.all[holder].give_up();
-                retired.extend(transaction.report(&self.all[holder]));
+                retired.extend(self.report(holder));
             }
         }
         self.all[own].apply(*write, event.id());
-        if let Some(id) = event.id() {
-            self.applied
-                .entry(life)
-                .or_default()
-                .push(id.as_str().to_owned());
-        }
-        let change = transaction.report(&self.all[own]);
+        self.applied.extend(id);
+        let change = self.report(own);
         let change = change.ok_or_else(|| StoreError::unknown(session))?;
         Ok(Outcome::Applied { change, retired })
+    }
+
+    /// Gives up a session on request of the program, whatever its status.
+    pub(super) fn delete(&mut self, session: &SessionKey) -> Result<StatusChange, Failure> {
+        let (own, _) = self.live(session)?;
+        self.all[own].give_up();
+        let change = self.report(own);
+        Ok(change.ok_or_else(|| StoreError::unknown(session))?)
+    }
+
+    /// Adds a changed row to those that watchers see after the commit, and returns its change. `None`: the row
+    /// is not recognised.
+    pub(super) fn report(&mut self, account: usize) -> Option<StatusChange> {
+        let change = self.all[account].change()?;
+        self.changes.push(change.clone());
+        Some(change)
+    }
+
+    /// Returns the changes to write: rows that lose their numbers, and then the others, which may take them.
+    pub(super) fn into_saves(self) -> [Vec<Save>; 2] {
+        let saves = self.all.into_iter().filter_map(|account| {
+            let metadata = self.metadata.get(account.id()).map(String::as_str);
+            account.into_save(self.layout, metadata)
+        });
+        let (cleared, others) = saves.partition(|save| save.clears != 0);
+        [cleared, others]
     }
 
     /// Returns the other rows of the workspace that hold the number, given up or not.

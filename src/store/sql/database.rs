@@ -1,15 +1,17 @@
 //! [`Connections`]: reads, and retries until the deadline. [`Database`]: transactions.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::OptionFuture;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use sqlx::Pool;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::account::{Account, Notice};
+use super::accounts::{Accounts, Wanted};
 use super::dialect::{Statement, Statements, Templates};
 use super::driver::{Connection, Driver};
 use super::failure::{Class, Failure, late, late_again};
@@ -35,29 +37,21 @@ pub(super) struct Connections<D: Driver> {
 /// One table of accounts, in one database.
 #[derive(Debug)]
 pub(super) struct Database<D: Driver> {
-    pub(super) driver: Arc<D>,
+    pub(super) driver: D,
     pub(super) connections: Connections<D>,
     pub(super) layout: Layout,
     pub(super) statements: Statements,
     pub(super) templates: Templates,
     pub(super) options: StoreOptions,
     pub(super) hub: Hub,
+    /// The task that reads watched sessions, if it runs.
+    pub(super) follower: std::sync::Mutex<Option<JoinHandle<()>>>,
     /// Held during a transaction if the database has one writer at a time.
     turn: Option<Mutex<()>>,
 }
 
-/// An open transaction. Dropped before its end, it leaves nothing behind.
-pub(super) struct Transaction<'a, D: Driver> {
-    pub(super) database: &'a Database<D>,
-    lease: Lease<D::Sqlx>,
-    _turn: Option<MutexGuard<'a, ()>>,
-    /// Changes that watchers see after the commit.
-    notices: Vec<Notice>,
-}
-
-/// The steps of a transaction; they may borrow as long as it does.
-type Steps<'a, D, T> =
-    dyn for<'t> Fn(&'t mut Transaction<'a, D>) -> BoxFuture<'t, Result<T, Failure>> + Sync + 'a;
+/// A statement with its parameters.
+pub(super) type Bound<'a> = (&'a Statement, &'a [&'a str]);
 
 impl<D: Driver> Connections<D> {
     pub(super) fn new(pool: Pool<D::Sqlx>, deadline: Duration) -> Self {
@@ -77,7 +71,7 @@ impl<D: Driver> Connections<D> {
     pub(super) async fn create(&self, script: &Statement) -> Result<(), StoreError> {
         self.until_done(|_| async {
             let mut lease = self.lease().await?;
-            run::<D, ()>(&mut lease, script, &[]).await?;
+            run::<D, ()>(&mut lease.connection, script, &[]).await?;
             lease.give_back();
             Ok(())
         })
@@ -92,7 +86,7 @@ impl<D: Driver> Connections<D> {
     ) -> Result<Vec<T>, StoreError> {
         self.until_done(|_| async {
             let mut lease = self.lease().await?;
-            let rows = run::<D, T>(&mut lease, statement, parameters).await;
+            let rows = run::<D, T>(&mut lease.connection, statement, parameters).await;
             let failed = rows.as_ref().err();
             if failed.is_none_or(|failure| failure.class.leaves_the_connection()) {
                 lease.give_back();
@@ -154,106 +148,116 @@ impl<D: Driver> Database<D> {
     ) -> Self {
         let templates = Templates::new::<D>(&layout.tables, Some(&layout), &options);
         Self {
-            driver: Arc::new(driver),
+            driver,
             connections,
             layout,
             options,
             hub: Hub::default(),
+            follower: std::sync::Mutex::default(),
             turn: (!D::IS_CONCURRENT).then(Mutex::default),
             statements: templates.statements::<D>(),
             templates,
         }
     }
 
-    /// Repeats a transaction of these steps until it succeeds, fails permanently or the deadline passes.
-    pub(super) async fn transact<'a, T>(
-        &'a self,
-        steps: &Steps<'a, D, T>,
+    /// Repeats a transaction until it succeeds, fails permanently or the deadline passes.
+    pub(super) async fn transact<T>(
+        &self,
+        wanted: &[Wanted<'_>],
+        first: Option<Bound<'_>>,
+        change: &impl Fn(&mut Accounts<'_>) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
-        let transact = |_| self.transact_once(steps);
+        let transact = |_| self.transact_once(wanted, first, change);
         self.connections.until_done(transact).await
     }
 
-    /// Runs these steps in a transaction, which is committed if they succeed.
-    pub(super) async fn transact_once<'a, T>(
-        &'a self,
-        steps: &Steps<'a, D, T>,
+    /// Runs the statement `first`, locks and reads the rows of these sessions and those that hold their numbers,
+    /// changes them in memory, and writes them, in one transaction. After the commit watchers are notified.
+    pub(super) async fn transact_once<T>(
+        &self,
+        wanted: &[Wanted<'_>],
+        first: Option<Bound<'_>>,
+        change: impl Fn(&mut Accounts<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let mut transaction = self.begin().await?;
-        let result = steps(&mut transaction).await;
-        transaction.end(result).await
-    }
-
-    async fn begin(&self) -> Result<Transaction<'_, D>, Failure> {
-        let turn = match &self.turn {
-            Some(turn) => Some(turn.lock().await),
-            None => None,
-        };
+        let _turn = OptionFuture::from(self.turn.as_ref().map(Mutex::lock)).await;
         let mut lease = self.connections.lease().await?;
-        match run::<D, ()>(&mut lease, &self.statements.begin, &[]).await {
-            Ok(_) => Ok(Transaction {
-                database: self,
-                lease,
-                _turn: turn,
-                notices: Vec::new(),
-            }),
-            Err(failure) => {
-                // The file is busy. After any other error the connection is closed.
-                if failure.class == Class::Conflict {
-                    lease.give_back();
-                }
-                Err(failure)
+        if let Err(failure) = run::<D, ()>(&mut lease.connection, &self.statements.begin, &[]).await
+        {
+            // The file is busy. After any other error the connection is closed.
+            if failure.class == Class::Conflict {
+                lease.give_back();
             }
+            return Err(failure);
         }
-    }
-}
-
-impl<D: Driver> Transaction<'_, D> {
-    pub(super) async fn run<T: DeserializeOwned>(
-        &mut self,
-        statement: &Statement,
-        parameters: &[&str],
-    ) -> Result<Vec<T>, Failure> {
-        run::<D, T>(&mut self.lease, statement, parameters).await
-    }
-
-    /// Adds a changed row to those that watchers see after the commit, and returns its change. `None`: the row
-    /// is not recognised.
-    pub(super) fn report(&mut self, account: &Account) -> Option<StatusChange> {
-        let notice = account.notice()?;
-        let change = notice.1.clone();
-        self.notices.push(notice);
-        Some(change)
-    }
-
-    /// Commits if there is a result, and notifies watchers; otherwise rolls back.
-    async fn end<T>(mut self, result: Result<T, Failure>) -> Result<T, Failure> {
-        let database = self.database;
-        let statements = &database.statements;
-        let result = match result {
-            Ok(done) => done,
+        let written = self
+            .write(&mut lease.connection, wanted, first, change)
+            .await;
+        let (result, changes) = match written {
+            Ok(written) => written,
             Err(failure) => {
-                let is_usable = failure.class.leaves_the_connection();
-                if is_usable && self.run::<()>(&statements.rollback, &[]).await.is_ok() {
-                    self.lease.give_back();
+                let rollback = &self.statements.rollback;
+                if failure.class.leaves_the_connection()
+                    && run::<D, ()>(&mut lease.connection, rollback, &[])
+                        .await
+                        .is_ok()
+                {
+                    lease.give_back();
                 }
                 return Err(failure);
             }
         };
-        let sql = statements.commit.sql.clone();
-        let committed = D::run(&mut self.lease, sql, &[]).await;
+        let commit = self.statements.commit.sql.clone();
+        let committed = D::run(&mut lease.connection, commit, &[]).await;
         committed.map_err(|error| Failure::of_commit(D::NAME, D::class(&error), &error))?;
-        self.lease.give_back();
-        let mut changes = Vec::with_capacity(self.notices.len());
-        for (account, change) in &self.notices {
-            database.hub.publish(account, change);
-            changes.push(change.session.session_id.as_str().to_owned());
+        lease.give_back();
+        for change in &changes {
+            self.hub.publish(change);
         }
         if !changes.is_empty() {
-            database.driver.notify(&database.connections.pool, changes);
+            self.driver.notify(changes);
         }
         Ok(result)
     }
+
+    async fn write<T>(
+        &self,
+        connection: &mut Connection<D>,
+        wanted: &[Wanted<'_>],
+        first: Option<Bound<'_>>,
+        change: impl Fn(&mut Accounts<'_>) -> Result<T, Failure>,
+    ) -> Result<(T, Vec<StatusChange>), Failure> {
+        if let Some((statement, parameters)) = first {
+            run::<D, ()>(connection, statement, parameters).await?;
+        }
+        let mut accounts = Accounts::new(&self.layout, &self.options, D::IS_CONCURRENT);
+        let [sessions, numbers] = &Wanted::parameters(wanted);
+        for statement in &self.statements.load {
+            accounts.extend(run::<D, _>(connection, statement, &[sessions, numbers]).await?);
+        }
+        let result = change(&mut accounts)?;
+        let changes = std::mem::take(&mut accounts.changes);
+        for saves in accounts.into_saves() {
+            if saves.is_empty() {
+                continue;
+            }
+            let saves = without_nulls(&saves);
+            for statement in &self.statements.save {
+                run::<D, ()>(connection, statement, &[&saves]).await?;
+            }
+        }
+        Ok((result, changes))
+    }
+}
+
+/// A JSON array of objects without their members that are null.
+fn without_nulls(objects: &[impl Serialize]) -> String {
+    let mut objects = json!(objects);
+    for object in objects.as_array_mut().into_iter().flatten() {
+        if let Value::Object(object) = object {
+            object.retain(|_, member| !member.is_null());
+        }
+    }
+    objects.to_string()
 }
 
 /// Runs a statement, and reads the JSON of its rows.
@@ -262,10 +266,8 @@ async fn run<D: Driver, T: DeserializeOwned>(
     statement: &Statement,
     parameters: &[&str],
 ) -> Result<Vec<T>, Failure> {
-    let parameters = match &statement.order[..] {
-        [] => parameters.to_vec(),
-        order => order.iter().map(|&at| parameters[at]).collect(),
-    };
+    let parameters = statement.order.iter().map(|&at| parameters[at]);
+    let parameters: Vec<_> = parameters.collect();
     let rows = D::run(connection, statement.sql.clone(), &parameters).await;
     let rows = rows.map_err(|error| failure::<D>(&error))?;
     let rows = rows.iter().map(|row| serde_json::from_str(row));

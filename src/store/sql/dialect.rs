@@ -24,45 +24,56 @@ pub(super) const MAX_PRUNED: u64 = 5000;
 #[derive(Debug)]
 pub(super) struct Statement {
     pub(super) sql: SqlStr,
-    /// The number of the parameter at each placeholder, if those have none. Empty: each in its place.
+    /// The number of the parameter at each placeholder.
     pub(super) order: Vec<usize>,
 }
 
-/// The statements over one table of accounts.
-#[derive(Debug)]
-pub(super) struct Statements {
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// The statements over one table of accounts.
+        #[derive(Debug)]
+        pub(super) struct Statements {
+            $($(#[$doc])* pub(super) $name: Statement,)*
+            /// `[{session, event, fails}]`, `[{workspace, number, texts}]`: lock and read the rows of these
+            /// sessions, and the rows that hold one of these numbers or the same text as one of those; see
+            /// [`Loaded`](super::accounts::Loaded).
+            pub(super) load: Vec<Statement>,
+            /// Write rows; see [`Save`](super::row::Save).
+            pub(super) save: Vec<Statement>,
+        }
+
+        impl Templates {
+            /// Returns the statements over one table of accounts.
+            pub(super) fn statements<D: Dialect>(&self) -> Statements {
+                Statements {
+                    $($name: self.statement(concat!("{", stringify!($name), "}")),)*
+                    load: D::load(self),
+                    save: D::save(self),
+                }
+            }
+        }
+    };
+}
+
+statements! {
     /// Begins and ends a transaction, in one round trip each.
-    pub(super) begin: Statement,
-    pub(super) commit: Statement,
-    pub(super) rollback: Statement,
+    begin,
+    commit,
+    rollback,
     /// `[{session}]`: the rows of these sessions, deleted or not.
-    pub(super) find: Statement,
-    /// `[{session, event}]`, `[{workspace, number, texts}]`: the rows of these sessions, the rows that hold one
-    /// of these numbers or the same text as one of those, and the events that were applied, as `{life, event}`.
-    pub(super) load: Statement,
-    /// As `load`, if the dialect is concurrent: the id, workspace and `phone_number` of the same rows, as an array.
-    pub(super) look_up: Statement,
-    /// `[lock]`, `[id]`: locks those that are free until the transaction ends; gives `lock` and the number of each
-    /// lock, and the id of each row.
-    pub(super) lock: Statement,
-    /// Write rows; see [`Save`](super::row::Save).
-    pub(super) save: Vec<Statement>,
-    /// `id`: the metadata of a row, as a text or null.
-    pub(super) metadata: Statement,
-    /// `id`, metadata: writes it.
-    pub(super) set_metadata: Statement,
+    find,
     /// `id`: the first `{limit}` rows after this one that are not deleted and have one of `{statuses}`, which
     /// are filled in for each call; and `id`, workspace: those of a workspace.
-    pub(super) list: Statement,
-    pub(super) list_workspace: Statement,
+    list,
+    list_workspace,
     /// `id`: the first [`MAX_SCANNED`] rows after this one that wait for a scan, or hold a number in an unusual spelling.
-    pub(super) scan: Statement,
+    scan,
     /// `id`: the first [`MAX_SCANNED`] of our rows after this one whose account is gone or is another one.
-    pub(super) orphans: Statement,
+    orphans,
     /// `[id]`: deletes our rows with these ids whose account is gone or is another one.
-    pub(super) delete_orphans: Statement,
+    delete_orphans,
     /// Forgets at most [`MAX_PRUNED`] events that were applied more than [`APPLIED_IDS_KEPT`] ago; gives their count.
-    pub(super) prune: Statement,
+    prune,
 }
 
 /// The SQL of a database.
@@ -71,14 +82,22 @@ pub(super) trait Dialect {
     const QUOTE: char;
     /// Stands before the number of a parameter. `None`: parameters are `?`, without numbers.
     const PARAMETER: Option<char>;
-    /// The texts of names: each after a line `-- name: NAME`. Other comments are lines of their own, too.
+    /// Returns the texts of names: each after a line `-- name: NAME`. Other comments are lines of their own, too.
     const SQL: &str;
     /// Whether transactions run beside each other, and so lock rows and numbers.
     const IS_CONCURRENT: bool = true;
-    /// The templates of the statements that write rows.
-    const SAVES: &[&str] = &["{save}"];
     /// Whether the locks of numbers are rows of a table; there must be [`LOCK_COUNT`].
     const HAS_LOCKS: bool = false;
+
+    /// Returns the statements that lock and read rows.
+    fn load(templates: &Templates) -> Vec<Statement> {
+        vec![templates.statement("{load}")]
+    }
+
+    /// Returns the statements that write rows.
+    fn save(templates: &Templates) -> Vec<Statement> {
+        vec![templates.statement("{save}")]
+    }
 
     /// Returns the texts of names that depend on the table or the options.
     fn names(_: &Layout, _: &StoreOptions) -> Vec<(&'static str, String)> {
@@ -124,6 +143,7 @@ impl Templates {
             ("kept", APPLIED_IDS_KEPT.as_secs().to_string()),
             ("pruned", MAX_PRUNED.to_string()),
             ("scanned", MAX_SCANNED.to_string()),
+            ("lock_count", LOCK_COUNT.to_string()),
         ]);
         if let Some(layout) = layout {
             names.insert("id_declared", layout.column("id").declared.clone());
@@ -135,7 +155,7 @@ impl Templates {
         }
     }
 
-    fn fill(&self, template: &str) -> String {
+    pub(super) fn fill(&self, template: &str) -> String {
         let mut filled = template.to_owned();
         loop {
             let before = filled.clone();
@@ -155,44 +175,20 @@ impl Templates {
         let mut order = Vec::new();
         for part in parts {
             let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
-            match (
-                part[..part.len() - rest.len()].parse::<usize>(),
-                self.parameter,
-            ) {
-                (Ok(n), None) => {
-                    order.push(n - 1);
-                    sql += &format!("?{rest}");
-                }
-                (Ok(_), Some(parameter)) => sql += &format!("{parameter}{part}"),
-                (Err(_), _) => sql += &format!("?{part}"),
-            }
+            let number: Option<usize> = part[..part.len() - rest.len()].parse().ok();
+            sql += &match (number, self.parameter) {
+                (Some(_), None) => format!("?{rest}"),
+                (Some(_), Some(parameter)) => format!("{parameter}{part}"),
+                (None, _) => format!("?{part}"),
+            };
+            order.extend(number.map(|number| number - 1));
+        }
+        if self.parameter.is_some() {
+            order.sort_unstable();
+            order.dedup();
         }
         let sql = AssertSqlSafe(sql).into_sql_str();
         Statement { sql, order }
-    }
-
-    /// Returns the statements over one table of accounts.
-    pub(super) fn statements<D: Dialect>(&self) -> Statements {
-        let statement = |template: &str| self.statement(template);
-        let list = |of: &str| self.fill("{list}").replace("{of}", of);
-        Statements {
-            begin: statement("{begin}"),
-            commit: statement("{commit}"),
-            rollback: statement("{rollback}"),
-            find: statement("{find}"),
-            load: statement("{load}"),
-            look_up: statement("{look_up}"),
-            lock: statement("{lock}"),
-            save: D::SAVES.iter().map(|save| statement(save)).collect(),
-            metadata: statement("{metadata}"),
-            set_metadata: statement("{set_metadata}"),
-            list: statement(&list("")),
-            list_workspace: statement(&list("{of_workspace}")),
-            scan: statement("{scan}"),
-            orphans: statement("{orphans}"),
-            delete_orphans: statement("{delete_orphans}"),
-            prune: statement("{prune}"),
-        }
     }
 
     /// Creates the table of accounts, unless it exists.

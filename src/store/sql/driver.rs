@@ -6,16 +6,17 @@ use std::io::ErrorKind;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use sqlx::{Pool, SqlStr};
+use sqlx::SqlStr;
 
 use super::dialect::Dialect;
 use super::failure::Class;
 use crate::event::SessionId;
+use crate::store::status::StatusChange;
 
 pub(super) type Connection<D> = <<D as Driver>::Sqlx as sqlx::Database>::Connection;
 
 #[async_trait]
-pub(super) trait Driver: Dialect + fmt::Debug + Send + Sync + 'static {
+pub(super) trait Driver: Dialect + Clone + fmt::Debug + Send + Sync + 'static {
     const NAME: &'static str;
     type Sqlx: sqlx::Database;
     /// Receives notifications while sessions are watched.
@@ -41,20 +42,13 @@ pub(super) trait Driver: Dialect + fmt::Debug + Send + Sync + 'static {
     }
 
     /// Notifies other processes of changed sessions, after the commit.
-    fn notify(&self, _pool: &Pool<Self::Sqlx>, _sessions: Vec<String>) {}
+    fn notify(&self, _: Vec<StatusChange>) {}
 
     /// Waits until other processes notify of changed sessions. `None`: notifications may have been lost.
     /// Cancel-safe.
     async fn listen(&self, _: &mut Self::Listener) -> Option<Vec<SessionId>> {
         pending().await
     }
-}
-
-/// Hashes by FNV-1a: the same in every process and version.
-pub(super) fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 /// [`Driver::run`] for one driver.

@@ -1,6 +1,5 @@
 //! A connection that never goes back to its pool in the middle of something.
 
-use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -18,7 +17,7 @@ const PROBE_AFTER: Duration = Duration::from_millis(500);
 /// and hand the other to its next user.
 #[derive(Debug)]
 pub(super) struct Lease<D: Database> {
-    connection: PoolConnection<D>,
+    pub(super) connection: PoolConnection<D>,
     is_over: bool,
 }
 
@@ -63,19 +62,5 @@ impl<D: Database> Drop for Lease<D> {
         if !self.is_over {
             self.connection.close_on_drop();
         }
-    }
-}
-
-impl<D: Database> Deref for Lease<D> {
-    type Target = D::Connection;
-
-    fn deref(&self) -> &D::Connection {
-        &self.connection
-    }
-}
-
-impl<D: Database> DerefMut for Lease<D> {
-    fn deref_mut(&mut self) -> &mut D::Connection {
-        &mut self.connection
     }
 }

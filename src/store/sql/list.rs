@@ -1,5 +1,6 @@
-//! Lists sessions by keyset: each page begins after the last id of the page before.
+//! Reads sessions, and lists them by keyset: each page begins after the last id of the page before.
 
+use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use super::account::Account;
@@ -7,11 +8,28 @@ use super::database::Database;
 use super::dialect::Statement;
 use super::driver::Driver;
 use super::row::Row;
+use crate::event::SessionId;
 use crate::store::error::StoreError;
 use crate::store::query::{SessionPage, SessionQuery};
 use crate::store::status::Status;
 
 impl<D: Driver> Database<D> {
+    /// Reads the rows of sessions, also deleted ones.
+    pub(super) async fn find(&self, sessions: &[SessionId]) -> Result<Vec<Account>, StoreError> {
+        let sessions = sessions.iter();
+        let sessions = sessions.map(|session| json!({"session": session.as_str()}));
+        let sessions = Value::from_iter(sessions).to_string();
+        let find = &self.statements.find;
+        let rows = self.connections.read(find, &[&sessions]).await?;
+        Ok(self.accounts(rows))
+    }
+
+    fn accounts(&self, rows: Vec<Row>) -> Vec<Account> {
+        let rows = rows.into_iter();
+        rows.map(|row| Account::new(row, self.layout.lacks_error))
+            .collect()
+    }
+
     pub(super) async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, StoreError> {
         let workspace = query.workspace_id();
         let query = match workspace.and_then(|id| self.layout.workspace(id)) {
@@ -66,9 +84,7 @@ impl<D: Driver> Database<D> {
         let has_more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| has_more).map(|row| row.id.clone());
-        let rows = rows.into_iter();
-        let accounts = rows.map(|row| Account::new(row, layout.lacks_error));
-        Ok((accounts.collect(), next))
+        Ok((self.accounts(rows), next))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Stores over SQL databases.
 //!
-//! Each file uses only files named before it: [`failure`], [`lease`], [`schema`], [`metadata`], [`row`] and
-//! [`account`]; [`dialect`] (the SQL of one database), [`driver`] (its connections and errors) and [`database`]
-//! (transactions and retries); [`accounts`], [`batch`], [`sweep`], [`queue`], [`list`], [`follow`] and
+//! Each file uses only files named before it: [`failure`], [`lease`], [`schema`], [`metadata`], [`row`],
+//! [`account`] and [`accounts`]; [`dialect`] (the SQL of one database), [`driver`] (its connections and errors)
+//! and [`database`] (transactions and retries); [`batch`], [`sweep`], [`queue`], [`list`], [`follow`] and
 //! [`prepare`]; [`sql_store`]; the drivers.
 
 mod account;

@@ -1,14 +1,14 @@
 //! Sessions in MySQL or MariaDB: [`MySqlStore`].
 
-mod statements;
-
 use futures_util::future::BoxFuture;
 use sqlx::mysql::MySqlDatabaseError;
 use sqlx::{MySqlPool, SqlStr};
 
+use super::dialect::{Dialect, LOCK_COUNT, Statement, Templates};
 use super::driver::{Connection, Driver, run};
 use super::failure::Class;
-use super::server::pool;
+use super::schema::Layout;
+use super::server::{idle_timeout, pool};
 use super::sql_store::SqlStore;
 use crate::store::error::StoreError;
 use crate::store::options::StoreOptions;
@@ -37,7 +37,7 @@ use crate::store::session_store::forward;
 #[derive(Clone, Debug)]
 pub struct MySqlStore(SqlStore<MySql>);
 
-forward!([] MySqlStore, .0);
+forward!([] MySqlStore, inner);
 
 impl MySqlStore {
     /// Connects, with up to ten connections, and checks the tables.
@@ -51,14 +51,19 @@ impl MySqlStore {
     }
 
     /// Uses a pool of the caller's, and checks the tables. On the connections that it uses, it adds
-    /// `STRICT_ALL_TABLES` to `sql_mode`, and sets `innodb_lock_wait_timeout` to one second and
-    /// `lock_wait_timeout` to three quarters of the deadline, in whole seconds, one at least.
+    /// `STRICT_ALL_TABLES` to `sql_mode`, and sets `innodb_lock_wait_timeout` to one second,
+    /// `lock_wait_timeout` to three quarters of the deadline, in whole seconds, one at least, and
+    /// `group_concat_max_len` to 1 MiB at least.
     ///
     /// # Errors
     ///
     /// As [`connect`](Self::connect).
     pub async fn from_pool(pool: MySqlPool, options: StoreOptions) -> Result<Self, StoreError> {
         Ok(Self(SqlStore::open(|_| MySql, pool, options).await?))
+    }
+
+    fn inner(&self) -> &SqlStore<MySql> {
+        &self.0
     }
 
     /// Returns the pool, for the program's own statements beside the store's.
@@ -68,8 +73,85 @@ impl MySqlStore {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct MySql;
+
+impl Dialect for MySql {
+    const QUOTE: char = '`';
+
+    const PARAMETER: Option<char> = None;
+
+    const SQL: &str = include_str!("mysql/statements.sql");
+
+    const HAS_LOCKS: bool = true;
+
+    fn load(templates: &Templates) -> Vec<Statement> {
+        script(templates, "{look_up}; {lock}; {load}", 2)
+    }
+
+    fn save(templates: &Templates) -> Vec<Statement> {
+        let save = "{save_metadata}; {save_accounts}; {save_beside}; {save_applied}";
+        script(templates, save, 1)
+    }
+
+    fn names(layout: &Layout, options: &StoreOptions) -> Vec<(&'static str, String)> {
+        // As the column itself, so that an index serves.
+        let like = |column: &str, value: &str| match &layout.column(column).charset {
+            [Some(charset), Some(collation)] => {
+                format!("CONVERT({value} USING {charset}) COLLATE {collation}")
+            }
+            _ => value.to_owned(),
+        };
+        let id = layout.column("id");
+        let id_declared = match &id.charset {
+            [Some(charset), Some(collation)] => {
+                format!(
+                    "{} CHARACTER SET {charset} COLLATE {collation}",
+                    id.declared
+                )
+            }
+            _ => id.declared.clone(),
+        };
+        // `JSON_TABLE` has no columns of type `uuid`.
+        let id_column = match id.is_uuid() {
+            true => "char(36)".to_owned(),
+            false => id_declared.clone(),
+        };
+        // The same in every time zone.
+        let stamp = |column: &str| match layout.column(column).kind.as_str() {
+            "timestamp" => format!("CAST(UNIX_TIMESTAMP(a.{column}) AS CHAR)"),
+            _ => format!("CAST(a.{column} AS CHAR)"),
+        };
+        let (workspace_type, this_workspace) = match layout.column("workspace_id").is_integer() {
+            true => ("bigint", "CAST(?2 AS SIGNED)".to_owned()),
+            false => ("varchar(255)", like("workspace_id", "?2")),
+        };
+        let id_cast = if id.is_integer() { "SIGNED" } else { "CHAR" };
+        let idle = match layout.version.contains("MariaDB") {
+            true => "idle_transaction_timeout",
+            false => "wait_timeout",
+        };
+        let idle_timeout = idle_timeout(options.deadline).as_secs().max(1);
+        let lock_wait = options.deadline.mul_f64(0.75).as_secs().clamp(1, 1_000_000);
+        let locks: Vec<_> = (0..LOCK_COUNT).map(|lock| format!("({lock})")).collect();
+        vec![
+            ("all_locks", locks.join(",")),
+            ("created", stamp("created_at")),
+            ("updated", stamp("updated_at")),
+            ("workspace_type", workspace_type.to_owned()),
+            ("this_workspace", this_workspace),
+            ("v_session", like("session_id", "v.session")),
+            ("v_workspace", like("workspace_id", "v.workspace")),
+            ("v_text", like("phone_number", "v.text")),
+            ("id_column", id_column),
+            ("id_declared", id_declared),
+            ("id_cast", id_cast.to_owned()),
+            ("lock_wait", lock_wait.to_string()),
+            ("idle", idle.to_owned()),
+            ("idle_timeout", idle_timeout.to_string()),
+        ]
+    }
+}
 
 impl Driver for MySql {
     const NAME: &'static str = "mysql";
@@ -106,4 +188,17 @@ impl Driver for MySql {
             }
         })
     }
+}
+
+/// Statements that run in one round trip: variables stand for their parameters, which cannot be sent with more
+/// than one statement. The first statement sets them.
+fn script(templates: &Templates, template: &str, parameters: usize) -> Vec<Statement> {
+    let mut script = templates.fill(template);
+    let mut set = Vec::new();
+    for n in 1..=parameters {
+        script = script.replace(&format!("?{n}"), &format!("@whatsapp_phone_{n}"));
+        set.push(format!("@whatsapp_phone_{n} = ?{n}"));
+    }
+    let set = format!("SET {}", set.join(", "));
+    vec![templates.statement(&set), templates.statement(&script)]
 }

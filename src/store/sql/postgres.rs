@@ -1,7 +1,7 @@
 //! Sessions in PostgreSQL: [`PostgresStore`].
 
 mod notify;
-mod statements;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -9,15 +9,20 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, SqlStr};
 
 use self::notify::{Listener, Notify};
+use super::dialect::{Dialect, Statement, Templates};
 use super::driver::{Connection, Driver, run};
 use super::failure::Class;
-use super::schema::Layout;
-use super::server::pool;
+use super::schema::{Fact, Layout};
+use super::server::{idle_timeout, pool};
 use super::sql_store::SqlStore;
 use crate::event::SessionId;
 use crate::store::error::StoreError;
 use crate::store::options::StoreOptions;
 use crate::store::session_store::forward;
+use crate::store::status::StatusChange;
+
+/// How long a statement waits for the uncommitted number of another program, at a unique index.
+const LOCK_WAIT: Duration = Duration::from_millis(50);
 
 /// A store in PostgreSQL 12 or later.
 ///
@@ -44,7 +49,7 @@ use crate::store::session_store::forward;
 #[derive(Clone, Debug)]
 pub struct PostgresStore(SqlStore<Postgres>);
 
-forward!([] PostgresStore, .0);
+forward!([] PostgresStore, inner);
 
 impl PostgresStore {
     /// Connects, with up to ten connections, and checks the tables.
@@ -66,11 +71,15 @@ impl PostgresStore {
         // Beside the pool, which may have one connection only.
         let listening = PgPoolOptions::new().max_connections(1);
         let listening = listening.connect_lazy_with((*pool.connect_options()).clone());
-        let deadline = options.deadline;
+        let (deadline, sending) = (options.deadline, pool.clone());
         let postgres = |layout: &Layout| Postgres {
-            notify: Notify::new(layout, listening, deadline),
+            notify: Notify::new(layout, sending, listening, deadline),
         };
         Ok(Self(SqlStore::open(postgres, pool, options).await?))
+    }
+
+    fn inner(&self) -> &SqlStore<Postgres> {
+        &self.0
     }
 
     /// Returns the pool, for the program's own statements beside the store's.
@@ -80,9 +89,43 @@ impl PostgresStore {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Postgres {
     notify: Notify,
+}
+
+impl Dialect for Postgres {
+    const QUOTE: char = '"';
+
+    const PARAMETER: Option<char> = Some('$');
+
+    const SQL: &str = include_str!("postgres/statements.sql");
+
+    fn load(templates: &Templates) -> Vec<Statement> {
+        vec![templates.statement("{lock}"), templates.statement("{load}")]
+    }
+
+    fn names(layout: &Layout, options: &StoreOptions) -> Vec<(&'static str, String)> {
+        let milliseconds = |time: Duration| time.as_millis().clamp(1, i32::MAX as u128).to_string();
+        // In one schema: the connections of another program may have another search path.
+        let table = |name: &str| format!("{}.\"{name}\"", layout.schema);
+        vec![
+            ("accounts", table(&layout.tables.accounts)),
+            ("sessions", table(&layout.tables.sessions)),
+            ("applied", table(&layout.tables.applied)),
+            ("id_type", type_of(layout.column("id"))),
+            ("workspace_type", type_of(layout.column("workspace_id"))),
+            ("status_type", type_of(layout.column("status"))),
+            ("metadata_type", layout.column("metadata").declared.clone()),
+            ("lock_wait", milliseconds(LOCK_WAIT)),
+            ("deadline", milliseconds(options.deadline)),
+            ("idle", milliseconds(idle_timeout(options.deadline))),
+        ]
+    }
+
+    fn cast(column: &Fact) -> String {
+        format!("::{}", type_of(column))
+    }
 }
 
 #[async_trait]
@@ -112,11 +155,20 @@ impl Driver for Postgres {
         })
     }
 
-    fn notify(&self, pool: &PgPool, sessions: Vec<String>) {
-        self.notify.send(pool, sessions);
+    fn notify(&self, changes: Vec<StatusChange>) {
+        self.notify.send(changes);
     }
 
     async fn listen(&self, listener: &mut Listener) -> Option<Vec<SessionId>> {
         self.notify.listen(listener).await
+    }
+}
+
+/// Returns the type as which a text or number is compared with a column, or written to it.
+fn type_of(column: &Fact) -> String {
+    match column {
+        column if column.is_integer() => "bigint".to_owned(),
+        column if column.is_text() => "text".to_owned(),
+        column => column.declared.clone(),
     }
 }

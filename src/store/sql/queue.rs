@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
-use super::batch;
+use super::accounts::Wanted;
 use super::database::Database;
 use super::driver::Driver;
 use super::failure::Failure;
-use crate::event::SessionEvent;
+use crate::event::{SessionEvent, SessionKey};
 use crate::store::session_store::Outcome;
 
 /// How many events one transaction applies at most.
@@ -33,6 +32,7 @@ pub(super) struct Queue(mpsc::Sender<Job>);
 
 #[derive(Debug)]
 struct Job {
+    session: SessionKey,
     event: SessionEvent,
     reply: oneshot::Sender<Result<Outcome, Failure>>,
 }
@@ -44,15 +44,20 @@ impl Queue {
         Self(jobs)
     }
 
-    /// Applies an event together with others. `None`: the task has ended with the runtime in which the
-    /// store was made.
+    /// Applies an event together with others. `session` is its key as the table holds it. `None`: the task has
+    /// ended with the runtime in which the store was made.
     pub(super) async fn apply<D: Driver>(
         &self,
+        session: &SessionKey,
         event: &SessionEvent,
     ) -> Option<Result<Outcome, Failure>> {
         let (reply, applied) = oneshot::channel();
-        let event = event.clone();
-        self.0.send(Job { event, reply }).await.ok()?;
+        let job = Job {
+            session: session.clone(),
+            event: event.clone(),
+            reply,
+        };
+        self.0.send(job).await.ok()?;
         let applied = applied.await;
         Some(applied.unwrap_or_else(|_| Err(Failure::undecided(D::NAME, None))))
     }
@@ -103,9 +108,13 @@ async fn apply<D: Driver>(database: Arc<Database<D>>, jobs: Vec<Job>) {
         if jobs.is_empty() {
             continue;
         }
-        let events: Vec<_> = jobs.iter().map(|job| &job.event).collect();
-        let applied = apply_together(&database, &events);
-        let Ok(applied) = timeout(database.options.deadline, applied).await else {
+        let wanted = jobs.iter().map(|job| Wanted {
+            session: job.session.clone(),
+            event: Some(&job.event),
+        });
+        let wanted: Vec<_> = wanted.collect();
+        let applied = timeout(database.options.deadline, database.apply(&wanted));
+        let Ok(applied) = applied.await else {
             continue;
         };
         let outcomes = match applied {
@@ -123,14 +132,4 @@ async fn apply<D: Driver>(database: Arc<Database<D>>, jobs: Vec<Job>) {
             let _ = job.reply.send(outcome);
         }
     }
-}
-
-/// Applies events in one transaction.
-pub(super) async fn apply_together<D: Driver>(
-    database: &Database<D>,
-    events: &[&SessionEvent],
-) -> Result<Vec<Result<Outcome, Failure>>, Failure> {
-    database
-        .transact_once(&|transaction| batch::apply(transaction, events).boxed())
-        .await
 }

@@ -8,7 +8,7 @@ use crate::phone::PhoneNumber;
 use crate::store::status::Status;
 
 /// A row of the accounts table, with our own row beside it, if that belongs to it. Flags are 0 or 1.
-#[derive(Clone, Deserialize)]
+#[derive(Deserialize)]
 pub(super) struct Row {
     pub(super) id: String,
     pub(super) workspace: Option<String>,
@@ -20,16 +20,30 @@ pub(super) struct Row {
     pub(super) updated: Option<String>,
     /// The database's clock, in seconds.
     pub(super) now: i64,
+    #[serde(flatten)]
+    pub(super) beside: Beside,
+}
+
+/// Our own row beside a row of the accounts. Flags are 0 or 1.
+#[derive(Default, Deserialize, Serialize)]
+pub(super) struct Beside {
+    /// Which row of the accounts it belongs to, even if its id differs; events are noted under it. `None`: we have
+    /// no row.
     pub(super) life: Option<i64>,
     pub(super) last_seq: Option<u64>,
     pub(super) version: Option<u64>,
     pub(super) lid: Option<String>,
     pub(super) assurance: Option<String>,
+    /// The number that was taken from the column.
     pub(super) kept_number: Option<String>,
+    /// The number that the column holds in an unusual spelling, and that spelling.
+    pub(super) spelled_number: Option<String>,
     pub(super) spelling: Option<String>,
     pub(super) error: Option<String>,
     pub(super) error_message: Option<String>,
+    /// Whether the status `disconnected` stands for `error`.
     pub(super) shows_error: Option<u8>,
+    /// The `updated_at` that was seen last, and since when; `None`: from now on.
     pub(super) seen_updated_at: Option<String>,
     pub(super) seen_at: Option<i64>,
 }
@@ -48,8 +62,10 @@ impl Row {
 
     /// Returns since when the row is known to have this `updated_at`; `None` if it has changed.
     pub(super) fn seen_at(&self) -> Option<i64> {
-        self.seen_at
-            .filter(|_| self.seen_updated_at == self.updated)
+        let beside = &self.beside;
+        beside
+            .seen_at
+            .filter(|_| beside.seen_updated_at == self.updated)
     }
 
     /// Returns whether it waits for a scan, and has not changed for so many seconds.
@@ -65,7 +81,7 @@ impl Row {
             .number
             .as_deref()
             .is_some_and(|text| !is_looked_up(text));
-        let is_noted = self.spelling == self.number;
+        let is_noted = self.beside.spelling == self.number;
         self.is_stuck(seconds) || self.seen_at().is_none() || has_spelling && !is_noted
     }
 }
@@ -101,16 +117,14 @@ pub(super) fn is_looked_up(text: &str) -> bool {
 }
 
 /// The writing of a row. Flags are 0 or 1. No `Debug`: it holds numbers.
-#[derive(Serialize)]
-pub(super) struct Save<'a> {
-    pub(super) id: &'a str,
+#[derive(Default, Serialize)]
+pub(super) struct Save {
+    pub(super) id: String,
     /// Whether status and `updated_at` are written.
     pub(super) touched: u8,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) status: Option<&'a str>,
+    pub(super) status: Option<&'static str>,
     /// The new number, if it changes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) phone: Option<&'a str>,
+    pub(super) phone: Option<String>,
     /// Whether the number goes.
     pub(super) clears: u8,
     /// Whether it is no longer deleted.
@@ -119,31 +133,10 @@ pub(super) struct Save<'a> {
     pub(super) ends: u8,
     /// Whether `last_connected_at` becomes now.
     pub(super) connects: u8,
-    /// The row of the accounts that our row belongs to, even if its id differs; events are noted under it.
-    pub(super) life: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) last_seq: Option<u64>,
-    pub(super) version: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) lid: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) assurance: Option<&'static str>,
-    /// The number that was taken from the column.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) kept_number: Option<&'a str>,
-    /// The number that the column holds in an unusual spelling.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) spelled_number: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) spelling: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) error: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) error_message: Option<&'a str>,
-    /// Whether the status `disconnected` stands for `error`.
-    pub(super) shows_error: u8,
-    /// Since when `updated_at` has its value; `None`: from now on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) seen_at: Option<i64>,
-    pub(super) events: &'a [String],
+    /// The new metadata, if it changes.
+    pub(super) metadata: Option<String>,
+    #[serde(flatten)]
+    pub(super) beside: Beside,
+    /// The ids of applied events.
+    pub(super) events: Vec<String>,
 }

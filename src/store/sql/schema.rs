@@ -157,18 +157,14 @@ impl Layout {
     pub(super) fn check(tables: &Tables, facts: &[Fact]) -> Result<Option<Self>, StoreError> {
         let of_accounts = || facts.iter().filter(|fact| fact.table == tables.accounts);
         let columns = of_accounts().filter(|fact| fact.column.is_some());
+        let first =
+            |text: fn(&Fact) -> Option<String>| facts.iter().find_map(text).unwrap_or_default();
         let mut layout = Self {
             tables: tables.clone(),
             columns: columns.cloned().collect(),
             lacks_error: false,
-            schema: facts
-                .iter()
-                .find_map(|fact| fact.schema.clone())
-                .unwrap_or_default(),
-            version: facts
-                .iter()
-                .find_map(|fact| fact.version.clone())
-                .unwrap_or_default(),
+            schema: first(|fact| fact.schema.clone()),
+            version: first(|fact| fact.version.clone()),
         };
         if layout.columns.is_empty() {
             return Ok(None);

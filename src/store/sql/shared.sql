@@ -16,18 +16,20 @@ SELECT {row} FROM {wanted} {join} {accounts} a ON a.session_id = {v_session}
 
 -- A page of a list. `{limit}` and `{statuses}` are filled in for each call.
 -- name: list
+{listed} ORDER BY a.id LIMIT {limit}
+
+-- name: list_workspace
+{listed} AND a.workspace_id = {this_workspace} ORDER BY a.id LIMIT {limit}
+
+-- name: listed
 SELECT {row} FROM {accounts} a {left_join_sessions}
-    WHERE a.deleted_at IS NULL AND {stored_status} IN ({statuses}) AND a.id > {after} {of}
-    ORDER BY a.id LIMIT {limit}
+    WHERE a.deleted_at IS NULL AND {stored_status} IN ({statuses}) AND a.id > {after}
 
 -- name: left_join_sessions
 LEFT JOIN {sessions} s ON {is_beside}
 
 -- name: stored_status
 a.status
-
--- name: of_workspace
-AND a.workspace_id = {this_workspace}
 
 -- name: this_workspace
 ?2
@@ -102,17 +104,16 @@ CREATE INDEX IF NOT EXISTS {prefix}applied_at ON {applied} (applied_at);
 -- name: first
 ('+', '1', '2', '3', '4', '5', '6', '7', '8', '9')
 
--- name: set_metadata
-UPDATE {accounts} SET metadata = {new_text} WHERE id = {after}
+-- The metadata of rows that get an error.
+-- name: metadata
+SELECT {object}'id', {id_text}, 'metadata', {metadata_text}{end_object}
+    FROM {wanted} {join} {accounts} a ON a.session_id = {v_session} WHERE {v_fails} = 1
 
 -- name: join
 JOIN
 
 -- name: after
 ?1
-
--- name: new_text
-?2
 
 -- name: applied_key
 life, event_id

@@ -5,18 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::FutureExt;
 use sqlx::Pool;
 use tokio::time::timeout;
 
 use super::account::Account;
-use super::batch;
+use super::accounts::Wanted;
 use super::database::{Connections, Database};
 use super::driver::Driver;
 use super::failure::{Class, late};
-use super::follow::{Follower, find, look, look_at_workspace};
+use super::follow::{self, look, look_at_workspace};
 use super::prepare::prepare;
-use super::queue::{Queue, apply_together};
+use super::queue::Queue;
 use super::schema::Layout;
 use crate::event::{EventKind, SessionEvent, SessionId, SessionKey, WorkspaceId};
 use crate::store::error::{StoreError, StoreErrorKind};
@@ -28,21 +27,10 @@ use crate::store::watch::{KeepAlive, StatusWatcher};
 use crate::store::watch_workspace::WorkspaceWatcher;
 
 /// A store over one driver. Clones share it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct SqlStore<D: Driver> {
     database: Arc<Database<D>>,
-    follower: Arc<Follower>,
     queue: Queue,
-}
-
-impl<D: Driver> Clone for SqlStore<D> {
-    fn clone(&self) -> Self {
-        Self {
-            database: self.database.clone(),
-            follower: self.follower.clone(),
-            queue: self.queue.clone(),
-        }
-    }
 }
 
 impl<D: Driver> SqlStore<D> {
@@ -68,12 +56,11 @@ impl<D: Driver> SqlStore<D> {
         Ok(Self {
             queue: Queue::new(&database),
             database,
-            follower: Arc::default(),
         })
     }
 
     async fn find(&self, id: &SessionId) -> Result<Option<Account>, StoreError> {
-        let found = find(&self.database, std::iter::once(id)).await?;
+        let found = self.database.find(std::slice::from_ref(id)).await?;
         // Some databases take ids for equal that differ.
         let is_it =
             |account: &Account| account.session() == Some(id.as_str()) && !account.is_deleted;
@@ -86,9 +73,9 @@ impl<D: Driver> SqlStore<D> {
 
     /// Starts the task that reads watched sessions.
     fn follow(&self) -> KeepAlive {
-        let (follower, database) = (self.follower.clone(), Arc::downgrade(&self.database));
-        follower.start(&database);
-        Arc::new(move || follower.start(&database))
+        let database = Arc::downgrade(&self.database);
+        follow::start(&database);
+        Arc::new(move || follow::start(&database))
     }
 }
 
@@ -107,25 +94,27 @@ impl<D: Driver> SessionStore for SqlStore<D> {
         session: &SessionKey,
         values: &RowValues,
     ) -> Result<SessionRow, StoreError> {
-        let database = &self.database;
-        database
-            .transact(&|transaction| batch::register(transaction, session, values).boxed())
-            .await
+        self.database.register(session, values).await
     }
 
     async fn apply(&self, event: &SessionEvent) -> Result<Outcome, StoreError> {
         const FOREIGN: Outcome = Outcome::Ignored(Ignored::Foreign);
-        if let EventKind::Foreign(_) = event.kind() {
-            return Ok(FOREIGN);
-        }
+        let session = match (event.kind(), event.session()) {
+            (EventKind::Foreign(_), _) | (_, None) => return Ok(FOREIGN),
+            (_, Some(session)) => &self.database.canonical(session)?,
+        };
         let apply = |before: Option<Class>| async move {
             // Others need not fail with it again.
             if before.is_none_or(|before| !before.may_be_of_one())
-                && let Some(applied) = self.queue.apply::<D>(event).await
+                && let Some(applied) = self.queue.apply::<D>(session, event).await
             {
                 return applied.map_err(|failure| failure.of_event(event));
             }
-            let outcomes = apply_together(&self.database, &[event]).await;
+            let wanted = Wanted {
+                session: session.clone(),
+                event: Some(event),
+            };
+            let outcomes = self.database.apply(&[wanted]).await;
             let mut outcomes = outcomes.map_err(|failure| failure.of_event(event))?;
             outcomes.pop().unwrap_or(Ok(FOREIGN))
         };
@@ -141,10 +130,7 @@ impl<D: Driver> SessionStore for SqlStore<D> {
     }
 
     async fn delete(&self, session: &SessionKey) -> Result<StatusChange, StoreError> {
-        let database = &self.database;
-        database
-            .transact(&|transaction| batch::delete(transaction, session).boxed())
-            .await
+        self.database.delete(session).await
     }
 
     async fn sweep_stuck(&self, older_than: Duration) -> Result<Vec<StatusChange>, StoreError> {
@@ -154,14 +140,12 @@ impl<D: Driver> SessionStore for SqlStore<D> {
     }
 
     async fn watch(&self, id: &SessionId) -> Result<StatusWatcher, StoreError> {
-        let found = self.find(id).await?.and_then(|account| account.notice());
-        let (account, change) = found.ok_or_else(|| StoreError::unknown(id))?;
-        let hub = &self.database.hub;
-        let watcher = hub.watch(&account, change);
+        let found = self.find(id).await?.and_then(|account| account.change());
+        let change = found.ok_or_else(|| StoreError::unknown(id))?;
+        let watcher = self.database.hub.watch(change);
         // It may have changed between reading and watching.
-        let mut watched = hub.watched();
-        watched.retain(|watched| watched.session() == id);
-        look(&self.database, &watched, &mut HashSet::new()).await?;
+        let watched = std::slice::from_ref(id);
+        look(&self.database, watched, &mut HashSet::new()).await?;
         Ok(watcher.begin(self.follow()))
     }
 

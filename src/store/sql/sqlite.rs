@@ -1,7 +1,5 @@
 //! Sessions in SQLite: [`SqliteStore`].
 
-mod statements;
-
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -9,6 +7,7 @@ use sqlx::error::DatabaseError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqlStr, SqlitePool};
 
+use super::dialect::Dialect;
 use super::driver::{Connection, Driver, run};
 use super::failure::{Class, Failure};
 use super::sql_store::SqlStore;
@@ -38,7 +37,7 @@ use crate::store::session_store::forward;
 #[derive(Clone, Debug)]
 pub struct SqliteStore(SqlStore<Sqlite>);
 
-forward!([] SqliteStore, .0);
+forward!([] SqliteStore, inner);
 
 impl SqliteStore {
     /// Opens a file by its `sqlite:` URL, which is created if it is missing, and checks the tables. The file is
@@ -96,6 +95,10 @@ impl SqliteStore {
         Ok(Self(store?))
     }
 
+    fn inner(&self) -> &SqlStore<Sqlite> {
+        &self.0
+    }
+
     /// Returns the pool, for the program's own statements beside the store's.
     #[must_use]
     pub fn pool(&self) -> &SqlitePool {
@@ -108,8 +111,18 @@ fn code(error: &sqlx::Error) -> i64 {
     code.and_then(|code| code.parse().ok()).unwrap_or(0)
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Sqlite;
+
+impl Dialect for Sqlite {
+    const QUOTE: char = '"';
+
+    const PARAMETER: Option<char> = Some('?');
+
+    const SQL: &str = include_str!("sqlite/statements.sql");
+
+    const IS_CONCURRENT: bool = false;
+}
 
 impl Driver for Sqlite {
     const NAME: &'static str = "sqlite";

@@ -3,15 +3,12 @@
 
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use serde_json::json;
 
-use super::accounts::Wanted;
-use super::batch::{load, save};
-use super::database::{Database, Transaction};
+use super::accounts::{Accounts, Wanted};
+use super::database::Database;
 use super::dialect::MAX_PRUNED;
 use super::driver::Driver;
-use super::failure::Failure;
 use super::row::Row;
 use crate::store::error::StoreError;
 use crate::store::status::StatusChange;
@@ -42,10 +39,8 @@ impl<D: Driver> Database<D> {
             if due.is_empty() {
                 continue;
             }
-            let changes = self
-                .transact(&|transaction| sweep(transaction, &due, seconds).boxed())
-                .await?;
-            swept.extend(changes);
+            let sweep = |accounts: &mut Accounts<'_>| Ok(sweep(accounts, &due, seconds));
+            swept.extend(self.transact(&due, None, &sweep).await?);
         }
     }
 
@@ -68,27 +63,14 @@ impl<D: Driver> Database<D> {
             };
             after.clone_from(last);
             let orphans = json!(orphans).to_string();
-            self.transact(&|transaction| delete(transaction, &orphans).boxed())
-                .await?;
+            let delete = (&self.statements.delete_orphans, &[orphans.as_str()][..]);
+            self.transact(&[], Some(delete), &|_| Ok(())).await?;
         }
     }
 }
 
-async fn delete<D: Driver>(
-    transaction: &mut Transaction<'_, D>,
-    orphans: &str,
-) -> Result<(), Failure> {
-    let delete = &transaction.database.statements.delete_orphans;
-    transaction.run::<()>(delete, &[orphans]).await.map(drop)
-}
-
 /// Rows that others hold are left for the next scan.
-async fn sweep<D: Driver>(
-    transaction: &mut Transaction<'_, D>,
-    due: &[Wanted<'_>],
-    seconds: i64,
-) -> Result<Vec<StatusChange>, Failure> {
-    let mut accounts = load(transaction, &due.iter().collect::<Vec<_>>()).await?;
+fn sweep(accounts: &mut Accounts<'_>, due: &[Wanted<'_>], seconds: i64) -> Vec<StatusChange> {
     let mut swept = Vec::new();
     for Wanted { session, .. } in due {
         let own = accounts.own(session);
@@ -96,10 +78,9 @@ async fn sweep<D: Driver>(
             let account = &mut accounts.all[own];
             account.record();
             if account.sweep(seconds) {
-                swept.extend(transaction.report(account));
+                swept.extend(accounts.report(own));
             }
         }
     }
-    save(transaction, &accounts).await?;
-    Ok(swept)
+    swept
 }

@@ -3,7 +3,9 @@
 //
 // Two things report a change: writes to localStorage, which backs the getters, and the events of the Socket
 // model. A slower look finds what neither reports, and is slower still if both are hooked. All hooks are
-// removed before the slice returns; the next slice removes those of a slice that was cut short.
+// removed before the slice returns; the next slice of the same owner removes those of a slice that was cut short.
+// Slices of several owners on one page, for instance of two programs, share one hook of the storage: the last one
+// that ends takes it out.
 const known = arguments[0];
 const length = arguments[1];
 const pace = arguments[2];
@@ -12,7 +14,7 @@ const done = arguments[arguments.length - 1];
 const look = () => {
 __LOOK__
 };
-const UNDO = '__whatsappPhoneUndo';
+const HOOK = '__whatsappPhoneHook';
 const attempt = (act) => {
   try {
     return act();
@@ -59,27 +61,39 @@ const checkSoon = async () => {
   });
 };
 
+const install = (storage, apply, first) => {
+  const original = storage.setItem;
+  const slices = { __proto__: null };
+  const hook = function setItem() {
+    try {
+      return apply(original, this, arguments);
+    } finally {
+      for (const owner in slices) slices[owner].checkSoon();
+    }
+  };
+  const join = (owner, slice) => {
+    slices[owner] = slice;
+    return () => {
+      delete slices[owner];
+      for (const other in slices) return;
+      // If another script has hooked it after us, their hook stays, and ours in it only passes calls on.
+      if (storage.setItem === hook) storage.setItem = original;
+    };
+  };
+  hook[HOOK] = { __proto__: null, join, stop: (owner) => slices[owner]?.stop() };
+  storage.setItem = hook;
+  return join(OWNER, first);
+};
 attempt(() => {
   // Taken now: a later replacement by the page must not break the page's own write.
   const { apply } = Reflect;
   if (apply(() => 7, null, []) !== 7) return;
   const storage = window.localStorage.__proto__;
-  attempt(() => storage.setItem[UNDO]());
-  const original = storage.setItem;
-  const hook = function setItem() {
-    try {
-      return apply(original, this, arguments);
-    } finally {
-      checkSoon();
-    }
-  };
-  hook[UNDO] = stop;
-  storage.setItem = hook;
+  unhook();
+  const slice = { __proto__: null, checkSoon, stop };
+  const leave = attempt(() => storage.setItem[HOOK].join(OWNER, slice)) ?? install(storage, apply, slice);
   hooked += 1;
-  undo[undo.length] = () => {
-    // If another script has hooked it after us, their hook stays, and ours in it only passes calls on.
-    if (storage.setItem === hook) storage.setItem = original;
-  };
+  undo[undo.length] = leave;
 });
 // `require` runs modules, so it waits for the boot, which ends this slice.
 const first = check();

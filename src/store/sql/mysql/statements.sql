@@ -33,6 +33,7 @@ SELECT {row} FROM {ids} LEFT JOIN {sessions} s ON {is_beside}
     FROM {wanted} STRAIGHT_JOIN {accounts} a ON a.session_id = {v_session}
     STRAIGHT_JOIN {sessions} s ON {is_beside} STRAIGHT_JOIN {applied} p
         ON p.life = s.life AND p.event_id = CONVERT(v.event USING utf8mb4) COLLATE utf8mb4_bin
+    UNION ALL {metadata}
 
 -- name: delete_orphans
 DELETE s FROM JSON_TABLE(?1, '$[*]' COLUMNS (id {id_column} PATH '$')) v
@@ -49,23 +50,42 @@ DELETE FROM {applied} WHERE applied_at < UNIX_TIMESTAMP() - {kept}
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     SET @whatsapp_phone_idle = @@SESSION.{idle};
     SET SESSION innodb_lock_wait_timeout = 1, lock_wait_timeout = {lock_wait},
-        {idle} = {idle_timeout}, sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_ALL_TABLES');
+        {idle} = {idle_timeout}, sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_ALL_TABLES'),
+        group_concat_max_len = GREATEST(@@SESSION.group_concat_max_len, 1048576);
     BEGIN
 
+-- Ids and numbers from a plain read, which locks nothing, in the order in which they are locked.
 -- name: look_up
-SELECT CAST(JSON_ARRAY(CAST(a.id AS CHAR), CAST(a.workspace_id AS CHAR),
-    CONVERT(a.phone_number USING utf8mb4)) AS CHAR) FROM {ids}
+SELECT CONCAT('[', GROUP_CONCAT(JSON_QUOTE(CAST(a.id AS CHAR)) ORDER BY a.id), ']') INTO @whatsapp_phone_ids
+    FROM {ids};
+SELECT CONCAT('[', GROUP_CONCAT(JSON_ARRAY(n.workspace, n.number) ORDER BY n.workspace, n.number), ']')
+    INTO @whatsapp_phone_held FROM (
+    SELECT CONVERT(v.workspace USING utf8mb4) COLLATE utf8mb4_bin AS workspace,
+        CONVERT(v.number USING utf8mb4) COLLATE utf8mb4_bin AS number
+    FROM JSON_TABLE(?2, '$[*]' COLUMNS (workspace varchar(255) PATH '$.workspace', number varchar(32) PATH '$.number')) v
+    UNION SELECT CONVERT(CAST(a.workspace_id AS CHAR) USING utf8mb4) COLLATE utf8mb4_bin,
+        CONVERT(IF(LOCATE('@', a.phone_number) > 0, REGEXP_SUBSTR(a.phone_number, '[0-9]+'),
+            REGEXP_REPLACE(a.phone_number, '[^0-9]', '')) USING utf8mb4) COLLATE utf8mb4_bin
+    FROM {wanted} STRAIGHT_JOIN {accounts} a ON a.session_id = {v_session}
+    WHERE a.phone_number IS NOT NULL) n
 
 -- By primary key alone: only the rows themselves are locked.
 -- name: lock
-(SELECT JSON_QUOTE(CONCAT('lock ', l.id))
-        FROM JSON_TABLE(?1, '$[*]' COLUMNS (id int PATH '$')) v
-        STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY) ON l.id = v.id FOR UPDATE SKIP LOCKED)
+(SELECT CAST(JSON_ARRAY(v.workspace, COALESCE(v.number, '')) AS CHAR)
+        FROM JSON_TABLE(@whatsapp_phone_held, '$[*]' COLUMNS (workspace varchar(255) PATH '$[0]', number varchar(255) PATH '$[1]')) v
+        STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY)
+            ON l.id = CRC32(CONVERT(CONCAT_WS(' ', v.workspace, v.number) USING utf8mb4)) % {lock_count} FOR UPDATE SKIP LOCKED)
     UNION ALL
-    (SELECT JSON_QUOTE(CAST(a.id AS CHAR)) FROM JSON_TABLE(?2, '$[*]' COLUMNS (id {id_column} PATH '$')) v
+    (SELECT JSON_QUOTE(CAST(a.id AS CHAR))
+        FROM JSON_TABLE(@whatsapp_phone_ids, '$[*]' COLUMNS (id {id_column} PATH '$')) v
         STRAIGHT_JOIN {accounts} a FORCE INDEX (PRIMARY) ON a.id = v.id FOR UPDATE SKIP LOCKED)
 
--- name: save
+-- name: save_metadata
+UPDATE JSON_TABLE(?1, '$[*]' COLUMNS (id {id_column} PATH '$.id', metadata longtext PATH '$.metadata')) v
+    STRAIGHT_JOIN {accounts} a FORCE INDEX (PRIMARY) ON a.id = v.id
+    SET a.metadata = v.metadata WHERE v.metadata IS NOT NULL
+
+-- name: save_accounts
 UPDATE JSON_TABLE(?1, '$[*]' COLUMNS (id {id_column} PATH '$.id',
         touched int PATH '$.touched', status varchar(32) PATH '$.status', phone varchar(32) PATH '$.phone',
         clears int PATH '$.clears', begins int PATH '$.begins', ends int PATH '$.ends',
@@ -106,12 +126,10 @@ COMMIT; {restore}
 -- name: rollback
 ROLLBACK; {restore}
 
+-- Variables keep no number.
 -- name: restore
-SET SESSION {idle} = @whatsapp_phone_idle
-
--- name: metadata
-SELECT IF(metadata IS NULL, 'null', JSON_QUOTE(CONCAT(CONVERT(metadata USING utf8mb4), '')))
-    FROM {accounts} WHERE id = {after}
+SET SESSION {idle} = @whatsapp_phone_idle, @whatsapp_phone_1 = NULL, @whatsapp_phone_2 = NULL,
+    @whatsapp_phone_held = NULL
 
 -- name: object
 CAST(JSON_OBJECT(
@@ -133,6 +151,9 @@ CONVERT(a.phone_number USING utf8mb4)
 
 -- name: status_text
 CONVERT(a.status USING utf8mb4)
+
+-- name: metadata_text
+CONCAT(CONVERT(a.metadata USING utf8mb4), '')
 
 -- name: orphan
 JSON_QUOTE(CAST(s.account_id AS CHAR))
@@ -163,7 +184,10 @@ a.phone_number NOT REGEXP '^([+]?[0-9]+|[0-9]+@c[.]us|[0-9]+@s[.]whatsapp[.]net)
 JSON_TABLE(?2, '$[*]' COLUMNS (workspace {workspace_type} PATH '$.workspace', NESTED PATH '$.texts[*]' COLUMNS (text varchar(64) PATH '$'))) v
 
 -- name: wanted
-JSON_TABLE(?1, '$[*]' COLUMNS (session varchar(255) PATH '$.session', event varchar(128) PATH '$.event')) v
+JSON_TABLE(?1, '$[*]' COLUMNS (session varchar(255) PATH '$.session', event varchar(128) PATH '$.event', fails int PATH '$.fails')) v
+
+-- name: v_fails
+v.fails
 
 -- Tables are read in the order in which they are named.
 -- name: join

@@ -1,20 +1,19 @@
 //! `NOTIFY` and `LISTEN`: other processes learn of changes at once. A lost notification is no harm, since
 //! watched sessions are also polled.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::event::SessionId;
-use crate::store::sql::driver::hash;
 use crate::store::sql::failure::cause;
 use crate::store::sql::lease::Lease;
 use crate::store::sql::schema::Layout;
+use crate::store::status::StatusChange;
 
 /// How long a change waits for others that are sent along with it.
 const COLLECT_TIME: Duration = Duration::from_millis(5);
@@ -22,20 +21,13 @@ const COLLECT_TIME: Duration = Duration::from_millis(5);
 const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 const MAX_QUEUED: usize = 10_000;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Notify {
     /// One per schema and table, so that no process receives notifications of other tables.
     channel: String,
-    deadline: Duration,
     listening: PgPool,
-    queue: Arc<Mutex<Queue>>,
-}
-
-/// The changed sessions to send, and the task that sends them.
-#[derive(Debug, Default)]
-struct Queue {
-    sessions: Vec<String>,
-    task: Option<JoinHandle<()>>,
+    /// The changed sessions to send.
+    queue: mpsc::Sender<String>,
 }
 
 /// The task that listens, and the sessions that it was notified of; `None` if it may have missed some. The task
@@ -44,43 +36,30 @@ struct Queue {
 pub(super) struct Listener(Option<(JoinSet<()>, mpsc::Receiver<Option<SessionId>>)>);
 
 impl Notify {
-    pub(super) fn new(layout: &Layout, listening: PgPool, deadline: Duration) -> Self {
+    /// `pool` sends, and `listening` receives.
+    pub(super) fn new(
+        layout: &Layout,
+        pool: PgPool,
+        listening: PgPool,
+        deadline: Duration,
+    ) -> Self {
         let name = format!("{} {}", layout.schema, layout.tables.accounts);
+        let channel = format!("whatsapp_phone_status_{:016x}", hash(&name));
+        let (queue, queued) = mpsc::channel(MAX_QUEUED);
+        tokio::spawn(send(pool, channel.clone(), queued, deadline));
         Self {
-            channel: format!("whatsapp_phone_status_{:016x}", hash(&name)),
-            deadline,
+            channel,
             listening,
-            queue: Arc::default(),
+            queue,
         }
     }
 
     /// Sends changed sessions apart from the transaction: a `NOTIFY` within it would make all commits of the
     /// database wait for each other.
-    pub(super) fn send(&self, pool: &PgPool, sessions: Vec<String>) {
-        let mut queue = lock(&self.queue);
-        if queue.sessions.len() < MAX_QUEUED {
-            queue.sessions.extend(sessions);
-        }
-        if queue.task.as_ref().is_none_or(JoinHandle::is_finished) {
-            let (queued, pool) = (self.queue.clone(), pool.clone());
-            let (channel, deadline) = (self.channel.clone(), self.deadline);
-            queue.task = Some(tokio::spawn(async move {
-                loop {
-                    sleep(COLLECT_TIME).await;
-                    let sessions = {
-                        let mut queue = lock(&queued);
-                        if queue.sessions.is_empty() {
-                            queue.task = None;
-                            return;
-                        }
-                        std::mem::take(&mut queue.sessions)
-                    };
-                    let sent = timeout(deadline, notify(&pool, &channel, &sessions)).await;
-                    if let Err(error) = sent.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
-                        tracing::warn!(error = %cause(&error), "other processes were not notified of changed sessions; they poll");
-                    }
-                }
-            }));
+    pub(super) fn send(&self, changes: Vec<StatusChange>) {
+        for change in changes {
+            let session = change.session.session_id.as_str().to_owned();
+            let _ = self.queue.try_send(session);
         }
     }
 
@@ -104,8 +83,26 @@ impl Notify {
     }
 }
 
-fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner)
+/// Sends the queued sessions, until the store is dropped.
+async fn send(
+    pool: PgPool,
+    channel: String,
+    mut queued: mpsc::Receiver<String>,
+    deadline: Duration,
+) {
+    let mut sessions = Vec::new();
+    while let Some(session) = queued.recv().await {
+        sessions.push(session);
+        sleep(COLLECT_TIME).await;
+        while let Ok(session) = queued.try_recv() {
+            sessions.push(session);
+        }
+        let sent = timeout(deadline, notify(&pool, &channel, &sessions)).await;
+        if let Err(error) = sent.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+            tracing::warn!(error = %cause(&error), "other processes were not notified of changed sessions; they poll");
+        }
+        sessions.clear();
+    }
 }
 
 async fn notify(pool: &PgPool, channel: &str, sessions: &[String]) -> Result<(), sqlx::Error> {
@@ -114,7 +111,7 @@ async fn notify(pool: &PgPool, channel: &str, sessions: &[String]) -> Result<(),
         FROM unnest($2::text[]) AS session";
     let mut lease = Lease::of(pool, &tokio::sync::Mutex::default()).await?;
     let query = sqlx::query(notify).bind(channel).bind(sessions);
-    query.execute(&mut *lease).await?;
+    query.execute(&mut *lease.connection).await?;
     lease.give_back();
     Ok(())
 }
@@ -137,4 +134,11 @@ async fn receive(
         let notification = listener.try_recv().await?;
         session = notification.and_then(|received| SessionId::new(received.payload()).ok());
     }
+}
+
+/// Hashes by FNV-1a: the same in every process and version.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }

@@ -31,6 +31,7 @@ WITH {ids},
     SELECT {row} FROM ids JOIN {accounts} a ON a.id = ids.id LEFT JOIN {sessions} s ON {is_beside}
     UNION ALL SELECT json_build_object('life', p.life, 'event', p.event_id)::text
     FROM lives l JOIN {applied} p ON p.life = l.life AND p.event_id = l.event
+    UNION ALL {metadata}
 
 -- name: delete_orphans
 DELETE FROM {sessions} s USING json_array_elements_text(?1::json) AS v (id)
@@ -50,18 +51,20 @@ BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {lock_wait};
     SET LOCAL timezone = 'UTC'; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off;
     SET LOCAL enable_mergejoin = off; SET LOCAL jit = off
 
--- name: look_up
-WITH {ids}
-    SELECT json_build_array(a.id::text, a.workspace_id::text, a.phone_number)::text
-    FROM ids JOIN {accounts} a ON a.id = ids.id
-
--- A lock is free, or skipped, as a row is.
+-- A number's lock is free, or skipped, as a row is. `load` reads what was committed before it was locked.
 -- name: lock
-SELECT to_json('lock ' || v.lock)::text FROM json_array_elements_text(?1::json) AS v (lock)
-    WHERE pg_try_advisory_xact_lock({lock_class}, v.lock::int)
-    UNION ALL SELECT to_json(id)::text FROM (
-        SELECT a.id::text AS id FROM json_array_elements_text(?2::json) AS v (id)
-        JOIN {accounts} a ON a.id = v.id::{id_type} FOR NO KEY UPDATE OF a SKIP LOCKED) AS locked
+WITH {ids},
+    held AS MATERIALIZED (SELECT n.workspace::text AS workspace, n.number FROM numbers n
+        UNION SELECT o.workspace_id::text, CASE WHEN strpos(o.phone_number::text, '@') > 0
+            THEN substring(o.phone_number::text from '[0-9]+')
+            ELSE regexp_replace(o.phone_number::text, '[^0-9]', '', 'g') END
+        FROM own o WHERE o.phone_number IS NOT NULL ORDER BY 1, 2)
+    SELECT json_build_array(h.workspace, COALESCE(h.number, ''))::text FROM held h
+    WHERE pg_try_advisory_xact_lock({lock_class},
+        ('x' || md5(concat_ws(' ', '{table}', h.workspace, h.number)))::bit(32)::int)
+    UNION ALL SELECT to_json(locked.id)::text FROM (
+        SELECT a.id::text AS id FROM ids JOIN {accounts} a ON a.id = ids.id
+        ORDER BY a.id FOR NO KEY UPDATE OF a SKIP LOCKED) AS locked
 
 -- name: save
 WITH t AS (SELECT {present} AS now),
@@ -69,12 +72,13 @@ WITH t AS (SELECT {present} AS now),
         status {status_type}, phone text, clears int, begins int, ends int, connects int, life bigint,
         last_seq bigint, version bigint, lid text, assurance text, kept_number text, spelled_number text,
         spelling text, error text, error_message text, shows_error int, seen_at bigint,
-        events json)),
+        metadata text, events json)),
     account AS (UPDATE {accounts} a SET status = COALESCE(v.status, a.status),
         phone_number = CASE WHEN v.clears = 1 THEN NULL ELSE COALESCE(v.phone, a.phone_number) END,
         deleted_at = CASE WHEN v.ends = 1 THEN t.now WHEN v.begins = 1 THEN NULL ELSE a.deleted_at END,
         updated_at = CASE WHEN v.touched = 1 THEN t.now ELSE a.updated_at END,
-        last_connected_at = CASE WHEN v.connects = 1 THEN t.now ELSE a.last_connected_at END
+        last_connected_at = CASE WHEN v.connects = 1 THEN t.now ELSE a.last_connected_at END,
+        metadata = CASE WHEN v.metadata IS NULL THEN a.metadata ELSE v.metadata::{metadata_type} END
         FROM v, t WHERE a.id = v.id AND v.touched + v.clears > 0 RETURNING a.id, {updated} AS updated),
     session AS (INSERT INTO {sessions} ({columns})
         SELECT v.id, a.session_id, {created}, v.life, v.last_seq, v.version, v.lid, v.assurance,
@@ -84,12 +88,6 @@ WITH t AS (SELECT {present} AS now),
         ON CONFLICT (account_id) DO UPDATE SET ({columns}) = ROW ({excluded}))
     INSERT INTO {applied} (life, event_id, applied_at)
     SELECT v.life, event, {epoch} FROM v, json_array_elements_text(v.events) AS event
-
--- name: metadata
-SELECT coalesce(to_json(metadata::text)::text, 'null') FROM {accounts} WHERE id = {after}
-
--- name: new_text
-?2::{metadata_type}
 
 -- name: object
 json_build_object(
@@ -111,6 +109,9 @@ a.phone_number::text
 
 -- name: status_text
 a.status::text
+
+-- name: metadata_text
+a.metadata::text
 
 -- name: orphan
 to_json(s.account_id::text)::text
@@ -139,10 +140,13 @@ own AS MATERIALIZED (SELECT a.*, v.event
         UNION SELECT s.account_id FROM numbers n JOIN {sessions} s ON s.spelled_number = n.number)
 
 -- name: wanted
-json_to_recordset(?1::json) AS v (session text, event text)
+json_to_recordset(?1::json) AS v (session text, event text, fails int)
 
 -- name: v_session
 v.session
+
+-- name: v_fails
+v.fails
 
 -- `OFFSET 0` keeps the planner from a join that reads our table from its beginning for each page.
 -- name: left_join_sessions

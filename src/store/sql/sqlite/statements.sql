@@ -32,6 +32,7 @@ WITH own AS MATERIALIZED (SELECT a.id, a.workspace_id, a.phone_number
     FROM {wanted} {join} {accounts} a ON a.session_id = {v_session}
     CROSS JOIN {sessions} s ON {is_beside} CROSS JOIN {applied} p
         ON p.life = s.life AND p.event_id = v.value ->> 'event'
+    UNION ALL {metadata}
 
 -- name: delete_orphans
 DELETE FROM {sessions} AS s
@@ -52,7 +53,8 @@ UPDATE {accounts} AS a SET status = COALESCE(v.value ->> 'status', status),
             WHEN v.value ->> 'begins' THEN NULL ELSE deleted_at END,
         updated_at = CASE WHEN v.value ->> 'touched' THEN datetime('now') ELSE updated_at END,
         last_connected_at = CASE WHEN v.value ->> 'connects' THEN datetime('now')
-            ELSE last_connected_at END
+            ELSE last_connected_at END,
+        metadata = COALESCE(v.value ->> 'metadata', metadata)
     FROM json_each(?1) v WHERE a.id = v.value ->> 'id'
         AND (v.value ->> 'touched' OR v.value ->> 'clears');
 INSERT OR REPLACE INTO {sessions} ({columns})
@@ -67,9 +69,6 @@ INSERT INTO {applied} (life, event_id, applied_at)
 
 -- name: begin
 BEGIN IMMEDIATE
-
--- name: metadata
-SELECT json_quote(CAST(metadata AS TEXT)) FROM {accounts} WHERE id = {after}
 
 -- name: object
 json_object(
@@ -92,6 +91,9 @@ CAST(a.phone_number AS TEXT)
 -- name: status_text
 CAST(a.status AS TEXT)
 
+-- name: metadata_text
+CAST(a.metadata AS TEXT)
+
 -- name: orphan
 json_quote(CAST(s.account_id AS TEXT))
 
@@ -108,6 +110,9 @@ json_each(?1) v
 
 -- name: v_session
 v.value ->> 'session'
+
+-- name: v_fails
+v.value ->> 'fails'
 
 -- Tables are read in the order in which they are named.
 -- name: join

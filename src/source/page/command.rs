@@ -7,26 +7,26 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::decision::Observation;
 use super::error::LookError;
-use crate::failure::ProtocolFailure;
-use crate::source::page::decision::Observation;
+use crate::failure::{ProtocolFailure, Site};
 
 /// Longest delay of a command that later callers still join.
 const MAX_DELAY: Duration = Duration::from_secs(2);
 
-pub(super) type CommandResult<T = Arc<Observation>> = Result<T, ProtocolFailure>;
+pub(crate) type CommandResult<T = Arc<Observation>> = Result<T, ProtocolFailure>;
 
 /// A command in a task of its own. Nothing can cancel it at the driver, so it keeps running after its callers
 /// are dropped, and later callers share its result.
 #[derive(Clone)]
-pub(super) struct Command<T = Arc<Observation>> {
+pub(crate) struct Command<T = Arc<Observation>> {
     result: watch::Receiver<Option<CommandResult<T>>>,
     due: Instant,
 }
 
 impl<T: Clone + Send + Sync + 'static> Command<T> {
     /// Starts a command that takes `length` if all is well.
-    pub(super) fn start(
+    pub(crate) fn start(
         length: Duration,
         work: impl Future<Output = CommandResult<T>> + Send + 'static,
     ) -> Self {
@@ -39,23 +39,23 @@ impl<T: Clone + Send + Sync + 'static> Command<T> {
     }
 
     /// Waits for the result.
-    pub(super) async fn result(mut self) -> CommandResult<T> {
+    pub(crate) async fn result(mut self) -> CommandResult<T> {
         let result = self.result.wait_for(Option::is_some).await;
         // The task ends without a result only if its runtime ends or it panics.
         let result = result.ok().and_then(|result| result.clone());
-        result.unwrap_or_else(|| Err(LookError::timeout().failure))
+        result.unwrap_or_else(|| Err(LookError::timeout(Site::Unknown).failure))
     }
 
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.result.borrow().is_some() || self.result.has_changed().is_err()
     }
 
     /// Returns whether it is worth waiting for: it has not been running for too long.
-    pub(super) fn is_in_time(&self) -> bool {
+    pub(crate) fn is_in_time(&self) -> bool {
         Instant::now() < self.due
     }
 
-    pub(super) const fn due(&self) -> Instant {
+    pub(crate) const fn due(&self) -> Instant {
         self.due
     }
 }

@@ -1,30 +1,12 @@
-//! [`TabFinder`]: finds a tab in a Chrome that another program drives, without disturbing it.
-
-use std::time::Duration;
+//! Selects a tab in a session, without disturbing the others.
 
 use fantoccini::Client;
 use fantoccini::wd::WindowHandle;
-use tokio::time::{Instant, sleep};
 
 use super::error::command;
 use crate::failure::ProtocolFailure;
-use crate::source::page::devtools::{DebuggerAddress, Tab};
+use crate::source::page::finder::TabFinder;
 use crate::source::page::target::{NoTab, Target};
-
-/// Time between two lists of tabs while none matches.
-const LIST_INTERVAL: Duration = Duration::from_millis(100);
-
-/// Finds the tab of a Chrome that is read.
-#[derive(Clone, Debug)]
-pub(super) struct TabFinder {
-    target: Target,
-    tab: Option<String>,
-    /// `None` if only the driver can reach that Chrome.
-    address: Option<DebuggerAddress>,
-    /// The other tabs at the time of attaching. They may be other sessions', so they are not followed if
-    /// they come to the target's origin.
-    others: Vec<String>,
-}
 
 /// The reason for which no tab was selected.
 enum SelectError {
@@ -39,38 +21,6 @@ impl From<ProtocolFailure> for SelectError {
 }
 
 impl TabFinder {
-    pub(super) const fn new(
-        target: Target,
-        tab: Option<String>,
-        address: Option<DebuggerAddress>,
-    ) -> Self {
-        Self {
-            target,
-            tab,
-            address,
-            others: Vec::new(),
-        }
-    }
-
-    /// Waits until there is exactly one matching tab.
-    pub(super) async fn wait_for_tab(&mut self, until: Instant) -> Result<(), ProtocolFailure> {
-        let Some(address) = self.address.clone() else {
-            return Ok(());
-        };
-        loop {
-            let tabs = address.tabs().await?;
-            let ids: Vec<_> = tabs.iter().map(|tab| tab.id.clone()).collect();
-            match self.choose(tabs) {
-                Ok(right) => {
-                    self.others = ids.into_iter().filter(|id| *id != right).collect();
-                    return Ok(());
-                }
-                Err(NoTab::None { .. }) if Instant::now() < until => sleep(LIST_INTERVAL).await,
-                Err(reason) => return Err(self.target.failure(reason)),
-            }
-        }
-    }
-
     /// Makes the right tab the session's current one.
     pub(super) async fn select(&self, client: &Client) -> Result<(), ProtocolFailure> {
         self.try_select(client).await.map_err(|error| match error {
@@ -129,22 +79,6 @@ impl TabFinder {
             }
         }
         Ok(())
-    }
-
-    fn choose(&self, tabs: Vec<Tab>) -> Result<String, NoTab> {
-        let all = tabs.len();
-        let is_named = |tab: &Tab| self.tab.as_ref().is_none_or(|id| *id == tab.id);
-        let is_other = |tab: &Tab| self.others.contains(&tab.id);
-        let candidates = tabs
-            .into_iter()
-            .filter(|tab| is_named(tab) && !is_other(tab))
-            .map(|tab| (tab.id, tab.url));
-        self.target
-            .choose(candidates)
-            .map_err(|reason| match reason {
-                NoTab::None { .. } => NoTab::None { tabs: all },
-                several => several,
-            })
     }
 }
 

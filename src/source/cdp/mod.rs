@@ -1,0 +1,29 @@
+//! A WhatsApp Web page in a running Chrome, read by the page's own DevTools socket.
+//!
+//! ```text
+//! CdpPage -> CdpSource -> PhoneExtractor
+//!  a tab     some or all readers
+//! ```
+//!
+//! No ChromeDriver runs in between, so a number reaches the program about 2 ms after the page has it, at a tenth of
+//! the processor time. The readers, and the interpretation of their answers, are those of `source::webdriver`.
+//!
+//! The page's owner does not notice: no DevTools domain is enabled, no other tab is attached to, no tab is raised
+//! and no dialog is answered.
+
+mod attach;
+mod error;
+mod page;
+mod socket;
+mod source;
+mod tab;
+
+pub use self::page::CdpPage;
+pub use self::source::CdpSource;
+pub use super::page::address_error::AddressError;
+pub use super::page::attach::AttachOptions;
+pub use super::page::devtools::DebuggerAddress;
+pub use super::page::diagnosis::{Diagnosis, Finding};
+pub use super::page::overrides::{Guard, Overrides};
+pub use super::page::readers::ReaderId;
+pub use super::page::target::{Target, TargetError};

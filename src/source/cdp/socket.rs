@@ -1,0 +1,306 @@
+//! [`Socket`]: the DevTools socket of one tab.
+//!
+//! One task owns the socket. Commands have ids and wait for their answers side by side.
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use futures_util::{SinkExt, StreamExt};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Message};
+
+use super::error;
+use crate::source::page::error::LookError;
+use crate::source::page::lock::lock;
+
+/// Longest message, in bytes. The answer of a look is a hundredth of it.
+const MAX_MESSAGE_LEN: usize = 1 << 20;
+
+/// Longest time for opening a socket, and for sending a command.
+const SOCKET_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// Longest time for cleaning up a page, which may be stuck, and for closing its socket.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+type Stream = WebSocketStream<TcpStream>;
+type CommandResult = Result<Value, LookError>;
+
+/// The socket of one tab. Cheap to clone; it closes when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub(super) struct Socket {
+    requests: mpsc::UnboundedSender<Request>,
+    /// The reason for which the socket has ended.
+    end: Arc<Mutex<Option<LookError>>>,
+}
+
+#[derive(Debug)]
+enum Request {
+    Command {
+        method: &'static str,
+        params: Value,
+        answer: oneshot::Sender<CommandResult>,
+    },
+    /// Fail all commands, run this script, and close the socket.
+    Close { script: String },
+}
+
+impl Socket {
+    /// Opens the socket of a tab. `address` is an IP address with a port.
+    pub(super) async fn open(address: &str, tab: &str) -> Result<Self, LookError> {
+        let stream = timeout(SOCKET_TIMEOUT, connect(address, tab)).await;
+        let stream = stream.map_err(|_| error::timeout())?;
+        let stream = stream.map_err(|error| match &error {
+            // Chrome's answer for a tab that does not exist.
+            tungstenite::Error::Http(response) if response.status().is_server_error() => {
+                error::closed()
+            }
+            _ => error::socket(&error),
+        })?;
+        let (requests, inbox) = mpsc::unbounded_channel();
+        let end = Arc::new(Mutex::new(None));
+        let task = Task {
+            stream,
+            pending: HashMap::new(),
+            next_id: 0,
+            is_crashed: false,
+            end: Arc::clone(&end),
+        };
+        tokio::spawn(task.run(inbox));
+        Ok(Self { requests, end })
+    }
+
+    /// Returns the reason for which the socket has ended, if it has.
+    pub(super) fn end(&self) -> Option<LookError> {
+        lock(&self.end).clone()
+    }
+
+    /// Runs the body of a script without arguments in the page.
+    pub(super) async fn run(&self, script: &str) -> CommandResult {
+        self.evaluate(&format!("(() => {{\n{script}\n}})()")).await
+    }
+
+    /// Runs the body of a script with these arguments, and last a function, which the script calls with its
+    /// result. The engine itself makes that function, whatever the page did to `Promise`.
+    pub(super) async fn run_async(&self, script: &str, arguments: &[Value]) -> CommandResult {
+        let arguments: String = arguments.iter().map(|value| format!("{value}, ")).collect();
+        self.evaluate(&format!(
+            "(async () => await {{ __proto__: null, then(done) {{ (function () {{\n{script}\n}})({arguments}done); }} }})()"
+        ))
+        .await
+    }
+
+    async fn evaluate(&self, expression: &str) -> CommandResult {
+        let params = json!({
+            "expression": expression,
+            "awaitPromise": true,
+            "returnByValue": true,
+            "silent": true,
+        });
+        let mut answer = self.command("Runtime.evaluate", params).await?;
+        if let Some(thrown) = answer.get("exceptionDetails") {
+            let text = thrown.pointer("/exception/description");
+            let text = text.or_else(|| thrown.get("text"));
+            return Err(error::threw(
+                text.and_then(Value::as_str).unwrap_or_default(),
+            ));
+        }
+        let value = answer.pointer_mut("/result/value").map(Value::take);
+        Ok(value.unwrap_or_default())
+    }
+
+    /// Sends a command. Dropping the future gives up its answer.
+    pub(super) async fn command(&self, method: &'static str, params: Value) -> CommandResult {
+        let (answer, result) = oneshot::channel();
+        let request = Request::Command {
+            method,
+            params,
+            answer,
+        };
+        let sent = self.requests.send(request);
+        let result = match sent {
+            Ok(()) => result.await,
+            Err(_) => return Err(self.ended()),
+        };
+        result.unwrap_or_else(|_| Err(self.ended()))
+    }
+
+    fn ended(&self) -> LookError {
+        self.end().unwrap_or_else(|| error::lost("it was closed"))
+    }
+
+    /// Fails all commands, runs the body of a script, and closes the socket: at once, in the background.
+    pub(super) fn close(&self, script: String) {
+        // Fails if the socket has ended already.
+        let _ = self.requests.send(Request::Close { script });
+    }
+
+    /// Waits until the socket is closed.
+    pub(super) async fn closed(&self) {
+        self.requests.closed().await;
+    }
+}
+
+async fn connect(address: &str, tab: &str) -> Result<Stream, tungstenite::Error> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MAX_MESSAGE_LEN))
+        .max_frame_size(Some(MAX_MESSAGE_LEN))
+        .read_buffer_size(16 << 10)
+        .write_buffer_size(0);
+    let url = format!("ws://{address}/devtools/page/{tab}");
+    let opened = tokio_tungstenite::client_async_with_config(url, stream, Some(config)).await;
+    opened.map(|(stream, _)| stream)
+}
+
+/// A message of Chrome's: an answer, or an event.
+#[derive(Deserialize)]
+struct Incoming {
+    id: Option<u64>,
+    #[serde(default)]
+    result: Value,
+    error: Option<Refusal>,
+    method: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    message: String,
+}
+
+/// The task of a socket.
+struct Task {
+    stream: Stream,
+    /// The commands without an answer, by id.
+    pending: HashMap<u64, (&'static str, oneshot::Sender<CommandResult>)>,
+    next_id: u64,
+    /// A crashed tab answers no command.
+    is_crashed: bool,
+    end: Arc<Mutex<Option<LookError>>>,
+}
+
+impl Task {
+    async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Request>) {
+        let reason = loop {
+            let next = {
+                let received = pin!(inbox.recv());
+                match select(received, self.stream.next()).await {
+                    Either::Left((request, _)) => Either::Left(request),
+                    Either::Right((message, _)) => Either::Right(message),
+                }
+            };
+            let outcome = match next {
+                Either::Left(Some(Request::Command {
+                    method,
+                    params,
+                    answer,
+                })) => self.send(method, &params, answer).await,
+                Either::Left(Some(Request::Close { script })) => {
+                    self.fail_pending(&error::closed());
+                    self.clean_up(&script).await;
+                    Err(error::closed())
+                }
+                Either::Left(None) => Err(error::closed()),
+                Either::Right(message) => self.receive(message),
+            };
+            if let Err(reason) = outcome {
+                break reason;
+            }
+        };
+        *lock(&self.end) = Some(reason.clone());
+        self.fail_pending(&reason);
+        let _ = timeout(CLOSE_TIMEOUT, self.stream.close(None)).await;
+        drop(inbox);
+    }
+
+    async fn send(
+        &mut self,
+        method: &'static str,
+        params: &Value,
+        answer: oneshot::Sender<CommandResult>,
+    ) -> Result<(), LookError> {
+        if self.is_crashed {
+            let _ = answer.send(Err(error::crashed()));
+            return Ok(());
+        }
+        self.pending.retain(|_, (_, answer)| !answer.is_closed());
+        self.next_id += 1;
+        self.pending.insert(self.next_id, (method, answer));
+        let command = json!({ "id": self.next_id, "method": method, "params": params });
+        let sent = self.stream.send(Message::text(command.to_string()));
+        match timeout(SOCKET_TIMEOUT, sent).await {
+            Ok(sent) => sent.map_err(|error| error::socket(&error)),
+            Err(_) => Err(error::timeout()),
+        }
+    }
+
+    /// Handles a message.
+    ///
+    /// # Errors
+    ///
+    /// The reason for the end of the socket.
+    fn receive(
+        &mut self,
+        message: Option<Result<Message, tungstenite::Error>>,
+    ) -> Result<(), LookError> {
+        let text = match message {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(()),
+            Some(Ok(Message::Binary(_))) => return Err(error::lost("a message is not text")),
+            Some(Ok(Message::Close(_))) | None => return Err(error::lost("it was closed")),
+            Some(Err(error)) => return Err(error::socket(&error)),
+        };
+        let incoming: Incoming =
+            serde_json::from_str(&text).map_err(|_| error::lost("a message is not DevTools'"))?;
+        match incoming.method.as_deref() {
+            Some("Inspector.targetCrashed") => {
+                self.is_crashed = true;
+                self.fail_pending(&error::crashed());
+            }
+            Some("Inspector.targetReloadedAfterCrash") => self.is_crashed = false,
+            Some("Inspector.detached") => return Err(error::closed()),
+            _ => {}
+        }
+        if let Some((method, answer)) = incoming.id.and_then(|id| self.pending.remove(&id)) {
+            let result = match incoming.error {
+                None => Ok(incoming.result),
+                Some(refusal) => Err(error::refused(method, &refusal.message)),
+            };
+            // Its caller may be gone.
+            let _ = answer.send(result);
+        }
+        Ok(())
+    }
+
+    fn fail_pending(&mut self, reason: &LookError) {
+        for (_, (_, answer)) in self.pending.drain() {
+            let _ = answer.send(Err(reason.clone()));
+        }
+    }
+
+    /// Runs the body of a script, and waits until it has run.
+    async fn clean_up(&mut self, script: &str) {
+        let (answer, mut result) = oneshot::channel();
+        let params = json!({ "expression": format!("(() => {{\n{script}\n}})()"), "silent": true });
+        let run = async {
+            self.send("Runtime.evaluate", &params, answer).await?;
+            while result.try_recv().is_err() {
+                let message = self.stream.next().await;
+                self.receive(message)?;
+            }
+            Ok::<_, LookError>(())
+        };
+        // A page that is stuck keeps its hooks until its slice ends.
+        let _ = timeout(CLOSE_TIMEOUT, run).await;
+    }
+}

@@ -1,0 +1,325 @@
+//! [`Tab`]: one tab with its socket, and the round trips on it.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::error;
+use super::socket::Socket;
+use crate::failure::{ProtocolFailure, Site};
+use crate::link::QrCode;
+use crate::source::PageState;
+use crate::source::page::command::{Command, CommandResult};
+use crate::source::page::decision::Observation;
+use crate::source::page::devtools::DebuggerAddress;
+use crate::source::page::envelope::Envelope;
+use crate::source::page::error::{LookError, LookErrorKind};
+use crate::source::page::finder::TabFinder;
+use crate::source::page::lock::lock;
+use crate::source::page::overrides::{Overrides, invalid_reader};
+use crate::source::page::qr::Shown;
+use crate::source::page::record::{self, Record};
+use crate::source::page::scripts::{Extra, Kind, Scripts};
+use crate::source::page::target::NoTab;
+use crate::source::page::wait::{HOOKED_PACE, NO_SLICES_TIME, PACE};
+
+/// A page that has not answered for so long is asked about by another way.
+const SLOW_ANSWER: Duration = Duration::from_secs(1);
+
+/// Longest time for the answer of a look: less than the look timeout of the default policies, so that the
+/// failure names the reason.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(1700);
+
+/// The time that a slice may end late.
+const SLICE_GRACE: Duration = Duration::from_secs(1);
+
+/// One tab of a Chrome that another program drives.
+pub(super) struct Tab {
+    finder: TabFinder,
+    address: DebuggerAddress,
+    state: Mutex<State>,
+    /// Held while a lost socket is replaced.
+    reopening: tokio::sync::Mutex<()>,
+}
+
+pub(super) struct State {
+    /// The id of the tab.
+    id: String,
+    socket: Socket,
+    /// The caller has closed the page.
+    is_closed: bool,
+    /// Until then no slices are used.
+    no_slices_until: Option<Instant>,
+    record: Record,
+    /// When the page answered last.
+    pub(super) answered_at: Instant,
+    /// The slice that runs, or ran last.
+    pub(super) slice: Option<Command>,
+}
+
+impl Tab {
+    /// Opens the socket of this tab. The address is resolved.
+    pub(super) async fn open(
+        finder: TabFinder,
+        address: DebuggerAddress,
+        id: String,
+    ) -> Result<Self, LookError> {
+        let state = State {
+            socket: Socket::open(&address.to_string(), &id).await?,
+            id,
+            is_closed: false,
+            no_slices_until: None,
+            record: Record::new(),
+            answered_at: Instant::now(),
+            slice: None,
+        };
+        Ok(Self {
+            finder,
+            address,
+            state: Mutex::new(state),
+            reopening: tokio::sync::Mutex::default(),
+        })
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    pub(super) fn finder(&self) -> &TabFinder {
+        &self.finder
+    }
+
+    pub(super) fn page_state(&self) -> Option<PageState> {
+        self.state().record.page_state
+    }
+
+    pub(super) fn document(&self) -> Option<String> {
+        self.state().record.document().map(str::to_owned)
+    }
+
+    pub(super) fn uses_slices(&self) -> bool {
+        let until = self.state().no_slices_until;
+        until.is_none_or(|until| Instant::now() >= until)
+    }
+
+    /// Returns the last observation, from which a slice can continue: the page reports at once if it has changed.
+    pub(super) fn last(&self) -> Option<Arc<Observation>> {
+        let last = self.state().record.last.clone();
+        last.filter(|_| self.uses_slices())
+    }
+
+    /// Looks once, with every reader in one round trip.
+    pub(super) async fn look(&self, extra: Extra) -> CommandResult {
+        let outcome = self.read(extra).await;
+        self.observe(outcome)
+    }
+
+    /// Looks once, with the QR code.
+    pub(super) async fn read_qr(&self) -> CommandResult<Option<QrCode>> {
+        let mut outcome = self.read(Extra::Qr).await;
+        let answer = outcome.as_mut().ok();
+        let answer = answer.and_then(|envelope| envelope.qr.take());
+        let observation = self.observe(outcome)?;
+        Ok(match answer.map(|answer| answer.interpret(&observation)) {
+            None | Some(Shown::Nothing) => None,
+            Some(Shown::Expired) => Some(QrCode::expired()),
+            Some(Shown::Payload(payload)) => {
+                let known = self.state().record.known_qr(payload);
+                Some(known.unwrap_or_else(QrCode::unknown))
+            }
+            Some(Shown::Unreadable(_)) => Some(QrCode::unknown()),
+        })
+    }
+
+    /// Runs one slice: returns the first observation with another mark, or the present one at its end.
+    pub(super) async fn slice(&self, known: &Observation, length: Duration) -> CommandResult {
+        let slice = self.read_slice(known.envelope(), length);
+        let outcome = match timeout(length + SLICE_GRACE, slice).await {
+            Ok(Ok(envelope)) => Ok(envelope),
+            // A look says more about the present page.
+            Ok(Err(_)) => self.read(Extra::None).await,
+            Err(_) => {
+                // The page's timers do not run: it is busy, or has replaced them. Hidden tabs delay timers too,
+                // but their events are received until then.
+                if !known.envelope().is_hidden {
+                    self.state().no_slices_until = Some(Instant::now() + NO_SLICES_TIME);
+                }
+                self.read(Extra::None).await
+            }
+        };
+        self.observe(outcome)
+    }
+
+    /// Adds a look to the page's history.
+    fn observe(&self, outcome: Result<Envelope, LookError>) -> CommandResult {
+        let mut state = self.state();
+        if outcome.is_ok() {
+            state.answered_at = Instant::now();
+        }
+        state.record.add(outcome)
+    }
+
+    /// Reads the page, on another socket or in another tab if it has moved there.
+    async fn read(&self, extra: Extra) -> Result<Envelope, LookError> {
+        let outcome = self.read_current(extra).await;
+        match outcome.as_ref().map_err(|error| error.kind) {
+            Err(LookErrorKind::TabClosed | LookErrorKind::ConnectionLost) => {}
+            Err(LookErrorKind::WrongOrigin | LookErrorKind::ErrorPage) if self.follow().await? => {}
+            _ => return outcome,
+        }
+        self.read_current(extra).await
+    }
+
+    async fn read_current(&self, extra: Extra) -> Result<Envelope, LookError> {
+        let socket = self.socket().await?;
+        let (scripts, booted) = self.scripts();
+        let script = scripts.look(Kind::Cdp, booted.as_deref(), extra);
+        let answer = self.run(&socket, &script).await?;
+        record::envelope(answer, &scripts, &self.finder.target)
+    }
+
+    async fn read_slice(&self, known: &Envelope, length: Duration) -> Result<Envelope, LookError> {
+        let socket = self.socket().await?;
+        let (scripts, booted) = self.scripts();
+        let millis = |time: Duration| json!(time.as_secs_f64() * 1000.0);
+        let mut arguments = vec![json!(known.mark)];
+        arguments.extend([length, PACE, HOOKED_PACE].map(millis));
+        let script = scripts.wait(Kind::Cdp, booted.as_deref());
+        let answer = socket.run_async(&script, &arguments).await?;
+        record::envelope(answer, &scripts, &self.finder.target)
+    }
+
+    fn scripts(&self) -> (Scripts, Option<String>) {
+        let state = self.state();
+        let booted = state.record.booted_document().map(str::to_owned);
+        (state.record.scripts.clone(), booted)
+    }
+
+    /// Runs a script of one turn.
+    async fn run(&self, socket: &Socket, script: &str) -> Result<Value, LookError> {
+        let due = Instant::now() + ANSWER_TIMEOUT;
+        let mut answer = Box::pin(socket.run(script));
+        if let Ok(answer) = timeout(SLOW_ANSWER, &mut answer).await {
+            return answer;
+        }
+        let reason = pin!(timeout_at(due, self.silence()));
+        match select(answer, reason).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right((reason, answer)) => {
+                let answer = timeout_at(due, answer).await;
+                answer.unwrap_or_else(|_| Err(reason.unwrap_or_else(|_| error::timeout())))
+            }
+        }
+    }
+
+    /// Finds out why the page does not answer: on another socket of the same tab, the browser answers in its place.
+    async fn silence(&self) -> LookError {
+        let id = self.state().id.clone();
+        let ask = async {
+            let other = Socket::open(&self.address.to_string(), &id).await?;
+            other.command("Target.getTargetInfo", json!({})).await
+        };
+        match ask.await {
+            Ok(_) => error::unresponsive(),
+            Err(error) => error,
+        }
+    }
+
+    /// Returns the open socket; replaces a lost one.
+    async fn socket(&self) -> Result<Socket, LookError> {
+        if let Some(socket) = self.open_socket()? {
+            return Ok(socket);
+        }
+        let _guard = self.reopening.lock().await;
+        match self.open_socket()? {
+            Some(socket) => Ok(socket),
+            None => self.reopen().await,
+        }
+    }
+
+    /// Returns the present socket, if it has not ended.
+    fn open_socket(&self) -> Result<Option<Socket>, LookError> {
+        let state = self.state();
+        if state.is_closed {
+            return Err(error::closed());
+        }
+        Ok(Some(state.socket.clone()).filter(|socket| socket.end().is_none()))
+    }
+
+    async fn reopen(&self) -> Result<Socket, LookError> {
+        let (id, end) = {
+            let state = self.state();
+            (state.id.clone(), state.socket.end())
+        };
+        let is_closed = end.is_some_and(|end| end.kind == LookErrorKind::TabClosed);
+        if !self.address.is_running().await? {
+            return Err(error::browser_gone());
+        }
+        let tabs = self.address.tabs().await?;
+        let id = if !is_closed && tabs.iter().any(|tab| tab.id == id) {
+            id
+        } else {
+            let others = tabs.into_iter().filter(|tab| tab.id != id).collect();
+            self.finder.choose(others).map_err(|reason| match reason {
+                NoTab::None { .. } => error::closed(),
+                NoTab::Several { .. } => self.finder.target.failure(reason).into(),
+            })?
+        };
+        self.move_to(id).await
+    }
+
+    /// Moves to the tab that has come up at the target's origin in place of the present one. Returns whether
+    /// there is one.
+    async fn follow(&self) -> Result<bool, LookError> {
+        let _guard = self.reopening.lock().await;
+        let tabs = self.address.tabs().await?;
+        match self.finder.choose(tabs) {
+            Ok(id) if id != self.state().id => self.move_to(id).await.map(|_| true),
+            Ok(_) | Err(NoTab::None { .. }) => Ok(false),
+            Err(reason) => Err(self.finder.target.failure(reason).into()),
+        }
+    }
+
+    async fn move_to(&self, id: String) -> Result<Socket, LookError> {
+        let socket = Socket::open(&self.address.to_string(), &id).await?;
+        let mut state = self.state();
+        if state.is_closed {
+            return Err(error::closed());
+        }
+        state.id = id;
+        state.socket = socket.clone();
+        Ok(socket)
+    }
+
+    /// Reads the page with these overrides from the next look on.
+    pub(super) async fn set_overrides(&self, overrides: &Overrides) -> Result<(), ProtocolFailure> {
+        overrides.check()?;
+        for (name, row) in overrides.rows() {
+            let socket = self.socket().await.map_err(|error| error.failure)?;
+            let script = self.state().record.scripts.compile(Kind::Cdp, &row);
+            self.run(&socket, &script)
+                .await
+                .map_err(|error| match error.failure.site() {
+                    Site::Script => invalid_reader(name, error.failure),
+                    _ => error.failure,
+                })?;
+        }
+        let mut state = self.state();
+        state.record.set_overrides(overrides);
+        state.slice = None;
+        Ok(())
+    }
+
+    /// Removes our hooks from the page and closes its socket, in the background.
+    pub(super) fn end(&self) -> Socket {
+        let mut state = self.state();
+        state.is_closed = true;
+        let script = state.record.scripts.clean_up(Kind::Cdp);
+        state.socket.close(script);
+        state.socket.clone()
+    }
+}

@@ -1,0 +1,157 @@
+//! The waits and the diagnosis of any page: [`ReadPage`].
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::command::CommandResult;
+use super::decision::Observation;
+use super::diagnosis::Diagnosis;
+use super::error::LookError;
+use super::readers::ReaderId;
+use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
+use crate::codes::MISCONFIGURED;
+use crate::failure::{ProtocolFailure, Site};
+use crate::source::{Assurance, Look};
+
+/// Longer waits are cut to this, so that no instant overflows; the caller waits again.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Longest time that a diagnosis waits for the page to settle.
+const MAX_DIAGNOSIS: Duration = Duration::from_secs(60 * 60);
+
+/// The time that a diagnosis waits longer for the answer of a page or driver.
+const DIAGNOSIS_GRACE: Duration = Duration::from_secs(5);
+
+/// Time between two looks if slices are not used.
+pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Time between two looks within a slice, which find what no event reports.
+pub(crate) const PACE: Duration = Duration::from_millis(50);
+
+/// The same if the events of the page's storage and socket are both hooked.
+pub(crate) const HOOKED_PACE: Duration = Duration::from_millis(100);
+
+/// The time for which a page that did not end a script by itself is read without slices.
+pub(crate) const NO_SLICES_TIME: Duration = Duration::from_secs(5);
+
+/// One page of any driver, as its sources and its diagnosis read it.
+pub(crate) trait ReadPage: Sync {
+    /// Looks once, with every reader in one round trip.
+    fn look(&self) -> impl Future<Output = CommandResult> + Send;
+
+    /// Looks once, with the details of a diagnosis.
+    fn look_in_detail(&self) -> impl Future<Output = CommandResult> + Send;
+
+    /// Returns the last observation, if a slice can continue from there.
+    fn last(&self) -> Option<Arc<Observation>>;
+
+    /// Returns the present state, for a wait that has no observation to continue from.
+    fn now(&self) -> impl Future<Output = CommandResult> + Send {
+        self.look()
+    }
+
+    /// Returns the next observation that differs from this one, or the present one when a slice ends; `None`
+    /// if `end` comes first. Waits at the same time share one slice.
+    fn change(
+        &self,
+        known: &Arc<Observation>,
+        end: Instant,
+    ) -> impl Future<Output = Option<CommandResult>> + Send;
+
+    /// Returns the present state after a [`change`](Self::change) that found none.
+    fn unchanged(&self, known: Arc<Observation>) -> impl Future<Output = CommandResult> + Send;
+
+    /// Returns the versions of the driver, if there is one, and of the browser.
+    fn versions(&self) -> (Option<String>, Option<String>);
+}
+
+/// Returns the look for an observation, by one reader or by all.
+pub(crate) fn give(
+    observation: &Observation,
+    only: Option<&ReaderId>,
+) -> Result<Look, ProtocolFailure> {
+    match only.filter(|reader| !observation.has_reader(reader)) {
+        None => Ok(observation.look(only)),
+        Some(reader) => {
+            let text = format!(
+                "the page has no reader named `{}`; give it one by its overrides",
+                reader.as_str()
+            );
+            Err(ProtocolFailure::new(Site::Unknown, text).with_code(MISCONFIGURED))
+        }
+    }
+}
+
+/// Waits as [`InfoSource::wait`](crate::source::InfoSource::wait).
+pub(crate) async fn wait(
+    page: &impl ReadPage,
+    only: Option<&ReaderId>,
+    min: Assurance,
+    max: Duration,
+) -> Result<Look, ProtocolFailure> {
+    let end = Instant::now() + max.min(MAX_WAIT);
+    // The last observation is never an answer, only the point from which to continue.
+    let last = page.last().filter(|last| {
+        let look = give(last, only);
+        look.is_ok_and(|look| !look.is_awaited(min))
+    });
+    let mut known = match last {
+        Some(last) => match page.change(&last, end).await {
+            Some(answer) => answer?,
+            None => page.unchanged(last).await?,
+        },
+        None => page.now().await?,
+    };
+    loop {
+        let look = give(&known, only)?;
+        if look.is_awaited(min) || Instant::now() >= end {
+            return Ok(look);
+        }
+        let Some(answer) = page.change(&known, end).await else {
+            return Ok(look);
+        };
+        known = answer?;
+    }
+}
+
+/// Diagnoses the page: looks until it has settled, at most for this long.
+pub(crate) async fn diagnose(
+    page: &impl ReadPage,
+    deadline: Duration,
+) -> Result<Diagnosis, ProtocolFailure> {
+    let deadline = deadline.min(MAX_DIAGNOSIS);
+    let diagnosed = diagnose_by(page, Instant::now() + deadline);
+    let diagnosed = timeout(deadline + DIAGNOSIS_GRACE, diagnosed).await;
+    diagnosed.unwrap_or_else(|_| Err(LookError::timeout(Site::Unknown).failure))
+}
+
+async fn diagnose_by(page: &impl ReadPage, end: Instant) -> Result<Diagnosis, ProtocolFailure> {
+    let classifier = ProtocolErrorClassifier::default();
+    let may_pass = |failure: &ProtocolFailure| {
+        classifier.classify(failure).verdict(Phase::Live) == Verdict::Retry
+    };
+    loop {
+        let is_over = Instant::now() >= end;
+        let is_done = |look: &CommandResult| {
+            let observation = look.as_ref();
+            observation.is_ok_and(|observation| is_over || observation.is_settled())
+        };
+        let mut look = page.look().await;
+        if is_done(&look) {
+            // The page may have moved on since.
+            look = page.look_in_detail().await;
+        }
+        let is_done = is_done(&look);
+        match look {
+            Ok(observation) if is_done => {
+                let (driver, browser) = page.versions();
+                return Ok(Diagnosis::new(&observation, driver, browser));
+            }
+            Err(failure) if is_over || !may_pass(&failure) => return Err(failure),
+            _ => sleep(LOOK_INTERVAL).await,
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! Pages read by their own DevTools socket: contracts, faults, and the traces that stay behind.
+#![cfg(all(
+    feature = "cdp",
+    feature = "testkit",
+    feature = "webdriver",
+    target_os = "linux"
+))]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "cdp/fake.rs"]
+mod fake;
+mod support;
+
+use fake::{Fault, fake_chrome};
+use serde_json::json;
+use support::chrome::Chrome;
+use support::time::random_moment;
+use support::traces::{TRACES, assert_same, loaded, reloaded};
+use support::{
+    Counted, LIMIT, alive, cancel_after, looks, ms, policy, print_overrun, signal, until_async,
+    within_limit,
+};
+use whatsapp_phone::classify::ErrorClass;
+use whatsapp_phone::source::cdp::{
+    AttachOptions, CdpPage, CdpSource, DebuggerAddress, Overrides, ReaderId, Target,
+};
+use whatsapp_phone::source::webdriver::{Page, WebDriverSource};
+use whatsapp_phone::source::{Assurance, InfoSource, Look};
+use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn};
+use whatsapp_phone::{
+    ErrorKind, ExtractError, Extraction, Extractor, ProtocolErrorClassifier, RetryPolicy,
+};
+
+const NUMBER: &str = "628110000041";
+
+/// A script that the page's thread never comes back from.
+const ENDLESS: &str = "setTimeout(() => { for (;;) {} }, 0)";
+
+type Outcome = Result<Extraction, ExtractError>;
+
+/// For what ends at the deadline only.
+fn four_seconds() -> RetryPolicy {
+    RetryPolicy::builder().deadline(ms(4000)).build().unwrap()
+}
+
+fn options(origin: &str) -> AttachOptions {
+    let options = AttachOptions::default().target(Target::at(origin).unwrap());
+    options.deadline(LIMIT)
+}
+
+async fn extract(page: &CdpPage, policy: RetryPolicy) -> Outcome {
+    let extractor = Extractor::builder()
+        .source(CdpSource::all(page))
+        .policy(policy);
+    extractor.build().unwrap().extract().await
+}
+
+/// A page in a Chrome of another program, attached.
+struct Scene {
+    chrome: Chrome,
+    stand_in: StandIn,
+    tab: String,
+    page: CdpPage,
+}
+
+impl Scene {
+    async fn open(scenario: Scenario) -> Self {
+        let chrome = Chrome::start().await;
+        let stand_in = StandIn::start(scenario).await.unwrap();
+        let tab = chrome.open(&stand_in.url());
+        loaded(&chrome, &tab).await;
+        let page = CdpPage::attach(chrome.address.clone(), options(stand_in.origin())).await;
+        Self {
+            page: page.unwrap(),
+            chrome,
+            stand_in,
+            tab,
+        }
+    }
+
+    async fn attach(&self) -> CdpPage {
+        let options = options(self.stand_in.origin());
+        let attached = CdpPage::attach(self.chrome.address.clone(), options).await;
+        attached.unwrap()
+    }
+
+    /// Returns the outcome of an extraction in which, from its third look on, this happens.
+    async fn during(&self, policy: RetryPolicy, act: impl AsyncFnOnce(&Self)) -> Outcome {
+        let source = Counted::new(CdpSource::all(&self.page));
+        let deadline = policy.deadline();
+        let extractor = Extractor::builder().source(source.clone()).policy(policy);
+        let extractor = extractor.build().unwrap();
+        let act = async {
+            source.looks(2).await;
+            act(self).await;
+        };
+        let extract = print_overrun(deadline, extractor.extract());
+        let (outcome, ()) = tokio::join!(extract, within_limit("it happens", act));
+        outcome
+    }
+
+    async fn fault(&self, policy: RetryPolicy, act: impl AsyncFnOnce(&Self)) -> ExtractError {
+        self.during(policy, act).await.unwrap_err()
+    }
+
+    async fn traces(&self) -> serde_json::Value {
+        self.chrome.eval(&self.tab, TRACES).await
+    }
+}
+
+#[track_caller]
+fn assert_early(error: &ExtractError, kind: ErrorKind) {
+    assert_eq!(error.kind(), kind, "{error}: {:?}", error.failures());
+    assert!(
+        error.elapsed() < LIMIT,
+        "{error}: ended by its deadline only"
+    );
+}
+
+#[track_caller]
+fn assert_number(outcome: Outcome) {
+    assert_eq!(outcome.unwrap().phone.reveal(), NUMBER);
+}
+
+#[tokio::test]
+async fn a_page_is_read_and_keeps_nothing() {
+    let scene = Scene::open(Scenario::ready_after(Generation::Current, ms(3000))).await;
+    let decoy = scene.chrome.open(&scene.stand_in.decoy_url());
+    let state = "[document.visibilityState, document.hasFocus()]";
+    until_async("the other tab is in front", async || {
+        scene.chrome.eval(&decoy, "document.hasFocus()").await == true
+    })
+    .await;
+    let other = scene.chrome.eval(&decoy, state).await;
+    let before = scene.traces().await;
+    assert!(before.is_array(), "{before}");
+    let mut owner = scene.chrome.drive(&scene.tab).await;
+    owner.call("Page.enable", json!({})).await;
+    owner.call("Runtime.enable", json!({})).await;
+
+    let page = scene.attach().await;
+    assert_number(extract(&page, policy()).await);
+    assert_number(extract(&scene.page, policy()).await);
+    page.close().await;
+    scene.page.clone().close().await;
+    assert_same(&before, &scene.traces().await);
+    assert_eq!(scene.chrome.eval(&decoy, state).await, other);
+    assert_eq!(scene.chrome.tabs().len(), 3);
+    // Neither a navigation, nor a dialog, nor a context of ours.
+    owner
+        .call("Runtime.evaluate", json!({"expression": "1"}))
+        .await;
+    owner
+        .events
+        .retain(|event| event != "Runtime.executionContextCreated");
+    assert_eq!(owner.events, Vec::<String>::new());
+    assert!(alive(scene.chrome.pid()));
+}
+
+#[tokio::test]
+async fn two_waits_on_one_tab_both_get_the_number() {
+    let scene = Scene::open(Scenario::ready_after(Generation::Current, ms(6000))).await;
+    let before = scene.traces().await;
+    let second = scene.attach().await;
+    let driver = support::driver().await;
+    let third = Page::attach(
+        &driver,
+        scene.chrome.address.clone(),
+        options(scene.stand_in.origin()),
+    );
+    let third = third.await.unwrap();
+    let (first, second) = (CdpSource::all(&scene.page), CdpSource::all(&second));
+    let third = WebDriverSource::all(&third);
+    let wait = |source| {
+        let source: &dyn InfoSource = source;
+        source.wait(Assurance::Provisional, LIMIT)
+    };
+    let (first_look, second_look, third_look) =
+        tokio::join!(wait(&first), wait(&second), wait(&third));
+    for look in [first_look, second_look, third_look] {
+        assert!(matches!(look, Ok(Look::Found(_))), "{look:?}");
+    }
+    drop((first, second, third));
+    support::stop(driver).await;
+    scene.page.clone().close().await;
+    until_async("no hook is left", async || {
+        let after = scene.traces().await;
+        after[2] == before[2] && after[3] == before[3]
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_look_works_while_a_wait_is_pending() {
+    let scene = Scene::open(Scenario::never()).await;
+    let source = CdpSource::all(&scene.page);
+    let wait = source.wait(Assurance::Confirmed, ms(3000));
+    let looks = async {
+        for _ in 0..20 {
+            assert_eq!(source.probe().await, Ok(Look::NotYet));
+        }
+    };
+    let start = tokio::time::Instant::now();
+    let (waited, ended) = tokio::join!(wait, async {
+        looks.await;
+        start.elapsed()
+    });
+    assert_eq!(waited, Ok(Look::NotYet));
+    assert!(ended < start.elapsed());
+}
+
+#[tokio::test]
+async fn a_reload_costs_no_answer() {
+    let scene = Scene::open(Scenario::never()).await;
+    let outcome = scene
+        .during(policy(), async |it| {
+            it.stand_in
+                .set_scenario(Scenario::ready_after(Generation::Current, ms(500)));
+            reloaded(&it.chrome, &it.tab).await;
+        })
+        .await;
+    assert_number(outcome);
+}
+
+#[tokio::test]
+async fn a_crashed_tab_is_reported_at_once_and_read_again_after_its_reload() {
+    let scene = Scene::open(Scenario::never()).await;
+    let mut owner = scene.chrome.drive(&scene.tab).await;
+    let error = scene.fault(policy(), async |_| owner.crash().await).await;
+    assert_early(&error, ErrorKind::PageClosed);
+    // Before a wait.
+    let error = extract(&scene.page, policy()).await.unwrap_err();
+    assert_early(&error, ErrorKind::PageClosed);
+    let blind = scene.attach().await;
+    let failure = CdpSource::all(&blind).probe().await.unwrap_err();
+    println!("attached to a crashed tab: {failure}");
+
+    scene
+        .stand_in
+        .set_scenario(Scenario::ready(Generation::Current));
+    owner.call("Page.reload", json!({})).await;
+    until_async("the reloaded page is read", async || {
+        CdpSource::all(&scene.page).probe().await.is_ok()
+    })
+    .await;
+    assert_number(extract(&scene.page, policy()).await);
+}
+
+#[tokio::test]
+async fn a_closed_tab_is_reported_and_the_one_in_its_place_is_read() {
+    let scene = Scene::open(Scenario::never()).await;
+    let error = scene
+        .fault(policy(), async |it| it.chrome.close(&it.tab))
+        .await;
+    assert_early(&error, ErrorKind::PageClosed);
+    scene
+        .stand_in
+        .set_scenario(Scenario::ready(Generation::Current));
+    scene.chrome.open(&scene.stand_in.url());
+    until_async("the new tab is read", async || {
+        matches!(
+            CdpSource::all(&scene.page).probe().await,
+            Ok(Look::Found(_))
+        )
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_killed_browser() {
+    let scene = Scene::open(Scenario::never()).await;
+    let error = scene
+        .fault(policy(), async |it| signal("-KILL", it.chrome.pid()))
+        .await;
+    assert_early(&error, ErrorKind::BrowserGone);
+}
+
+#[tokio::test]
+async fn a_stopped_browser_goes_on() {
+    let scene = Scene::open(Scenario::ready_after(Generation::Current, ms(5000))).await;
+    let error = scene
+        .fault(four_seconds(), async |it| signal("-STOP", it.chrome.pid()))
+        .await;
+    assert_eq!(error.kind(), ErrorKind::NotReady, "{error:?}");
+    signal("-CONT", scene.chrome.pid());
+    assert_number(extract(&scene.page, policy()).await);
+}
+
+#[tokio::test]
+async fn an_open_dialog_is_reported_and_left_to_its_owner() {
+    let scene = Scene::open(Scenario::never()).await;
+    let mut owner = scene.chrome.drive(&scene.tab).await;
+    owner.call("Page.enable", json!({})).await;
+    let ask = json!({"expression": "setTimeout(() => confirm('Stay?'), 0)"});
+    let error = scene
+        .fault(looks(6), async |_| {
+            owner.call("Runtime.evaluate", ask).await;
+        })
+        .await;
+    assert_eq!(error.kind(), ErrorKind::Blocked, "{error:?}");
+    // Only an open dialog can be accepted.
+    let accepted = owner.call("Page.handleJavaScriptDialog", json!({"accept": true}));
+    assert!(accepted.await.is_object());
+    until_async("the page is read again", async || {
+        CdpSource::all(&scene.page).probe().await == Ok(Look::NotYet)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_page_in_an_endless_loop() {
+    let scene = Scene::open(Scenario::never()).await;
+    let error = scene
+        .fault(looks(6), async |it| {
+            it.chrome.eval(&it.tab, ENDLESS).await;
+        })
+        .await;
+    assert_eq!(error.kind(), ErrorKind::Blocked, "{error:?}");
+    within_limit("the page is left", scene.page.clone().close()).await;
+}
+
+#[tokio::test]
+async fn a_reader_that_gives_fifty_megabytes_changes_nothing() {
+    let scene = Scene::open(Scenario::ready(Generation::Current)).await;
+    let overrides = Overrides::default().reader("long", "'1'.repeat(50 << 20) + '@c.us'");
+    scene.page.set_overrides(&overrides).await.unwrap();
+    assert_number(extract(&scene.page, policy()).await);
+    let long = CdpSource::only(&scene.page, ReaderId::custom("long"));
+    assert_eq!(long.probe().await, Ok(Look::NotYet));
+    let invalid = Overrides::default().reader("invalid", "1 +");
+    let failure = scene.page.set_overrides(&invalid).await.unwrap_err();
+    support::assert_says(&failure, &["`invalid` is not a JavaScript expression"]);
+}
+
+#[tokio::test]
+async fn a_page_that_replaced_built_ins_is_read() {
+    let scenario = Scenario::ready_after(Generation::Current, ms(3000)).with_replaced_builtins();
+    let scene = Scene::open(scenario).await;
+    assert_number(extract(&scene.page, policy()).await);
+}
+
+#[tokio::test]
+async fn dropping_at_any_moment_leaves_nothing() {
+    let scene = Scene::open(Scenario::never()).await;
+    let before = scene.traces().await;
+    for _ in 0..30 {
+        let page = scene.attach().await;
+        tokio::select! {
+            outcome = extract(&page, policy()) => panic!("{outcome:?}"),
+            () = random_moment(ms(300)) => {}
+        }
+    }
+    for _ in 0..10 {
+        cancel_after(ms(40), extract(&scene.page, policy())).await;
+    }
+    assert_eq!(CdpSource::all(&scene.page).probe().await, Ok(Look::NotYet));
+    scene.page.clone().close().await;
+    until_async("no trace is left", async || scene.traces().await == before).await;
+}
+
+#[tokio::test]
+async fn a_socket_that_fails_once_costs_no_answer() {
+    for fault in Fault::LOUD {
+        let chrome = fake_chrome(fault, 1).await;
+        let page = attach_to(&chrome).await;
+        let look = within_limit("a look", CdpSource::all(&page).probe()).await;
+        assert_eq!(look, Ok(Look::NotYet), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_socket_that_always_fails_is_an_error_in_time() {
+    for fault in Fault::ALL {
+        let chrome = fake_chrome(fault, usize::MAX).await;
+        let page = attach_to(&chrome).await;
+        let source = CdpSource::all(&page);
+        let wait = source.wait(Assurance::Confirmed, ms(100));
+        let failure = within_limit("a wait", wait).await.unwrap_err();
+        let class = ProtocolErrorClassifier::default().classify(&failure).class;
+        let expected = match fault {
+            Fault::FiftyMegabytes => ErrorClass::Timeout,
+            // The browser still answers for the page.
+            Fault::WrongId | Fault::HalfAFrame => ErrorClass::Blocked,
+            _ => ErrorClass::Network,
+        };
+        assert_eq!(class, expected, "{fault:?}: {failure}");
+        println!("{fault:?}: {failure}");
+    }
+}
+
+async fn attach_to(chrome: &fake::FakeChrome) -> CdpPage {
+    let address: DebuggerAddress = chrome.address.parse().unwrap();
+    CdpPage::attach(address, options(fake::ORIGIN))
+        .await
+        .unwrap()
+}
