@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::page::{OpenPage, OpenedPage, PageSource};
+use super::profile_lock::lock_profile;
 use super::recorder::Latest;
 use crate::codes;
 use crate::event::{Failed, SessionKey};
@@ -104,9 +105,12 @@ impl Managed {
     }
 
     async fn open(&self) -> Result<OpenedPage, ProtocolFailure> {
+        // Another process may hold it for seconds, in which other sessions open their pages.
+        let lock = lock_profile(&self.profile).await?;
         // The semaphore is never closed.
         let _permit = self.opener.permits.acquire().await;
-        self.opener.pages.open(&self.key, &self.profile).await
+        let pages = &self.opener.pages;
+        pages.open(&self.key, &self.profile, lock).await
     }
 
     async fn delivered(&self) {

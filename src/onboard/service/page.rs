@@ -1,12 +1,12 @@
 //! Opens and closes the page of a session: [`OpenPage`].
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 
-use super::profile_lock::lock_profile;
 use crate::event::SessionKey;
 use crate::failure::ProtocolFailure;
 use crate::link::LinkSource;
@@ -29,12 +29,13 @@ pub(super) struct OpenedPage {
 
 #[async_trait]
 pub(super) trait OpenPage: Send + Sync {
-    /// Opens the page of this session on this profile, and keeps the profile locked until it is closed. May be
+    /// Opens the page of this session on this profile, and keeps the profile's lock until it is closed. May be
     /// dropped at any time.
     async fn open(
         &self,
         session: &SessionKey,
         profile: &Path,
+        lock: File,
     ) -> Result<OpenedPage, ProtocolFailure>;
 }
 
@@ -52,8 +53,9 @@ impl OpenPage for OwnBrowser {
         &self,
         session: &SessionKey,
         profile: &Path,
+        lock: File,
     ) -> Result<OpenedPage, ProtocolFailure> {
-        let lock = Arc::new(lock_profile(profile).await?);
+        let lock = Arc::new(lock);
         let driver = self.driver.clone().lock(Arc::clone(&lock));
         let driver = driver.start().await?;
         let argument = format!("--user-data-dir={}", profile.display());

@@ -5,6 +5,7 @@ mod handles;
 mod outages;
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
@@ -121,7 +122,12 @@ impl Browsers {
 
 #[async_trait]
 impl OpenPage for Browsers {
-    async fn open(&self, _: &SessionKey, profile: &Path) -> Result<OpenedPage, ProtocolFailure> {
+    async fn open(
+        &self,
+        _: &SessionKey,
+        profile: &Path,
+        _: File,
+    ) -> Result<OpenedPage, ProtocolFailure> {
         let at = (Instant::now(), profile.to_owned());
         self.opened.lock().unwrap().push(at);
         let next = self.script.lock().unwrap().pop_front();

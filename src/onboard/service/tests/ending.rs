@@ -70,7 +70,7 @@ struct Slow(Arc<AtomicUsize>);
 
 #[async_trait]
 impl OpenPage for Slow {
-    async fn open(&self, _: &SessionKey, _: &Path) -> Result<OpenedPage, ProtocolFailure> {
+    async fn open(&self, _: &SessionKey, _: &Path, _: File) -> Result<OpenedPage, ProtocolFailure> {
         self.0.fetch_add(1, Ordering::Relaxed);
         std::future::pending().await
     }
@@ -90,6 +90,22 @@ async fn few_pages_are_opened_at_once_and_a_stop_does_not_wait_for_them() {
     let report = service.stop(secs(20)).await;
     assert_eq!((report.sessions, report.aborted.len()), (20, 0));
     assert!(start.elapsed() < secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_whose_profile_is_in_use_delays_no_other() {
+    let (slow, root) = (Slow::default(), tempfile::tempdir().unwrap());
+    let builder = SessionService::builder(MemoryStore::default()).storage(root.path());
+    let service = builder.opens_at_once(1).build_with(slow.clone()).unwrap();
+    let profile = profile_path(root.path(), &key("in-use"));
+    std::fs::create_dir_all(&profile).unwrap();
+    let lock = lock_profile(&profile).await.unwrap();
+    for session in ["in-use", "other"] {
+        drop(service.start(&key(session)).await.unwrap());
+    }
+    sleep(secs(1)).await;
+    assert_eq!(slow.0.load(Ordering::Relaxed), 1);
+    drop(lock);
 }
 
 #[tokio::test(start_paused = true)]
