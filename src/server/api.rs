@@ -32,6 +32,7 @@ use super::receiver::WebhookReceiver;
 use super::tokens::AccessTokens;
 use super::{EVENTS, HEALTH, OPENAPI, READY, STATUS, STORE_TIMEOUT, WEBHOOK};
 use crate::event::{SessionId, WorkspaceId};
+use crate::phone::PhoneNumber;
 use crate::store::SessionStore;
 
 /// How often a silent stream sends a comment.
@@ -193,7 +194,7 @@ async fn status(
     let now = row.ok_or(UNKNOWN_SESSION)?.to_change();
     Ok(Json(json!({
         "status": now.status.as_str(),
-        "phone_number": now.phone.as_ref().map(|phone| phone.reveal()),
+        "phone_number": now.phone.as_ref().map(PhoneNumber::reveal),
     })))
 }
 

@@ -193,7 +193,7 @@ impl fmt::Debug for WebhookReceiver {
         f.debug_struct("WebhookReceiver")
             .field("keys", &self.keys)
             .field("sink", &self.sink.name())
-            .field("queue", &self.queue.as_ref().map(|queue| queue.name()))
+            .field("queue", &self.queue.as_ref().map(EventSink::name))
             .field("limits", &self.limits)
             .field("qr_codes", &self.qr_codes)
             .finish()

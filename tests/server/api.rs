@@ -159,7 +159,7 @@ impl SessionStore for Asked {
 async fn readiness_follows_the_store_and_asks_it_at_most_once_a_second() {
     let asked = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&asked);
-    let answers = move || counted.fetch_add(1, Ordering::Relaxed) % 2 == 0;
+    let answers = move || counted.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
     let app = Api::new(Asked(Box::new(answers)), tokens()).into_router();
     let path = |path: &str| Request::get(path).body(Body::empty()).unwrap();
     for _ in 0..100 {
