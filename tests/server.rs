@@ -16,6 +16,8 @@ mod stop;
 mod stream;
 #[path = "support/time.rs"]
 mod time;
+#[path = "server/watchers.rs"]
+mod watchers;
 
 use std::time::SystemTime;
 
