@@ -71,3 +71,32 @@ pub const WEBHOOK_TIMEOUT: &str = "webhook_timeout";
 pub const WEBHOOK_PAUSED: &str = "webhook_paused";
 /// The receiver has a private address, which is not allowed.
 pub const WEBHOOK_PRIVATE_ADDRESS: &str = "webhook_private_address";
+
+// Of the answers of `server`, beside those of a store and of sinks.
+
+/// The request did not arrive whole.
+pub const INVALID_REQUEST: &str = "invalid_request";
+/// The body is not JSON.
+pub const INVALID_JSON: &str = "invalid_json";
+/// The signature of a webhook is missing, stale or wrong.
+pub const INVALID_SIGNATURE: &str = "invalid_signature";
+/// The bearer token is missing or wrong.
+pub const INVALID_TOKEN: &str = "invalid_token";
+/// There is no such path.
+pub const NOT_FOUND: &str = "not_found";
+/// The path has another method.
+pub const METHOD_NOT_ALLOWED: &str = "method_not_allowed";
+/// The body did not arrive in time.
+pub const SLOW_REQUEST: &str = "slow_request";
+/// The body is too large.
+pub const TOO_LARGE: &str = "too_large";
+/// The body has another content type than JSON.
+pub const NOT_JSON: &str = "not_json";
+/// There were more requests in this second than the limit.
+pub const TOO_MANY_REQUESTS: &str = "too_many_requests";
+/// There are more live streams than the limit.
+pub const TOO_MANY_STREAMS: &str = "too_many_streams";
+/// There are more requests at the same time than the limit.
+pub const OVERLOADED: &str = "overloaded";
+/// The handler of a request panicked.
+pub const INTERNAL: &str = "internal";

@@ -52,12 +52,12 @@
 //! | [`event`] | [`SessionEvent`](event::SessionEvent); [`EventSink`](event::EventSink) and its drivers (feature `events`) |
 //! | [`store`] | [`SessionStore`](store::SessionStore) and its drivers, [`StoreSink`](store::StoreSink), watchers (feature `events`; `sqlite`, `postgres`, `mysql`) |
 //! | [`onboard`] | [`Onboarding`](onboard::Onboarding) and [`PageMonitor`](onboard::PageMonitor): a session from its QR code to its number; [`SessionService`](onboard::SessionService): many of them, from their profiles to their rows (feature `events`) |
-//! | [`server`] | [`WebhookReceiver`](server::WebhookReceiver): events from other processes (feature `server`) |
+//! | [`server`] | [`WebhookReceiver`](server::WebhookReceiver): events from other processes; [`Api`](server::Api): status and live stream (feature `server`) |
 //! | [`testkit`] | the stand-in WhatsApp Web, and contract tests for your own sources, sinks and stores (feature `testkit`) |
 //! | [`guide`] | the guides |
 //!
 //! Most programs need only the types at the root. Further features: `webdriver-rustls` (WebDriver servers at
-//! https URLs), `webhook` and `server` (events by signed webhooks, and their receiver), `sql-rustls` (TLS for databases), `backoff` (schedules
+//! https URLs), `webhook` and `server` (events by signed webhooks, their receiver, and the status over HTTP), `sql-rustls` (TLS for databases), `backoff` (schedules
 //! of the crate `backoff`). The README has all features, the error codes with their remedies, and the versions
 //! that fit.
 //!

@@ -1,5 +1,5 @@
 # Installs what examples and tests need and do not find: Chromium, ChromeDriver, a C linker; for
-# `install_what_is_missing databases` also PostgreSQL and MariaDB. Rust is left to its own installer: where
+# `install_what_is_missing databases` also PostgreSQL, MariaDB and PHP. Rust is left to its own installer: where
 # it is missing or too old, it says what to run. To be sourced. Says nothing and changes nothing when all is
 # there; prints on standard error, so that the output of the calling script stays its own.
 # shellcheck shell=bash
@@ -58,6 +58,8 @@ missing_packages() {
         if ! command -v my_print_defaults >/dev/null; then echo mariadb-client-core; fi
         # For their certificate.
         if ! command -v openssl >/dev/null; then echo openssl; fi
+        # For the receiver in PHP of the guide.
+        if ! command -v php >/dev/null; then echo php-cli; fi
         # For `promtool`, which has no package of its own.
         if ! command -v promtool >/dev/null; then echo prometheus; fi
     fi
@@ -73,10 +75,10 @@ Please install them by hand:
     Arch        pacman -S chromium
     Ubuntu      its packages need snapd; without it, and elsewhere:
                 https://googlechromelabs.github.io/chrome-for-testing/
-  for the tests PostgreSQL, MariaDB, OpenSSL and promtool; no service needs to run:
-    Debian      apt-get install postgresql mariadb-server-core mariadb-client-core openssl prometheus
-    Fedora      dnf install postgresql-server mariadb-server openssl golang-github-prometheus
-    Arch        pacman -S postgresql mariadb openssl prometheus
+  for the tests PostgreSQL, MariaDB, OpenSSL, PHP and promtool; no service needs to run:
+    Debian      apt-get install postgresql mariadb-server-core mariadb-client-core openssl php-cli prometheus
+    Fedora      dnf install postgresql-server mariadb-server openssl php-cli golang-github-prometheus
+    Arch        pacman -S postgresql mariadb openssl php prometheus
 HELP
     exit 1
 }

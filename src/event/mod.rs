@@ -179,6 +179,19 @@ impl SessionEvent {
         self
     }
 
+    /// Returns the event as it may be kept on a disk: without the payload of its QR code.
+    #[cfg(feature = "server")]
+    pub(crate) fn without_qr_payload(&self) -> Self {
+        let mut event = self.clone();
+        if let EventKind::QrCodeGenerated(qr) = &mut event.kind
+            && !qr.is_expired()
+        {
+            *qr = QrCode::unknown();
+            event.copies = None;
+        }
+        event
+    }
+
     /// Returns the kind of the event, with its data.
     #[must_use]
     pub fn kind(&self) -> &EventKind {

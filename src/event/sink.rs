@@ -20,11 +20,12 @@ use crate::span::fail;
 use crate::text::{clean, panic_message};
 
 /// The codes of a sink that refuses an event; after any other error it may have accepted the event.
-pub(crate) const REFUSALS: [&str; 4] = [
+pub(crate) const REFUSALS: [&str; 5] = [
     codes::NUMBER_ALREADY_CONNECTED,
     codes::REBIND_REFUSED,
     codes::UNKNOWN_SESSION,
     codes::INVALID_EVENT,
+    codes::WEBHOOK_REFUSED,
 ];
 
 /// Accepts events and delivers them.

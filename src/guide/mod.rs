@@ -5,7 +5,7 @@
 //! | [`embed`] | open a page, assurance, no number and why, LID, retry settings, names that WhatsApp has changed |
 //! | [`puppeteer`] | attach to a Chrome that another program drives |
 //! | [`sessions`] | isolation, bringing a dead browser back, ending a session |
-//! | [`stores`] | events, webhooks, an existing Laravel table, status in a browser, why a row is in `error`, error codes |
+//! | [`stores`] | events, webhooks, two processes, a receiver in PHP, an existing Laravel table, status in a browser, why a row is in `error`, error codes |
 //! | [`onboarding`] | show the QR code, wait minutes for the scan, resume after a restart |
 //! | [`errors`] | retry, end the session, report or suppress; your own rules |
 //! | [`custom`] | your own source, sink or store, with the contract tests |

@@ -1,12 +1,26 @@
-//! Events from other processes: [`WebhookReceiver`], a router of axum that takes signed webhooks.
+//! Between processes: [`WebhookReceiver`] takes the events of other processes, [`Api`] shows the status of
+//! sessions. Both are routers of axum.
 //!
-//! It takes what [`SigningKeys`](crate::event::signature::SigningKeys) signs: the requests of `WebhookSink`
-//! (feature `webhook`), and of any other sender that follows [Standard Webhooks](https://www.standardwebhooks.com).
-//! The body is an event as [JSON](crate::event), as this crate or the Node service writes it.
+//! | route | | needs |
+//! |---|---|---|
+//! | `POST /webhooks/whatsapp` | takes an event | a signature |
+//! | `GET /api/v1/whatsapp/accounts/{session_id}/status` | `{"status": ..., "phone_number": ...}`, with the full number | a token |
+//! | `GET /api/v1/whatsapp/accounts/events` | Server-Sent Events of a workspace, with masked numbers | a token |
+//! | `GET /healthz` | 200 as long as the process is alive | |
+//! | `GET /readyz` | 200 as long as the store answers within 2 s | |
+//! | `GET /openapi.json` | the description of these routes by OpenAPI | |
+//!
+//! # Webhooks
+//!
+//! The receiver takes what [`SigningKeys`](crate::event::signature::SigningKeys) signs: the requests of
+//! `WebhookSink` (feature `webhook`), and of any other sender that follows
+//! [Standard Webhooks](https://www.standardwebhooks.com). The body is an event as [JSON](crate::event), as this
+//! crate or the Node service writes it.
 //!
 //! | answer | when | `code` |
 //! |---|---|---|
 //! | 200 `{"status":"processed_inline"}` | the sink has accepted the event | |
+//! | 200 `{"status":"queued"}` | the [queue](WebhookReceiver::queue) has accepted the event | |
 //! | 400 | the body is not JSON, or the request was cut | `invalid_json`, `invalid_request` |
 //! | 401 | a header is missing or given twice, the timestamp is stale, or no signature matches | `invalid_signature` |
 //! | 404 | the session is not registered; any other path | `unknown_session`, `not_found` |
@@ -16,17 +30,77 @@
 //! | 413 | the body has more than 64 KiB | `too_large` |
 //! | 415 | the body is not `application/json` | `not_json` |
 //! | 422 | the JSON is not an event, or the store cannot hold it | `invalid_event` |
+//! | 429 | more requests in a second than the [limit](Limits::per_second) | `too_many_requests` |
 //! | 500 | the sink has failed permanently | its code |
 //! | 503 | the sink has failed, and may accept the event later; with `Retry-After` | its code |
+//! | 503 | more requests at the same time than the [limit](Limits::at_once) | `overloaded` |
 //!
 //! Errors have a body of type `application/problem+json` with `title`, `status`, `detail` and `code`. No answer
 //! contains anything of the request. `WebhookSink` gives the codes of a store's refusals to its caller, so an
 //! `Onboarding` or a `PageMonitor` in another process treats them as those of a store of its own.
 //!
-//! A repeated request is harmless if the sink recognises the event's id, as every store does. An event without
-//! an id gets the `webhook-id`.
+//! A request is refused if its timestamp is more than 5 minutes away from this clock. A repetition within that
+//! time is accepted, since a sender repeats what was not answered. It is harmless if the sink recognises the
+//! event's id, as every store does: for 30 days. An event without an id gets the `webhook-id`.
+//!
+//! # Reading
+//!
+//! A request needs the header `authorization: Bearer TOKEN` with one of the [`AccessTokens`]. It sees the
+//! sessions of the token's workspace alone: any other session is `unknown_session`, as if it did not exist. No
+//! answer is to be stored (`cache-control: no-store`). Beside the problems above there are `invalid_token` (401),
+//! `too_many_streams` (429), `storage` (503) and `internal` (500: a handler panicked).
+//!
+//! The stream begins with an event `reset`, followed by the present state of each session, in any order. Then
+//! it sends every change, as an event `status`:
+//!
+//! ```text
+//! event: status
+//! id: 8f1c2b7a90d3e4f5-42
+//! data: {"session_id":"session-1","status":"connected","phone_number":"62********41","code":null}
+//! ```
+//!
+//! After a lost connection a client sends the last id as `Last-Event-ID`, as every browser does. It then gets the
+//! last state of each session that has changed since. If this is not known, because the process has started again,
+//! another one has answered, or the workspace had no reader for a minute, it gets `reset` and all states.
+//! States that a later one has replaced are not sent, so a slow reader costs no memory and sees the final states.
+//! A silent stream sends a comment every 15 s.
+//!
+//! The `EventSource` of browsers sends no token. Let your own back end read the stream, or use `fetch`.
+//!
+//! # Running
+//!
+//! [`Limits`] bounds the requests, and [`Api::max_streams`] the streams. `axum::serve` has no timeout for a
+//! client that opens a connection and sends no headers, so put a proxy in front of a public address; it also does
+//! TLS, and limits each client by its address. A request that is not HTTP gets an empty answer of hyper's, or none.
+//!
+//! A graceful shutdown waits for all requests: end the streams by [`Api::stop_when`].
 
+mod api;
+mod feed;
+mod health;
+mod limits;
+mod log;
+mod openapi;
 mod problem;
+mod qr;
 mod receiver;
+mod tokens;
 
+use std::time::Duration;
+
+pub use self::api::Api;
+pub use self::limits::Limits;
+pub use self::qr::QrCodes;
 pub use self::receiver::WebhookReceiver;
+pub use self::tokens::{AccessTokens, TokenError};
+
+/// The paths of the routes.
+const STATUS: &str = "/api/v1/whatsapp/accounts/{session_id}/status";
+const EVENTS: &str = "/api/v1/whatsapp/accounts/events";
+const WEBHOOK: &str = "/webhooks/whatsapp";
+const HEALTH: &str = "/healthz";
+const READY: &str = "/readyz";
+const OPENAPI: &str = "/openapi.json";
+
+/// How long the store may take for a request.
+const STORE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -8,14 +8,18 @@ use axum::Router;
 use axum::body::{Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::routing::post;
 use tokio::time::timeout;
 
-use super::problem::Problem;
+use super::limits::Limits;
+use super::problem::{
+    INVALID_REQUEST, INVALID_SIGNATURE, METHOD_NOT_ALLOWED, NOT_FOUND, NOT_JSON, Problem,
+    SLOW_REQUEST, TOO_LARGE,
+};
+use super::qr::QrCodes;
 use crate::event::signature::{SignatureHeaders, SigningKeys};
-use crate::event::{EventId, EventSink, MAX_EVENT, SessionEvent, in_time};
+use crate::event::{EventId, EventKind, EventSink, MAX_EVENT, SessionEvent, in_time};
 
 /// How long a body may take to arrive.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,6 +29,8 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// Verifies signed webhooks and sends their events to a sink. A request is answered when the sink has accepted
 /// or refused the event: with a [`StoreSink`](crate::store::StoreSink), nothing is answered 2xx that is not in
 /// the store. See the [module](super) for the answers.
+///
+/// [`Api::receiver`](super::Api::receiver) mounts it beside the other routes. On its own:
 ///
 /// ```
 /// use whatsapp_phone::axum::Router;
@@ -50,6 +56,9 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct WebhookReceiver {
     keys: SigningKeys,
     sink: Box<dyn EventSink>,
+    queue: Option<Box<dyn EventSink>>,
+    limits: Limits,
+    qr_codes: QrCodes,
 }
 
 impl WebhookReceiver {
@@ -59,49 +68,92 @@ impl WebhookReceiver {
         Self {
             keys,
             sink: Box::new(sink),
+            queue: None,
+            limits: Limits::default(),
+            qr_codes: QrCodes::default(),
         }
     }
 
-    /// Returns a router that takes events at its root, by POST.
+    /// Sends every event but `session_ready` and `session_error` to this sink instead, which delivers them later.
+    /// Its `Ok` must mean that the event is durable. It gets no payloads of QR codes, which must not be written to
+    /// a disk: they are in [`qr_codes`](Self::qr_codes). Default: every event is processed inline.
+    ///
+    /// A `session_ready` overtakes the events that wait. A store recognises an overtaken event by its `seq`. One
+    /// without `seq` counts by the time at which the queue delivers it: a `session_disconnected` of the Node
+    /// service can then disconnect a session that has connected again. Use no queue for such senders.
+    #[must_use]
+    pub fn queue(mut self, queue: impl EventSink + 'static) -> Self {
+        self.queue = Some(Box::new(queue));
+        self
+    }
+
+    /// Sets the limits of the receiver. Default: those of [`Limits`].
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Returns the QR codes that arrive, for a page that shows them.
+    #[must_use]
+    pub fn qr_codes(&self) -> QrCodes {
+        self.qr_codes.clone()
+    }
+
+    /// Returns a router that takes events at its root, by POST. Needs a tokio runtime.
     pub fn into_router(self) -> Router {
-        let not_found = async || Problem::new(StatusCode::NOT_FOUND, "not_found", "no such path");
-        let only_post = async || {
-            let status = StatusCode::METHOD_NOT_ALLOWED;
-            Problem::new(status, "method_not_allowed", "events are sent by POST")
-        };
-        Router::new()
+        let limits = self.limits;
+        let router = Router::new()
             .route("/", post(receive))
-            .fallback(not_found)
-            .method_not_allowed_fallback(only_post)
+            .fallback(async || NOT_FOUND)
+            .method_not_allowed_fallback(async || METHOD_NOT_ALLOWED)
             .layer(DefaultBodyLimit::max(MAX_EVENT))
-            .with_state(Arc::new(self))
+            .with_state(Arc::new(self));
+        limits.apply(router)
     }
 }
 
 async fn receive(
     State(receiver): State<Arc<WebhookReceiver>>,
     request: Request,
-) -> Result<Response, Problem> {
+) -> Result<([(HeaderName, HeaderValue); 1], &'static str), Problem> {
     if !is_json(request.headers()) {
-        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        let detail = "the content-type must be application/json";
-        return Err(Problem::new(status, "not_json", detail));
+        return Err(NOT_JSON);
     }
-    let headers = signature_headers(request.headers()).ok_or_else(|| {
-        Problem::unsigned(
-            "webhook-id, webhook-timestamp and webhook-signature must be there, each once",
-        )
-    })?;
+    let headers = signature_headers(request.headers()).ok_or(INVALID_SIGNATURE)?;
     let body = read(request).await?;
     receiver.keys.verify(&headers, &body, SystemTime::now())?;
     let mut event = SessionEvent::from_json(&body)?;
     if event.id().is_none() {
         event = event.with_id(headers.id);
     }
-    let sink = &*receiver.sink;
-    in_time(sink, &event, SEND_TIMEOUT, || sink.send(&event)).await?;
-    let json = [(CONTENT_TYPE, "application/json")];
-    Ok((json, r#"{"status":"processed_inline"}"#).into_response())
+    let answer = receiver.accept(&event).await?;
+    receiver.qr_codes.observe(&event);
+    Ok((
+        [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+        answer,
+    ))
+}
+
+impl WebhookReceiver {
+    /// Sends an event where it belongs, and returns the answer to its sender.
+    async fn accept(&self, event: &SessionEvent) -> Result<&'static str, Problem> {
+        let is_inline = matches!(
+            event.kind(),
+            EventKind::SessionReady(_) | EventKind::SessionError(_)
+        );
+        match &self.queue {
+            Some(queue) if !is_inline => {
+                let event = event.without_qr_payload();
+                in_time(queue, &event, SEND_TIMEOUT, || queue.send(&event)).await?;
+                Ok(r#"{"status":"queued"}"#)
+            }
+            _ => {
+                in_time(&self.sink, event, SEND_TIMEOUT, || self.sink.send(event)).await?;
+                Ok(r#"{"status":"processed_inline"}"#)
+            }
+        }
+    }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -124,35 +176,15 @@ fn signature_headers(headers: &HeaderMap) -> Option<SignatureHeaders> {
 }
 
 async fn read(request: Request) -> Result<Bytes, Problem> {
-    let too_large = || {
-        let detail = format!("the body has more than {MAX_EVENT} bytes");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
-    };
     // By its content-length, before it arrives.
     if request.body().size_hint().lower() > MAX_EVENT as u64 {
-        return Err(too_large());
+        return Err(TOO_LARGE);
     }
     match timeout(READ_TIMEOUT, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => Ok(body),
-        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(too_large())
-        }
-        Ok(Err(_)) => {
-            let detail = "the body did not arrive";
-            Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                "invalid_request",
-                detail,
-            ))
-        }
-        Err(_) => {
-            let detail = format!("the body did not arrive within {READ_TIMEOUT:?}");
-            Err(Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "slow_request",
-                detail,
-            ))
-        }
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(TOO_LARGE),
+        Ok(Err(_)) => Err(INVALID_REQUEST),
+        Err(_) => Err(SLOW_REQUEST),
     }
 }
 
@@ -161,6 +193,9 @@ impl fmt::Debug for WebhookReceiver {
         f.debug_struct("WebhookReceiver")
             .field("keys", &self.keys)
             .field("sink", &self.sink.name())
+            .field("queue", &self.queue.as_ref().map(EventSink::name))
+            .field("limits", &self.limits)
+            .field("qr_codes", &self.qr_codes)
             .finish()
     }
 }

@@ -92,6 +92,15 @@ pub(crate) fn down_for(time: Duration) -> (WebhookSink, impl Fn() -> Vec<Session
     (sink, move || arrived(&attempts, time))
 }
 
+/// A sink whose receiver refuses all events for this long, and the events that arrived then.
+pub(crate) fn refusing_for(time: Duration) -> (WebhookSink, impl Fn() -> Vec<SessionEvent>) {
+    let (sink, attempts) = scripted(Backoff::WEBHOOK, move |at| match at < time {
+        true => Status(422),
+        false => Status(200),
+    });
+    (sink, move || arrived(&attempts, time))
+}
+
 fn down(time: Duration) -> impl Fn(Duration) -> Reply + Send + Sync {
     move |at| match (at < time, at.as_secs() % 5) {
         (false, _) => Status(200),

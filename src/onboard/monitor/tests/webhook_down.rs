@@ -1,7 +1,7 @@
 //! A page monitor with a webhook whose receiver is down for an hour.
 
 use super::*;
-use crate::event::webhook::tests::down_for;
+use crate::event::webhook::tests::{down_for, refusing_for};
 use crate::store::SessionRow;
 
 #[tokio::test(start_paused = true)]
@@ -36,4 +36,18 @@ async fn the_events_of_a_monitor_arrive_in_order_after_an_hour() {
     let expected = kept(sink.names());
     assert!(expected.len() >= 4, "{expected:?}");
     assert_eq!(kept(names), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_the_receiver_refuses_does_not_stop_the_next_one() {
+    let (webhook, arrived) = refusing_for(Duration::from_secs(15));
+    let script = page([(0, Linking), (30, Unlinked)]);
+    let monitor = monitor(webhook, script, 0);
+    assert_eq!(run(&monitor, Duration::from_secs(60)).await, None);
+    assert_eq!(monitor.delivery_state().waiting, 0);
+    let names: Vec<_> = arrived().iter().map(name).collect();
+    assert_eq!(
+        names,
+        ["session_disconnected unlinked", "qr_code_generated"]
+    );
 }
