@@ -21,6 +21,7 @@
 //! | [`channel::ChannelSink`] | a task of the same process | `events` |
 //! | [`fan_out::FanOut`] | several sinks: the first one decides, the others get what it accepted | `events` |
 //! | `webhook::WebhookSink` | an HTTP endpoint, by signed webhooks | `webhook` |
+//! | `store::outbox::Outbox` | a queue in an SQL database, from which workers deliver to any sink | `sqlite`, `postgres` or `mysql` |
 //! | [`StoreSink`](crate::store::StoreSink) | a store, inline: the row is written when `send` returns | `events` |
 
 pub mod channel;
@@ -176,6 +177,18 @@ impl SessionEvent {
     #[must_use]
     pub fn with_id(mut self, id: EventId) -> Self {
         self.id = Some(id);
+        self
+    }
+
+    /// Returns the event without the payload of its QR code, and without fields that may be a copy of it.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    pub(crate) fn without_qr_payload(mut self) -> Self {
+        if let EventKind::QrCodeGenerated(qr) = &mut self.kind {
+            if !qr.is_expired() {
+                *qr = QrCode::unknown();
+            }
+            self.copies = None;
+        }
         self
     }
 
