@@ -184,7 +184,7 @@ impl OutboxWorker {
     }
 }
 
-/// Where a worker looks for due events next, and when.
+/// The state of a worker's search for due events.
 struct Search {
     after: i64,
     began: Instant,

@@ -14,7 +14,7 @@ use crate::store::options::{APPLIED_IDS_KEPT, DuplicatePolicy, RowValues, StoreO
 pub(super) const LOCK_COUNT: u64 = 4096;
 
 /// How many rows one transaction of a scan changes at most.
-pub(super) const MAX_SCANNED: u64 = 250;
+pub(super) const MAX_SCANNED: usize = 250;
 
 /// How many events one transaction forgets at most.
 pub(super) const MAX_PRUNED: u64 = 5000;

@@ -25,7 +25,7 @@ impl<D: Driver> Database<D> {
         let after = step.after.to_string();
         let heads = &self.statements.outbox_heads;
         let heads: Vec<Head> = run::<D, _>(connection, heads, &[step.queue, &after]).await?;
-        Ok(Found::of(&heads, MAX_SCANNED as usize, step.limit))
+        Ok(Found::of(&heads, MAX_SCANNED, step.limit))
     }
 
     /// Records and leases, in a transaction.
@@ -133,7 +133,7 @@ impl<D: Driver> Table for Database<D> {
             let after = step.after.to_string();
             let heads = &self.statements.outbox_heads;
             let heads: Vec<Head> = self.connections.read(heads, &[step.queue, &after]).await?;
-            let (due, found) = Found::of(&heads, MAX_SCANNED as usize, step.limit);
+            let (due, found) = Found::of(&heads, MAX_SCANNED, step.limit);
             if due.is_empty() {
                 return Ok(found);
             }
