@@ -119,11 +119,6 @@ fn quick(builder: OutboxWorkerBuilder) -> OutboxWorker {
     builder.backoff(steady(MS(10))).start()
 }
 
-/// Its events are delivered by another worker 0.9 s after it is gone.
-fn short_leased(builder: OutboxWorkerBuilder) -> OutboxWorkerBuilder {
-    builder.send_timeout(MS(300))
-}
-
 fn fast() -> StoreOptions {
     StoreOptions::default().poll_every(MS(20))
 }
@@ -296,7 +291,7 @@ async fn the_events_of_a_worker_that_is_gone_are_delivered_by_another_one() {
                     begun.store(true, Ordering::Relaxed);
                     std::future::pending()
                 });
-                let _worker = short_leased(outbox.deliver_to(sink)).start();
+                let _worker = outbox.deliver_to(sink).send_timeout(MS(300)).start();
                 until_async("it delivers", async || asked.load(Ordering::Relaxed)).await;
             });
         });
