@@ -11,6 +11,10 @@
 //! | [`SESSION_READY_PROCESSING_TIME`] | histogram, milliseconds | `outcome` | time that a `StoreSink` takes for a `session_ready` |
 //! | [`PROTOCOL_ERRORS_SUPPRESSED`] | counter | `class` | errors that were expected after the end of their session |
 //! | [`SESSIONS_UNRESPONSIVE`] | gauge | | watched pages that do not answer |
+//! | [`OUTBOX_PENDING`] | gauge | `queue` | events that wait in an outbox |
+//! | [`OUTBOX_OLDEST_AGE`] | gauge, seconds | `queue` | age of the first of them; 0 if none waits |
+//! | [`OUTBOX_DEAD_LETTERS`] | gauge | `queue` | dead letters of an outbox |
+//! | [`OUTBOX_DELIVERIES`] | counter | `queue`, `outcome` | attempts to deliver an event of an outbox |
 //!
 //! Labels are categories. They hold no number, JID or id:
 //!
@@ -18,6 +22,8 @@
 //!   `provisional`), or the [code](crate::ErrorKind::code) of the error.
 //! - `outcome` of a `session_ready`: `applied`, `ignored`, or the code of the store's error.
 //! - `source`: the name of the source that gave the number, `none` without a number.
+//! - `queue`: the name of the outbox. Every process with a worker records the gauges of the whole queue.
+//! - `outcome` of a delivery: `delivered`, `failed` (it is tried again) or `dead`.
 //! - `class`: the [class](crate::classify::ErrorClass) of the error.
 //!
 //! A dropped extraction is not recorded. The success rate is
@@ -40,6 +46,15 @@ pub const SESSION_READY_PROCESSING_TIME: &str = "whatsapp_session_ready_processi
 pub const PROTOCOL_ERRORS_SUPPRESSED: &str = "whatsapp_protocol_errors_suppressed_total";
 /// Gauge: watched pages that do not answer.
 pub const SESSIONS_UNRESPONSIVE: &str = "whatsapp_phone_sessions_unresponsive";
+
+/// Gauge: events that wait in an outbox.
+pub const OUTBOX_PENDING: &str = "whatsapp_phone_outbox_pending";
+/// Gauge, seconds: the age of the first event that waits in an outbox.
+pub const OUTBOX_OLDEST_AGE: &str = "whatsapp_phone_outbox_oldest_age_seconds";
+/// Gauge: dead letters of an outbox.
+pub const OUTBOX_DEAD_LETTERS: &str = "whatsapp_phone_outbox_dead_letters";
+/// Counter: attempts to deliver an event of an outbox.
+pub const OUTBOX_DELIVERIES: &str = "whatsapp_phone_outbox_deliveries_total";
 
 /// The codes of [`ErrorKind`](crate::ErrorKind).
 #[cfg(feature = "metrics")]
@@ -99,6 +114,22 @@ pub fn register() {
         Unit::Count,
         "Watched pages that do not answer"
     );
+    describe_gauge!(OUTBOX_PENDING, Unit::Count, "Events that wait in an outbox");
+    describe_gauge!(
+        OUTBOX_OLDEST_AGE,
+        Unit::Seconds,
+        "Age of the first event that waits in an outbox"
+    );
+    describe_gauge!(
+        OUTBOX_DEAD_LETTERS,
+        Unit::Count,
+        "Dead letters of an outbox"
+    );
+    describe_counter!(
+        OUTBOX_DELIVERIES,
+        Unit::Count,
+        "Attempts to deliver an event of an outbox"
+    );
     for outcome in EXTRACTION_CODES {
         counter!(EXTRACTIONS, "outcome" => outcome, "source" => "none").absolute(0);
         counter!(EXTRACTION_FAILURES, "outcome" => outcome).absolute(0);
@@ -137,6 +168,44 @@ pub(crate) fn session_ready(outcome: &'static str, elapsed: Duration) {
         .record(elapsed.as_secs_f64() * 1_000.0);
     #[cfg(not(feature = "metrics"))]
     let _ = (outcome, elapsed);
+}
+
+/// Records the state of an outbox.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+pub(crate) fn outbox(queue: &str, waiting: u64, oldest: Duration, dead: u64) {
+    #[cfg(feature = "metrics")]
+    {
+        let labels = [("queue", queue.to_owned())];
+        metrics::gauge!(OUTBOX_PENDING, &labels).set(waiting as f64);
+        metrics::gauge!(OUTBOX_OLDEST_AGE, &labels).set(oldest.as_secs_f64());
+        metrics::gauge!(OUTBOX_DEAD_LETTERS, &labels).set(dead as f64);
+        for outcome in ["delivered", "failed", "dead"] {
+            outbox_deliveries(queue, outcome, 0);
+        }
+    }
+    #[cfg(not(feature = "metrics"))]
+    let _ = (queue, waiting, oldest, dead);
+}
+
+/// Records an attempt to deliver an event of an outbox.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+pub(crate) fn outbox_delivery(queue: &str, outcome: &'static str) {
+    #[cfg(feature = "metrics")]
+    outbox_deliveries(queue, outcome, 1);
+    #[cfg(not(feature = "metrics"))]
+    let _ = (queue, outcome);
+}
+
+#[cfg(all(
+    feature = "metrics",
+    any(feature = "sqlite", feature = "postgres", feature = "mysql")
+))]
+fn outbox_deliveries(queue: &str, outcome: &'static str, count: u64) {
+    let labels = [
+        ("queue", metrics::SharedString::from(queue.to_owned())),
+        ("outcome", metrics::SharedString::const_str(outcome)),
+    ];
+    metrics::counter!(OUTBOX_DELIVERIES, &labels).increment(count);
 }
 
 /// Records an error that was expected after the end of its session.

@@ -18,6 +18,8 @@ mod failures;
 mod lost_connections;
 #[path = "store/others.rs"]
 mod others;
+#[path = "store/outbox.rs"]
+mod outbox;
 #[path = "store/reading.rs"]
 mod reading;
 #[path = "store/rows.rs"]

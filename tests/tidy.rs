@@ -746,6 +746,7 @@ fn tests_in_real_time_wait_for_conditions() {
             "start_timeout(",
             "attempt_timeout(",
             "look_timeout(",
+            "send_timeout(",
             "busy_timeout(",
             "elapsed() < LIMIT",
         ];

@@ -21,6 +21,7 @@
 //! | [`channel::ChannelSink`] | a task of the same process | `events` |
 //! | [`fan_out::FanOut`] | several sinks: the first one decides, the others get what it accepted | `events` |
 //! | `webhook::WebhookSink` | an HTTP endpoint, by signed webhooks | `webhook` |
+//! | `store::outbox::Outbox` | a queue in an SQL database, from which workers deliver to any sink | `sqlite`, `postgres` or `mysql` |
 //! | [`StoreSink`](crate::store::StoreSink) | a store, inline: the row is written when `send` returns | `events` |
 
 pub mod channel;
@@ -179,14 +180,15 @@ impl SessionEvent {
         self
     }
 
-    /// Returns the event as it may be kept on a disk: without the payload of its QR code.
-    #[cfg(feature = "server")]
+    /// Returns the event as it may be kept on a disk: without the payload of its QR code, and without fields that
+    /// may be a copy of it.
+    #[cfg(any(feature = "server", feature = "sqlite", feature = "postgres", feature = "mysql"))]
     pub(crate) fn without_qr_payload(&self) -> Self {
         let mut event = self.clone();
-        if let EventKind::QrCodeGenerated(qr) = &mut event.kind
-            && !qr.is_expired()
-        {
-            *qr = QrCode::unknown();
+        if let EventKind::QrCodeGenerated(qr) = &mut event.kind {
+            if !qr.is_expired() {
+                *qr = QrCode::unknown();
+            }
             event.copies = None;
         }
         event

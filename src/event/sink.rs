@@ -34,8 +34,8 @@ pub(crate) const REFUSALS: [&str; 5] = [
 ///
 /// - `Ok` means accepted: the sink is responsible for the event from then on. Otherwise it returns an error.
 /// - It accepts events of every kind, foreign ones too, and does not change them.
-/// - Events of which each is sent after the one before was accepted arrive in that order. Several may be
-///   sent at once, and then arrive in any order.
+/// - Events of one session of which each is sent after the one before was accepted arrive in that order.
+///   Several may be sent at once, and then arrive in any order.
 /// - The same event may be sent again, with the same id, after an error or a crash.
 /// - Every `send` ends: its own calls have deadlines. It is cancel-safe: if the future is dropped, the
 ///   event has arrived or has not, and the sink is ready for the next one.
@@ -128,11 +128,12 @@ forward!(Arc<S>, Box<S>, &S);
 #[derive(Clone, Debug)]
 pub struct SinkError(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     code: Cow<'static, str>,
     message: String,
     is_transient: bool,
+    retry_after: Option<Duration>,
     source: Option<ProtocolFailure>,
 }
 
@@ -154,6 +155,7 @@ impl SinkError {
             code,
             message: clean(message, MAX_TEXT),
             is_transient,
+            retry_after: None,
             source: None,
         }))
     }
@@ -162,12 +164,19 @@ impl SinkError {
     /// [`ProtocolFailure::from_error`](crate::failure::ProtocolFailure::from_error).
     #[must_use]
     pub fn caused_by(self, cause: ProtocolFailure) -> Self {
-        Self(Arc::new(Inner {
-            code: self.0.code.clone(),
-            message: self.0.message.clone(),
-            is_transient: self.0.is_transient,
-            source: Some(cause),
-        }))
+        self.with(|inner| inner.source = Some(cause))
+    }
+
+    /// Adds how long the receiver asks to wait before the next attempt.
+    #[must_use]
+    pub fn with_retry_after(self, wait: Duration) -> Self {
+        self.with(|inner| inner.retry_after = Some(wait))
+    }
+
+    fn with(self, change: impl FnOnce(&mut Inner)) -> Self {
+        let mut inner = Arc::unwrap_or_clone(self.0);
+        change(&mut inner);
+        Self(Arc::new(inner))
     }
 
     /// Makes the error known to a classifier that prints it, or prints what wraps it.
@@ -185,6 +194,12 @@ impl SinkError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.0.is_transient
+    }
+
+    /// Returns how long the receiver asks to wait before the next attempt, if it does.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
     }
 }
 

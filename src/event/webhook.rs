@@ -241,9 +241,9 @@ impl EventSink for WebhookSink {
                 .is_some_and(|deadline| next - start > deadline)
             {
                 let text = format!("the webhook receiver at {} asked to wait", self.at);
-                return Err(
-                    last.unwrap_or_else(|| SinkError::transient(codes::WEBHOOK_PAUSED, text))
-                );
+                let error =
+                    last.unwrap_or_else(|| SinkError::transient(codes::WEBHOOK_PAUSED, text));
+                return Err(error.with_retry_after(next - Instant::now()));
             }
             sleep_until(next).await;
             let span = self.span(resends);

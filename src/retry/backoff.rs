@@ -71,6 +71,16 @@ impl Backoff {
         ..Self::DEFAULT
     };
 
+    /// Deliveries of an outbox: 1 s growing to 5 minutes, for 24 h.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    pub(crate) const OUTBOX: Self = Self {
+        interval: Duration::from_secs(1),
+        max_interval: Some(Duration::from_secs(5 * 60)),
+        jitter: 0.2,
+        deadline: Some(MAX_DURATION),
+        ..Self::DEFAULT
+    };
+
     /// Attempts of a webhook: a `send` with them ends before its callers, which wait for 10 s, give up.
     #[cfg(feature = "webhook")]
     pub(crate) const WEBHOOK: Self = Self {

@@ -70,6 +70,12 @@ pub mod effect;
 mod error;
 pub mod memory;
 mod options;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg_attr(
+    docsrs,
+    doc(cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql")))
+)]
+pub mod outbox;
 mod query;
 mod session_store;
 mod sink;

@@ -69,6 +69,7 @@ pub struct StoreOptions {
     pub(super) poll_every: Duration,
     pub(super) table: String,
     pub(super) create_tables: bool,
+    pub(super) outboxes: Vec<String>,
 }
 
 impl Default for StoreOptions {
@@ -80,6 +81,7 @@ impl Default for StoreOptions {
             poll_every: Duration::from_secs(1),
             table: DEFAULT_TABLE.to_owned(),
             create_tables: false,
+            outboxes: Vec::new(),
         }
     }
 }
@@ -136,6 +138,15 @@ impl StoreOptions {
     #[must_use]
     pub fn create_tables(mut self) -> Self {
         self.create_tables = true;
+        self
+    }
+
+    /// Stores accepted events in this queue of the [outbox](super::outbox) too, in the transaction that
+    /// writes the row. Call it again for another queue. Only the SQL stores have an outbox; `MemoryStore`
+    /// ignores this.
+    #[must_use]
+    pub fn outbox(mut self, queue: impl Into<String>) -> Self {
+        self.outboxes.push(queue.into());
         self
     }
 

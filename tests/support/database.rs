@@ -3,12 +3,14 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::task::yield_now;
 use whatsapp_phone::sqlx::mysql::MySqlConnectOptions;
 use whatsapp_phone::sqlx::{self, AssertSqlSafe, MySqlPool, PgPool, SqlitePool};
 use whatsapp_phone::store::mysql::MySqlStore;
+use whatsapp_phone::store::outbox::Outbox;
 use whatsapp_phone::store::postgres::PostgresStore;
 use whatsapp_phone::store::sqlite::SqliteStore;
 use whatsapp_phone::store::{SessionStore, StoreError, StoreOptions};
@@ -158,6 +160,41 @@ impl Place {
             Kind::Postgres => Box::new(PostgresStore::connect(url, options).await?),
             Kind::MySql => Box::new(MySqlStore::connect(url, options).await?),
         })
+    }
+
+    /// Opens the store, and a queue of its outbox.
+    pub(crate) async fn open_outbox(
+        &self,
+        options: StoreOptions,
+        queue: &str,
+    ) -> (Arc<dyn SessionStore>, Outbox) {
+        Self::open_outbox_at(self.kind, &self.url, options, queue).await
+    }
+
+    pub(crate) async fn open_outbox_at(
+        kind: Kind,
+        url: &str,
+        options: StoreOptions,
+        queue: &str,
+    ) -> (Arc<dyn SessionStore>, Outbox) {
+        let options = options.create_tables();
+        match kind {
+            Kind::Sqlite => {
+                let store = SqliteStore::connect(url, options).await.unwrap();
+                let outbox = store.outbox(queue).await.unwrap();
+                (Arc::new(store), outbox)
+            }
+            Kind::Postgres => {
+                let store = PostgresStore::connect(url, options).await.unwrap();
+                let outbox = store.outbox(queue).await.unwrap();
+                (Arc::new(store), outbox)
+            }
+            Kind::MySql => {
+                let store = MySqlStore::connect(url, options).await.unwrap();
+                let outbox = store.outbox(queue).await.unwrap();
+                (Arc::new(store), outbox)
+            }
+        }
     }
 
     /// Runs statements.

@@ -14,7 +14,8 @@ use crate::phone::PhoneNumber;
 use crate::store::effect::{Effect, apply_event, check_retirable};
 use crate::store::error::StoreError;
 use crate::store::options::{DuplicatePolicy, StoreOptions};
-use crate::store::session_store::Outcome;
+use crate::store::outbox::table::Entry;
+use crate::store::session_store::{Ignored, Outcome};
 use crate::store::status::{SessionRow, Status, StatusChange};
 
 /// A session whose rows and locks a transaction needs, as the table holds it, and the event to apply.
@@ -65,6 +66,8 @@ pub(super) struct Accounts<'a> {
     metadata: HashMap<String, String>,
     /// The changes that watchers see after the commit.
     pub(super) changes: Vec<StatusChange>,
+    /// The events that outboxes get.
+    pub(super) passed_on: Vec<Entry>,
 }
 
 /// One thing that was locked or read.
@@ -103,6 +106,7 @@ impl<'a> Accounts<'a> {
             applied: HashSet::new(),
             metadata: HashMap::new(),
             changes: Vec::new(),
+            passed_on: Vec::new(),
         }
     }
 
@@ -164,7 +168,13 @@ impl<'a> Accounts<'a> {
         let id = event.id().map(|id| (life, id.as_str().to_owned()));
         let is_applied = id.as_ref().is_some_and(|id| self.applied.contains(id));
         let write = match apply_event(&row, is_applied, event, self.options.rebind)? {
-            Effect::Ignore(why) => return Ok(Outcome::Ignored(why)),
+            Effect::Ignore(why) => {
+                // Other sinks show that the code has expired.
+                if why == Ignored::Expired {
+                    self.pass_on(event);
+                }
+                return Ok(Outcome::Ignored(why));
+            }
             Effect::Write(write) => write,
         };
         let mut retired = Vec::new();
@@ -199,9 +209,16 @@ impl<'a> Accounts<'a> {
         }
         self.all[own].apply(*write, event.id());
         self.applied.extend(id);
+        self.pass_on(event);
         let change = self.report(own);
         let change = change.ok_or_else(|| StoreError::unknown(session))?;
         Ok(Outcome::Applied { change, retired })
+    }
+
+    fn pass_on(&mut self, event: &SessionEvent) {
+        let queues = self.options.outboxes.iter();
+        let entries = queues.map(|queue| Entry::new(queue, event));
+        self.passed_on.extend(entries);
     }
 
     /// Gives up a session on request of the program, whatever its status.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::Pool;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard, Notify};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -20,6 +20,7 @@ use super::schema::Layout;
 use crate::retry::Backoff;
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::options::StoreOptions;
+use crate::store::outbox::table::to_json;
 use crate::store::status::StatusChange;
 use crate::store::watch::Hub;
 
@@ -48,6 +49,8 @@ pub(super) struct Database<D: Driver> {
     pub(super) follower: std::sync::Mutex<Option<JoinHandle<()>>>,
     /// Held during a transaction if the database has one writer at a time.
     turn: Option<Mutex<()>>,
+    /// Notified when this process has stored events in an outbox.
+    pub(super) stored: Notify,
 }
 
 /// A statement with its parameters.
@@ -155,6 +158,7 @@ impl<D: Driver> Database<D> {
             hub: Hub::default(),
             follower: std::sync::Mutex::default(),
             turn: (!D::IS_CONCURRENT).then(Mutex::default),
+            stored: Notify::new(),
             statements: templates.statements::<D>(),
             templates,
         }
@@ -179,7 +183,28 @@ impl<D: Driver> Database<D> {
         first: Option<Bound<'_>>,
         change: impl Fn(&mut Accounts<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let _turn = OptionFuture::from(self.turn.as_ref().map(Mutex::lock)).await;
+        let (_turn, mut lease) = self.begin().await?;
+        let written = self
+            .write(&mut lease.connection, wanted, first, change)
+            .await;
+        let (result, changes, has_stored) = self.end(lease, written).await?;
+        for change in &changes {
+            self.hub.publish(change);
+        }
+        if !changes.is_empty() {
+            self.driver.notify(changes);
+        }
+        if has_stored {
+            self.stored.notify_waiters();
+        }
+        Ok(result)
+    }
+
+    /// Begins a transaction. Hold the guard until its end.
+    pub(super) async fn begin(
+        &self,
+    ) -> Result<(Option<MutexGuard<'_, ()>>, Lease<D::Sqlx>), Failure> {
+        let turn = OptionFuture::from(self.turn.as_ref().map(Mutex::lock)).await;
         let mut lease = self.connections.lease().await?;
         if let Err(failure) = run::<D, ()>(&mut lease.connection, &self.statements.begin, &[]).await
         {
@@ -189,11 +214,23 @@ impl<D: Driver> Database<D> {
             }
             return Err(failure);
         }
-        let written = self
-            .write(&mut lease.connection, wanted, first, change)
-            .await;
-        let (result, changes) = match written {
-            Ok(written) => written,
+        Ok((turn, lease))
+    }
+
+    /// Commits the transaction of this connection, or rolls it back if the result is an error.
+    pub(super) async fn end<T>(
+        &self,
+        mut lease: Lease<D::Sqlx>,
+        result: Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        match result {
+            Ok(done) => {
+                let commit = self.statements.commit.sql.clone();
+                let committed = D::run(&mut lease.connection, commit, &[]).await;
+                committed.map_err(|error| Failure::of_commit(D::NAME, D::class(&error), &error))?;
+                lease.give_back();
+                Ok(done)
+            }
             Err(failure) => {
                 let rollback = &self.statements.rollback;
                 if failure.class.leaves_the_connection()
@@ -203,20 +240,9 @@ impl<D: Driver> Database<D> {
                 {
                     lease.give_back();
                 }
-                return Err(failure);
+                Err(failure)
             }
-        };
-        let commit = self.statements.commit.sql.clone();
-        let committed = D::run(&mut lease.connection, commit, &[]).await;
-        committed.map_err(|error| Failure::of_commit(D::NAME, D::class(&error), &error))?;
-        lease.give_back();
-        for change in &changes {
-            self.hub.publish(change);
         }
-        if !changes.is_empty() {
-            self.driver.notify(changes);
-        }
-        Ok(result)
     }
 
     async fn write<T>(
@@ -225,7 +251,7 @@ impl<D: Driver> Database<D> {
         wanted: &[Wanted<'_>],
         first: Option<Bound<'_>>,
         change: impl Fn(&mut Accounts<'_>) -> Result<T, Failure>,
-    ) -> Result<(T, Vec<StatusChange>), Failure> {
+    ) -> Result<(T, Vec<StatusChange>, bool), Failure> {
         if let Some((statement, parameters)) = first {
             run::<D, ()>(connection, statement, parameters).await?;
         }
@@ -236,6 +262,7 @@ impl<D: Driver> Database<D> {
         }
         let result = change(&mut accounts)?;
         let changes = std::mem::take(&mut accounts.changes);
+        let passed_on = std::mem::take(&mut accounts.passed_on);
         for saves in accounts.into_saves() {
             if saves.is_empty() {
                 continue;
@@ -245,12 +272,16 @@ impl<D: Driver> Database<D> {
                 run::<D, ()>(connection, statement, &[&saves]).await?;
             }
         }
-        Ok((result, changes))
+        if !passed_on.is_empty() {
+            let entries = to_json(&passed_on);
+            run::<D, ()>(connection, &self.statements.outbox_put, &[&entries]).await?;
+        }
+        Ok((result, changes, !passed_on.is_empty()))
     }
 }
 
 /// A JSON array of objects without their members that are null.
-fn without_nulls(objects: &[impl Serialize]) -> String {
+pub(super) fn without_nulls(objects: &[impl Serialize]) -> String {
     let mut objects = json!(objects);
     for object in objects.as_array_mut().into_iter().flatten() {
         if let Value::Object(object) = object {
@@ -261,7 +292,7 @@ fn without_nulls(objects: &[impl Serialize]) -> String {
 }
 
 /// Runs a statement, and reads the JSON of its rows.
-async fn run<D: Driver, T: DeserializeOwned>(
+pub(super) async fn run<D: Driver, T: DeserializeOwned>(
     connection: &mut Connection<D>,
     statement: &Statement,
     parameters: &[&str],

@@ -14,7 +14,7 @@ use crate::store::options::{APPLIED_IDS_KEPT, DuplicatePolicy, RowValues, StoreO
 pub(super) const LOCK_COUNT: u64 = 4096;
 
 /// How many rows one transaction of a scan changes at most.
-pub(super) const MAX_SCANNED: u64 = 250;
+pub(super) const MAX_SCANNED: usize = 250;
 
 /// How many events one transaction forgets at most.
 pub(super) const MAX_PRUNED: u64 = 5000;
@@ -74,6 +74,28 @@ statements! {
     delete_orphans,
     /// Forgets at most [`MAX_PRUNED`] events that were applied more than [`APPLIED_IDS_KEPT`] ago; gives their count.
     prune,
+    /// `[{n, queue, key, event, body}]`: stores events in outboxes, in the order of `n`, unless they are there.
+    outbox_put,
+    /// queue, order key: the first waiting event of each of the next [`MAX_SCANNED`] order keys, as
+    /// [`Head`](crate::store::outbox::table::Head).
+    outbox_heads,
+    /// `[id]`: locks those of these events that are due, and gives their [`Job`](crate::store::outbox::table::Job);
+    /// with `[id]`, lease, milliseconds: leases them.
+    outbox_lock,
+    outbox_lease,
+    /// `[{id, lease}]`: deletes those of these events that still have this lease; and
+    /// `[{id, lease, dead, delay, error}]`: makes them due later, or dead letters.
+    outbox_done,
+    outbox_failed,
+    /// queue: the [`Count`](crate::store::outbox::table::Count) of its events.
+    outbox_count,
+    /// queue, `id`: the first `{limit}` dead letters after this one.
+    outbox_letters,
+    /// queue, `id`, milliseconds: the ids of the first [`MAX_PRUNED`] letters after this one that are dead for so long.
+    outbox_dead,
+    /// `[id]`: makes these dead letters wait again, or deletes them.
+    outbox_replay,
+    outbox_delete,
 }
 
 /// The SQL of a database.
@@ -205,6 +227,11 @@ impl Templates {
     /// Creates the tables beside it, unless they exist.
     pub(super) fn create_beside(&self) -> Statement {
         self.statement("{begin_creating} {create_beside} {indexes_beside} {end_creating}")
+    }
+
+    /// Creates the table of outboxes, unless it exists.
+    pub(super) fn create_outbox(&self) -> Statement {
+        self.statement("{begin_creating} {create_outbox} {indexes_of_outbox} {end_creating}")
     }
 
     /// Inserts a row: parameters are workspace, session and the values.

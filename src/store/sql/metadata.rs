@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::event::Failed;
+use crate::store::outbox::table::ascii;
 
 /// The members of a JSON object, in order; their values as they are written.
 struct Members(Vec<(String, Box<RawValue>)>);
@@ -51,26 +52,11 @@ pub(super) fn with_error(before: Option<&str>, error: &Failed) -> Option<String>
     let ours = ours.iter();
     let ours = ours.map(|(name, value)| format!("{}:{}", quoted(name), quoted(value)));
     let merged: Vec<_> = theirs.chain(ours).collect();
-    Some(escaped(&format!("{{{}}}", merged.join(","))))
+    Some(ascii(&format!("{{{}}}", merged.join(","))))
 }
 
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
-}
-
-/// Returns the same JSON in ASCII, as PHP writes it: no database mistakes it for another character set.
-fn escaped(json: &str) -> String {
-    let mut escaped = String::with_capacity(json.len());
-    for char in json.chars() {
-        if char.is_ascii() {
-            escaped.push(char);
-        } else {
-            for unit in char.encode_utf16(&mut [0; 2]) {
-                escaped += &format!("\\u{unit:04x}");
-            }
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

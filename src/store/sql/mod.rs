@@ -2,8 +2,8 @@
 //!
 //! Each file uses only files named before it: [`failure`], [`lease`], [`schema`], [`metadata`], [`row`],
 //! [`account`] and [`accounts`]; [`dialect`] (the SQL of one database), [`driver`] (its connections and errors)
-//! and [`database`] (transactions and retries); [`batch`], [`sweep`], [`queue`], [`list`], [`follow`] and
-//! [`prepare`]; [`sql_store`]; the drivers.
+//! and [`database`] (transactions and retries); [`batch`], [`sweep`], [`queue`], [`list`], [`follow`],
+//! [`outbox`] and [`prepare`]; [`sql_store`]; the drivers.
 
 mod account;
 mod accounts;
@@ -18,6 +18,7 @@ mod list;
 mod metadata;
 #[cfg(feature = "mysql")]
 pub mod mysql;
+mod outbox;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod prepare;

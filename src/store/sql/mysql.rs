@@ -12,6 +12,7 @@ use super::server::{idle_timeout, pool};
 use super::sql_store::SqlStore;
 use crate::store::error::StoreError;
 use crate::store::options::StoreOptions;
+use crate::store::outbox::Outbox;
 use crate::store::session_store::forward;
 
 /// A store in MySQL 8.0 or MariaDB 10.6, or later, with InnoDB. Every change is tested on MariaDB 10.11.
@@ -64,6 +65,16 @@ impl MySqlStore {
 
     fn inner(&self) -> &SqlStore<MySql> {
         &self.0
+    }
+
+    /// Returns a queue of the outbox in this database; see [`outbox`](crate::store::outbox).
+    ///
+    /// # Errors
+    ///
+    /// `misconfigured` if the name is invalid, or the table is missing and
+    /// [`create_tables`](StoreOptions::create_tables) was not called; `storage` if the database fails.
+    pub async fn outbox(&self, queue: &str) -> Result<Outbox, StoreError> {
+        self.0.outbox(queue).await
     }
 
     /// Returns the pool, for the program's own statements beside the store's.

@@ -18,6 +18,7 @@ use super::sql_store::SqlStore;
 use crate::event::SessionId;
 use crate::store::error::StoreError;
 use crate::store::options::StoreOptions;
+use crate::store::outbox::Outbox;
 use crate::store::session_store::forward;
 use crate::store::status::StatusChange;
 
@@ -82,6 +83,16 @@ impl PostgresStore {
         &self.0
     }
 
+    /// Returns a queue of the outbox in this database; see [`outbox`](crate::store::outbox).
+    ///
+    /// # Errors
+    ///
+    /// `misconfigured` if the name is invalid, or the table is missing and
+    /// [`create_tables`](StoreOptions::create_tables) was not called; `storage` if the database fails.
+    pub async fn outbox(&self, queue: &str) -> Result<Outbox, StoreError> {
+        self.0.outbox(queue).await
+    }
+
     /// Returns the pool, for the program's own statements beside the store's.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
@@ -113,6 +124,7 @@ impl Dialect for Postgres {
             ("accounts", table(&layout.tables.accounts)),
             ("sessions", table(&layout.tables.sessions)),
             ("applied", table(&layout.tables.applied)),
+            ("outbox", table(&layout.tables.outbox)),
             ("id_type", type_of(layout.column("id"))),
             ("workspace_type", type_of(layout.column("workspace_id"))),
             ("status_type", type_of(layout.column("status"))),

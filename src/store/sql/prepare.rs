@@ -9,9 +9,11 @@ use super::schema::{Fact, Layout, Tables};
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::options::StoreOptions;
 
+/// `has_outbox`: the table of outboxes is needed too.
 pub(super) async fn prepare<D: Driver>(
     connections: &Connections<D>,
     options: &StoreOptions,
+    has_outbox: bool,
 ) -> Result<Layout, StoreError> {
     let tables = Tables::of(options)?;
     // Past the pool, which reports no reason.
@@ -35,14 +37,18 @@ pub(super) async fn prepare<D: Driver>(
                 templates.create_accounts(options),
             ),
             Some(layout) => {
-                let mut lacking = layout.check_beside(&facts, D::HAS_LOCKS)?;
+                let mut lacking = layout.check_beside(&facts, D::HAS_LOCKS, has_outbox)?;
                 if lacking.is_none() && D::HAS_LOCKS {
                     let count = templates.statement("{count_locks}");
                     let counted: Vec<u64> = connections.read(&count, &[]).await?;
                     let all = format!("{} with the ids 0 to {}", tables.locks, LOCK_COUNT - 1);
                     lacking = Some(all).filter(|_| counted != [LOCK_COUNT]);
                 }
-                (lacking, templates.create_beside())
+                let create = match &lacking {
+                    Some(table) if *table == tables.outbox => templates.create_outbox(),
+                    _ => templates.create_beside(),
+                };
+                (lacking, create)
             }
         };
         match (lacking, layout) {

@@ -14,6 +14,8 @@ use crate::store::status::Status;
 pub(super) const SESSIONS: &str = "account_id, session_id, created_at, life, last_seq, version, lid, assurance, \
     kept_number, spelled_number, spelling, error, error_message, shows_error, seen_updated_at, seen_at";
 const APPLIED: &str = "life, event_id, applied_at";
+const OUTBOX: &str =
+    "id, queue, order_key, event_id, body, is_dead, attempts, due_at, lease, error, created_at";
 
 const INTEGERS: &str = "tinyint, smallint, mediumint, int, integer, bigint, int2, int4, int8";
 const TEXTS: &str =
@@ -30,6 +32,7 @@ pub(super) struct Tables {
     pub(super) sessions: String,
     pub(super) applied: String,
     pub(super) locks: String,
+    pub(super) outbox: String,
 }
 
 impl Tables {
@@ -49,12 +52,15 @@ impl Tables {
             sessions: format!("{prefix}whatsapp_phone_sessions"),
             applied: format!("{prefix}whatsapp_phone_applied"),
             locks: format!("{prefix}whatsapp_phone_locks"),
+            outbox: format!("{prefix}whatsapp_phone_outbox"),
         })
     }
 
     /// Returns all of them as a JSON array.
     pub(super) fn to_json(&self) -> String {
-        serde_json::json!([self.accounts, self.sessions, self.applied, self.locks]).to_string()
+        let beside = [&self.sessions, &self.applied, &self.locks, &self.outbox];
+        let all: Vec<_> = [&self.accounts].into_iter().chain(beside).collect();
+        serde_json::json!(all).to_string()
     }
 
     /// Returns the names for templates; `quote` stands around each name.
@@ -65,6 +71,7 @@ impl Tables {
             ("sessions", quoted(&self.sessions)),
             ("applied", quoted(&self.applied)),
             ("locks", quoted(&self.locks)),
+            ("outbox", quoted(&self.outbox)),
             ("table", self.accounts.clone()),
             (
                 "prefix",
@@ -271,12 +278,15 @@ impl Layout {
         &self,
         facts: &[Fact],
         has_locks: bool,
+        has_outbox: bool,
     ) -> Result<Option<String>, StoreError> {
         let locks = if has_locks { "id" } else { "" };
+        let outbox = if has_outbox { OUTBOX } else { "" };
         let tables = [
             (&self.tables.sessions, SESSIONS),
             (&self.tables.applied, APPLIED),
             (&self.tables.locks, locks),
+            (&self.tables.outbox, outbox),
         ];
         for (table, needed) in tables {
             let columns = facts.iter().filter(|fact| fact.table == *table);

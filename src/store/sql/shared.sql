@@ -87,6 +87,60 @@ CREATE TABLE IF NOT EXISTS {applied} (
     PRIMARY KEY ({applied_key}){index_applied}
 ) {beside_options} {applied_options};
 
+-- Times are milliseconds since 1970 by the database's clock.
+-- name: create_outbox
+CREATE TABLE IF NOT EXISTS {outbox} (
+    id {new_id},
+    queue varchar(64) NOT NULL,
+    order_key bigint NOT NULL,
+    event_id varchar(128),
+    body {new_body} NOT NULL,
+    is_dead int NOT NULL,
+    attempts int NOT NULL,
+    due_at bigint NOT NULL,
+    lease bigint,
+    error varchar(128),
+    created_at bigint NOT NULL,
+    UNIQUE (queue, order_key, event_id){index_waiting}
+) {beside_options};
+
+-- name: indexes_of_outbox
+CREATE INDEX IF NOT EXISTS {prefix}outbox_waiting ON {outbox} (queue, is_dead, order_key, id);
+
+-- name: outbox_lock
+SELECT {object}'id', o.id, 'body', o.body, 'attempts', o.attempts, 'age', {clock} - o.created_at{end_object}
+    FROM {v_ids} {join} {outbox} o ON o.id = {v_id}
+    WHERE o.is_dead = 0 AND o.due_at <= {clock} {skip_locked}
+
+-- name: outbox_lease
+UPDATE {outbox} SET lease = ?2{bigint}, due_at = {clock} + ?3{bigint} WHERE id IN (SELECT {v_id} FROM {v_ids})
+
+-- The first event that waits is the oldest, and counts from when it was stored.
+-- name: outbox_count
+SELECT {object}'waiting', c.waiting, 'dead', c.dead,
+        'age', (SELECT {clock} - o.created_at FROM {outbox} o WHERE o.id = c.oldest){end_object}
+    FROM (SELECT COUNT(CASE WHEN o.is_dead = 0 THEN 1 END) AS waiting,
+        COUNT(CASE WHEN o.is_dead = 1 THEN 1 END) AS dead, MIN(CASE WHEN o.is_dead = 0 THEN o.id END) AS oldest
+        FROM {outbox} o WHERE o.queue = ?1) c
+
+-- `{limit}` is filled in for each call.
+-- name: outbox_letters
+SELECT {object}'id', o.id, 'body', o.body, 'attempts', o.attempts, 'age', {clock} - o.created_at,
+        'error', o.error, 'dead_for', {clock} - o.due_at{end_object}
+    FROM {outbox} o WHERE o.queue = ?1 AND o.is_dead = 1 AND o.id > ?2{bigint} ORDER BY o.id LIMIT {limit}
+
+-- name: outbox_dead
+SELECT {text}o.id {end_text} FROM {outbox} o
+    WHERE o.queue = ?1 AND o.is_dead = 1 AND o.id > ?2{bigint} AND o.due_at <= {clock} - ?3{bigint}
+    ORDER BY o.id LIMIT {pruned}
+
+-- name: outbox_replay
+UPDATE {outbox} SET is_dead = 0, attempts = 0, due_at = {clock}, created_at = {clock}, lease = NULL
+    WHERE id IN (SELECT {v_id} FROM {v_ids}) AND is_dead = 1
+
+-- name: outbox_delete
+DELETE FROM {outbox} WHERE id IN (SELECT {v_id} FROM {v_ids}) AND is_dead = 1
+
 -- Indexes, if they are statements of their own.
 -- name: indexes_of_accounts
 CREATE INDEX IF NOT EXISTS {table}_number ON {accounts} (workspace_id, phone_number);
@@ -134,3 +188,6 @@ COMMIT
 -- name: index_applied
 -- name: beside_options
 -- name: applied_options
+-- name: index_waiting
+-- name: skip_locked
+-- name: bigint

@@ -20,6 +20,8 @@ use super::schema::Layout;
 use crate::event::{EventKind, SessionEvent, SessionId, SessionKey, WorkspaceId};
 use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::options::{RowValues, StoreOptions};
+use crate::store::outbox::table::{Entry, Table};
+use crate::store::outbox::{Outbox, check_queue};
 use crate::store::query::{SessionPage, SessionQuery};
 use crate::store::session_store::{Ignored, Outcome, SessionStore};
 use crate::store::status::{SessionRow, StatusChange};
@@ -40,9 +42,16 @@ impl<D: Driver> SqlStore<D> {
         pool: Pool<D::Sqlx>,
         options: StoreOptions,
     ) -> Result<Self, StoreError> {
+        for queue in &options.outboxes {
+            check_queue(queue)?;
+        }
         let deadline = options.deadline;
         let connections = Connections::new(pool, deadline);
-        let layout = timeout(deadline, prepare(&connections, &options)).await;
+        let layout = timeout(
+            deadline,
+            prepare(&connections, &options, !options.outboxes.is_empty()),
+        )
+        .await;
         let layout = layout.map_err(|_| late(D::NAME, deadline))??;
         let driver = make_driver(&layout);
         let database = Arc::new(Database::new(driver, connections, layout, options));
@@ -69,6 +78,17 @@ impl<D: Driver> SqlStore<D> {
 
     pub(super) fn pool(&self) -> &Pool<D::Sqlx> {
         &self.database.connections.pool
+    }
+
+    /// Checks the table of outboxes, creates it if that was asked for, and returns a queue in it.
+    pub(super) async fn outbox(&self, queue: &str) -> Result<Outbox, StoreError> {
+        check_queue(queue)?;
+        let database = &self.database;
+        let deadline = database.options.deadline;
+        let checked = prepare(&database.connections, &database.options, true);
+        let checked = timeout(deadline, checked).await;
+        checked.map_err(|_| late(D::NAME, deadline))??;
+        Ok(Outbox::new(self.database.clone(), queue))
     }
 
     /// Starts the task that reads watched sessions.
@@ -100,7 +120,14 @@ impl<D: Driver> SessionStore for SqlStore<D> {
     async fn apply(&self, event: &SessionEvent) -> Result<Outcome, StoreError> {
         const FOREIGN: Outcome = Outcome::Ignored(Ignored::Foreign);
         let session = match (event.kind(), event.session()) {
-            (EventKind::Foreign(_), _) | (_, None) => return Ok(FOREIGN),
+            (EventKind::Foreign(_), _) | (_, None) => {
+                let queues = self.database.options.outboxes.iter();
+                let entries: Vec<_> = queues.map(|queue| Entry::new(queue, event)).collect();
+                if !entries.is_empty() {
+                    self.database.put(&entries).await?;
+                }
+                return Ok(FOREIGN);
+            }
             (_, Some(session)) => &self.database.canonical(session)?,
         };
         let apply = |before: Option<Class>| async move {

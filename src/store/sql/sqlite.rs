@@ -13,6 +13,7 @@ use super::failure::{Class, Failure};
 use super::sql_store::SqlStore;
 use crate::store::error::StoreError;
 use crate::store::options::StoreOptions;
+use crate::store::outbox::Outbox;
 use crate::store::session_store::forward;
 
 /// A store in a file of SQLite.
@@ -97,6 +98,16 @@ impl SqliteStore {
 
     fn inner(&self) -> &SqlStore<Sqlite> {
         &self.0
+    }
+
+    /// Returns a queue of the outbox in this database; see [`outbox`](crate::store::outbox).
+    ///
+    /// # Errors
+    ///
+    /// `misconfigured` if the name is invalid, or the table is missing and
+    /// [`create_tables`](StoreOptions::create_tables) was not called; `storage` if the database fails.
+    pub async fn outbox(&self, queue: &str) -> Result<Outbox, StoreError> {
+        self.0.outbox(queue).await
     }
 
     /// Returns the pool, for the program's own statements beside the store's.

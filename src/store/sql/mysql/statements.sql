@@ -120,6 +120,43 @@ INSERT INTO {applied} (life, event_id, applied_at)
         life bigint PATH '$.life', NESTED PATH '$.events[*]' COLUMNS (event varchar(128) PATH '$'))) v
     WHERE v.event IS NOT NULL
 
+-- name: outbox_put
+INSERT INTO {outbox} (queue, order_key, event_id, body, is_dead, attempts, due_at, created_at)
+    SELECT v.queue, v.order_key, v.event, v.body, 0, 0, {clock}, {clock}
+    FROM JSON_TABLE(?1, '$[*]' COLUMNS (n int PATH '$.n', queue varchar(64) PATH '$.queue',
+        order_key bigint PATH '$.key', event varchar(128) PATH '$.event', body mediumtext PATH '$.body')) v
+    ORDER BY v.n ON DUPLICATE KEY UPDATE {outbox}.id = {outbox}.id
+
+-- name: outbox_heads
+SELECT CAST(JSON_OBJECT('key', o.order_key, 'id', o.id, 'wait', CAST(o.due_at AS SIGNED) - {clock}) AS CHAR)
+    FROM (SELECT MIN(n.id) AS id FROM {outbox} n WHERE n.queue = ?1 AND n.is_dead = 0 AND n.order_key > ?2
+        GROUP BY n.order_key ORDER BY n.order_key LIMIT {scanned}) h
+    STRAIGHT_JOIN {outbox} o ON o.id = h.id ORDER BY o.order_key
+
+-- name: outbox_lease
+UPDATE {v_ids} STRAIGHT_JOIN {outbox} o FORCE INDEX (PRIMARY) ON o.id = v.id
+    SET o.lease = ?2, o.due_at = {clock} + ?3
+
+-- name: outbox_done
+DELETE o FROM JSON_TABLE(?1, '$[*]' COLUMNS (id bigint unsigned PATH '$.id', lease bigint PATH '$.lease')) v
+    STRAIGHT_JOIN {outbox} o FORCE INDEX (PRIMARY) ON o.id = v.id WHERE o.lease = v.lease
+
+-- name: outbox_failed
+UPDATE JSON_TABLE(?1, '$[*]' COLUMNS (id bigint unsigned PATH '$.id', lease bigint PATH '$.lease',
+        dead int PATH '$.dead', delay bigint PATH '$.delay', error varchar(128) PATH '$.error')) v
+    STRAIGHT_JOIN {outbox} o FORCE INDEX (PRIMARY) ON o.id = v.id
+    SET o.is_dead = v.dead, o.attempts = o.attempts + 1, o.due_at = {clock} + v.delay, o.lease = NULL,
+        o.error = v.error
+    WHERE o.lease = v.lease
+
+-- name: outbox_replay
+UPDATE {v_ids} STRAIGHT_JOIN {outbox} o FORCE INDEX (PRIMARY) ON o.id = v.id
+    SET o.is_dead = 0, o.attempts = 0, o.due_at = {clock}, o.created_at = {clock}, o.lease = NULL
+    WHERE o.is_dead = 1
+
+-- name: outbox_delete
+DELETE o FROM {v_ids} STRAIGHT_JOIN {outbox} o FORCE INDEX (PRIMARY) ON o.id = v.id WHERE o.is_dead = 1
+
 -- name: commit
 COMMIT; {restore}
 
@@ -243,3 +280,30 @@ ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin
 -- name: indexes_beside
 CREATE TABLE IF NOT EXISTS {locks} (id int NOT NULL PRIMARY KEY) ENGINE = InnoDB;
     INSERT IGNORE INTO {locks} VALUES {all_locks}
+
+-- In whole numbers, and the same in every time zone.
+-- name: clock
+(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)
+
+-- name: text
+CAST(
+
+-- name: end_text
+AS CHAR)
+
+-- name: v_ids
+JSON_TABLE(?1, '$[*]' COLUMNS (id bigint unsigned PATH '$')) v
+
+-- name: v_id
+v.id
+
+-- name: skip_locked
+FOR UPDATE SKIP LOCKED
+
+-- name: new_body
+mediumtext
+
+-- name: index_waiting
+, INDEX {prefix}outbox_waiting (queue, is_dead, order_key, id)
+
+-- name: indexes_of_outbox

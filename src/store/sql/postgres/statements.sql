@@ -89,6 +89,35 @@ WITH t AS (SELECT {present} AS now),
     INSERT INTO {applied} (life, event_id, applied_at)
     SELECT v.life, event, {epoch} FROM v, json_array_elements_text(v.events) AS event
 
+-- name: outbox_put
+INSERT INTO {outbox} (queue, order_key, event_id, body, is_dead, attempts, due_at, created_at)
+    SELECT v.queue, v.key, v.event, v.body, 0, 0, {clock}, {clock}
+    FROM json_to_recordset(?1::json) AS v (n int, queue text, key bigint, event text, body text)
+    ORDER BY v.n ON CONFLICT DO NOTHING
+
+-- One probe of the index for each order key, however many events it has.
+-- name: outbox_heads
+WITH RECURSIVE head AS (
+        (SELECT o.order_key, o.id, o.due_at, 1 AS n FROM {outbox} o
+            WHERE o.queue = ?1 AND o.is_dead = 0 AND o.order_key > ?2::bigint
+            ORDER BY o.order_key, o.id LIMIT 1)
+        UNION ALL SELECT o.order_key, o.id, o.due_at, h.n + 1 FROM head h CROSS JOIN LATERAL (
+            SELECT o.order_key, o.id, o.due_at FROM {outbox} o
+            WHERE o.queue = ?1 AND o.is_dead = 0 AND o.order_key > h.order_key
+            ORDER BY o.order_key, o.id LIMIT 1) o WHERE h.n < {scanned})
+    SELECT json_build_object('key', h.order_key, 'id', h.id, 'wait', h.due_at - {clock})::text
+    FROM head h ORDER BY h.n
+
+-- name: outbox_done
+DELETE FROM {outbox} o USING json_to_recordset(?1::json) AS v (id bigint, lease bigint)
+    WHERE o.id = v.id AND o.lease = v.lease
+
+-- name: outbox_failed
+UPDATE {outbox} o SET is_dead = v.dead, attempts = o.attempts + 1, due_at = {clock} + v.delay,
+        lease = NULL, error = v.error
+    FROM json_to_recordset(?1::json) AS v (id bigint, lease bigint, dead int, delay bigint, error text)
+    WHERE o.id = v.id AND o.lease = v.lease
+
 -- name: object
 json_build_object(
 
@@ -196,3 +225,27 @@ json
 
 -- name: new_time
 timestamp(0) without time zone
+
+-- name: clock
+(extract(epoch FROM clock_timestamp()) * 1000)::bigint
+
+-- name: bigint
+::bigint
+
+-- name: text
+(
+
+-- name: end_text
+)::text
+
+-- name: v_ids
+json_array_elements_text(?1::json) AS v (id)
+
+-- name: v_id
+v.id::bigint
+
+-- name: skip_locked
+FOR UPDATE OF o SKIP LOCKED
+
+-- name: new_body
+text

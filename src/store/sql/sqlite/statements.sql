@@ -67,6 +67,32 @@ INSERT OR REPLACE INTO {sessions} ({columns})
 INSERT INTO {applied} (life, event_id, applied_at)
     SELECT v.value ->> 'life', e.value, {epoch} FROM json_each(?1) v, json_each(v.value, '$.events') e
 
+-- name: outbox_put
+INSERT INTO {outbox} (queue, order_key, event_id, body, is_dead, attempts, due_at, created_at)
+    SELECT v.value ->> 'queue', v.value ->> 'key', v.value ->> 'event', v.value ->> 'body', 0, 0, {clock}, {clock}
+    FROM json_each(?1) v WHERE true ORDER BY v.value ->> 'n' ON CONFLICT DO NOTHING
+
+-- name: outbox_heads
+WITH RECURSIVE head (order_key, n) AS (
+        SELECT (SELECT o.order_key FROM {outbox} o WHERE o.queue = ?1 AND o.is_dead = 0 AND o.order_key > ?2
+            ORDER BY o.order_key LIMIT 1), 1
+        UNION ALL SELECT (SELECT o.order_key FROM {outbox} o WHERE o.queue = ?1 AND o.is_dead = 0
+            AND o.order_key > h.order_key ORDER BY o.order_key LIMIT 1), h.n + 1
+        FROM head h WHERE h.order_key IS NOT NULL AND h.n < {scanned})
+    SELECT json_object('key', h.order_key, 'id', o.id, 'wait', o.due_at - {clock})
+    FROM head h CROSS JOIN {outbox} o ON o.id = (SELECT n.id FROM {outbox} n
+        WHERE n.queue = ?1 AND n.is_dead = 0 AND n.order_key = h.order_key ORDER BY n.id LIMIT 1)
+    ORDER BY h.n
+
+-- name: outbox_done
+DELETE FROM {outbox} WHERE id IN (SELECT value ->> 'id' FROM json_each(?1))
+    AND lease IN (SELECT value ->> 'lease' FROM json_each(?1))
+
+-- name: outbox_failed
+UPDATE {outbox} AS o SET is_dead = v.value ->> 'dead', attempts = o.attempts + 1,
+        due_at = {clock} + (v.value ->> 'delay'), lease = NULL, error = v.value ->> 'error'
+    FROM json_each(?1) v WHERE o.id = v.value ->> 'id' AND o.lease = v.value ->> 'lease'
+
 -- name: begin
 BEGIN IMMEDIATE
 
@@ -154,3 +180,21 @@ event_id, life
 
 -- name: applied_options
 WITHOUT ROWID
+
+-- name: clock
+CAST(unixepoch('subsec') * 1000 AS INTEGER)
+
+-- name: text
+CAST(
+
+-- name: end_text
+AS TEXT)
+
+-- name: v_ids
+json_each(?1) v
+
+-- name: v_id
+v.value
+
+-- name: new_body
+text

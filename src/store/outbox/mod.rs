@@ -1,0 +1,232 @@
+//! A durable queue of events in the database of an SQL store: [`Outbox`].
+//!
+//! Events get into it in two ways:
+//!
+//! - [`StoreOptions::outbox`](super::StoreOptions::outbox) makes a store write each event that it applies
+//!   into a queue too, in the transaction of the row: none is lost, and none is there that the store has
+//!   not accepted. Expired QR codes and foreign events, which change no row, are written as well; repetitions
+//!   and outdated events are not.
+//! - An `Outbox` is an [`EventSink`]: an event is in the database when `send` returns. For instance, a
+//!   receiver of webhooks answers then, and a worker applies the event later.
+//!
+//! [`Outbox::deliver_to`] starts a worker, which delivers the events of a queue to any sink:
+//!
+//! ```
+//! use whatsapp_phone::event::{SessionEvent, SessionKey, channel::channel};
+//! use whatsapp_phone::store::{SessionStore, StoreOptions};
+//! # #[cfg(feature = "sqlite")]
+//! use whatsapp_phone::store::sqlite::SqliteStore;
+//!
+//! # #[cfg(not(feature = "sqlite"))]
+//! # fn main() {}
+//! # #[cfg(feature = "sqlite")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let url = format!("sqlite:{}", directory.path().join("sessions.db").display());
+//! let options = StoreOptions::default().create_tables().outbox("webhook");
+//! let store = SqliteStore::connect(&url, options).await?;
+//!
+//! // Usually a `WebhookSink`.
+//! let (sink, mut delivered) = channel(100);
+//! let worker = store.outbox("webhook").await?.deliver_to(sink).start();
+//!
+//! let session = SessionKey::new(7, "session-1")?;
+//! store.register(&session).await?;
+//! store.apply(&SessionEvent::session_authenticated(session)).await?;
+//! assert_eq!(delivered.recv().await.unwrap().name(), "session_authenticated");
+//! worker.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Delivery
+//!
+//! - At least once: after a crash or a lost answer an event is delivered again, under the same id.
+//! - In order within a session: the next event of a session is delivered when the one before was accepted or
+//!   is a dead letter. Sessions do not wait for each other. Foreign events that name no session are one order.
+//! - By any number of workers, in any number of processes and machines. A worker leases an event for
+//!   three times its [send timeout](OutboxWorkerBuilder::send_timeout), 30 s by default. If it is killed, another
+//!   worker delivers the event after that time. A worker whose lease has ended records nothing.
+//! - After a transient error again by the worker's [`Backoff`](crate::retry::Backoff), or when the error's
+//!   [`retry_after`](crate::event::SinkError::retry_after) has passed, if that is later. By default: after 1 s,
+//!   growing to 5 minutes, for 24 h after the event was stored.
+//! - After a permanent error, or when the backoff ends, an event is a dead letter. It holds up no later one.
+//! - Without the payload of a QR code: `qr` is null.
+//!
+//! A worker delivers the events of its own process at once, and looks for others
+//! every [`poll_every`](super::StoreOptions::poll_every). All times are those of the database's clock, so the
+//! clocks of the machines do not matter. If it is set back, waiting events wait for that time longer.
+//!
+//! # Size
+//!
+//! Delivered events are deleted. [`Outbox::send`](EventSink::send) refuses events with the transient error
+//! `queue_full` while [`max_waiting`](Outbox::max_waiting) wait. A store never refuses an event for a full
+//! queue: its events are limited by the backoff's deadline alone, after which they are dead letters. Those are
+//! deleted after [30 days](OutboxWorkerBuilder::keep_dead_letters).
+//!
+//! # Table
+//!
+//! All queues of a database are in one table, `whatsapp_phone_outbox`, with the prefix of the
+//! [store's table](super::StoreOptions::table). [`StoreOptions::create_tables`](super::StoreOptions::create_tables)
+//! creates it when a store is made with an outbox, or when [`outbox`](super::StoreOptions::outbox) is called
+//! on it. In a migration of your own, for PostgreSQL:
+//!
+//! ```sql
+//! CREATE TABLE whatsapp_phone_outbox (
+//!     id bigserial PRIMARY KEY,      -- MySQL: bigint unsigned AUTO_INCREMENT; SQLite: integer AUTOINCREMENT
+//!     queue varchar(64) NOT NULL,
+//!     order_key bigint NOT NULL,     -- a hash of the session's id
+//!     event_id varchar(128),
+//!     body text NOT NULL,            -- MySQL: mediumtext
+//!     is_dead int NOT NULL,
+//!     attempts int NOT NULL,
+//!     due_at bigint NOT NULL,        -- in milliseconds since 1970, as `created_at`
+//!     lease bigint,
+//!     error varchar(128),
+//!     created_at bigint NOT NULL,
+//!     UNIQUE (queue, order_key, event_id)
+//! ); -- MySQL: ENGINE = InnoDB COLLATE utf8mb4_bin
+//! CREATE INDEX whatsapp_phone_outbox_waiting ON whatsapp_phone_outbox (queue, is_dead, order_key, id);
+//! ```
+
+mod letters;
+pub(in crate::store) mod table;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+pub use self::letters::DeadLetter;
+use self::table::{Entry, Table};
+pub use self::worker::{OutboxWorker, OutboxWorkerBuilder};
+use super::error::{StoreError, StoreErrorKind};
+use crate::event::{EventSink, SessionEvent, SinkError};
+use crate::{codes, metrics};
+
+/// How long a count of waiting events is used.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
+
+/// Longest name of a queue.
+const MAX_QUEUE: usize = 64;
+
+/// A queue of events in a database, from `SqliteStore::outbox`, `PostgresStore::outbox` or
+/// `MySqlStore::outbox`. See the [module](self). Clones are the same queue.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    table: Arc<dyn Table>,
+    queue: String,
+    max_waiting: u64,
+    /// The number of waiting events when they were counted last, and those that were sent since.
+    counted: Arc<Mutex<Option<(Instant, u64)>>>,
+}
+
+/// The state of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct OutboxStatus {
+    /// The number of events that wait for their delivery, or are being delivered.
+    pub waiting: u64,
+    /// How long ago the first of them was stored.
+    pub oldest: Option<Duration>,
+    /// The number of dead letters.
+    pub dead: u64,
+}
+
+/// Checks the name of a queue.
+pub(in crate::store) fn check_queue(queue: &str) -> Result<(), StoreError> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if (1..=MAX_QUEUE).contains(&queue.len()) && queue.chars().all(is_name) {
+        return Ok(());
+    }
+    let message = "the name of an outbox has 1 to 64 ASCII letters, digits, `_` and `-`";
+    Err(StoreError::new(StoreErrorKind::Misconfigured, message))
+}
+
+impl Outbox {
+    pub(in crate::store) fn new(table: Arc<dyn Table>, queue: &str) -> Self {
+        Self {
+            table,
+            queue: queue.to_owned(),
+            max_waiting: 100_000,
+            counted: Arc::default(),
+        }
+    }
+
+    /// Returns the name of the queue.
+    #[must_use]
+    pub fn queue(&self) -> &str {
+        &self.queue
+    }
+
+    /// Sets how many events may wait before `send` refuses further ones. Default: 100,000. They are counted
+    /// once a second, so other processes may exceed it for that time.
+    #[must_use]
+    pub fn max_waiting(mut self, events: u64) -> Self {
+        self.max_waiting = events;
+        self
+    }
+
+    /// Returns a builder of a worker that delivers the events of this queue to a sink.
+    #[must_use]
+    pub fn deliver_to(&self, sink: impl EventSink + 'static) -> OutboxWorkerBuilder {
+        OutboxWorkerBuilder::new(self.clone(), sink)
+    }
+
+    /// Counts the events, and records the numbers as metrics. A worker does it every 10 s.
+    ///
+    /// # Errors
+    ///
+    /// If the storage fails.
+    pub async fn status(&self) -> Result<OutboxStatus, StoreError> {
+        let count = self.table.count(&self.queue).await?;
+        let status = OutboxStatus {
+            waiting: count.waiting,
+            oldest: count.age.map(milliseconds),
+            dead: count.dead,
+        };
+        let oldest = status.oldest.unwrap_or_default();
+        metrics::outbox(&self.queue, status.waiting, oldest, status.dead);
+        Ok(status)
+    }
+
+    async fn check_room(&self) -> Result<(), SinkError> {
+        let mut counted = self.counted.lock().await;
+        let (at, waiting) = match *counted {
+            Some((at, waiting)) if at.elapsed() < COUNT_EVERY => (at, waiting),
+            _ => (Instant::now(), self.table.count(&self.queue).await?.waiting),
+        };
+        *counted = Some((at, waiting.saturating_add(1)));
+        if waiting < self.max_waiting {
+            return Ok(());
+        }
+        let text = format!(
+            "{waiting} events wait in the outbox `{}`, the most that it takes: see why they are not delivered, and try again",
+            self.queue
+        );
+        Err(SinkError::transient(codes::QUEUE_FULL, text))
+    }
+}
+
+#[async_trait]
+impl EventSink for Outbox {
+    fn name(&self) -> &str {
+        "outbox"
+    }
+
+    /// Stores the event, unless one with its id waits or is a dead letter in this queue. Fails with
+    /// `queue_full`, or with the codes of [`StoreError`].
+    async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
+        self.check_room().await?;
+        Ok(self.table.put(&[Entry::new(&self.queue, event)]).await?)
+    }
+}
+
+/// Returns a time of the database; its clock may have been set back.
+fn milliseconds(time: i64) -> Duration {
+    Duration::from_millis(u64::try_from(time).unwrap_or_default())
+}

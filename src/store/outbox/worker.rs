@@ -1,0 +1,313 @@
+//! [`OutboxWorker`]: delivers the events of a queue to a sink.
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::table::{Ended, Failed, Found, Job, START, Step};
+use super::{Outbox, milliseconds};
+use crate::codes;
+use crate::event::{EventSink, SessionEvent, SinkError, in_time};
+use crate::metrics;
+use crate::retry::Backoff;
+
+/// How often the events are counted, and old dead letters deleted.
+const COUNT_EVERY: Duration = Duration::from_secs(10);
+
+/// The settings of a worker, from [`Outbox::deliver_to`]. Each has a default.
+#[derive(Clone)]
+pub struct OutboxWorkerBuilder {
+    outbox: Outbox,
+    sink: Arc<dyn EventSink>,
+    backoff: Backoff,
+    concurrency: usize,
+    send_timeout: Duration,
+    keep_dead: Duration,
+}
+
+impl OutboxWorkerBuilder {
+    pub(super) fn new(outbox: Outbox, sink: impl EventSink + 'static) -> Self {
+        Self {
+            outbox,
+            sink: Arc::new(sink),
+            backoff: Backoff::OUTBOX,
+            concurrency: 32,
+            send_timeout: Duration::from_secs(10),
+            keep_dead: Duration::from_secs(30 * 24 * 60 * 60),
+        }
+    }
+
+    /// Sets when an event is tried again after a transient error, and when it is a dead letter. The deadline
+    /// counts from the moment at which the event was stored; each event is tried once at least. Default: after
+    /// 1 s, growing by 2 to 5 minutes, jitter 0.2, any number of attempts, deadline 24 h. Its initial
+    /// delay is not used.
+    #[must_use]
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// Sets how many events are delivered at the same time, each of another session: 1 or more. Default: 32.
+    #[must_use]
+    pub fn concurrency(mut self, events: usize) -> Self {
+        self.concurrency = events.max(1);
+        self
+    }
+
+    /// Sets how long the sink may take for an event, from 10 ms to 1 h; then it is a transient error. If a
+    /// worker is killed, its events are delivered by another one after three times this. Default: 10 s.
+    #[must_use]
+    pub fn send_timeout(mut self, timeout: Duration) -> Self {
+        self.send_timeout = timeout.clamp(Duration::from_millis(10), Duration::from_hours(1));
+        self
+    }
+
+    /// Sets how long dead letters are kept. Default: 30 days.
+    #[must_use]
+    pub fn keep_dead_letters(mut self, time: Duration) -> Self {
+        self.keep_dead = time;
+        self
+    }
+
+    /// Starts the worker in the present tokio runtime.
+    #[must_use = "a dropped worker stops"]
+    pub fn start(self) -> OutboxWorker {
+        let (stop, stopping) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let mut counting = JoinSet::new();
+            counting.spawn(count(self.outbox.clone(), self.keep_dead));
+            run(Arc::new(self), stopping).await;
+        });
+        OutboxWorker { stop, task }
+    }
+
+    /// Returns how long an event is leased: the delivery is over, and recorded, before it ends.
+    fn lease(&self) -> Duration {
+        3 * self.send_timeout
+    }
+
+    /// Delivers an event. `None`: its lease may end before the sink answers.
+    async fn deliver(self: Arc<Self>, job: Job, asked: Instant) -> Option<Ended> {
+        if asked.elapsed() + self.send_timeout > self.lease() {
+            return None;
+        }
+        let result = match SessionEvent::from_json(job.body.as_bytes()) {
+            Ok(event) => self.send(&job, &event).await,
+            Err(error) => {
+                tracing::error!(queue = self.outbox.queue, id = job.id, %error, "a row of the outbox is no event");
+                Err(Failed {
+                    delay: None,
+                    error: codes::INVALID_EVENT.to_owned(),
+                })
+            }
+        };
+        let outcome = match &result {
+            Ok(()) => "delivered",
+            Err(Failed { delay: Some(_), .. }) => "failed",
+            Err(Failed { delay: None, .. }) => "dead",
+        };
+        metrics::outbox_delivery(&self.outbox.queue, outcome);
+        Some(Ended {
+            id: job.id,
+            lease: job.lease,
+            result,
+        })
+    }
+
+    async fn send(&self, job: &Job, event: &SessionEvent) -> Result<(), Failed> {
+        let sent = in_time(&self.sink, event, self.send_timeout, || self.sink.send(event)).await;
+        let Err(error) = sent else {
+            return Ok(());
+        };
+        let delay = self.delay(job, &error);
+        let (queue, id, kind, code) = (&self.outbox.queue, job.id, event.kind(), error.code());
+        match delay {
+            Some(delay) => {
+                tracing::debug!(queue, id, event = ?kind, code, %error, ?delay, "an event of the outbox was not accepted yet");
+            }
+            None => {
+                tracing::warn!(queue, id, event = ?kind, code, %error, "an event of the outbox is a dead letter now");
+            }
+        }
+        let is_kept = |c: &char| c.is_ascii_graphic();
+        Err(Failed {
+            delay,
+            error: code.chars().filter(is_kept).take(128).collect(),
+        })
+    }
+
+    /// Returns when the event is tried again; `None` if never.
+    fn delay(&self, job: &Job, error: &SinkError) -> Option<Duration> {
+        if !error.is_transient() {
+            return None;
+        }
+        let mut delays = self.backoff.delays();
+        // The delays before the attempts that were made, this one included.
+        delays.nth(job.attempts as usize)?;
+        let delay = delays.next_within(milliseconds(job.age))?;
+        Some(delay.max(error.retry_after().unwrap_or_default()))
+    }
+}
+
+impl fmt::Debug for OutboxWorkerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutboxWorkerBuilder")
+            .field("outbox", &self.outbox)
+            .field("sink", &self.sink.name())
+            .field("backoff", &self.backoff)
+            .field("concurrency", &self.concurrency)
+            .field("send_timeout", &self.send_timeout)
+            .field("keep_dead", &self.keep_dead)
+            .finish()
+    }
+}
+
+/// A worker that runs. If it is dropped, it starts no further delivery, and ends when those that run have
+/// ended.
+#[derive(Debug)]
+pub struct OutboxWorker {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl OutboxWorker {
+    /// Stops it: no further delivery starts. Returns when those that run have ended and are recorded.
+    pub async fn stop(self) {
+        drop(self.stop);
+        // It does not panic; it is cancelled with its runtime.
+        let _ = self.task.await;
+    }
+}
+
+/// The state of a worker's search for due events.
+struct Search {
+    after: i64,
+    began: Instant,
+    /// Whether something was due since it began at the first order key.
+    has_found: bool,
+    wait: Duration,
+    /// It looks not before `earliest`, and at `next` if nothing happens.
+    earliest: Instant,
+    next: Instant,
+}
+
+impl Search {
+    fn new(poll: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            after: START,
+            began: now,
+            has_found: false,
+            wait: poll,
+            earliest: now,
+            next: now,
+        }
+    }
+
+    /// Notes the result of a step. After a search of all order keys in vain it pauses: for a poll interval, or
+    /// until the next event is due; and for four times as long as the search took, so that many sessions that
+    /// wait for a retry cost the database a fifth of the time at most.
+    fn note(&mut self, found: &Found, poll: Duration) {
+        self.has_found |= !found.jobs.is_empty();
+        self.wait = self.wait.min(found.wait.unwrap_or(poll));
+        match found.next {
+            Some(next) => self.after = next,
+            None => {
+                let (now, has_found, wait) = (Instant::now(), self.has_found, self.wait);
+                let pause = 4 * (now - self.began);
+                *self = Self::new(poll);
+                if !has_found {
+                    self.earliest = now + pause.min(poll);
+                    self.next = self.earliest.max(now + wait);
+                    self.began = self.next;
+                }
+            }
+        }
+    }
+
+    /// Looks as soon as it may: an event was stored, or a delivery has ended.
+    fn hasten(&mut self) {
+        self.next = self.earliest.min(self.next);
+        self.began = self.began.min(self.next);
+    }
+}
+
+async fn run(worker: Arc<OutboxWorkerBuilder>, mut stop: oneshot::Receiver<()>) {
+    let outbox = &worker.outbox;
+    let poll = outbox.table.poll_interval();
+    let mut search = Search::new(poll);
+    let (mut deliveries, mut ended) = (JoinSet::new(), Vec::new());
+    let mut is_stopping = false;
+    loop {
+        let mut stored = pin!(outbox.table.stored().notified());
+        stored.as_mut().enable();
+        while let Some(delivered) = deliveries.try_join_next() {
+            ended.extend(delivered.unwrap_or_default());
+            search.hasten();
+        }
+        let is_due = !is_stopping && Instant::now() >= search.next;
+        let limit = match is_due {
+            true => worker.concurrency.saturating_sub(deliveries.len()),
+            false => 0,
+        };
+        if limit > 0 || !ended.is_empty() {
+            let asked = Instant::now();
+            let step = Step {
+                queue: &outbox.queue,
+                after: search.after,
+                limit,
+                lease: worker.lease(),
+                ended: &ended,
+            };
+            match outbox.table.step(step).await {
+                Ok(found) => {
+                    ended.clear();
+                    if limit > 0 {
+                        search.note(&found, poll);
+                    }
+                    for job in found.jobs {
+                        deliveries.spawn(worker.clone().deliver(job, asked));
+                    }
+                }
+                Err(error) => {
+                    let (store, queue) = (outbox.table.name(), &outbox.queue);
+                    tracing::warn!(store, queue, code = error.code(), %error, "the outbox was not read");
+                    if is_stopping && deliveries.is_empty() {
+                        return;
+                    }
+                    sleep(poll).await;
+                }
+            }
+        }
+        if is_stopping && deliveries.is_empty() && ended.is_empty() {
+            return;
+        }
+        let has_room = !is_stopping && deliveries.len() < worker.concurrency;
+        tokio::select! {
+            Some(delivered) = deliveries.join_next() => {
+                ended.extend(delivered.unwrap_or_default());
+                search.hasten();
+            }
+            () = stored => search.hasten(),
+            () = sleep_until(search.next), if has_room => {}
+            _ = &mut stop, if !is_stopping => is_stopping = true,
+        }
+    }
+}
+
+/// Counts the events of a queue for the metrics, and deletes old dead letters, repeatedly.
+async fn count(outbox: Outbox, keep_dead: Duration) {
+    loop {
+        let began = Instant::now();
+        let counted = outbox.status().await.map(drop);
+        if let Err(error) = counted.and(outbox.delete_dead_for(keep_dead).await) {
+            tracing::warn!(queue = outbox.queue, %error, "the events of the outbox were not counted");
+        }
+        sleep(COUNT_EVERY.max(4 * began.elapsed())).await;
+    }
+}
