@@ -12,9 +12,9 @@
 //! and no dialog is answered.
 
 mod attach;
-mod error;
+pub(super) mod error;
 mod page;
-mod socket;
+pub(super) mod socket;
 mod source;
 mod tab;
 

@@ -36,7 +36,7 @@ type CommandResult = Result<Value, LookError>;
 
 /// The socket of one tab. Cheap to clone; it closes when the last clone is dropped.
 #[derive(Clone, Debug)]
-pub(super) struct Socket {
+pub(in crate::source) struct Socket {
     requests: mpsc::UnboundedSender<Request>,
     /// The reason for which the socket has ended.
     end: Arc<Mutex<Option<LookError>>>,
@@ -55,7 +55,7 @@ enum Request {
 
 impl Socket {
     /// Opens the socket of a tab. `address` is an IP address with a port.
-    pub(super) async fn open(address: &str, tab: &str) -> Result<Self, LookError> {
+    pub(in crate::source) async fn open(address: &str, tab: &str) -> Result<Self, LookError> {
         let stream = timeout(SOCKET_TIMEOUT, connect(address, tab)).await;
         let stream = stream.map_err(|_| error::timeout())?;
         let stream = stream.map_err(|error| match &error {
@@ -79,18 +79,22 @@ impl Socket {
     }
 
     /// Returns the reason for which the socket has ended, if it has.
-    pub(super) fn end(&self) -> Option<LookError> {
+    pub(in crate::source) fn end(&self) -> Option<LookError> {
         lock(&self.end).clone()
     }
 
     /// Runs the body of a script without arguments in the page.
-    pub(super) async fn run(&self, script: &str) -> CommandResult {
+    pub(in crate::source) async fn run(&self, script: &str) -> CommandResult {
         self.evaluate(&format!("(() => {{\n{script}\n}})()")).await
     }
 
     /// Runs the body of a script with these arguments, and last a function, which the script calls with its
     /// result. The engine itself makes that function, whatever the page did to `Promise`.
-    pub(super) async fn run_async(&self, script: &str, arguments: &[Value]) -> CommandResult {
+    pub(in crate::source) async fn run_async(
+        &self,
+        script: &str,
+        arguments: &[Value],
+    ) -> CommandResult {
         let arguments: String = arguments.iter().map(|value| format!("{value}, ")).collect();
         self.evaluate(&format!(
             "(async () => await {{ __proto__: null, then(done) {{ (function () {{\n{script}\n}})({arguments}done); }} }})()"
@@ -118,7 +122,11 @@ impl Socket {
     }
 
     /// Sends a command. Dropping the future gives up its answer.
-    pub(super) async fn command(&self, method: &'static str, params: Value) -> CommandResult {
+    pub(in crate::source) async fn command(
+        &self,
+        method: &'static str,
+        params: Value,
+    ) -> CommandResult {
         let (answer, result) = oneshot::channel();
         let request = Request::Command {
             method,
@@ -138,13 +146,13 @@ impl Socket {
     }
 
     /// Fails all commands, runs the body of a script, and closes the socket: at once, in the background.
-    pub(super) fn close(&self, script: String) {
+    pub(in crate::source) fn close(&self, script: String) {
         // Fails if the socket has ended already.
         let _ = self.requests.send(Request::Close { script });
     }
 
     /// Waits until the socket is closed.
-    pub(super) async fn closed(&self) {
+    pub(in crate::source) async fn closed(&self) {
         self.requests.closed().await;
     }
 }
