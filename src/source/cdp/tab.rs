@@ -39,10 +39,12 @@ const SLOW_ANSWER: Duration = Duration::from_secs(1);
 /// failure names the reason.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(1700);
 
-/// One tab of a Chrome that another program drives.
+/// One tab of a Chrome.
 pub(super) struct Tab {
     finder: TabFinder,
     address: DebuggerAddress,
+    /// The tab is ours, and closes with the page.
+    is_opened: bool,
     state: Mutex<State>,
     /// Held while a lost socket is replaced.
     reopening: tokio::sync::Mutex<()>,
@@ -69,6 +71,7 @@ impl Tab {
         finder: TabFinder,
         address: DebuggerAddress,
         id: String,
+        is_opened: bool,
     ) -> Result<Self, LookError> {
         let state = State {
             socket: Socket::open(&address.to_string(), &id).await?,
@@ -82,6 +85,7 @@ impl Tab {
         Ok(Self {
             finder,
             address,
+            is_opened,
             state: Mutex::new(state),
             reopening: tokio::sync::Mutex::default(),
         })
@@ -187,9 +191,12 @@ impl Tab {
     async fn read_slice(&self, known: &Envelope, length: Duration) -> Result<Envelope, LookError> {
         let socket = self.socket().await?;
         let (scripts, booted) = self.scripts();
-        let arguments = wait_arguments(known, length);
-        let script = scripts.wait(KIND, booted.as_deref());
-        let answer = socket.run_async(&script, &arguments).await?;
+        // The scripts are long: they do not stay in memory for the time of the wait.
+        let answer = socket.run_async(
+            &scripts.wait(KIND, booted.as_deref()),
+            &wait_arguments(known, length),
+        );
+        let answer = answer.await?;
         record::envelope(answer, &scripts, &self.finder.target)
     }
 
@@ -314,12 +321,18 @@ impl Tab {
         Ok(())
     }
 
-    /// Removes our hooks from the page and closes its socket, in the background.
+    #[cfg(unix)]
+    pub(super) async fn navigate(&self, url: &str) -> Result<Value, LookError> {
+        let socket = self.socket().await?;
+        socket.command("Page.navigate", json!({ "url": url })).await
+    }
+
+    /// Removes our hooks from the page, or closes it if it is ours, and closes its socket, in the background.
     pub(super) fn end(&self) -> Socket {
         let mut state = self.state();
         state.is_closed = true;
         let script = state.record.scripts.clean_up(KIND);
-        state.socket.close(script);
+        state.socket.close(script, self.is_opened);
         state.socket.clone()
     }
 }

@@ -1,7 +1,10 @@
 //! Waits of a [`Page`](super::Page) on the tab's own DevTools socket.
 
+use std::future::pending;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::push::Socket;
@@ -12,7 +15,7 @@ use crate::source::page::error::LookError;
 use crate::source::page::scripts::{Extra, wait_arguments};
 use crate::source::page::wait::{MAX_SILENCE, SOCKET_SLICE_GRACE};
 
-/// Longest time for the answer of a page that is asked whether it is still there.
+/// Longest time for the answer of a page or driver that is asked whether it is still there.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Tab {
@@ -23,13 +26,21 @@ impl Tab {
         known: &Envelope,
         length: Duration,
     ) -> Result<Envelope, LookError> {
-        let (_, _, scripts, booted) = self.start_command();
-        let script = scripts.wait(self.kind(), booted.as_deref());
-        let arguments = wait_arguments(known, length);
-        let slice = socket.run_async(&script, &arguments);
-        match timeout(length + SOCKET_SLICE_GRACE, slice).await {
-            Ok(Ok(answer)) => self.envelope(answer, &scripts),
-            Ok(Err(_)) => self.read(Extra::None).await,
+        let (client, _, scripts, booted) = self.start_command();
+        let slice = pin!(socket.run_async(
+            &scripts.wait(self.kind(), booted.as_deref()),
+            &wait_arguments(known, length),
+        ));
+        // Without its driver a page could not be looked at.
+        let driver_gone = pin!(async {
+            if let Ok(Ok(_)) | Err(_) = timeout(ANSWER_TIMEOUT, client.window()).await {
+                pending::<()>().await;
+            }
+        });
+        let end = timeout(length + SOCKET_SLICE_GRACE, select(slice, driver_gone)).await;
+        match end {
+            Ok(Either::Left((Ok(answer), _))) => self.envelope(answer, &scripts),
+            Ok(_) => self.read(Extra::None).await,
             Err(_) => {
                 // As for slices of WebDriver: the page's timers do not run.
                 if !known.is_hidden {

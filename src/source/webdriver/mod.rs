@@ -29,7 +29,6 @@ mod select;
 mod server;
 mod session;
 mod source;
-mod start_failure;
 mod tab;
 
 pub use self::driver::{DriverProcess, DriverProcessBuilder};

@@ -1,5 +1,7 @@
 //! Without the feature `cdp` no page has a [`Push`]: every wait uses WebDriver commands.
 
+use std::future::Ready;
+
 use fantoccini::Client;
 use serde_json::Value;
 
@@ -10,11 +12,11 @@ use crate::source::page::error::LookError;
 pub(super) enum Socket {}
 
 impl Socket {
-    pub(super) async fn run(&self, _: &str) -> Result<Value, LookError> {
+    pub(super) fn run(&self, _: &str) -> Ready<Result<Value, LookError>> {
         match *self {}
     }
 
-    pub(super) async fn run_async(&self, _: &str, _: &[Value]) -> Result<Value, LookError> {
+    pub(super) fn run_async(&self, _: &str, _: &[Value]) -> Ready<Result<Value, LookError>> {
         match *self {}
     }
 }

@@ -14,11 +14,11 @@ use super::error::{command, misconfigured};
 use super::page::Page;
 use super::select::select_by_driver;
 use super::session::{Session, in_background};
-use super::start_failure::describe_output;
 use super::tab::Owner;
 use crate::failure::ProtocolFailure;
 use crate::source::page::devtools::DebuggerAddress;
 use crate::source::page::target::Target;
+use crate::source::process::start_failure::describe_output;
 
 /// How [`Page::open`] opens a browser. `Default` opens `https://web.whatsapp.com/` in a visible
 /// Chromium with a fresh profile, within 60 seconds.

@@ -105,7 +105,7 @@ impl Push {
         let mut state = lock(&self.state);
         state.is_left = true;
         if let Some(socket) = state.socket.take() {
-            socket.close(script);
+            socket.close(script, false);
         }
     }
 }
