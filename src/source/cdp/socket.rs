@@ -93,7 +93,7 @@ impl Socket {
         &self,
         script: &str,
     ) -> impl Future<Output = CommandResult> + Send + use<> {
-        self.evaluate(format!("(() => {{\n{script}\n}})()"))
+        self.evaluate(&format!("(() => {{\n{script}\n}})()"))
     }
 
     /// Runs the body of a script with these arguments, and last a function, which the script calls with its
@@ -105,12 +105,12 @@ impl Socket {
         arguments: &[Value],
     ) -> impl Future<Output = CommandResult> + Send + use<> {
         let arguments: String = arguments.iter().map(|value| format!("{value}, ")).collect();
-        self.evaluate(format!(
+        self.evaluate(&format!(
             "(async () => await {{ __proto__: null, then(done) {{ (function () {{\n{script}\n}})({arguments}done); }} }})()"
         ))
     }
 
-    fn evaluate(&self, expression: String) -> impl Future<Output = CommandResult> + Send + use<> {
+    fn evaluate(&self, expression: &str) -> impl Future<Output = CommandResult> + Send + use<> {
         let params = json!({
             "expression": expression,
             "awaitPromise": true,

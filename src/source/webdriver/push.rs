@@ -36,9 +36,9 @@ struct State {
 }
 
 impl Push {
-    pub(super) fn new(address: DebuggerAddress) -> Option<Self> {
+    pub(super) fn new(address: Option<DebuggerAddress>) -> Option<Self> {
         Some(Self {
-            address,
+            address: address?,
             state: std::sync::Mutex::default(),
             opening: tokio::sync::Mutex::default(),
         })

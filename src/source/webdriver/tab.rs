@@ -93,7 +93,7 @@ impl Tab {
             target,
             owner,
             versions,
-            push: debugger.and_then(Push::new),
+            push: Push::new(debugger),
             state: Mutex::new(state),
         }
     }
