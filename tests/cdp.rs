@@ -340,6 +340,25 @@ async fn a_page_that_replaced_built_ins_is_read() {
 }
 
 #[tokio::test]
+async fn twenty_tabs_are_read_at_once() {
+    let scene = Scene::open(Scenario::ready_after(Generation::Current, ms(8000))).await;
+    let mut pages = Vec::new();
+    for _ in 0..20 {
+        let tab = scene.chrome.open(&scene.stand_in.url());
+        let options = options(scene.stand_in.origin()).tab(tab);
+        pages.push(
+            CdpPage::attach(scene.chrome.address.clone(), options)
+                .await
+                .unwrap(),
+        );
+    }
+    let waits = pages.iter().map(|page| extract(page, policy()));
+    for outcome in futures_util::future::join_all(waits).await {
+        assert_number(outcome);
+    }
+}
+
+#[tokio::test]
 async fn dropping_at_any_moment_leaves_nothing() {
     let scene = Scene::open(Scenario::never()).await;
     let before = scene.traces().await;

@@ -59,9 +59,9 @@ pub(crate) async fn measure(method: Method, sessions: u32, time: Duration) -> Ou
     let deadline = 2 * (SETTLE + time) + Duration::from_secs(60);
     let mut waits = JoinSet::new();
     for page in &pages {
-        let page = page.clone();
+        let source = method.source(page, &stand_in.url()).await?;
         waits.spawn(async move {
-            let outcome = method.extract(&page, Some(deadline)).await;
+            let outcome = method.extract(source, Some(deadline)).await;
             outcome.map_err(|error| error.to_string())
         });
     }

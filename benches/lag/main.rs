@@ -10,6 +10,8 @@ mod cpu;
 mod figures;
 mod methods;
 mod plot;
+#[cfg(feature = "cdp")]
+mod puppeteer;
 mod scenarios;
 
 use std::collections::BTreeMap;
@@ -67,6 +69,10 @@ struct Args {
     /// Run every kind of page by `eager` and `classic`, so many times; 0 skips this part
     #[arg(long, value_name = "ROUNDS", default_value_t = 0)]
     scenarios: u32,
+    /// Read a page that this script drives by Puppeteer, as often as `--runs` says
+    #[cfg(feature = "cdp")]
+    #[arg(long, value_name = "SCRIPT")]
+    puppeteer: Option<PathBuf>,
     /// Write all samples and the summary here
     #[arg(long, value_name = "PATH")]
     json: Option<PathBuf>,
@@ -98,6 +104,10 @@ async fn run(args: &Args) -> Outcome<()> {
         "spread_ms": args.spread.as_secs_f64() * 1e3,
         "machine": { "cores": cores(), "load_before": load() },
     });
+    #[cfg(feature = "cdp")]
+    if let Some(script) = &args.puppeteer {
+        return puppeteer::measure(script, &readiness(runs, args.spread, args.seed)).await;
+    }
     if runs > 0 {
         let lag = lag(args, runs).await?;
         lag.print();

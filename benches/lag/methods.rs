@@ -10,10 +10,12 @@ use whatsapp_phone::extract::Extractor;
 use whatsapp_phone::retry::{LookMode, RetryPolicy};
 use whatsapp_phone::source::InfoSource;
 #[cfg(feature = "cdp")]
-use whatsapp_phone::source::cdp::{CdpPage, CdpSource};
+use whatsapp_phone::source::cdp::{AttachOptions, CdpPage, CdpSource, Target};
 use whatsapp_phone::source::webdriver::{Page, WebDriverSource};
 
 use crate::Outcome;
+#[cfg(feature = "cdp")]
+use crate::debugger_address;
 
 /// Asks the page itself for the value from which `client.info.wid.user` is built.
 const CLIENT_INFO: &str =
@@ -56,26 +58,42 @@ impl fmt::Display for Method {
 impl Method {
     /// Waits in the same way all the time, so that its processor time can be taken.
     pub(crate) fn is_steady(self) -> bool {
-        matches!(self, Self::Poll50 | Self::Eager)
+        match self {
+            Self::Poll50 | Self::Eager => true,
+            #[cfg(feature = "cdp")]
+            Self::Cdp => true,
+            _ => false,
+        }
+    }
+
+    /// Returns the source with which this method reads the page at this URL.
+    pub(crate) async fn source(self, page: &Page, url: &str) -> Outcome<Box<dyn InfoSource>> {
+        #[cfg(feature = "cdp")]
+        if self == Self::Cdp {
+            let options = AttachOptions::default().target(Target::at(url)?);
+            let page = CdpPage::attach(debugger_address(page)?, options).await?;
+            return Ok(Box::new(CdpSource::all(&page)));
+        }
+        let _ = url;
+        Ok(Box::new(WebDriverSource::all(page)))
     }
 
     /// Returns the digits of the number.
     pub(crate) async fn read(self, pages: &Pages) -> Outcome<String> {
         match self {
             Self::Reference => reference(&pages.own.client()).await,
-            Self::Attached => self.extract(&pages.attached, None).await,
+            Self::Attached => {
+                self.extract(WebDriverSource::all(&pages.attached), None)
+                    .await
+            }
             #[cfg(feature = "cdp")]
-            Self::Cdp => self.extract_by(CdpSource::all(&pages.cdp), None).await,
-            _ => self.extract(&pages.own, None).await,
+            Self::Cdp => self.extract(CdpSource::all(&pages.cdp), None).await,
+            _ => self.extract(WebDriverSource::all(&pages.own), None).await,
         }
     }
 
     /// By the extractor, with the policy's own deadline or this one.
-    pub(crate) async fn extract(self, page: &Page, deadline: Option<Duration>) -> Outcome<String> {
-        self.extract_by(WebDriverSource::all(page), deadline).await
-    }
-
-    async fn extract_by(
+    pub(crate) async fn extract(
         self,
         source: impl InfoSource + 'static,
         deadline: Option<Duration>,

@@ -10,7 +10,7 @@ use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::link::QrCode;
 use whatsapp_phone::source::InfoSource;
 #[cfg(feature = "cdp")]
-use whatsapp_phone::source::cdp::{CdpPage, CdpSource};
+use whatsapp_phone::source::cdp::{self, CdpPage, CdpSource, ChromeProcess};
 use whatsapp_phone::source::webdriver::{
     AddressError, AttachOptions, DebuggerAddress, Diagnosis, DriverProcess, Guard, OpenOptions,
     Overrides, Page, Target, WebDriverSource,
@@ -24,7 +24,7 @@ pub(crate) struct PageArgs {
     attach: Option<DebuggerAddress>,
     /// Read the tab by its own DevTools socket, without a ChromeDriver
     #[cfg(feature = "cdp")]
-    #[arg(long, requires = "attach", conflicts_with = "webdriver")]
+    #[arg(long, conflicts_with = "webdriver")]
     cdp: bool,
     /// Use this WebDriver server instead of a ChromeDriver of our own
     #[arg(long, value_name = "URL", value_parser = webdriver_url)]
@@ -94,6 +94,8 @@ impl OpenPage {
 pub(crate) struct Opened {
     pub(crate) page: OpenPage,
     driver: Option<DriverProcess>,
+    #[cfg(feature = "cdp")]
+    chrome: Option<ChromeProcess>,
     _stand_in: Option<StandIn>,
 }
 
@@ -136,13 +138,26 @@ impl PageArgs {
             None if self.uses_cdp() => None,
             None => Some(DriverProcess::start().await?),
         };
+        #[cfg(feature = "cdp")]
+        let chrome = match self.cdp && self.attach.is_none() {
+            true => Some(chrome().await?),
+            false => None,
+        };
         let url = self.origin.clone();
         let url = url.or_else(|| stand_in.as_ref().map(StandIn::url));
+        #[cfg(feature = "cdp")]
+        let page = match &chrome {
+            Some(chrome) => self.page_of(chrome, url).await?,
+            None => self.page(driver.as_ref(), url).await?,
+        };
+        #[cfg(not(feature = "cdp"))]
         let page = self.page(driver.as_ref(), url).await?;
         page.set_overrides(overrides).await?;
         Ok(Opened {
             page,
             driver,
+            #[cfg(feature = "cdp")]
+            chrome,
             _stand_in: stand_in,
         })
     }
@@ -154,18 +169,37 @@ impl PageArgs {
         false
     }
 
+    fn target(&self, url: Option<&String>) -> Result<Target, ProtocolFailure> {
+        let target = match url {
+            Some(url) => Target::at(url)?,
+            None => Target::default(),
+        };
+        Ok(match &self.url_contains {
+            Some(text) => target.url_contains(text),
+            None => target,
+        })
+    }
+
+    #[cfg(feature = "cdp")]
+    async fn page_of(
+        &self,
+        chrome: &ChromeProcess,
+        url: Option<String>,
+    ) -> Result<OpenPage, ProtocolFailure> {
+        let target = self.target(url.as_ref())?;
+        let mut options = cdp::OpenOptions::default().target(target);
+        if let Some(url) = url {
+            options = options.url(url);
+        }
+        CdpPage::open(chrome, options).await.map(OpenPage::Cdp)
+    }
+
     async fn page(
         &self,
         driver: Option<&DriverProcess>,
         url: Option<String>,
     ) -> Result<OpenPage, ProtocolFailure> {
-        let mut target = match &url {
-            Some(url) => Target::at(url)?,
-            None => Target::default(),
-        };
-        if let Some(text) = &self.url_contains {
-            target = target.url_contains(text);
-        }
+        let target = self.target(url.as_ref())?;
         let webdriver = self.webdriver.as_deref().unwrap_or_default();
         if let Some(address) = self.attach.clone() {
             let options = AttachOptions::default().target(target);
@@ -202,11 +236,24 @@ impl Opened {
             #[cfg(feature = "cdp")]
             OpenPage::Cdp(page) => page.close().await,
         }
+        #[cfg(feature = "cdp")]
+        if let Some(chrome) = self.chrome {
+            chrome.stop().await?;
+        }
         match self.driver {
             Some(driver) => driver.stop().await,
             None => Ok(()),
         }
     }
+}
+
+#[cfg(feature = "cdp")]
+async fn chrome() -> Result<ChromeProcess, ProtocolFailure> {
+    let mut chrome = ChromeProcess::builder().headless(true);
+    if rustix::process::geteuid().is_root() {
+        chrome = chrome.arg("--no-sandbox");
+    }
+    chrome.start().await
 }
 
 fn debugger_address(text: &str) -> Result<DebuggerAddress, String> {

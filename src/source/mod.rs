@@ -14,6 +14,8 @@ mod identity;
 pub mod mock;
 #[cfg(any(feature = "cdp", all(unix, feature = "webdriver")))]
 mod page;
+#[cfg(all(unix, any(feature = "cdp", feature = "webdriver")))]
+mod process;
 mod state;
 #[cfg(all(unix, feature = "webdriver"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "webdriver")))]

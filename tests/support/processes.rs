@@ -19,9 +19,23 @@ impl Run {
         Self(format!("{NAME}={:016x}", fastrand::u64(..)))
     }
 
+    /// Returns the run with this mark.
+    pub(crate) fn from_mark(mark: &str) -> Self {
+        Self(mark.to_owned())
+    }
+
+    pub(crate) fn mark(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the variable with the mark, and its value.
+    pub(crate) fn variable(&self) -> (&str, &str) {
+        self.0.split_once('=').unwrap()
+    }
+
     /// Makes a command whose process, with all that it starts, belongs to this run.
     pub(crate) fn command(&self, program: &Path) -> Command {
-        let (name, value) = self.0.split_once('=').unwrap();
+        let (name, value) = self.variable();
         let mut command = Command::new(program);
         command.env(name, value).kill_on_drop(true);
         command
@@ -29,7 +43,7 @@ impl Run {
 
     /// Makes a ChromeDriver that belongs to this run, with all that it starts.
     pub(crate) fn driver(&self) -> DriverProcessBuilder {
-        let (name, value) = self.0.split_once('=').unwrap();
+        let (name, value) = self.variable();
         let driver = DriverProcess::builder().start_timeout(super::LIMIT);
         driver.env(name, value)
     }

@@ -12,11 +12,15 @@ use tokio::sync::Semaphore;
 
 use super::error::ServiceError;
 use super::managed::Opener;
+#[cfg(feature = "cdp")]
+use super::page::OwnChrome;
 use super::page::{OpenPage, OwnBrowser, PageOptions};
 use super::{Config, SessionService, create_private};
 use crate::event::{EventSink, SessionKey};
 use crate::onboard::PageMonitor;
 use crate::retry::Backoff;
+#[cfg(feature = "cdp")]
+use crate::source::cdp::{self, ChromeProcessBuilder};
 use crate::source::webdriver::{DriverProcess, DriverProcessBuilder, OpenOptions};
 use crate::store::{SessionStore, StoreSink};
 use crate::supervisor::{Supervisor, SupervisorBuilder};
@@ -32,6 +36,8 @@ pub struct SessionServiceBuilder {
     storage: Option<PathBuf>,
     driver: DriverProcessBuilder,
     options: Box<PageOptions>,
+    #[cfg(feature = "cdp")]
+    chrome: Option<OwnChrome>,
     monitor: Box<dyn Fn(PageMonitor) -> PageMonitor + Send + Sync>,
     supervisor: SupervisorBuilder,
     restart: Backoff,
@@ -56,6 +62,8 @@ impl SessionServiceBuilder {
             storage: None,
             driver: DriverProcess::builder(),
             options: Box::new(|_| OpenOptions::default().headless(true)),
+            #[cfg(feature = "cdp")]
+            chrome: None,
             monitor: Box::new(|monitor| monitor),
             supervisor: Supervisor::builder(),
             restart: restart.unwrap_or_default(),
@@ -93,6 +101,20 @@ impl SessionServiceBuilder {
         options: impl Fn(&SessionKey) -> OpenOptions + Send + Sync + 'static,
     ) -> Self {
         self.options = Box::new(options);
+        self
+    }
+
+    /// Opens the page of each session in this browser, without ChromeDriver: in place of [`driver`](Self::driver) and
+    /// [`page`](Self::page). The profile is set for each session.
+    #[cfg(feature = "cdp")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "cdp")))]
+    pub fn chrome(
+        mut self,
+        chrome: ChromeProcessBuilder,
+        page: impl Fn(&SessionKey) -> cdp::OpenOptions + Send + Sync + 'static,
+    ) -> Self {
+        let options = Box::new(page);
+        self.chrome = Some(OwnChrome { chrome, options });
         self
     }
 
@@ -146,6 +168,10 @@ impl SessionServiceBuilder {
     ///
     /// Outside of a tokio runtime.
     pub fn build(mut self) -> Result<SessionService, ServiceError> {
+        #[cfg(feature = "cdp")]
+        if let Some(chrome) = self.chrome.take() {
+            return self.build_with(chrome);
+        }
         let options = std::mem::replace(&mut self.options, Box::new(|_| OpenOptions::default()));
         let driver = self.driver.clone();
         self.build_with(OwnBrowser { driver, options })

@@ -11,6 +11,8 @@ use crate::event::SessionKey;
 use crate::failure::ProtocolFailure;
 use crate::link::LinkSource;
 use crate::source::InfoSource;
+#[cfg(feature = "cdp")]
+use crate::source::cdp::{self, CdpPage, CdpSource, ChromeProcess, ChromeProcessBuilder};
 use crate::source::webdriver::{
     DriverProcess, DriverProcessBuilder, OpenOptions, Page, WebDriverSource,
 };
@@ -75,6 +77,52 @@ impl OpenPage for OwnBrowser {
                 drop(lock);
             }),
         })
+    }
+}
+
+#[cfg(feature = "cdp")]
+pub(super) type CdpOptions = dyn Fn(&SessionKey) -> cdp::OpenOptions + Send + Sync;
+
+/// Opens each page in a browser of its own, without ChromeDriver.
+#[cfg(feature = "cdp")]
+pub(super) struct OwnChrome {
+    pub(super) chrome: ChromeProcessBuilder,
+    pub(super) options: Box<CdpOptions>,
+}
+
+#[cfg(feature = "cdp")]
+#[async_trait]
+impl OpenPage for OwnChrome {
+    async fn open(
+        &self,
+        session: &SessionKey,
+        profile: &Path,
+        lock: File,
+    ) -> Result<OpenedPage, ProtocolFailure> {
+        let lock = Arc::new(lock);
+        let chrome = self.chrome.clone().profile(profile).lock(Arc::clone(&lock));
+        let chrome = chrome.start().await?;
+        let page = match CdpPage::open(&chrome, (self.options)(session)).await {
+            Ok(page) => page,
+            Err(failure) => {
+                stop_chrome(chrome).await;
+                return Err(failure);
+            }
+        };
+        Ok(OpenedPage {
+            source: Arc::new(CdpSource::all(&page)),
+            close: Box::pin(async move {
+                stop_chrome(chrome).await;
+                drop((page, lock));
+            }),
+        })
+    }
+}
+
+#[cfg(feature = "cdp")]
+async fn stop_chrome(chrome: ChromeProcess) {
+    if let Err(error) = chrome.stop().await {
+        tracing::warn!(%error, "a browser is still ending");
     }
 }
 

@@ -55,6 +55,6 @@ async fn attach(
     let Some(id) = finder.wait_for_tab(until).await? else {
         return Err(finder.target.failure(NoTab::None { tabs: 0 }));
     };
-    let tab = Tab::open(finder, address, id).await;
+    let tab = Tab::open(finder, address, id, false).await;
     tab.map(CdpPage::new).map_err(|error| error.failure)
 }

@@ -1,23 +1,31 @@
 //! A WhatsApp Web page in a running Chrome, read by the page's own DevTools socket.
 //!
 //! ```text
-//! CdpPage -> CdpSource -> PhoneExtractor
-//!  a tab     some or all readers
+//! ChromeProcess -> CdpPage -> CdpSource -> PhoneExtractor
+//!  or another      a tab     some or all readers
+//!  program's
 //! ```
 //!
-//! No ChromeDriver runs in between, so a number reaches the program about 2 ms after the page has it, at a tenth of
-//! the processor time. The readers, and the interpretation of their answers, are those of `source::webdriver`.
+//! No ChromeDriver runs in between: waiting costs no WebDriver commands. The readers, and the interpretation of their answers, are those of `source::webdriver`.
 //!
 //! The page's owner does not notice: no DevTools domain is enabled, no other tab is attached to, no tab is raised
 //! and no dialog is answered.
 
 mod attach;
-mod error;
+#[cfg(unix)]
+mod chrome;
+pub(super) mod error;
+#[cfg(unix)]
+mod open;
 mod page;
-mod socket;
+pub(super) mod socket;
 mod source;
 mod tab;
 
+#[cfg(unix)]
+pub use self::chrome::{ChromeProcess, ChromeProcessBuilder};
+#[cfg(unix)]
+pub use self::open::OpenOptions;
 pub use self::page::CdpPage;
 pub use self::source::CdpSource;
 pub use super::page::address_error::AddressError;

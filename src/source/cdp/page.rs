@@ -17,13 +17,7 @@ use crate::source::page::diagnosis::Diagnosis;
 use crate::source::page::overrides::Overrides;
 use crate::source::page::scripts::Extra;
 use crate::source::page::target::Target;
-use crate::source::page::wait::{self, LOOK_INTERVAL, ReadPage};
-
-/// Longest slice of a wait. If the socket is cut, its hooks stay in the page until its end.
-const MAX_SLICE: Duration = Duration::from_secs(10);
-
-/// Longest time without an answer of the page until a wait looks whether it is still there.
-const MAX_SILENCE: Duration = Duration::from_secs(2);
+use crate::source::page::wait::{self, LOOK_INTERVAL, MAX_SILENCE, MAX_SOCKET_SLICE, ReadPage};
 
 /// Longest time that a look for a QR code takes.
 const QR_TIMEOUT: Duration = Duration::from_secs(5);
@@ -158,7 +152,7 @@ impl CdpPage {
         let until_due = known
             .due()
             .map(|due| due.saturating_duration_since(Instant::now()));
-        let length = until_due.map_or(MAX_SLICE, |left| left.min(MAX_SLICE));
+        let length = until_due.map_or(MAX_SOCKET_SLICE, |left| left.min(MAX_SOCKET_SLICE));
         let (tab, known) = (Arc::clone(self.tab()), Arc::clone(known));
         let command = Command::start(length, async move { tab.slice(&known, length).await });
         state.slice = Some(command.clone());

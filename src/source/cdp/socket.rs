@@ -36,7 +36,7 @@ type CommandResult = Result<Value, LookError>;
 
 /// The socket of one tab. Cheap to clone; it closes when the last clone is dropped.
 #[derive(Clone, Debug)]
-pub(super) struct Socket {
+pub(in crate::source) struct Socket {
     requests: mpsc::UnboundedSender<Request>,
     /// The reason for which the socket has ended.
     end: Arc<Mutex<Option<LookError>>>,
@@ -49,14 +49,19 @@ enum Request {
         params: Value,
         answer: oneshot::Sender<CommandResult>,
     },
-    /// Fail all commands, run this script, and close the socket.
-    Close { script: String },
+    /// Fail all commands, run this script or close the tab, and close the socket.
+    Close { script: String, closes_tab: bool },
 }
 
 impl Socket {
     /// Opens the socket of a tab. `address` is an IP address with a port.
-    pub(super) async fn open(address: &str, tab: &str) -> Result<Self, LookError> {
-        let stream = timeout(SOCKET_TIMEOUT, connect(address, tab)).await;
+    pub(in crate::source) async fn open(address: &str, tab: &str) -> Result<Self, LookError> {
+        Self::open_path(address, &format!("/devtools/page/{tab}")).await
+    }
+
+    /// Opens the socket at this path.
+    pub(in crate::source) async fn open_path(address: &str, path: &str) -> Result<Self, LookError> {
+        let stream = timeout(SOCKET_TIMEOUT, connect(address, path)).await;
         let stream = stream.map_err(|_| error::timeout())?;
         let stream = stream.map_err(|error| match &error {
             // Chrome's answer for a tab that does not exist.
@@ -79,77 +84,90 @@ impl Socket {
     }
 
     /// Returns the reason for which the socket has ended, if it has.
-    pub(super) fn end(&self) -> Option<LookError> {
+    pub(in crate::source) fn end(&self) -> Option<LookError> {
         lock(&self.end).clone()
     }
 
     /// Runs the body of a script without arguments in the page.
-    pub(super) async fn run(&self, script: &str) -> CommandResult {
-        self.evaluate(&format!("(() => {{\n{script}\n}})()")).await
+    pub(in crate::source) fn run(
+        &self,
+        script: &str,
+    ) -> impl Future<Output = CommandResult> + Send + use<> {
+        self.evaluate(&format!("(() => {{\n{script}\n}})()"))
     }
 
     /// Runs the body of a script with these arguments, and last a function, which the script calls with its
-    /// result. The engine itself makes that function, whatever the page did to `Promise`.
-    pub(super) async fn run_async(&self, script: &str, arguments: &[Value]) -> CommandResult {
+    /// result. The engine itself makes that function, whatever the page did to `Promise`. The future keeps no text of the
+    /// script.
+    pub(in crate::source) fn run_async(
+        &self,
+        script: &str,
+        arguments: &[Value],
+    ) -> impl Future<Output = CommandResult> + Send + use<> {
         let arguments: String = arguments.iter().map(|value| format!("{value}, ")).collect();
         self.evaluate(&format!(
             "(async () => await {{ __proto__: null, then(done) {{ (function () {{\n{script}\n}})({arguments}done); }} }})()"
         ))
-        .await
     }
 
-    async fn evaluate(&self, expression: &str) -> CommandResult {
+    fn evaluate(&self, expression: &str) -> impl Future<Output = CommandResult> + Send + use<> {
         let params = json!({
             "expression": expression,
             "awaitPromise": true,
             "returnByValue": true,
             "silent": true,
         });
-        let mut answer = self.command("Runtime.evaluate", params).await?;
-        if let Some(thrown) = answer.get("exceptionDetails") {
-            let text = thrown.pointer("/exception/description");
-            let text = text.or_else(|| thrown.get("text"));
-            return Err(error::threw(
-                text.and_then(Value::as_str).unwrap_or_default(),
-            ));
+        let answer = self.command("Runtime.evaluate", params);
+        async move {
+            let mut answer = answer.await?;
+            if let Some(thrown) = answer.get("exceptionDetails") {
+                let text = thrown.pointer("/exception/description");
+                let text = text.or_else(|| thrown.get("text"));
+                return Err(error::threw(
+                    text.and_then(Value::as_str).unwrap_or_default(),
+                ));
+            }
+            let value = answer.pointer_mut("/result/value").map(Value::take);
+            Ok(value.unwrap_or_default())
         }
-        let value = answer.pointer_mut("/result/value").map(Value::take);
-        Ok(value.unwrap_or_default())
     }
 
-    /// Sends a command. Dropping the future gives up its answer.
-    pub(super) async fn command(&self, method: &'static str, params: Value) -> CommandResult {
+    /// Sends a command at once. Dropping the future gives up its answer.
+    pub(in crate::source) fn command(
+        &self,
+        method: &'static str,
+        params: Value,
+    ) -> impl Future<Output = CommandResult> + Send + use<> {
         let (answer, result) = oneshot::channel();
-        let request = Request::Command {
+        // If the socket has ended, this drops `answer`.
+        let _ = self.requests.send(Request::Command {
             method,
             params,
             answer,
-        };
-        let sent = self.requests.send(request);
-        let result = match sent {
-            Ok(()) => result.await,
-            Err(_) => return Err(self.ended()),
-        };
-        result.unwrap_or_else(|_| Err(self.ended()))
+        });
+        let end = Arc::clone(&self.end);
+        async move {
+            let result = result.await;
+            result.unwrap_or_else(|_| {
+                let end = lock(&end).clone();
+                Err(end.unwrap_or_else(|| error::lost("it was closed")))
+            })
+        }
     }
 
-    fn ended(&self) -> LookError {
-        self.end().unwrap_or_else(|| error::lost("it was closed"))
-    }
-
-    /// Fails all commands, runs the body of a script, and closes the socket: at once, in the background.
-    pub(super) fn close(&self, script: String) {
+    /// Fails all commands, runs the body of a script or closes the tab, and closes the socket: at once, in the background.
+    pub(in crate::source) fn close(&self, script: String, closes_tab: bool) {
         // Fails if the socket has ended already.
-        let _ = self.requests.send(Request::Close { script });
+        let _ = self.requests.send(Request::Close { script, closes_tab });
     }
 
     /// Waits until the socket is closed.
-    pub(super) async fn closed(&self) {
+    pub(in crate::source) async fn closed(&self) {
         self.requests.closed().await;
     }
 }
 
-async fn connect(address: &str, tab: &str) -> Result<Stream, tungstenite::Error> {
+async fn connect(address: &str, path: &str) -> Result<Stream, tungstenite::Error> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let config = WebSocketConfig::default()
@@ -157,7 +175,7 @@ async fn connect(address: &str, tab: &str) -> Result<Stream, tungstenite::Error>
         .max_frame_size(Some(MAX_MESSAGE_LEN))
         .read_buffer_size(16 << 10)
         .write_buffer_size(0);
-    let url = format!("ws://{address}/devtools/page/{tab}");
+    let url = format!("ws://{address}{path}");
     let opened = tokio_tungstenite::client_async_with_config(url, stream, Some(config)).await;
     opened.map(|(stream, _)| stream)
 }
@@ -205,9 +223,15 @@ impl Task {
                     params,
                     answer,
                 })) => self.send(method, &params, answer).await,
-                Either::Left(Some(Request::Close { script })) => {
+                Either::Left(Some(Request::Close { script, closes_tab })) => {
                     self.fail_pending(&error::closed());
-                    self.clean_up(&script).await;
+                    let evaluate = json!({
+                        "expression": format!("(() => {{\n{script}\n}})()"), "silent": true,
+                    });
+                    match closes_tab {
+                        true => self.run_last("Page.close", &json!({})).await,
+                        false => self.run_last("Runtime.evaluate", &evaluate).await,
+                    }
                     Err(error::closed())
                 }
                 Either::Left(None) => Err(error::closed()),
@@ -288,12 +312,11 @@ impl Task {
         }
     }
 
-    /// Runs the body of a script, and waits until it has run.
-    async fn clean_up(&mut self, script: &str) {
+    /// Runs a command, and waits until it has run.
+    async fn run_last(&mut self, method: &'static str, params: &Value) {
         let (answer, mut result) = oneshot::channel();
-        let params = json!({ "expression": format!("(() => {{\n{script}\n}})()"), "silent": true });
         let run = async {
-            self.send("Runtime.evaluate", &params, answer).await?;
+            self.send(method, params, answer).await?;
             while result.try_recv().is_err() {
                 let message = self.stream.next().await;
                 self.receive(message)?;

@@ -23,9 +23,14 @@ use crate::source::page::lock::lock;
 use crate::source::page::overrides::{Overrides, invalid_reader};
 use crate::source::page::qr::Shown;
 use crate::source::page::record::{self, Record};
-use crate::source::page::scripts::{Extra, Kind, Scripts};
+use crate::source::page::scripts::{Extra, Kind, Scripts, wait_arguments};
 use crate::source::page::target::NoTab;
-use crate::source::page::wait::{HOOKED_PACE, NO_SLICES_TIME, PACE};
+use crate::source::page::wait::{NO_SLICES_TIME, SOCKET_SLICE_GRACE};
+
+const KIND: Kind = Kind {
+    is_tidy: false,
+    keeps_slice: true,
+};
 
 /// A page that has not answered for so long is asked about by another way.
 const SLOW_ANSWER: Duration = Duration::from_secs(1);
@@ -34,13 +39,12 @@ const SLOW_ANSWER: Duration = Duration::from_secs(1);
 /// failure names the reason.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(1700);
 
-/// The time that a slice may end late.
-const SLICE_GRACE: Duration = Duration::from_secs(1);
-
-/// One tab of a Chrome that another program drives.
+/// One tab of a Chrome.
 pub(super) struct Tab {
     finder: TabFinder,
     address: DebuggerAddress,
+    /// The tab is ours, and closes with the page.
+    is_opened: bool,
     state: Mutex<State>,
     /// Held while a lost socket is replaced.
     reopening: tokio::sync::Mutex<()>,
@@ -67,6 +71,7 @@ impl Tab {
         finder: TabFinder,
         address: DebuggerAddress,
         id: String,
+        is_opened: bool,
     ) -> Result<Self, LookError> {
         let state = State {
             socket: Socket::open(&address.to_string(), &id).await?,
@@ -80,6 +85,7 @@ impl Tab {
         Ok(Self {
             finder,
             address,
+            is_opened,
             state: Mutex::new(state),
             reopening: tokio::sync::Mutex::default(),
         })
@@ -138,7 +144,7 @@ impl Tab {
     /// Runs one slice: returns the first observation with another mark, or the present one at its end.
     pub(super) async fn slice(&self, known: &Observation, length: Duration) -> CommandResult {
         let slice = self.read_slice(known.envelope(), length);
-        let outcome = match timeout(length + SLICE_GRACE, slice).await {
+        let outcome = match timeout(length + SOCKET_SLICE_GRACE, slice).await {
             Ok(Ok(envelope)) => Ok(envelope),
             // A look says more about the present page.
             Ok(Err(_)) => self.read(Extra::None).await,
@@ -177,7 +183,7 @@ impl Tab {
     async fn read_current(&self, extra: Extra) -> Result<Envelope, LookError> {
         let socket = self.socket().await?;
         let (scripts, booted) = self.scripts();
-        let script = scripts.look(Kind::Cdp, booted.as_deref(), extra);
+        let script = scripts.look(KIND, booted.as_deref(), extra);
         let answer = self.run(&socket, &script).await?;
         record::envelope(answer, &scripts, &self.finder.target)
     }
@@ -185,11 +191,12 @@ impl Tab {
     async fn read_slice(&self, known: &Envelope, length: Duration) -> Result<Envelope, LookError> {
         let socket = self.socket().await?;
         let (scripts, booted) = self.scripts();
-        let millis = |time: Duration| json!(time.as_secs_f64() * 1000.0);
-        let mut arguments = vec![json!(known.mark)];
-        arguments.extend([length, PACE, HOOKED_PACE].map(millis));
-        let script = scripts.wait(Kind::Cdp, booted.as_deref());
-        let answer = socket.run_async(&script, &arguments).await?;
+        // The scripts are long: they do not stay in memory for the time of the wait.
+        let answer = socket.run_async(
+            &scripts.wait(KIND, booted.as_deref()),
+            &wait_arguments(known, length),
+        );
+        let answer = answer.await?;
         record::envelope(answer, &scripts, &self.finder.target)
     }
 
@@ -300,7 +307,7 @@ impl Tab {
         overrides.check()?;
         for (name, row) in overrides.rows() {
             let socket = self.socket().await.map_err(|error| error.failure)?;
-            let script = self.state().record.scripts.compile(Kind::Cdp, &row);
+            let script = self.state().record.scripts.compile(KIND, &row);
             self.run(&socket, &script)
                 .await
                 .map_err(|error| match error.failure.site() {
@@ -314,12 +321,18 @@ impl Tab {
         Ok(())
     }
 
-    /// Removes our hooks from the page and closes its socket, in the background.
+    #[cfg(unix)]
+    pub(super) async fn navigate(&self, url: &str) -> Result<Value, LookError> {
+        let socket = self.socket().await?;
+        socket.command("Page.navigate", json!({ "url": url })).await
+    }
+
+    /// Removes our hooks from the page, or closes it if it is ours, and closes its socket, in the background.
     pub(super) fn end(&self) -> Socket {
         let mut state = self.state();
         state.is_closed = true;
-        let script = state.record.scripts.clean_up(Kind::Cdp);
-        state.socket.close(script);
+        let script = state.record.scripts.clean_up(KIND);
+        state.socket.close(script, self.is_opened);
         state.socket.clone()
     }
 }

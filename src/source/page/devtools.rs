@@ -87,6 +87,24 @@ impl DebuggerAddress {
         }
     }
 
+    /// Reads the address from the URL of the browser's own DevTools socket, as Chrome prints it.
+    #[cfg(all(unix, feature = "cdp"))]
+    pub(crate) fn from_socket(url: &str) -> Result<Self, AddressError> {
+        let rest = url.strip_prefix("ws://").unwrap_or_default();
+        let (address, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let address: Self = address.parse()?;
+        Ok(Self {
+            browser: Some(path.to_owned()),
+            ..address
+        })
+    }
+
+    /// Returns the path of the browser's own DevTools socket, if it is known.
+    #[cfg(all(unix, feature = "cdp"))]
+    pub(crate) fn browser_path(&self) -> Option<&str> {
+        self.browser.as_deref()
+    }
+
     /// Returns whether it names one run of a Chrome, which only this machine can check.
     #[cfg(feature = "webdriver")]
     pub(crate) const fn names_browser(&self) -> bool {

@@ -1,9 +1,19 @@
 //! The scripts of a look and of a wait, built once from the reader table and the names of the guards.
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
+use serde_json::{Value, json};
+
+use super::envelope::Envelope;
 use super::overrides::Overrides;
 use super::readers::Reader;
+
+/// Time between two looks within a slice, which find what no event reports.
+const PACE: Duration = Duration::from_millis(50);
+
+/// The same if the events of the page's storage and socket are both hooked.
+const HOOKED_PACE: Duration = Duration::from_millis(100);
 
 /// Removes the hooks of a slice of the same page that was cut short. Other programs' slices continue.
 const UNHOOK: &str = "\
@@ -13,22 +23,16 @@ const UNHOOK: &str = "\
       } catch {}
     };\n";
 
-#[cfg(feature = "webdriver")]
 static CLEAN_UP: LazyLock<String> = LazyLock::new(|| bare(include_str!("script/clean_up.js")));
 static BUILT_IN: LazyLock<Scripts> = LazyLock::new(|| Scripts::new(&Overrides::default()));
 
 /// The kind of page that a script runs in.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
-    /// A page that we opened, or of a caller's session.
-    #[cfg(feature = "webdriver")]
-    Plain,
-    /// A page that another program drives: each script also removes the traces of ChromeDriver.
-    #[cfg(feature = "webdriver")]
-    Tidy,
-    /// A page read by its DevTools socket, where looks run beside a slice and leave it alone.
-    #[cfg(feature = "cdp")]
-    Cdp,
+pub(crate) struct Kind {
+    /// Each script also removes the traces of ChromeDriver: another program drives the page.
+    pub(crate) is_tidy: bool,
+    /// Looks run beside a slice, and leave it alone.
+    pub(crate) keeps_slice: bool,
 }
 
 /// The additional parts of the answer of a look.
@@ -109,17 +113,10 @@ impl Scripts {
     /// Returns the body of a script without arguments that returns one envelope. `booted` is the document that
     /// counts as booted even without a boot marker.
     pub(crate) fn look(&self, kind: Kind, booted: Option<&str>, extra: Extra) -> String {
-        let clean_up = match kind {
-            #[cfg(feature = "webdriver")]
-            Kind::Plain => "unhook();",
-            #[cfg(feature = "webdriver")]
-            Kind::Tidy => "cleanUp();",
-            #[cfg(feature = "cdp")]
-            Kind::Cdp => "",
-        };
+        let unhook = if kind.keeps_slice { "" } else { "unhook();" };
         let head = self.head(kind);
         format!(
-            "{}{}{}{head}{clean_up}\n{}",
+            "{}{}{}{head}{unhook}\ncleanUp();\n{}",
             self.names,
             booted_document(booted),
             wanted(extra),
@@ -153,18 +150,25 @@ impl Scripts {
     }
 
     fn head(&self, kind: Kind) -> String {
-        let clean_up = match kind {
-            #[cfg(feature = "webdriver")]
-            Kind::Tidy => &**CLEAN_UP,
-            _ => "const cleanUp = () => {};",
+        let clean_up = match kind.is_tidy {
+            true => &**CLEAN_UP,
+            false => "const cleanUp = () => {};",
         };
         let owner = self.owner;
         format!("const OWNER = '{owner:x}';\n{UNHOOK}{clean_up}\n")
     }
 }
 
+/// Returns the arguments of the [script of a wait](Scripts::wait).
+pub(crate) fn wait_arguments(known: &Envelope, length: Duration) -> Vec<Value> {
+    let millis = |time: Duration| json!(time.as_secs_f64() * 1000.0);
+    let mut arguments = vec![json!(known.mark)];
+    arguments.extend([length, PACE, HOOKED_PACE].map(millis));
+    arguments
+}
+
 fn booted_document(booted: Option<&str>) -> String {
-    let booted = serde_json::json!(booted);
+    let booted = json!(booted);
     format!("const bootedDocument = {booted};\n")
 }
 
@@ -193,14 +197,11 @@ mod tests {
             .guard(Guard::BootMarker, "Debug.BUILD")
             .reader("newer", "require('X').y() // newest");
         let scripts = Scripts::new(&overrides);
-        for kind in [
-            #[cfg(feature = "webdriver")]
-            Kind::Plain,
-            #[cfg(feature = "webdriver")]
-            Kind::Tidy,
-            #[cfg(feature = "cdp")]
-            Kind::Cdp,
-        ] {
+        for (is_tidy, keeps_slice) in [(false, false), (false, true), (true, false), (true, true)] {
+            let kind = Kind {
+                is_tidy,
+                keeps_slice,
+            };
             let scripts = [
                 scripts.look(kind, None, Extra::Details),
                 scripts.wait(kind, Some("1764000000123.4")),

@@ -28,11 +28,14 @@ const DIAGNOSIS_GRACE: Duration = Duration::from_secs(5);
 /// Time between two looks if slices are not used.
 pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Time between two looks within a slice, which find what no event reports.
-pub(crate) const PACE: Duration = Duration::from_millis(50);
+/// Longest slice of a wait on the page's own socket. If the socket is cut, its hooks stay in the page until its end.
+pub(crate) const MAX_SOCKET_SLICE: Duration = Duration::from_secs(10);
 
-/// The same if the events of the page's storage and socket are both hooked.
-pub(crate) const HOOKED_PACE: Duration = Duration::from_millis(100);
+/// Longest time without an answer of the page until a wait looks whether it is still there.
+pub(crate) const MAX_SILENCE: Duration = Duration::from_secs(2);
+
+/// The time that a slice on the page's own socket may end late.
+pub(crate) const SOCKET_SLICE_GRACE: Duration = Duration::from_secs(1);
 
 /// The time for which a page that did not end a script by itself is read without slices.
 pub(crate) const NO_SLICES_TIME: Duration = Duration::from_secs(5);

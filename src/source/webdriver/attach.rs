@@ -97,7 +97,13 @@ impl AttachOptions {
             session,
             finder: finder.clone(),
         };
-        let page = Page::new(connection, self.target, owner, None);
+        let page = Page::new(
+            connection,
+            self.target,
+            owner,
+            None,
+            is_near.then_some(address),
+        );
         finder.select(&client).await?;
         page.tab().clean_up().await?;
         Ok(page)
@@ -105,7 +111,7 @@ impl AttachOptions {
 }
 
 /// Returns whether this URL's host is this machine itself.
-fn is_on_this_machine(url: &str) -> bool {
+pub(super) fn is_on_this_machine(url: &str) -> bool {
     match Url::parse(url).ok().as_ref().and_then(Url::host) {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -28,6 +28,7 @@ impl Tab {
             state.is_closed = true;
             state.browser.take()
         };
+        self.leave_socket();
         if let Some(ending) = self.ending(browser) {
             let _ = timeout(CLEAN_UP_TIMEOUT + CLOSE_TIMEOUT, tokio::spawn(ending)).await;
         }
@@ -40,12 +41,24 @@ impl Tab {
             state.is_closed = true;
             (state.browser.take(), state.connection.clone())
         };
+        self.leave_socket();
         // The browser first: otherwise a session with a stuck page would not end.
         drop(browser);
         match (Handle::try_current(), self.ending(None)) {
             (Ok(runtime), Some(ending)) => drop(runtime.spawn(ending)),
             _ => connection.close(),
         }
+    }
+
+    /// Ends a slice that runs on the page's socket, and removes its hooks.
+    fn leave_socket(&self) {
+        if let Some(push) = &self.push {
+            push.leave(self.clean_up_script());
+        }
+    }
+
+    pub(super) fn clean_up_script(&self) -> String {
+        self.state().record.scripts.clean_up(self.kind())
     }
 
     /// Ends the session, if it is ours, then this browser, then the commands that still run.
@@ -55,9 +68,7 @@ impl Tab {
     ) -> Option<impl Future<Output = ()> + Send + use<>> {
         let session = self.session()?.clone();
         let connection = self.state().connection.clone();
-        let clean_up = self
-            .finder()
-            .map(|_| self.state().record.scripts.clean_up(self.kind()));
+        let clean_up = self.finder().map(|_| self.clean_up_script());
         Some(async move {
             if let Some(script) = clean_up {
                 let _ = timeout(CLEAN_UP_TIMEOUT, evaluate(&connection.client(), &script)).await;

@@ -1,33 +1,22 @@
 //! [`DriverProcess`]: a ChromeDriver of our own, which ends with everything that it started.
 
 mod browser;
-mod guard;
-mod output;
-mod process;
 mod start;
 
-use std::thread;
 use std::time::Duration;
 
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
 pub(crate) use self::browser::{Browsers, OwnedBrowser};
-use self::guard::Guard;
-use self::output::Output;
-pub(crate) use self::output::Recording;
-use self::process::Group;
 pub use self::start::DriverProcessBuilder;
 use crate::failure::{ProtocolFailure, Site};
+pub(super) use crate::source::process::Recording;
+use crate::source::process::{EXIT_CHECK_INTERVAL, Processes};
 
 /// Longest time that [`DriverProcess::stop`] lets browsers close by themselves.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How often, and how many times, the end of what was killed is looked for: half a second in all.
-const EXIT_CHECK_INTERVAL: Duration = Duration::from_millis(2);
-const MAX_EXIT_CHECKS: u32 = 250;
 
 /// A ChromeDriver process of our own, and the browsers that it starts.
 ///
@@ -60,11 +49,8 @@ const MAX_EXIT_CHECKS: u32 = 250;
 #[must_use = "dropping it ends ChromeDriver and its browsers"]
 pub struct DriverProcess {
     url: String,
-    id: u32,
     browsers: Browsers,
-    output: Output,
-    /// `None` once it has been ended.
-    running: Option<Running>,
+    processes: Processes,
 }
 
 impl DriverProcess {
@@ -93,7 +79,7 @@ impl DriverProcess {
     /// Returns its process id, which is also its process group's.
     #[must_use]
     pub const fn id(&self) -> u32 {
-        self.id
+        self.processes.id()
     }
 
     /// Returns a handle for single browsers of this driver, so that each can be ended before the driver is.
@@ -102,8 +88,8 @@ impl DriverProcess {
     }
 
     /// Records what driver and browsers print from now on.
-    pub(crate) fn record(&self) -> Recording {
-        self.output.record()
+    pub(in crate::source) fn record(&self) -> Recording {
+        self.processes.record()
     }
 
     /// Lets the browsers close, then ends what is left by force. Takes five seconds at most, and
@@ -117,11 +103,7 @@ impl DriverProcess {
         let orderly = async {
             // The answer comes once the browsers have closed; the driver ends by itself after it.
             get(&self.url, "shutdown").await?;
-            while self
-                .running
-                .as_ref()
-                .is_some_and(|running| !running.group.has_ended())
-            {
+            while !self.processes.has_ended() {
                 sleep(EXIT_CHECK_INTERVAL).await;
             }
             Ok::<_, ProtocolFailure>(())
@@ -132,7 +114,7 @@ impl DriverProcess {
             Err(_) => tracing::debug!("ChromeDriver and its browsers did not end when asked to"),
         }
         // The force may block for a moment, which is not for a runtime's own threads.
-        let ended = tokio::task::spawn_blocking(move || self.end()).await;
+        let ended = tokio::task::spawn_blocking(move || self.processes.end()).await;
         if ended.unwrap_or(false) {
             Ok(())
         } else {
@@ -140,67 +122,6 @@ impl DriverProcess {
                 "ChromeDriver or its temporary files are not gone half a second after SIGKILL",
             ))
         }
-    }
-
-    /// Ends everything by force and waits for that within bounds. `false`: the rest is being done
-    /// in the background.
-    fn end(&mut self) -> bool {
-        let Some(mut running) = self.running.take() else {
-            return true;
-        };
-        running.kill();
-        for _ in 0..MAX_EXIT_CHECKS {
-            if running.is_gone() {
-                return true;
-            }
-            pause(EXIT_CHECK_INTERVAL);
-        }
-        tracing::warn!(pid = self.id, "ChromeDriver is slow to end");
-        let rest = move || {
-            for _ in 0..MAX_EXIT_CHECKS {
-                if running.is_gone() {
-                    break;
-                }
-                pause(EXIT_CHECK_INTERVAL * 50);
-            }
-        };
-        // Should there be no thread, nothing is lost but an entry in the process table.
-        let _ = thread::Builder::new()
-            .name("chromedriver-end".into())
-            .spawn(rest);
-        false
-    }
-}
-
-impl Drop for DriverProcess {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-/// Everything that has to end.
-#[derive(Debug)]
-struct Running {
-    group: Group,
-    guard: Option<Guard>,
-    scratch: TempDir,
-}
-
-impl Running {
-    /// Sends the signals; waits for nothing.
-    fn kill(&mut self) {
-        self.group.kill();
-        if let Some(guard) = &mut self.guard {
-            guard.stand_down();
-        }
-    }
-
-    /// Returns whether driver and guard are gone and reaped, and the directory too.
-    fn is_gone(&mut self) -> bool {
-        let reaped = self.group.reap();
-        let guard_done = self.guard.as_mut().is_none_or(Guard::is_done);
-        // The guard removes the directory; without one, or after it gave up, that is done here.
-        reaped && guard_done && browser::remove(self.scratch.path())
     }
 }
 
@@ -228,74 +149,28 @@ fn failure(message: impl AsRef<str>) -> ProtocolFailure {
     ProtocolFailure::new(Site::WebDriverCommand, message)
 }
 
-/// Waits on the spot: for destructors and for threads of our own.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "callers bound it, and a destructor cannot await"
-)]
-fn pause(time: Duration) {
-    thread::sleep(time);
-}
-
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-    use std::process::Command;
-
     use super::*;
-
-    /// Makes a driver that is no more than a process and a directory.
-    fn driver(url: String) -> (DriverProcess, PathBuf) {
-        let scratch = tempfile::tempdir().unwrap();
-        let path = scratch.path().to_owned();
-        std::fs::write(path.join("left"), "over").unwrap();
-        let group = Group::spawn(Command::new("sleep").arg("600")).unwrap();
-        let (pipe, _) = std::io::pipe().unwrap();
-        let driver = DriverProcess {
-            url,
-            id: group.id(),
-            browsers: Browsers::new(group.id(), &path),
-            output: Output::drain(pipe, None).unwrap().0,
-            running: Some(Running {
-                group,
-                guard: None,
-                scratch,
-            }),
-        };
-        (driver, path)
-    }
-
-    fn until(what: &str, met: impl Fn() -> bool) {
-        for _ in 0..6000 {
-            if met() {
-                return;
-            }
-            pause(Duration::from_millis(10));
-        }
-        panic!("not within sixty seconds: {what}");
-    }
-
-    #[test]
-    fn without_a_shell_to_stand_by_the_directory_is_removed_all_the_same() {
-        let (mut driver, path) = driver(String::new());
-        // `false`: on a busy machine the rest is done in the background.
-        if driver.end() {
-            assert!(!path.exists());
-        }
-        assert!(driver.end());
-        until("the directory is gone", || !path.exists());
-    }
+    use crate::source::process::OwnedProcess;
 
     #[tokio::test(start_paused = true)]
     async fn a_driver_that_does_not_answer_is_stopped_after_five_seconds() {
         // A queue of connections that are never accepted.
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let (driver, _) = driver(format!("http://{}/", silent.local_addr().unwrap()));
-        let process = process::OwnedProcess::open(driver.id()).unwrap();
+        let (processes, scratch) = Processes::sleeping();
+        let driver = DriverProcess {
+            url: format!("http://{}/", silent.local_addr().unwrap()),
+            browsers: Browsers::new(processes.id(), &scratch),
+            processes,
+        };
+        let process = OwnedProcess::open(driver.id()).unwrap();
         let start = tokio::time::Instant::now();
         // On a busy machine the rest is done in the background, which is an error.
         let _ = driver.stop().await;
         assert_eq!(start.elapsed(), CLOSE_TIMEOUT);
-        until("the process is gone", || !process.is_alive());
+        while process.is_alive() {
+            std::thread::yield_now();
+        }
     }
 }

@@ -9,6 +9,7 @@
 //! content is bounded in size.
 
 mod attach;
+mod by_socket;
 mod close;
 mod connection;
 mod driver;
@@ -18,12 +19,16 @@ mod http;
 mod open;
 mod overrides;
 mod page;
+#[cfg(feature = "cdp")]
+mod push;
+#[cfg(not(feature = "cdp"))]
+#[path = "no_push.rs"]
+mod push;
 mod qr;
 mod select;
 mod server;
 mod session;
 mod source;
-mod start_failure;
 mod tab;
 
 pub use self::driver::{DriverProcess, DriverProcessBuilder};

@@ -8,15 +8,17 @@ use fantoccini::Client;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::attach::is_on_this_machine;
 use super::driver::{Browsers, DriverProcess, OwnedBrowser, Recording};
 use super::error::{command, misconfigured};
 use super::page::Page;
 use super::select::select_by_driver;
 use super::session::{Session, in_background};
-use super::start_failure::describe_output;
 use super::tab::Owner;
 use crate::failure::ProtocolFailure;
+use crate::source::page::devtools::DebuggerAddress;
 use crate::source::page::target::Target;
+use crate::source::process::start_failure::describe_output;
 
 /// How [`Page::open`] opens a browser. `Default` opens `https://web.whatsapp.com/` in a visible
 /// Chromium with a fresh profile, within 60 seconds.
@@ -157,6 +159,7 @@ impl OpenOptions {
         }
         let (browsers, recording) = own.unzip();
         let chrome_options = self.chrome_options(recording.is_some());
+        let is_near = is_on_this_machine(&webdriver);
         let (session, connection) = Session::create(webdriver, chrome_options, recording).await?;
         let client = connection.client();
         let (browser, refused) = match browsers.map(|browsers| adopt(&browsers, &client)) {
@@ -164,12 +167,14 @@ impl OpenOptions {
             Some(Err(failure)) => (None, Some(failure)),
             None => (None, None),
         };
+        let debugger = debugger_address(&client);
         // From here on a failure drops the page, which ends session and browser.
         let page = Page::new(
             connection,
             self.target.clone(),
             Owner::Opened { session },
             browser,
+            debugger.filter(|_| is_near),
         );
         if let Some(failure) = refused {
             return Err(failure);
@@ -206,6 +211,14 @@ impl Drop for Started {
     fn drop(&mut self) {
         self.0.end();
     }
+}
+
+/// Returns the address of the new session's browser, if it is on the driver's own machine.
+fn debugger_address(client: &Client) -> Option<DebuggerAddress> {
+    let chrome = client.capabilities()?.get("goog:chromeOptions")?;
+    let address = chrome.get("debuggerAddress")?.as_str()?;
+    let is_local = is_on_this_machine(&format!("http://{address}"));
+    address.parse().ok().filter(|_| is_local)
 }
 
 /// Takes hold of the browser of a new session.

@@ -9,14 +9,16 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::connection::Connection;
 use super::driver::OwnedBrowser;
+use super::push::Socket;
 use super::tab::{Owner, Tab};
 use crate::failure::ProtocolFailure;
 use crate::source::page::command::{Command, CommandResult};
 use crate::source::page::decision::Observation;
+use crate::source::page::devtools::DebuggerAddress;
 use crate::source::page::diagnosis::Diagnosis;
 use crate::source::page::overrides::Overrides;
 use crate::source::page::target::Target;
-use crate::source::page::wait::{self, LOOK_INTERVAL, ReadPage};
+use crate::source::page::wait::{self, LOOK_INTERVAL, MAX_SOCKET_SLICE, ReadPage};
 
 /// Longest slice of a wait: the driver is not free for another command meanwhile. Shorter than the script
 /// timeout of a session, which ends a slice if the page's own timers do not. One command costs as much
@@ -72,7 +74,7 @@ impl Page {
     /// ```
     #[must_use]
     pub fn from_client(client: Client, target: Target) -> Self {
-        Self::new(client.into(), target, Owner::Caller, None)
+        Self::new(client.into(), target, Owner::Caller, None, None)
     }
 
     pub(super) fn new(
@@ -80,8 +82,9 @@ impl Page {
         target: Target,
         owner: Owner,
         browser: Option<OwnedBrowser>,
+        debugger: Option<DebuggerAddress>,
     ) -> Self {
-        let tab = Tab::new(connection, target, owner, browser);
+        let tab = Tab::new(connection, target, owner, browser, debugger);
         Self(Arc::new(LastClone(Arc::new(tab))))
     }
 
@@ -134,7 +137,12 @@ impl Page {
     }
 
     /// Returns the running slice, or a new one; `None` if no slice is possible.
-    fn slice(&self, known: &Arc<Observation>, length: Duration) -> Option<Command> {
+    fn slice(
+        &self,
+        known: &Arc<Observation>,
+        length: Duration,
+        socket: Option<Socket>,
+    ) -> Option<Command> {
         let uses_slices = self.tab().uses_slices();
         let mut state = self.tab().state();
         if let Some(command) = &state.slice
@@ -147,7 +155,9 @@ impl Page {
             return None;
         }
         let (tab, known) = (Arc::clone(self.tab()), Arc::clone(known));
-        let command = Command::start(length, async move { tab.slice(&known, length).await });
+        let command = Command::start(length, async move {
+            tab.slice(&known, length, socket.as_ref()).await
+        });
         state.slice = Some(command.clone());
         Some(command)
     }
@@ -194,6 +204,8 @@ impl ReadPage for Page {
     /// Returns the present state: the result of a running slice, or of a look.
     async fn now(&self) -> CommandResult {
         let slice = self.tab().state().slice.clone();
+        // A slice on the page's socket would take too long.
+        let slice = slice.filter(|_| !self.tab().waits_by_socket());
         match slice.filter(|command| !command.has_ended() && command.is_in_time()) {
             Some(command) => command.result().await,
             None => self.look().await,
@@ -202,11 +214,24 @@ impl ReadPage for Page {
 
     async fn change(&self, known: &Arc<Observation>, end: Instant) -> Option<CommandResult> {
         let until = known.due().map_or(end, |due| due.min(end));
+        let Ok(socket) = timeout_at(end, self.tab().socket()).await else {
+            return None;
+        };
+        let max = match &socket {
+            Some(_) => MAX_SOCKET_SLICE,
+            None => MAX_SLICE,
+        };
         let left = until.saturating_duration_since(Instant::now());
-        let Some(command) = self.slice(known, left.min(MAX_SLICE)) else {
+        let Some(command) = self.slice(known, left.min(max), socket.clone()) else {
             sleep(left.min(LOOK_INTERVAL)).await;
             return Some(self.look().await);
         };
+        if let Some(socket) = socket {
+            return match self.tab().watch(&socket, &command, until).await {
+                None if Instant::now() < end => Some(self.look().await),
+                result => result,
+            };
+        }
         let limit = (end + SLICE_GRACE).min(command.due());
         match timeout_at(limit, command.clone().result()).await {
             Ok(answer) => Some(answer),
@@ -216,8 +241,12 @@ impl ReadPage for Page {
         }
     }
 
-    async fn unchanged(&self, _: Arc<Observation>) -> CommandResult {
-        self.now().await
+    async fn unchanged(&self, known: Arc<Observation>) -> CommandResult {
+        match self.tab().waits_by_socket() {
+            // The slice that still runs would have reported a change.
+            true => Ok(known),
+            false => self.now().await,
+        }
     }
 
     fn versions(&self) -> (Option<String>, Option<String>) {

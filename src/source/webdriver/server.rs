@@ -11,10 +11,10 @@ use super::connection::connector;
 use super::driver::Recording;
 use super::error::misconfigured;
 use super::http;
-use super::start_failure::{self, Printed};
 use crate::failure::ProtocolFailure;
 use crate::failure::webdriver::session_cause;
 use crate::source::page::http::Response;
+use crate::source::process::start_failure::{self, Printed};
 use crate::text::clean;
 
 /// Longest part of a server's text that a message has, in bytes.

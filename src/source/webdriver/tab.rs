@@ -5,27 +5,29 @@ use std::time::Duration;
 
 use fantoccini::Client;
 use fantoccini::error::CmdError;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::driver::OwnedBrowser;
 use super::error::command;
 use super::evaluate::evaluate;
+use super::push::{Push, Socket};
 use super::session::{SCRIPT_TIMEOUT, Session};
 use crate::failure::{ProtocolFailure, Site};
 use crate::source::PageState;
 use crate::source::page::command::{Command, CommandResult};
 use crate::source::page::decision::Observation;
+use crate::source::page::devtools::DebuggerAddress;
 use crate::source::page::envelope::Envelope;
 use crate::source::page::error::{LookError, LookErrorKind};
 use crate::source::page::finder::TabFinder;
 use crate::source::page::lock::lock;
 use crate::source::page::record::{self, Record};
-use crate::source::page::scripts::{Extra, Kind, Scripts};
+use crate::source::page::scripts::{Extra, Kind, Scripts, wait_arguments};
 use crate::source::page::target::Target;
 use crate::source::page::version::MAX_VERSION;
-use crate::source::page::wait::{HOOKED_PACE, NO_SLICES_TIME, PACE};
+use crate::source::page::wait::NO_SLICES_TIME;
 use crate::text::clean;
 
 /// The owner of the session and its browser.
@@ -44,6 +46,8 @@ pub(super) struct Tab {
     owner: Owner,
     /// The versions of the WebDriver server and the browser, as the new session reported them.
     pub(super) versions: (Option<String>, Option<String>),
+    /// `None`: every wait uses WebDriver commands.
+    pub(super) push: Option<Push>,
     state: Mutex<State>,
 }
 
@@ -58,6 +62,8 @@ pub(super) struct State {
     /// Until then no slices are used, and on attached pages no script goes through ChromeDriver's wrapper.
     pub(super) no_slices_until: Option<Instant>,
     pub(super) record: Record,
+    /// When the page answered last.
+    pub(super) answered_at: Instant,
     /// The commands that run, or ran last.
     pub(super) look: Option<Command>,
     pub(super) slice: Option<Command>,
@@ -69,6 +75,7 @@ impl Tab {
         target: Target,
         owner: Owner,
         browser: Option<OwnedBrowser>,
+        debugger: Option<DebuggerAddress>,
     ) -> Self {
         let versions = versions(&connection.client());
         let state = State {
@@ -78,6 +85,7 @@ impl Tab {
             is_closed: false,
             no_slices_until: None,
             record: Record::new(),
+            answered_at: Instant::now(),
             look: None,
             slice: None,
         };
@@ -85,6 +93,7 @@ impl Tab {
             target,
             owner,
             versions,
+            push: Push::new(debugger),
             state: Mutex::new(state),
         }
     }
@@ -116,10 +125,23 @@ impl Tab {
         matches!(self.owner, Owner::Opened { .. })
     }
 
-    pub(super) const fn kind(&self) -> Kind {
-        match self.finder() {
-            Some(_) => Kind::Tidy,
-            None => Kind::Plain,
+    pub(super) fn kind(&self) -> Kind {
+        Kind {
+            is_tidy: self.finder().is_some(),
+            keeps_slice: self.waits_by_socket(),
+        }
+    }
+
+    /// Returns whether a wait may run on the page's own socket, where it occupies nothing.
+    pub(super) fn waits_by_socket(&self) -> bool {
+        self.push.as_ref().is_some_and(Push::is_open)
+    }
+
+    /// Returns the socket for a wait; `None` if waits have to use WebDriver commands.
+    pub(super) async fn socket(&self) -> Option<Socket> {
+        match &self.push {
+            Some(push) if self.uses_slices() => push.socket(&self.client()).await,
+            _ => None,
         }
     }
 
@@ -135,7 +157,7 @@ impl Tab {
             .is_some_and(|until| Instant::now() < until)
     }
 
-    fn avoid_slices(&self) {
+    pub(super) fn avoid_slices(&self) {
         self.state().no_slices_until = Some(Instant::now() + NO_SLICES_TIME);
     }
 
@@ -166,8 +188,16 @@ impl Tab {
     }
 
     /// Runs one slice: returns the first observation with another mark, or the present one at its end.
-    pub(super) async fn slice(&self, known: &Observation, length: Duration) -> CommandResult {
-        let outcome = self.read_slice(known.envelope(), length).await;
+    pub(super) async fn slice(
+        &self,
+        known: &Observation,
+        length: Duration,
+        socket: Option<&Socket>,
+    ) -> CommandResult {
+        let outcome = match socket {
+            Some(socket) => self.wait_by_socket(socket, known.envelope(), length).await,
+            None => self.read_slice(known.envelope(), length).await,
+        };
         self.observe(outcome)
     }
 
@@ -175,6 +205,9 @@ impl Tab {
     pub(super) fn observe(&self, outcome: Result<Envelope, LookError>) -> CommandResult {
         let mut state = self.state();
         // If this crate started the browser, its process shows whether it has ended; the driver's error may not.
+        if outcome.is_ok() {
+            state.answered_at = Instant::now();
+        }
         let is_alive = state.browser.as_ref().is_none_or(OwnedBrowser::is_alive);
         state.record.add(outcome).map_err(|failure| match is_alive {
             true => failure,
@@ -196,6 +229,9 @@ impl Tab {
         }
         // The tab is gone; another one may have replaced it.
         if finder.follow(&self.client()).await? {
+            if let Some(push) = &self.push {
+                push.follow();
+            }
             return self.read_current(extra).await;
         }
         outcome
@@ -219,9 +255,7 @@ impl Tab {
     async fn read_slice(&self, known: &Envelope, length: Duration) -> Result<Envelope, LookError> {
         let (client, reconnects, scripts, booted) = self.start_command();
         let start = Instant::now();
-        let millis = |time: Duration| json!(time.as_secs_f64() * 1000.0);
-        let mut arguments = vec![json!(known.mark)];
-        arguments.extend([length, PACE, HOOKED_PACE].map(millis));
+        let arguments = wait_arguments(known, length);
         let script = scripts.wait(self.kind(), booted.as_deref());
         let answer = client.execute_async(&script, arguments).await;
         // If something else ended it, a look says more about the present page.
@@ -269,14 +303,14 @@ impl Tab {
         }
     }
 
-    fn start_command(&self) -> (Client, u32, Scripts, Option<String>) {
+    pub(super) fn start_command(&self) -> (Client, u32, Scripts, Option<String>) {
         let state = self.state();
         let booted = state.record.booted_document().map(str::to_owned);
         let scripts = state.record.scripts.clone();
         (state.connection.client(), state.reconnects, scripts, booted)
     }
 
-    fn envelope(&self, answer: Value, scripts: &Scripts) -> Result<Envelope, LookError> {
+    pub(super) fn envelope(&self, answer: Value, scripts: &Scripts) -> Result<Envelope, LookError> {
         if answer.is_null() {
             return Err(LookError::no_answer());
         }
@@ -320,7 +354,7 @@ impl Tab {
 
     /// Removes the traces of ChromeDriver from a page that another program drives.
     pub(super) async fn clean_up(&self) -> Result<(), ProtocolFailure> {
-        let script = self.state().record.scripts.clean_up(self.kind());
+        let script = self.clean_up_script();
         let done = evaluate(&self.client(), &script).await;
         done.map(drop).map_err(|error| command(&error))
     }

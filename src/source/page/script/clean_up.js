@@ -12,7 +12,6 @@ const isDrivers = (name) => {
 };
 const isOwners = (value) => value !== undefined && typeof value?.length !== 'number';
 const cleanUp = () => {
-  unhook();
   try {
     for (const name in window) if (isDrivers(name)) delete window[name];
     const before = window.ret_nodes;

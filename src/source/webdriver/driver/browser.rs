@@ -1,13 +1,11 @@
 //! [`OwnedBrowser`]: one browser of our driver, which can be ended before the driver is.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::process::{OwnedProcess, is_in_group};
 use crate::failure::{ProtocolFailure, Site};
+use crate::source::process::{OwnedProcess, is_in_group, pause, remove};
 
 /// How long after its end a browser's helpers may still write into its profile.
 const CHECK_INTERVAL: Duration = Duration::from_millis(10);
@@ -111,22 +109,13 @@ impl Drop for OwnedBrowser {
                 if gone == MIN_ABSENT_CHECKS {
                     break;
                 }
-                super::pause(CHECK_INTERVAL);
+                pause(CHECK_INTERVAL);
             }
         };
         // Should there be no thread, or no time for it, the profile goes with the driver.
         let _ = std::thread::Builder::new()
             .name("browser-profile".into())
             .spawn(removal);
-    }
-}
-
-/// Removes a directory; `true` if it is gone. Processes that are ending may still write into it, so
-/// one try may not be enough.
-pub(super) fn remove(directory: &Path) -> bool {
-    match fs::remove_dir_all(directory) {
-        Ok(()) => true,
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
 

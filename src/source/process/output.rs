@@ -1,4 +1,4 @@
-//! Reads what ChromeDriver and its browsers print, for as long as they live.
+//! Reads what a driver and its browsers print, for as long as they live.
 
 use std::fmt;
 use std::fs::File;
@@ -17,13 +17,10 @@ const TAIL: usize = 16 << 10;
 /// Most reads at a time: more than a pipe holds.
 const MAX_READS: usize = 64;
 
-/// The text that ChromeDriver prints once it listens; the port follows.
-const ANNOUNCEMENT: &str = "started successfully on port ";
-
 /// The output of a driver and of its browsers. Text is kept only while exactly one [`Recording`] exists: without
 /// one it may come from pages, and with several its owner is unknown.
 #[derive(Clone)]
-pub(crate) struct Output(Arc<Shared>);
+pub(in crate::source) struct Output(Arc<Shared>);
 
 struct Shared {
     pipe: PipeReader,
@@ -41,20 +38,23 @@ struct State {
     recordings: usize,
     /// The number of recordings that began while another one lived.
     overlaps: usize,
-    announce: Option<oneshot::Sender<u16>>,
+    /// The text that the program prints once it listens; its address follows.
+    announcement: &'static str,
+    announce: Option<oneshot::Sender<String>>,
     /// The caller's log file.
     file: Option<File>,
 }
 
 impl Output {
     /// Reads in a thread of its own until the writers have closed, and copies everything to `file`. Not a task:
-    /// a runtime may stop or be busy, and a full pipe would block the driver. The port comes through the
+    /// a runtime may stop or be busy, and a full pipe would block the program. The address comes through the
     /// channel; an error there means that the output ended without one.
     pub(super) fn drain(
         pipe: PipeReader,
+        announcement: &'static str,
         file: Option<File>,
-    ) -> io::Result<(Self, oneshot::Receiver<u16>)> {
-        let (announce, port) = oneshot::channel();
+    ) -> io::Result<(Self, oneshot::Receiver<String>)> {
+        let (announce, address) = oneshot::channel();
         let state = State {
             kept: String::new(),
             dropped: 0,
@@ -62,6 +62,7 @@ impl Output {
             is_mid_line: false,
             recordings: 0,
             overlaps: 0,
+            announcement,
             announce: Some(announce),
             file,
         };
@@ -71,13 +72,13 @@ impl Output {
         }));
         let reader = output.clone();
         std::thread::Builder::new()
-            .name("chromedriver-out".into())
+            .name("process-output".into())
             .spawn(move || while reader.wait() && reader.read() {})?;
-        Ok((output, port))
+        Ok((output, address))
     }
 
     /// Keeps the text that is printed from now on.
-    pub(crate) fn record(&self) -> Recording {
+    pub(in crate::source) fn record(&self) -> Recording {
         self.read();
         let mut state = lock(&self.0.state);
         let overlaps = state.overlaps;
@@ -131,7 +132,7 @@ impl State {
         if let Some(file) = &mut self.file
             && let Err(error) = file.write_all(piece)
         {
-            tracing::warn!(%error, "cannot write ChromeDriver's log file; it ends here");
+            tracing::warn!(%error, "cannot write a log file; it ends here");
             self.file = None;
         }
         if self.recordings != 1 {
@@ -142,9 +143,10 @@ impl State {
             self.drop_oldest(excess);
         }
         if self.announce.is_some()
-            && let Some(port) = announced_port(&self.kept)
+            && let Some(address) = announced(&self.kept, self.announcement)
         {
-            let _ = self.announce.take().map(|announce| announce.send(port));
+            let address = address.to_owned();
+            let _ = self.announce.take().map(|announce| announce.send(address));
         }
     }
 }
@@ -184,7 +186,7 @@ impl fmt::Debug for Output {
 }
 
 /// Keeps the end of what is printed until it ends.
-pub(crate) struct Recording {
+pub(in crate::source) struct Recording {
     output: Output,
     start: usize,
     has_ended: AtomicBool,
@@ -194,14 +196,14 @@ pub(crate) struct Recording {
 
 impl Recording {
     /// Returns whether another recording lived at the same time, so that text is missing here.
-    pub(crate) fn has_overlapped(&self) -> bool {
+    pub(in crate::source) fn has_overlapped(&self) -> bool {
         lock(&self.output.0.state).overlaps != self.overlaps
     }
 
     /// Returns what was printed before this call, as lines: the end of it if it is long, and nothing after
     /// [`end`](Self::end). The lines that every start prints, console messages of pages and ChromeDriver's record
     /// of commands are left out.
-    pub(crate) fn text(&self) -> String {
+    pub(in crate::source) fn text(&self) -> String {
         self.output.read();
         let state = lock(&self.output.0.state);
         if self.has_ended.load(Ordering::Relaxed) {
@@ -264,7 +266,7 @@ impl Entry {
 
 impl Recording {
     /// Ends it, even if other handles on it remain.
-    pub(crate) fn end(&self) {
+    pub(in crate::source) fn end(&self) {
         // The pipe's present content does not belong to another recording.
         self.output.read();
         let mut state = lock(&self.output.0.state);
@@ -284,11 +286,10 @@ impl Drop for Recording {
     }
 }
 
-/// Returns the port of the announcement, if it is there to its end.
-fn announced_port(text: &str) -> Option<u16> {
-    let (_, rest) = text.split_once(ANNOUNCEMENT)?;
-    let end = rest.find(|c: char| !c.is_ascii_digit())?;
-    rest[..end].parse().ok()
+/// Returns the rest of the line of the announcement, if it is there to its end.
+fn announced<'t>(text: &'t str, announcement: &str) -> Option<&'t str> {
+    let (_, rest) = text.split_once(announcement)?;
+    rest.split_once('\n').map(|(line, _)| line.trim_end())
 }
 
 #[cfg(test)]

@@ -9,15 +9,17 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 ///
 /// Linux holds a pidfd. Elsewhere, and on kernels before 5.3, the bare number is all there is.
 #[derive(Debug)]
-pub(crate) struct OwnedProcess {
+#[cfg(any(feature = "webdriver", test))]
+pub(in crate::source) struct OwnedProcess {
     pid: Pid,
     #[cfg(target_os = "linux")]
     fd: Option<std::os::fd::OwnedFd>,
 }
 
+#[cfg(any(feature = "webdriver", test))]
 impl OwnedProcess {
     /// Takes hold of a running process.
-    pub(crate) fn open(pid: u32) -> io::Result<Self> {
+    pub(in crate::source) fn open(pid: u32) -> io::Result<Self> {
         let pid = to_pid(pid)?;
         #[cfg(target_os = "linux")]
         let fd = match rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
@@ -39,12 +41,12 @@ impl OwnedProcess {
     }
 
     /// Returns the process id.
-    pub(crate) fn id(&self) -> u32 {
+    pub(in crate::source) fn id(&self) -> u32 {
         self.pid.as_raw_pid().unsigned_abs()
     }
 
     /// Ends it with SIGKILL. One that has ended already is no error.
-    pub(crate) fn kill(&self) -> io::Result<()> {
+    pub(in crate::source) fn kill(&self) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         if let Some(fd) = &self.fd {
             return gone_is_fine(rustix::process::pidfd_send_signal(fd, Signal::KILL));
@@ -53,7 +55,7 @@ impl OwnedProcess {
     }
 
     /// Returns whether it still runs. Without a pidfd, one that its parent has not reaped yet counts too.
-    pub(crate) fn is_alive(&self) -> bool {
+    pub(in crate::source) fn is_alive(&self) -> bool {
         #[cfg(target_os = "linux")]
         if let Some(fd) = &self.fd {
             // A pidfd turns readable when its process ends.
@@ -113,7 +115,7 @@ impl Group {
             && let Ok(pid) = to_pid(self.id())
             && let Err(error) = gone_is_fine(rustix::process::kill_process_group(pid, Signal::KILL))
         {
-            tracing::warn!(pid = self.id(), %error, "could not end ChromeDriver's process group");
+            tracing::warn!(pid = self.id(), %error, "could not end a process group");
         }
     }
 
@@ -126,7 +128,8 @@ impl Group {
 }
 
 /// Returns whether this process belongs to the group with this number.
-pub(super) fn is_in_group(pid: u32, group: u32) -> bool {
+#[cfg(any(feature = "webdriver", test))]
+pub(in crate::source) fn is_in_group(pid: u32, group: u32) -> bool {
     to_pid(pid)
         .ok()
         .and_then(|pid| rustix::process::getpgid(Some(pid)).ok())

@@ -10,11 +10,11 @@ const ENDED: &str = "instance exited";
 
 /// A cause of failed starts.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(in crate::source) struct Row {
     /// The text that names this cause.
     mark: &'static str,
-    pub(super) cause: &'static str,
-    pub(super) remedy: &'static str,
+    pub(in crate::source) cause: &'static str,
+    pub(in crate::source) remedy: &'static str,
     /// A real text.
     #[cfg(test)]
     sample: &'static str,
@@ -86,20 +86,20 @@ const ROWS: &[Row] = rows![
 ];
 
 /// Returns the cause that a text names.
-pub(super) fn find(text: &str) -> Option<&'static Row> {
+pub(in crate::source) fn find(text: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| text.contains(row.mark))
 }
 
 /// The output of a driver that this crate started, and of its browser, during a start.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Printed<'t> {
-    pub(super) text: &'t str,
+pub(in crate::source) struct Printed<'t> {
+    pub(in crate::source) text: &'t str,
     /// Other browsers started meanwhile, so the text is not complete.
-    pub(super) has_overlapped: bool,
+    pub(in crate::source) has_overlapped: bool,
 }
 
 /// Describes why no session was created: by the server's answer, and by the output if driver and browser are ours.
-pub(super) fn describe(answer: &str, printed: Option<Printed<'_>>) -> String {
+pub(in crate::source) fn describe(answer: &str, printed: Option<Printed<'_>>) -> String {
     let output = printed.map_or("", |printed| printed.text);
     let text = format!("{answer}\n{output}");
     let Some(row) = find(&text) else {
@@ -118,7 +118,7 @@ pub(super) fn describe(answer: &str, printed: Option<Printed<'_>>) -> String {
 }
 
 /// Describes the cause that the output names, if it names one.
-pub(super) fn describe_output(output: &str) -> Option<String> {
+pub(in crate::source) fn describe_output(output: &str) -> Option<String> {
     find(output).map(|row| in_output(output, row))
 }
 

@@ -1,7 +1,7 @@
-//! [`Guard`]: ends ChromeDriver and its browsers if this process ends without doing so.
+//! [`Guard`]: ends a process group if this process ends without doing so.
 //!
 //! `Drop` does not run after SIGKILL, an unhandled Ctrl-C, an abort or `std::process::exit`. So a
-//! shell of a few lines runs beside the driver and reads a pipe whose other end only this process holds:
+//! shell of a few lines runs beside the group and reads a pipe whose other end only this process holds:
 //! the kernel closes that end when the process ends, for any reason.
 
 use std::io::{self, Write as _};

@@ -3,20 +3,17 @@
 use super::*;
 
 #[test]
-fn the_port_is_read_only_when_it_is_complete() {
-    for (text, port) in [
+fn the_address_is_read_only_when_it_is_complete() {
+    const MARK: &str = "started successfully on port ";
+    for (text, address) in [
         (
             "ChromeDriver was started successfully on port 32929.\n",
-            Some(32929),
+            Some("32929."),
         ),
         ("ChromeDriver was started successfully on port 329", None),
         ("Starting ChromeDriver 156.0.8078.79 on port 0\n", None),
-        (
-            "ChromeDriver was started successfully on port 99999.\n",
-            None,
-        ),
     ] {
-        assert_eq!(announced_port(text), port, "{text}");
+        assert_eq!(announced(text, MARK), address, "{text}");
     }
 }
 
@@ -24,7 +21,8 @@ fn the_port_is_read_only_when_it_is_complete() {
 async fn a_flood_is_bounded_and_does_not_hold_up_the_writer() {
     let (reader, mut writer) = io::pipe().unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
-    let (output, port) = Output::drain(reader, Some(file.reopen().unwrap())).unwrap();
+    let (output, port) =
+        Output::drain(reader, "listens at ", Some(file.reopen().unwrap())).unwrap();
     let recording = output.record();
     for _ in 0..1000 {
         writer.write_all("é".repeat(500).as_bytes()).unwrap();
@@ -42,7 +40,7 @@ async fn a_flood_is_bounded_and_does_not_hold_up_the_writer() {
 fn the_cut_of_a_long_output_leaves_no_half_line_and_no_rest_of_a_message() {
     for rest in (0..140).step_by(3) {
         let (reader, mut writer) = io::pipe().unwrap();
-        let (output, _port) = Output::drain(reader, None).unwrap();
+        let (output, _port) = Output::drain(reader, "listens at ", None).unwrap();
         let recording = output.record();
         let mut print = |text: &str| {
             writer.write_all(text.as_bytes()).unwrap();
@@ -71,7 +69,7 @@ fn the_cut_of_a_long_output_leaves_no_half_line_and_no_rest_of_a_message() {
 #[test]
 fn a_recording_has_what_was_printed_for_it_alone_without_messages_of_pages() {
     let (reader, mut writer) = io::pipe().unwrap();
-    let (output, _port) = Output::drain(reader, None).unwrap();
+    let (output, _port) = Output::drain(reader, "listens at ", None).unwrap();
     writer.write_all(b"before\n").unwrap();
     output.read();
     let first = output.record();
