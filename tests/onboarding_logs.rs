@@ -27,12 +27,16 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use whatsapp_phone::event::fan_out::FanOut;
 use whatsapp_phone::event::webhook::WebhookSink;
-use whatsapp_phone::event::{EventSink, SessionKey, signature::SigningKeys};
+use whatsapp_phone::event::{EventSink, SessionEvent, SessionKey, signature::SigningKeys};
 use whatsapp_phone::onboard::{Ended, PageMonitor};
 use whatsapp_phone::server::WebhookReceiver;
 use whatsapp_phone::source::webdriver::WebDriverSource;
 use whatsapp_phone::store::{SessionStore, Status, StoreOptions, StoreSink};
 use whatsapp_phone::testkit::standin::{Generation, LID, PHONE, QR_PREFIX, Scenario, Step};
+
+/// A session whose id is a number, as it is in some services, and the name of a foreign event.
+const SESSION: &str = "628990000077";
+const FOREIGN: &str = "628990000078";
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -93,13 +97,17 @@ async fn no_number_and_no_secret_is_logged_in_a_whole_onboarding() {
         .with_ansi(false)
         .init();
 
-    let session = SessionKey::new(7, "session-1").unwrap();
+    let session = SessionKey::new(7, SESSION).unwrap();
     let (_sqlite, own) = store(Kind::Sqlite, &session).await;
     let (_postgres, postgres) = store(Kind::Postgres, &session).await;
     let (_mysql, mysql) = store(Kind::MySql, &session).await;
     let received =
         FanOut::after(StoreSink::new(postgres.clone())).observer(StoreSink::new(mysql.clone()));
     let sink = FanOut::after(StoreSink::new(own.clone())).observer(webhook(received).await);
+
+    let foreign = format!(r#"{{"event": "{FOREIGN}", "id": "{FOREIGN}", "data": {{}}}}"#);
+    let foreign = SessionEvent::from_json(foreign.as_bytes()).unwrap();
+    sink.send(&foreign).await.unwrap();
 
     let stage = Stage::open(Scenario::never()).await;
     let monitor = PageMonitor::new(session.clone(), WebDriverSource::all(&stage.page), sink)
@@ -133,7 +141,15 @@ async fn no_number_and_no_secret_is_logged_in_a_whole_onboarding() {
     }
     let (number, _) = PHONE.split_once(':').unwrap();
     let (lid, _) = LID.split_once('@').unwrap();
-    for secret in [number, &number[2..], lid, QR_PREFIX, &SECRET[6..]] {
+    for secret in [
+        number,
+        &number[2..],
+        SESSION,
+        FOREIGN,
+        lid,
+        QR_PREFIX,
+        &SECRET[6..],
+    ] {
         let line = logged.lines().find(|line| line.contains(secret));
         assert_eq!(line, None);
     }

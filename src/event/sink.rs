@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
-use super::{EventId, SessionEvent};
+use super::{EventKind, SessionEvent};
 use crate::codes;
 use crate::failure::{MAX_TEXT, ProtocolFailure, disclose_code};
 use crate::span::fail;
@@ -228,16 +228,22 @@ where
     F: Future<Output = Result<T, SinkError>>,
 {
     let name = sink.name();
+    let kind = match event.kind() {
+        // Its name is the sender's text.
+        EventKind::Foreign(_) => "foreign",
+        _ => event.name(),
+    };
     let span = tracing::info_span!(
         "deliver",
         otel.kind = "producer",
         otel.status_code = Empty,
         "error.type" = Empty,
+        messaging.system = "whatsapp_phone",
         messaging.operation.name = "deliver",
         "messaging.operation.type" = "send",
         messaging.destination.name = name,
-        messaging.message.id = event.id().map(EventId::as_str),
-        whatsapp_phone.event = event.name(),
+        messaging.message.id = event.id().map(display),
+        whatsapp_phone.event = kind,
     );
     let call = async { call().await }.instrument(span.clone());
     let result = match timeout(limit, AssertUnwindSafe(call).catch_unwind()).await {

@@ -252,7 +252,7 @@ impl EventSink for WebhookSink {
             };
             fail(&span, error.code());
             resends += 1;
-            tracing::debug!(code = error.code(), %error, "an attempt of a webhook failed");
+            tracing::debug!(parent: &span, code = error.code(), %error, "an attempt of a webhook failed");
             match delays.next_within(start.elapsed()) {
                 Some(next) if error.is_transient() => delay = next,
                 _ => return Err(error),

@@ -66,7 +66,8 @@ fn span(session: &SessionKey) -> tracing::Span {
         "onboarding",
         otel.status_code = Empty,
         "error.type" = Empty,
-        session.id = session.session_id.as_str(),
-        whatsapp_phone.workspace.id = session.workspace_id.as_str(),
+        whatsapp_phone.ended = Empty,
+        session.id = %session.session_id,
+        whatsapp_phone.workspace.id = %session.workspace_id,
     )
 }

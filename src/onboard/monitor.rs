@@ -27,7 +27,6 @@ use crate::metrics::WatchedPage;
 use crate::phone::PhoneNumber;
 use crate::retry::Backoff;
 use crate::source::InfoSource;
-use crate::span::fail;
 use crate::store::{SessionRow, SessionStore};
 
 /// Longest time of one look at the page, and of one look at the row.
@@ -250,7 +249,7 @@ impl PageMonitor {
             }
         };
         let ended = watch.instrument(span.clone()).await;
-        fail(&span, ended.as_str());
+        span.record("whatsapp_phone.ended", ended.as_str());
         ended
     }
 
