@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::timeout;
-use whatsapp_phone::source::webdriver::{DriverProcess, Page};
+use whatsapp_phone::source::webdriver::{DriverProcess, Page, WebDriverSource};
 use whatsapp_phone::testkit::standin::{
     FORMER_PHONE, Generation, PHONE, Scenario, StandIn, Step, WidForm,
 };
@@ -109,7 +109,7 @@ async fn lag(stand_in: &StandIn, page: &Page, case: &Case, method: Method) -> Ou
     stand_in.set_scenario(case.scenario.clone());
     page.client().goto(&stand_in.url()).await?;
     let number = method
-        .extract(page, None)
+        .extract(WebDriverSource::all(page), None)
         .await
         .map_err(|error| format!("{}, {method}: {error}", case.name))?;
     let returned = epoch_ms();

@@ -15,6 +15,7 @@ pub mod mock;
 #[cfg(any(feature = "cdp", all(unix, feature = "webdriver")))]
 mod page;
 #[cfg(all(unix, any(feature = "cdp", feature = "webdriver")))]
+#[cfg_attr(not(feature = "webdriver"), allow(dead_code))]
 mod process;
 mod state;
 #[cfg(all(unix, feature = "webdriver"))]

@@ -20,6 +20,7 @@ pub(super) use self::group::{OwnedProcess, is_in_group};
 use self::guard::Guard;
 pub(super) use self::launch::{Launch, Program};
 use self::output::Output;
+#[cfg(feature = "webdriver")]
 pub(super) use self::output::Recording;
 
 /// How often, and how many times, the end of what was killed is looked for: half a second in all.
