@@ -26,7 +26,7 @@ use crate::source::page::target::Target;
 ///
 /// let options = OpenOptions::default().headless(true).browser_arg("--lang=en");
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "options do nothing until a page is opened with them"]
 pub struct OpenOptions {
     target: Target,
