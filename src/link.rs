@@ -131,3 +131,16 @@ macro_rules! forward {
 }
 
 forward!(Arc<S>, Box<S>, &S);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_is_barred_is_read_by_the_name_of_the_reason() {
+        let blocked = LinkState::Barred(Bar::TosBlock);
+        assert_eq!("tos_block".parse(), Ok(blocked));
+        assert_eq!(blocked.to_string(), "tos_block");
+        assert_eq!(LinkState::ALL.len(), 8);
+    }
+}

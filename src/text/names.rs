@@ -68,16 +68,3 @@ macro_rules! stable_names {
     };
 }
 pub(crate) use stable_names;
-
-#[cfg(test)]
-mod tests {
-    use crate::link::{Bar, LinkState};
-
-    #[test]
-    fn a_variant_with_a_value_is_read_by_the_name_of_the_value() {
-        let blocked = LinkState::Barred(Bar::TosBlock);
-        assert_eq!("tos_block".parse(), Ok(blocked));
-        assert_eq!(blocked.to_string(), "tos_block");
-        assert_eq!(LinkState::ALL.len(), 8);
-    }
-}
