@@ -83,7 +83,7 @@ async fn no_number_and_no_qr_code_is_logged_at_any_level() {
         "phone number found",
         "no phone number",
         "a look failed",
-        "attempt=",
+        "whatsapp_phone.attempt=",
     ] {
         assert!(logged.contains(word), "{word} is not logged");
     }

@@ -21,7 +21,7 @@ const MAX_SERVICE_LINES: usize = 120;
 
 /// The modules, top row first. A file may use its own row and those above it, never those below.
 const ROWS: &[&[&str]] = &[
-    &["codes", "text"],
+    &["codes", "span", "text"],
     &["phone", "jid", "failure", "tls"],
     &["retry"],
     &["classify"],

@@ -8,6 +8,7 @@ mod config;
 mod metrics;
 #[path = "../support/mod.rs"]
 mod support;
+mod traces;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -19,6 +20,11 @@ use async_trait::async_trait;
 use clap::Parser;
 use config::Config;
 use tokio::time::Instant;
+use traces::Traces;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use whatsapp_phone::event::fan_out::FanOut;
 use whatsapp_phone::event::{EventKind, EventSink, SessionEvent, SessionKey, SinkError};
 use whatsapp_phone::onboard::PageMonitor;
@@ -39,6 +45,9 @@ struct Args {
     /// Serve metrics to Prometheus at this address, for instance 127.0.0.1:9464
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<SocketAddr>,
+    /// Send the spans to a collector of OpenTelemetry, for instance http://127.0.0.1:4318/v1/traces
+    #[arg(long, value_name = "URL")]
+    traces: Option<String>,
 }
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -53,11 +62,7 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    tracing_subscriber::fmt()
-        .with_max_level(config.log)
-        .with_writer(std::io::stderr)
-        .init();
-    match run(config, args.metrics).await {
+    match run(config, args).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
@@ -73,11 +78,25 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether the session got as far as its number.
-async fn run(config: Config, metrics: Option<SocketAddr>) -> Outcome<bool> {
-    if let Some(address) = metrics {
+async fn run(config: Config, args: Args) -> Outcome<bool> {
+    let traces = args.traces.as_deref().map(Traces::to).transpose()?;
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry()
+        .with(log.with_filter(LevelFilter::from(config.log)))
+        .with(traces.as_ref().map(Traces::layer))
+        .init();
+    if let Some(address) = args.metrics {
         metrics::serve(address).await?;
     }
+    let has_number = onboard(&config).await;
+    if let Some(traces) = traces {
+        traces.end().await?;
+    }
+    has_number
+}
+
+/// Whether the session got as far as its number.
+async fn onboard(config: &Config) -> Outcome<bool> {
     let steps = Steps(Instant::now());
     let scratch = tempfile::tempdir()?;
     let storage = config.storage.as_deref().unwrap_or(scratch.path());
@@ -99,13 +118,13 @@ async fn run(config: Config, metrics: Option<SocketAddr>) -> Outcome<bool> {
         Some(_) => None,
         None => Some(DriverProcess::start().await?),
     };
-    let page = open(&config, driver.as_ref(), &stand_in.url()).await?;
+    let page = open(config, driver.as_ref(), &stand_in.url()).await?;
     steps.print("browser", "page is open");
 
     // The store decides; the screen shows what it has accepted.
     let sink = FanOut::after(StoreSink::new(store.clone())).observer(steps);
     let monitor = PageMonitor::new(session.clone(), WebDriverSource::all(&page), sink)
-        .extractor(|it| it.policy(config.policy).accept(config.accept))
+        .extractor(|it| it.policy(config.policy.clone()).accept(config.accept))
         .resume(&row)
         .store(store.clone())
         .every(Duration::from_millis(250));

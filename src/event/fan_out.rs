@@ -116,7 +116,7 @@ impl EventSink for FanOut {
 
     async fn decide(&self, event: &SessionEvent) -> Result<Decision, SinkError> {
         let sink = &*self.deciding;
-        let decision = in_time(sink, self.deadline, || sink.decide(event)).await?;
+        let decision = in_time(sink, event, self.deadline, || sink.decide(event)).await?;
         if decision == Decision::PassOn {
             for observer in &self.observers {
                 observer.pass_on(event, self.deadline);
@@ -180,7 +180,9 @@ impl Waiting {
         }
         while let Some(event) = self.events.recv().await {
             self.is_sending = true;
-            if let Err(error) = in_time(&self.sink, deadline, || self.sink.send(&event)).await {
+            if let Err(error) =
+                in_time(&self.sink, &event, deadline, || self.sink.send(&event)).await
+            {
                 tracing::warn!(
                     sink = self.name, event = ?event.kind(), code = error.code(), %error,
                     "an observer lost an event"

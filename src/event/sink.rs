@@ -10,10 +10,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use tokio::time::timeout;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
-use super::SessionEvent;
+use super::{EventId, SessionEvent};
 use crate::codes;
 use crate::failure::{MAX_TEXT, ProtocolFailure, disclose_code};
+use crate::span::fail;
 use crate::text::{clean, panic_message};
 
 /// The codes of a sink that refuses an event; after any other error it may have accepted the event.
@@ -197,10 +200,11 @@ impl Error for SinkError {
     }
 }
 
-/// Calls `send` or `decide` of this sink and waits for the result. A panic, also one before the future is
-/// returned, or no answer in time, is a transient error.
+/// Calls `send` or `decide` of this sink for an event and waits for the result, in a span of its own. A panic, also
+/// one before the future is returned, or no answer in time, is a transient error.
 pub(crate) async fn in_time<T, F>(
     sink: &dyn EventSink,
+    event: &SessionEvent,
     limit: Duration,
     call: impl FnOnce() -> F,
 ) -> Result<T, SinkError>
@@ -208,8 +212,19 @@ where
     F: Future<Output = Result<T, SinkError>>,
 {
     let name = sink.name();
-    let call = async { call().await };
-    match timeout(limit, AssertUnwindSafe(call).catch_unwind()).await {
+    let span = tracing::info_span!(
+        "deliver",
+        otel.kind = "producer",
+        otel.status_code = Empty,
+        "error.type" = Empty,
+        messaging.operation.name = "deliver",
+        "messaging.operation.type" = "send",
+        messaging.destination.name = name,
+        messaging.message.id = event.id().map(EventId::as_str),
+        whatsapp_phone.event = event.name(),
+    );
+    let call = async { call().await }.instrument(span.clone());
+    let result = match timeout(limit, AssertUnwindSafe(call).catch_unwind()).await {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => {
             // Drops the payload safely. The panic hook has printed the message.
@@ -222,7 +237,11 @@ where
                 format!("the sink `{name}` did not answer in {limit:?}; check what it waits for");
             Err(SinkError::transient(codes::SINK_TIMEOUT, text))
         }
+    };
+    if let Err(error) = &result {
+        fail(&span, error.code());
     }
+    result
 }
 
 const _: fn(&dyn EventSink) = |sink| {

@@ -45,6 +45,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep_until, timeout};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 use url::Url;
 
 use self::answer::GONE;
@@ -54,6 +56,7 @@ use super::signature::SigningKeys;
 use super::{EventId, EventSink, SessionEvent, SinkError};
 use crate::codes;
 use crate::retry::Backoff;
+use crate::span::fail;
 
 const PRIVATE_ADDRESS: &str = "is not at a public address; if no customer can set the URL, allow it by `allow_private_addresses`";
 
@@ -151,6 +154,23 @@ impl WebhookSink {
         }
     }
 
+    /// Makes the span of one attempt.
+    fn span(&self, resends: u32) -> Span {
+        let url = Url::parse(&self.at).ok();
+        let url = url.as_ref();
+        tracing::info_span!(
+            "POST",
+            otel.kind = "client",
+            otel.status_code = Empty,
+            "error.type" = Empty,
+            http.request.method = "POST",
+            http.request.resend_count = (resends > 0).then_some(resends),
+            http.response.status_code = Empty,
+            server.address = url.and_then(Url::host_str),
+            server.port = url.and_then(Url::port_or_known_default),
+        )
+    }
+
     async fn attempt(&self, id: &EventId, event: &SessionEvent) -> Result<(), SinkError> {
         let now = self.transport.now();
         let body = event.to_json();
@@ -165,6 +185,7 @@ impl WebhookSink {
             return Err(SinkError::transient(codes::WEBHOOK_TIMEOUT, text));
         };
         let answer = answer?;
+        Span::current().record("http.response.status_code", answer.status);
         let result = answer.result(&self.at);
         if let Err(error) = &result {
             if error.code() == GONE {
@@ -203,7 +224,7 @@ impl EventSink for WebhookSink {
         let start = Instant::now();
         let mut delays = self.backoff.delays();
         let mut delay = delays.next().unwrap_or_default();
-        let mut last = None;
+        let (mut last, mut resends) = (None, 0);
         loop {
             if self.is_gone.load(Ordering::Relaxed) {
                 let text = format!(
@@ -225,9 +246,12 @@ impl EventSink for WebhookSink {
                 );
             }
             sleep_until(next).await;
-            let Err(error) = self.attempt(&id, event).await else {
+            let span = self.span(resends);
+            let Err(error) = self.attempt(&id, event).instrument(span.clone()).await else {
                 return Ok(());
             };
+            fail(&span, error.code());
+            resends += 1;
             tracing::debug!(code = error.code(), %error, "an attempt of a webhook failed");
             match delays.next_within(start.elapsed()) {
                 Some(next) if error.is_transient() => delay = next,

@@ -20,6 +20,7 @@ use crate::jid::Jid;
 use crate::metrics;
 use crate::retry::{LookMode, MIN_INTERVAL, RetryPolicy};
 use crate::source::{Assurance, InfoSource, Look};
+use crate::span::fail;
 
 /// One extraction, before it runs.
 pub(super) struct Plan<'a> {
@@ -34,11 +35,11 @@ impl<'a> Plan<'a> {
     pub(super) async fn run(self) -> Result<Extraction, ExtractError> {
         let span = tracing::info_span!(
             "extract_phone",
-            outcome = Empty,
-            source = Empty,
-            reader = Empty,
-            attempt = Empty,
-            elapsed_ms = Empty,
+            otel.status_code = Empty,
+            "error.type" = Empty,
+            whatsapp_phone.source = Empty,
+            whatsapp_phone.reader = Empty,
+            whatsapp_phone.attempt = Empty,
         );
         let looked = async {
             let start = Instant::now();
@@ -266,27 +267,20 @@ async fn either<T>(
 }
 
 fn record(span: &tracing::Span, result: &Result<Extraction, ExtractError>) {
-    let elapsed = match result {
+    match result {
         Ok(found) => {
-            span.record("outcome", "found");
-            span.record("source", found.source.as_str());
-            span.record("reader", found.reader.as_str());
-            span.record("attempt", found.attempt);
-            tracing::info!(parent: span, assurance = %found.assurance, "phone number found");
             let (assurance, source) = (found.assurance.as_str(), found.source.as_str());
+            span.record("whatsapp_phone.source", source);
+            span.record("whatsapp_phone.reader", found.reader.as_str());
+            span.record("whatsapp_phone.attempt", found.attempt);
+            tracing::info!(parent: span, assurance, elapsed = ?found.elapsed, "phone number found");
             metrics::extraction(assurance, Some(source), found.elapsed);
-            found.elapsed
         }
         Err(error) => {
-            span.record("outcome", error.code());
-            span.record("attempt", error.attempts());
-            tracing::warn!(parent: span, %error, "no phone number");
+            fail(span, error.code());
+            span.record("whatsapp_phone.attempt", error.attempts());
+            tracing::warn!(parent: span, %error, elapsed = ?error.elapsed(), "no phone number");
             metrics::extraction(error.code(), None, error.elapsed());
-            error.elapsed()
         }
-    };
-    span.record(
-        "elapsed_ms",
-        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-    );
+    }
 }

@@ -161,7 +161,7 @@ impl Task {
         let mut delay = delays.next().unwrap_or_default();
         loop {
             sleep(delay).await;
-            let sent = in_time(&self.sink, SEND_TIMEOUT, || self.sink.decide(event)).await;
+            let sent = in_time(&self.sink, event, SEND_TIMEOUT, || self.sink.decide(event)).await;
             let error = match sent {
                 Ok(decision) => return Ok(decision),
                 Err(error) => error,

@@ -45,6 +45,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use tracing::field::Empty;
+
 pub use self::current_page::CurrentPage;
 pub use self::delivery::DeliveryState;
 pub use self::error::OnboardError;
@@ -56,3 +58,15 @@ pub use self::service::{
     Resumed, ServiceError, SessionHandle, SessionService, SessionServiceBuilder, SkipReason,
     Skipped, lock_profile, profile_path,
 };
+use crate::event::SessionKey;
+
+/// Makes the span of an onboarding.
+fn span(session: &SessionKey) -> tracing::Span {
+    tracing::info_span!(
+        "onboarding",
+        otel.status_code = Empty,
+        "error.type" = Empty,
+        session.id = session.session_id.as_str(),
+        whatsapp_phone.workspace.id = session.workspace_id.as_str(),
+    )
+}

@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
+use tracing::Instrument as _;
 
 use self::tracker::{Action, LinkTracker};
 use super::delivery::DeliveryState;
 use super::last_event::LastEvent;
 use super::onboarding::Onboarding;
+use super::span;
 use super::state::Refusal;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::codes;
@@ -25,6 +27,7 @@ use crate::metrics::WatchedPage;
 use crate::phone::PhoneNumber;
 use crate::retry::Backoff;
 use crate::source::InfoSource;
+use crate::span::fail;
 use crate::store::{SessionRow, SessionStore};
 
 /// Longest time of one look at the page, and of one look at the row.
@@ -238,11 +241,17 @@ impl PageMonitor {
     /// all events. The future may be dropped; queued events are delivered while the monitor exists, and the
     /// next run continues after them.
     pub async fn run(&self) -> Ended {
-        tokio::select! {
-            biased;
-            ended = self.look() => ended,
-            never = self.retry_refused() => match never {},
-        }
+        let span = span(&self.onboarding.session);
+        let watch = async {
+            tokio::select! {
+                biased;
+                ended = self.look() => ended,
+                never = self.retry_refused() => match never {},
+            }
+        };
+        let ended = watch.instrument(span.clone()).await;
+        fail(&span, ended.as_str());
+        ended
     }
 
     async fn look(&self) -> Ended {

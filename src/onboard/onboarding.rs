@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
+use tracing::Instrument as _;
 
 use super::delivery::{Deliveries, DeliveryState};
 use super::error::OnboardError;
 use super::last_event::LastEvent;
+use super::span;
 use super::state::{Accepted, Receipt, State};
 use crate::codes;
 use crate::event::{EventSink, Failed, QrCode, Ready, Sequence, SessionEvent, SessionKey};
 use crate::extract::{ErrorKind, ExtractError, Extraction, PhoneExtractor};
 use crate::phone::PhoneNumber;
 use crate::retry::Backoff;
+use crate::span::fail;
 use crate::store::SessionRow;
 
 /// Pause between the extractions after a `session_error`.
@@ -65,7 +68,7 @@ const DELIVERY_DEADLINE: Duration = Duration::from_secs(60);
 /// ```
 #[derive(Clone)]
 pub struct Onboarding {
-    session: SessionKey,
+    pub(super) session: SessionKey,
     pub(super) extractor: Arc<dyn PhoneExtractor>,
     sequence: Option<Sequence>,
     bound: Option<PhoneNumber>,
@@ -227,6 +230,17 @@ impl Onboarding {
     ///
     /// If the sink accepted neither.
     pub async fn run(&self) -> Result<Onboarded, OnboardError> {
+        let span = span(&self.session);
+        let result = self.extract_until_final().instrument(span.clone()).await;
+        match &result {
+            Ok(Onboarded::Failed(failed)) => fail(&span, failed.code().unwrap_or("unknown")),
+            Ok(_) => {}
+            Err(error) => fail(&span, error.code()),
+        }
+        result
+    }
+
+    async fn extract_until_final(&self) -> Result<Onboarded, OnboardError> {
         let (mut outcome, mut may_come) = self.attempt(true).await?;
         let start = Instant::now();
         while may_come && start.elapsed() + EXTRACTION_PAUSE < self.keep_extracting {

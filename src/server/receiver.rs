@@ -99,7 +99,7 @@ async fn receive(
         event = event.with_id(headers.id);
     }
     let sink = &*receiver.sink;
-    in_time(sink, SEND_TIMEOUT, || sink.send(&event)).await?;
+    in_time(sink, &event, SEND_TIMEOUT, || sink.send(&event)).await?;
     let json = [(CONTENT_TYPE, "application/json")];
     Ok((json, r#"{"status":"processed_inline"}"#).into_response())
 }

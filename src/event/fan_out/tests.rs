@@ -218,7 +218,7 @@ async fn a_panic_before_the_future_is_an_error_too() {
         .unwrap_err();
     assert_eq!(error.code(), "sink_panicked");
     let rash = Rash::default();
-    let result = in_time(&rash, SEND_DEADLINE, || rash.send(&event)).await;
+    let result = in_time(&rash, &event, SEND_DEADLINE, || rash.send(&event)).await;
     assert_eq!(result.unwrap_err().code(), "sink_panicked");
     // The task of the observer survives it, so the second event arrives there too.
     let calls = Arc::new(Mutex::new(0));
