@@ -10,62 +10,52 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::phone::{PhoneNumber, PhoneNumberError};
-use crate::text::{mask_number, read_text};
+use crate::text::{mask_number, read_text, stable_names};
 
-macro_rules! servers {
-    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
-        /// The part of a [`Jid`] after the `@`.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[non_exhaustive]
-        pub enum Server { $($(#[$doc])* $variant,)* }
-
-        impl Server {
-            /// Every server that is known.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// Returns the name as written after the `@`.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)* }
-            }
-        }
-
-        impl FromStr for Server {
-            type Err = JidError;
-
-            fn from_str(text: &str) -> Result<Self, JidError> {
-                match text { $($text => Ok(Self::$variant),)* _ => Err(JidError::UnknownServer) }
-            }
-        }
-    };
-}
-
-servers! {
+/// The part of a [`Jid`] after the `@`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Server {
     /// People, as WhatsApp Web writes them.
-    CUs = "c.us",
+    CUs,
     /// People, as the protocol writes them.
-    SWhatsAppNet = "s.whatsapp.net",
+    SWhatsAppNet,
     /// People whose device is hosted (device 99).
-    Hosted = "hosted",
+    Hosted,
     /// LID: an account's hidden identity. Up to 15 digits that are no phone number.
-    Lid = "lid",
+    Lid,
     /// LID of a hosted device.
-    HostedLid = "hosted.lid",
+    HostedLid,
     /// Groups.
-    GUs = "g.us",
+    GUs,
     /// Channels.
-    Newsletter = "newsletter",
+    Newsletter,
     /// Broadcast lists and `status`.
-    Broadcast = "broadcast",
+    Broadcast,
     /// Bots.
-    Bot = "bot",
+    Bot,
     /// Messenger accounts.
-    Msgr = "msgr",
+    Msgr,
     /// Accounts of other networks.
-    Interop = "interop",
+    Interop,
     /// Calls.
-    Call = "call",
+    Call,
 }
+
+stable_names!(Server, "a server", as_str {
+    CUs = "c.us",
+    SWhatsAppNet = "s.whatsapp.net",
+    Hosted = "hosted",
+    Lid = "lid",
+    HostedLid = "hosted.lid",
+    GUs = "g.us",
+    Newsletter = "newsletter",
+    Broadcast = "broadcast",
+    Bot = "bot",
+    Msgr = "msgr",
+    Interop = "interop",
+    Call = "call",
+});
 
 impl Server {
     /// Returns whether a user on this server is known by a phone number.
@@ -78,12 +68,6 @@ impl Server {
     #[must_use]
     pub const fn has_lids(self) -> bool {
         matches!(self, Self::Lid | Self::HostedLid)
-    }
-}
-
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }
 
@@ -230,7 +214,7 @@ fn parts(text: &str) -> Result<Parts, JidError> {
         _ => {}
     }
     let (left, server) = text.split_once('@').ok_or(JidError::NoServer)?;
-    let server = server.parse()?;
+    let server = server.parse().map_err(|_| JidError::UnknownServer)?;
     let (left, device) = split_number(left, &[':']).ok_or(JidError::BadDevice)?;
     let (user, agent) = split_number(left, &['.', '_']).ok_or(JidError::BadAgent)?;
     if user.is_empty() {

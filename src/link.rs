@@ -9,16 +9,16 @@
 pub mod mock;
 mod qr;
 
-use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 pub use self::qr::{QrCode, QrCodeError};
 use crate::failure::ProtocolFailure;
+use crate::text::stable_names;
 
-/// Whether a session is linked to a phone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Whether a session is linked to a phone. The reason of a disconnect is its stable name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum LinkState {
     /// The page gives no evidence: it is loading or has not started, or it is too old to have a model
@@ -38,7 +38,7 @@ pub enum LinkState {
 }
 
 /// Why WhatsApp has stopped a page, by the state of its `Socket`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Bar {
     /// `CONFLICT`: the account is open in another window.
@@ -49,28 +49,16 @@ pub enum Bar {
     TosBlock,
 }
 
-impl LinkState {
-    /// Returns the stable name, as in logs and in the reason of a disconnect.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Unlinked => "unlinked",
-            Self::QrExpired => "qr_expired",
-            Self::Linking => "linking",
-            Self::Linked => "linked",
-            Self::Barred(Bar::Conflict) => "conflict",
-            Self::Barred(Bar::ProxyBlock) => "proxy_block",
-            Self::Barred(Bar::TosBlock) => "tos_block",
-        }
-    }
-}
-
-impl fmt::Display for LinkState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+stable_names!(LinkState, "a state of a link", as_str {
+    Unknown = "unknown",
+    Unlinked = "unlinked",
+    QrExpired = "qr_expired",
+    Linking = "linking",
+    Linked = "linked",
+    Barred(Bar::Conflict) = "conflict",
+    Barred(Bar::ProxyBlock) = "proxy_block",
+    Barred(Bar::TosBlock) = "tos_block",
+});
 
 /// Reads whether a session is linked, and the QR code by which it can be.
 ///
@@ -143,3 +131,16 @@ macro_rules! forward {
 }
 
 forward!(Arc<S>, Box<S>, &S);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_is_barred_is_read_by_the_name_of_the_reason() {
+        let blocked = LinkState::Barred(Bar::TosBlock);
+        assert_eq!("tos_block".parse(), Ok(blocked));
+        assert_eq!(blocked.to_string(), "tos_block");
+        assert_eq!(LinkState::ALL.len(), 8);
+    }
+}

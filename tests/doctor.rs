@@ -141,7 +141,7 @@ async fn a_registration_test_that_nothing_replaces_makes_answers_unverified() {
 #[tokio::test]
 async fn the_verdict_names_the_reader_of_each_generation() {
     let stage = Stage::open(Scenario::blank()).await;
-    for generation in Generation::ALL {
+    for &generation in Generation::ALL {
         stage.reload(Scenario::ready(generation)).await;
         let limit = if generation == Generation::Blank {
             ms(500)

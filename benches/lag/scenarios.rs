@@ -46,7 +46,8 @@ fn cases(at: Duration) -> Vec<Case> {
         scenario,
     };
     let known = Generation::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|it| *it != Generation::Blank);
     let generations = known.map(|generation| {
         let name = format!("generation {generation:?}");

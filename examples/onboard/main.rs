@@ -251,7 +251,7 @@ impl EventSink for Steps {
                 failed.code().unwrap_or_default(),
                 failed.message()
             ),
-            EventKind::SessionDisconnected { reason } => format!(" {reason}"),
+            EventKind::SessionDisconnected { reason, .. } => format!(" {reason}"),
             _ => String::new(),
         };
         self.print("event", format!("{}{more}", event.name()));

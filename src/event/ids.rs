@@ -11,17 +11,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::EventError;
-use crate::text::{IdText, clean, read_text};
-
-/// Longest text of a workspace's or session's id, in bytes.
-pub const MAX_ID: usize = crate::text::MAX_ID;
+use crate::text::{IdText, MAX_ID, clean, read_text};
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $field:literal,)*) => {$(
         $(#[$doc])*
         ///
         /// In JSON a string or an integer, written back as it came; `7` and `"7"` are the same id.
-        /// At most [`MAX_ID`] bytes, no control characters. `Debug` and `Display` mask numbers of
+        /// At most [`MAX_LEN`](Self::MAX_LEN) bytes, no control characters. `Debug` and `Display` mask numbers of
         /// seven or more digits, since some services name sessions by phone number;
         /// [`as_str`](Self::as_str) gives the text.
         #[derive(Clone)]
@@ -31,11 +28,14 @@ macro_rules! ids {
         }
 
         impl $name {
+            /// Longest text of an id, in bytes.
+            pub const MAX_LEN: usize = MAX_ID;
+
             /// Reads an id.
             ///
             /// # Errors
             ///
-            /// If it is empty, longer than [`MAX_ID`] bytes or has control characters.
+            /// If it is empty, longer than [`MAX_LEN`](Self::MAX_LEN) bytes or has control characters.
             pub fn new(text: &str) -> Result<Self, EventError> {
                 let rule = "a string of 1 to 255 bytes without control characters, or an integer";
                 let text = IdText::new(text).ok_or(EventError::Field { field: $field, rule })?;
@@ -82,6 +82,12 @@ macro_rules! ids {
 
             fn try_from(text: String) -> Result<Self, EventError> {
                 Self::new(&text)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                self.as_str()
             }
         }
 
@@ -242,6 +248,12 @@ impl EventId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl AsRef<str> for EventId {
+    fn as_ref(&self) -> &str {
+        self.as_str()
     }
 }
 

@@ -13,13 +13,13 @@ use crate::phone::{PhoneNumber, PhoneNumberError};
 use crate::text::clean;
 
 /// Longest JSON of an event, in bytes.
-pub const MAX_EVENT: usize = 64 << 10;
+pub(crate) const MAX_EVENT: usize = 64 << 10;
 
 /// The reason why a text is not an event. Never contains the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventError {
-    /// More than [`MAX_EVENT`] bytes.
+    /// More than [`SessionEvent::MAX_LEN`] bytes.
     #[error("the event has {bytes} bytes; the limit is 65536")]
     TooLarge {
         /// Its length in bytes.

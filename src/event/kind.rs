@@ -29,6 +29,7 @@ pub enum EventKind {
     /// reference sends it.
     SessionReconnected,
     /// The session is no longer linked.
+    #[non_exhaustive]
     SessionDisconnected {
         /// The reason as its reporter wrote it, cleaned. May be empty.
         reason: String,
@@ -50,6 +51,12 @@ impl EventKind {
             Self::SessionDisconnected { .. } => "session_disconnected",
             Self::Foreign(foreign) => &foreign.name,
         }
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 

@@ -47,8 +47,9 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
-pub use self::ids::{EventId, MAX_ID, SessionId, SessionKey, WorkspaceId};
-pub use self::json::{EventError, MAX_EVENT};
+pub use self::ids::{EventId, SessionId, SessionKey, WorkspaceId};
+pub use self::json::EventError;
+pub(crate) use self::json::MAX_EVENT;
 pub use self::kind::{EventKind, Failed, Foreign, Ready};
 pub use self::sink::{Decision, EventSink, SinkError};
 pub(crate) use self::sink::{REFUSALS, in_time};
@@ -59,8 +60,9 @@ use crate::text::clean;
 /// An event of one session.
 ///
 /// Made by one of six constructors, or read from JSON by [`from_json`](Self::from_json). A
-/// `session_ready` always carries a valid number. `Debug` masks numbers and JIDs and never shows a
-/// QR code.
+/// `session_ready` always carries a valid number. `Debug` and `Display` mask numbers and JIDs and never
+/// show a QR code. Events are compared by their [`id`](Self::id): a QR code is dropped with time, so two
+/// equal events would not stay equal.
 ///
 /// ```
 /// use whatsapp_phone::PhoneNumber;
@@ -73,6 +75,7 @@ use crate::text::clean;
 /// let json = event.to_json();
 /// let same = SessionEvent::from_json(json.as_bytes())?;
 /// assert_eq!(same.id(), event.id());
+/// assert_eq!(same.to_string(), "session_ready of session-1 of workspace 7");
 /// assert!(matches!(same.kind(), EventKind::SessionReady(ready) if ready.phone().reveal() == "628110000041"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -96,6 +99,8 @@ pub struct SessionEvent {
 impl SessionEvent {
     /// The version of the JSON that is written.
     pub const VERSION: u64 = 1;
+    /// Longest JSON of an event, in bytes.
+    pub const MAX_LEN: usize = MAX_EVENT;
     /// The greatest `seq`: what a double, and so JavaScript, counts exactly.
     pub const MAX_SEQ: u64 = (1 << 53) - 1;
 
@@ -239,6 +244,16 @@ fn now() -> SystemTime {
         .unwrap_or_default();
     let more = Duration::from_nanos(u64::from(since.subsec_nanos() % 1_000_000));
     now.checked_sub(more).unwrap_or(now)
+}
+
+impl fmt::Display for SessionEvent {
+    /// Writes the name and the session: `session_ready of session-1 of workspace 7`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.session {
+            Some(session) => write!(f, "{} of {session}", self.kind),
+            None => self.kind.fmt(f),
+        }
+    }
 }
 
 impl fmt::Debug for SessionEvent {

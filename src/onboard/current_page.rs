@@ -1,5 +1,6 @@
 //! [`CurrentPage`]: the page of a session, which is replaced when it was lost.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -16,16 +17,16 @@ use crate::source::{Assurance, InfoSource, Look, PageState};
 ///
 /// Without a page, every look fails with the code `page_closed`.
 pub struct CurrentPage<P: ?Sized> {
-    name: &'static str,
+    name: Cow<'static, str>,
     page: Arc<RwLock<Option<Arc<P>>>>,
 }
 
 impl<P: ?Sized> CurrentPage<P> {
     /// Makes one without a page. The name is the source's in logs and extractions.
     #[must_use]
-    pub fn new(name: &'static str) -> Self {
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            name,
+            name: name.into(),
             page: Arc::new(RwLock::new(None)),
         }
     }
@@ -52,7 +53,7 @@ impl<P: ?Sized> CurrentPage<P> {
 #[async_trait]
 impl<P: InfoSource + ?Sized> InfoSource for CurrentPage<P> {
     fn name(&self) -> &str {
-        self.name
+        &self.name
     }
 
     async fn probe(&self) -> Result<Look, ProtocolFailure> {
@@ -86,7 +87,7 @@ impl<P: LinkSource + ?Sized> LinkSource for CurrentPage<P> {
 impl<P: ?Sized> Clone for CurrentPage<P> {
     fn clone(&self) -> Self {
         Self {
-            name: self.name,
+            name: self.name.clone(),
             page: Arc::clone(&self.page),
         }
     }

@@ -106,7 +106,7 @@ impl StoreError {
 
     /// Makes an `unknown_session` error: the store has no such session in that workspace, or has given it up.
     #[must_use]
-    pub fn unknown(session: &dyn fmt::Display) -> Self {
+    pub fn unknown(session: impl fmt::Display) -> Self {
         let message = format!(
             "the store has no session {session}, or has given it up; register it before its first event"
         );

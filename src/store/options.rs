@@ -61,7 +61,7 @@ stable_names!(RebindPolicy, "a policy for other numbers", as_str {
 ///     .deadline(Duration::from_secs(2));
 /// assert_eq!(options.call_deadline(), Duration::from_secs(2));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreOptions {
     pub(super) duplicates: DuplicatePolicy,
     pub(super) rebind: RebindPolicy,

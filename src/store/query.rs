@@ -3,9 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize};
+
 use super::error::StoreError;
 use super::status::{SessionRow, Status};
 use crate::event::WorkspaceId;
+use crate::text::read_text;
 
 /// The sessions that [`SessionStore::sessions`](super::SessionStore::sessions) lists, and the start of the list.
 ///
@@ -34,7 +37,7 @@ use crate::event::WorkspaceId;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionQuery {
     workspace: Option<WorkspaceId>,
     /// Empty: every status but `failed`.
@@ -124,7 +127,7 @@ impl SessionQuery {
 }
 
 /// One page of a list of sessions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SessionPage {
     /// The sessions, in the store's own order, which never changes. A page that is not the last may have
@@ -143,8 +146,8 @@ impl SessionPage {
 }
 
 /// A place in a list of sessions, which the store understands. As text it can be handed to a client and
-/// comes back by `FromStr`. It is the id of a row, so it is a secret if those are.
-#[derive(Clone, PartialEq, Eq)]
+/// comes back by `FromStr` or serde. It is the id of a row, so it is a secret if those are.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Cursor(String);
 
 impl Cursor {
@@ -176,5 +179,24 @@ impl FromStr for Cursor {
             true => Err(StoreError::cursor()),
             false => Ok(Self(text.to_owned())),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Cursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_text(deserializer, "a cursor is a string", str::parse)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_from_json_by_the_rule_of_its_text() {
+        let cursor: Cursor = serde_json::from_str(r#""row 7""#).unwrap();
+        assert_eq!(cursor, "row 7".parse().unwrap());
+        assert_eq!(serde_json::to_string(&cursor).unwrap(), r#""row 7""#);
+        assert!(serde_json::from_str::<Cursor>(r#""""#).is_err());
     }
 }

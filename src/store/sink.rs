@@ -1,5 +1,8 @@
 //! [`StoreSink`]: applies events to a store.
 
+use std::fmt;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use tokio::time::Instant;
 
@@ -30,18 +33,18 @@ use crate::metrics;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
-pub struct StoreSink<S> {
-    store: S,
+#[derive(Clone)]
+pub struct StoreSink {
+    store: Arc<dyn SessionStore>,
     register: Option<RowValues>,
 }
 
-impl<S: SessionStore> StoreSink<S> {
+impl StoreSink {
     /// Makes a sink into this store.
     #[must_use]
-    pub fn new(store: S) -> Self {
+    pub fn new(store: impl SessionStore + 'static) -> Self {
         Self {
-            store,
+            store: Arc::new(store),
             register: None,
         }
     }
@@ -106,7 +109,7 @@ fn is_live(event: &SessionEvent) -> bool {
 }
 
 #[async_trait]
-impl<S: SessionStore> EventSink for StoreSink<S> {
+impl EventSink for StoreSink {
     fn name(&self) -> &str {
         self.store.name()
     }
@@ -129,6 +132,15 @@ impl<S: SessionStore> EventSink for StoreSink<S> {
             }
             Outcome::Applied { .. } => Ok(Decision::PassOn),
         }
+    }
+}
+
+impl fmt::Debug for StoreSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreSink")
+            .field("store", &self.store.name())
+            .field("register", &self.register)
+            .finish()
     }
 }
 

@@ -3,10 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 
-use crate::text::IdText;
-
-/// Longest id of a session, in bytes.
-pub const MAX_ID: usize = crate::text::MAX_ID;
+use crate::text::{IdText, MAX_ID};
 
 /// The id of a session. Cheap to clone.
 ///
@@ -16,6 +13,9 @@ pub const MAX_ID: usize = crate::text::MAX_ID;
 pub struct Id(IdText);
 
 impl Id {
+    /// Longest id, in bytes.
+    pub const MAX_LEN: usize = MAX_ID;
+
     /// Returns `None` for an invalid id.
     pub(super) fn new(text: &str) -> Option<Self> {
         IdText::new(text).map(Self)
@@ -31,6 +31,12 @@ impl Id {
 /// For maps: it compares and hashes as its text does.
 impl Borrow<str> for Id {
     fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsRef<str> for Id {
+    fn as_ref(&self) -> &str {
         self.as_str()
     }
 }

@@ -64,7 +64,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 pub use self::builder::SupervisorBuilder;
-pub use self::id::{Id, MAX_ID};
+pub use self::id::Id;
 pub use self::reason::{Event, Reason, ReasonKind, Report};
 pub use self::session::{Session, States};
 use self::shared::{ABORT_TIMEOUT, SharedSession, SharedSupervisor};

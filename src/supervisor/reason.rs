@@ -196,7 +196,7 @@ pub struct Report {
 }
 
 /// The event of a [`Report`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Event {
     /// A task failed and is not run again. The session continues, unless it was ending already.

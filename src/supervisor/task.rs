@@ -29,6 +29,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 #[non_exhaustive]
 pub enum TaskError {
     /// It failed, for the last time if it was run more often.
+    #[non_exhaustive]
     Failed {
         /// The error that it returned.
         error: BoxError,

@@ -25,17 +25,17 @@ impl UnknownName {
 }
 
 /// Gives the variants of an enum their stable names: `ALL`, a getter (`as_str`, or `code` for errors), `Display`,
-/// `FromStr`, `Serialize` and `Deserialize`.
+/// `FromStr`, `Serialize` and `Deserialize`. A variant with a value has one name for each value.
 macro_rules! stable_names {
-    ($type:ty, $what:literal, $get:ident { $($variant:ident = $name:expr,)* }) => {
+    ($type:ty, $what:literal, $get:ident { $($variant:ident $(($value:path))? = $name:expr,)* }) => {
         impl $type {
             /// All of them, in the order of their declaration.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            pub const ALL: &'static [Self] = &[$(Self::$variant $(($value))?,)*];
 
             /// Returns the stable name, as in JSON and logs.
             #[must_use]
             pub const fn $get(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
+                match self { $(Self::$variant $(($value))? => $name,)* }
             }
         }
 

@@ -81,17 +81,19 @@ fn faults(field: &str) -> Vec<(Scenario, bool, Vec<&'static str>)> {
         "generation" | "renamed" | "loads" | "after_signal" | "boot_after" | "launch_after"
         | "keeps_post_logout" => vec![],
         "stale_storage" => {
-            let scenarios = Stale::ALL.map(Scenario::stale_storage);
-            scenarios.into_iter().map(no_account).collect()
+            let scenarios = Stale::ALL.iter().copied().map(Scenario::stale_storage);
+            scenarios.map(no_account).collect()
         }
         "qr_form" => {
-            let scenarios = QrForm::ALL.map(|form| Scenario::never().with_qr_form(form));
-            scenarios.into_iter().map(no_account).collect()
+            let scenarios = QrForm::ALL
+                .iter()
+                .map(|&form| Scenario::never().with_qr_form(form));
+            scenarios.map(no_account).collect()
         }
         "qr_interval" => vec![no_account(Scenario::never().with_qr_interval(ms(50)))],
         "wid_form" => {
-            let scenarios = WidForm::ALL.map(|form| ready().with_wid_form(form));
-            scenarios.into_iter().flat_map(healthy).collect()
+            let scenarios = WidForm::ALL.iter().map(|&form| ready().with_wid_form(form));
+            scenarios.flat_map(healthy).collect()
         }
         "storage" => {
             let keys = [

@@ -19,7 +19,7 @@ pub(super) const URL: &str = "WHATSAPP_PHONE_WEBHOOK_URL";
 pub(super) const SECRET: &str = "WHATSAPP_PHONE_WEBHOOK_SECRET";
 
 /// Why a sink cannot be made. Never contains a secret, nor more of the URL than its scheme, host and port.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WebhookConfigError {
     /// A variable is not set, or not Unicode.

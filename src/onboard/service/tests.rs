@@ -148,7 +148,7 @@ type Note = (String, String, Option<u64>);
 /// Notes the events that the store has accepted. Fails while it is `down`.
 #[derive(Clone)]
 struct Notes {
-    store: StoreSink<MemoryStore>,
+    store: StoreSink,
     is_down: Arc<AtomicBool>,
     sent: Arc<Mutex<Vec<(String, String)>>>,
     accepted: Arc<Mutex<Vec<Note>>>,

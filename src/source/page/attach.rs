@@ -18,7 +18,7 @@ const MAX_DEADLINE: Duration = Duration::from_hours(24 * 365);
 /// // Puppeteer: `page.target()._targetId`; CDP: `targetId`.
 /// let options = AttachOptions::default().tab("5E0A0F5B3C2B4A7E9D1F");
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "options do nothing until a page is attached with them"]
 pub struct AttachOptions {
     pub(crate) target: Target,

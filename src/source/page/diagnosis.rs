@@ -15,7 +15,7 @@ use crate::text::clean;
 
 /// The report of [`Page::diagnose`](crate::source::webdriver::Page::diagnose). Its `Display` is a table, its
 /// JSON has the same fields. Numbers and JIDs are masked in both.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Diagnosis {
     /// Whether the page gives its number with all the assurance that its generation can have.

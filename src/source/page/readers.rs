@@ -3,7 +3,9 @@
 //! Newest first. A new one is one row here, and one name in [`ReaderId`].
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -83,6 +85,14 @@ impl From<&str> for ReaderId {
         let mut known = Self::all();
         let known = known.find(|reader| reader.as_str() == name);
         known.unwrap_or_else(|| Self::custom(name))
+    }
+}
+
+impl FromStr for ReaderId {
+    type Err = Infallible;
+
+    fn from_str(name: &str) -> Result<Self, Infallible> {
+        Ok(Self::from(name))
     }
 }
 

@@ -28,7 +28,7 @@ use crate::source::process::start_failure::describe_output;
 ///
 /// let options = OpenOptions::default().headless(true).browser_arg("--lang=en");
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "options do nothing until a page is opened with them"]
 pub struct OpenOptions {
     target: Target,

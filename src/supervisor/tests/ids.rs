@@ -93,11 +93,21 @@ async fn an_id_prints_masked_and_is_returned_raw() {
 fn ids_that_cannot_be_printed_are_refused() {
     on_both(async || {
         let supervisor = Supervisor::new();
-        for id in ["", "a\nb", &"x".repeat(MAX_ID + 1)] {
+        for id in ["", "a\nb", &"x".repeat(Id::MAX_LEN + 1)] {
             assert_eq!(supervisor.start(id).unwrap_err(), StartError::BadId);
         }
-        for id in ["ü".repeat(MAX_ID / 2), "x".repeat(MAX_ID)] {
+        for id in ["ü".repeat(Id::MAX_LEN / 2), "x".repeat(Id::MAX_LEN)] {
             supervisor.start(id).unwrap().end(S(0)).await;
         }
+    });
+}
+
+#[test]
+fn the_id_of_a_report_finds_its_session() {
+    on_both(async || {
+        let supervisor = Supervisor::new();
+        let _session = supervisor.start("7").unwrap();
+        let id = Id::new("7").unwrap();
+        assert!(supervisor.session(&id).is_some());
     });
 }

@@ -28,7 +28,7 @@ pub enum LogoutStep {
 
 impl LogoutStep {
     /// All of them, in their order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: &'static [Self] = &[
         Self::Marked,
         Self::KeysRemoved,
         Self::NetworkDone,

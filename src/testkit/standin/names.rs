@@ -14,7 +14,7 @@ macro_rules! names {
 
         impl Name {
             /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// Returns the name as WhatsApp writes it.
             #[must_use]

@@ -33,7 +33,7 @@ pub enum Generation {
 
 impl Generation {
     /// All of them, oldest first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: &'static [Self] = &[
         Self::ConnMe,
         Self::ConnWid,
         Self::StoreUser,
@@ -68,7 +68,7 @@ pub enum Stale {
 
 impl Stale {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: &'static [Self] = &[
         Self::NoNoiseInfo,
         Self::PostLogout,
         Self::NullText,
@@ -89,7 +89,7 @@ pub enum WidForm {
 
 impl WidForm {
     /// Both.
-    pub const ALL: [Self; 2] = [Self::Object, Self::Text];
+    pub const ALL: &'static [Self] = &[Self::Object, Self::Text];
 }
 
 /// How the page shows its QR code.
@@ -107,7 +107,7 @@ pub enum QrForm {
 
 impl QrForm {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Text, Self::Canvas, Self::Sealed];
+    pub const ALL: &'static [Self] = &[Self::Text, Self::Canvas, Self::Sealed];
 }
 
 /// A page and its timelines. Start from a preset or from [`Scenario::new`], add with [`Scenario::at`].

@@ -87,9 +87,9 @@ impl Situation {
             Self::Provisional,
             Self::Paired,
         ]);
-        all.extend(LogoutStep::ALL.map(Self::Refused));
+        all.extend(LogoutStep::ALL.iter().copied().map(Self::Refused));
         for with_error in [false, true] {
-            let users_own = LogoutStep::ALL.into_iter().skip(1);
+            let users_own = LogoutStep::ALL.iter().copied().skip(1);
             all.extend(users_own.map(|after| Self::LoggingOut { with_error, after }));
             all.push(Self::LoggedOut { with_error });
         }

@@ -22,7 +22,7 @@ impl EventSink for RegisteringLate {
     }
 
     async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
-        let result = StoreSink::new(&self.0).send(event).await;
+        let result = StoreSink::new(self.0.clone()).send(event).await;
         if result.is_err() && matches!(event.kind(), EventKind::SessionError(_)) {
             self.0.register(&key()).await.unwrap();
         }

@@ -61,7 +61,7 @@ async fn registers_no_late_events(stage: &Stage) {
         disconnected("linked").with_seq(4),
     ];
     for (event, store) in late.iter().zip(stage.stores.iter().cycle()) {
-        let sink = StoreSink::new(store).register_unknown(RowValues::default());
+        let sink = StoreSink::new(store.clone()).register_unknown(RowValues::default());
         let refused = stage.ends(sink.send(event)).await;
         let is_refused =
             matches!(&refused, Err(error) if error.code() == StoreErrorKind::UnknownSession.code());
@@ -115,7 +115,7 @@ pub async fn deletes_sessions(fixture: &dyn StoreFixture) {
         &anew,
     );
     stage.delete(0, "linked").await;
-    let sink = StoreSink::new(&stage.stores[1]).register_unknown(RowValues::default());
+    let sink = StoreSink::new(stage.stores[1].clone()).register_unknown(RowValues::default());
     let live = authenticated("linked").with_seq(4);
     let accepted = stage.ends(sink.send(&live)).await;
     let rule = "a deleted session may be registered for a later event";

@@ -80,7 +80,7 @@ impl SessionStore for Faulty {
             (Err(error), Fault::ForgetsDeletedRows)
                 if error.kind() == StoreErrorKind::UnknownSession =>
             {
-                Err(StoreError::unknown(&"that was given up"))
+                Err(StoreError::unknown("that was given up"))
             }
             (result, _) => result,
         }
