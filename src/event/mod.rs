@@ -187,7 +187,12 @@ impl SessionEvent {
 
     /// Returns the event as it may be kept on a disk: without the payload of its QR code, and without fields that
     /// may be a copy of it.
-    #[cfg(any(feature = "server", feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    #[cfg(any(
+        feature = "server",
+        feature = "sqlite",
+        feature = "postgres",
+        feature = "mysql"
+    ))]
     pub(crate) fn without_qr_payload(&self) -> Self {
         let mut event = self.clone();
         if let EventKind::QrCodeGenerated(qr) = &mut event.kind {

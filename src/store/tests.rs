@@ -150,6 +150,26 @@ async fn the_longest_deadline_is_valid() {
     store.register(&key("s")).await.unwrap();
 }
 
+/// Two tasks read the same row: the one that began first, and so may have seen an older row, ends last.
+#[tokio::test(start_paused = true)]
+async fn a_reading_that_began_before_a_newer_one_was_published_is_ignored() {
+    let hub = watch::Hub::default();
+    let session = SessionKey::new(7, "session-1").unwrap();
+    let before = SessionRow::new(session.clone());
+    let mut after = before.clone();
+    (after.status, after.version) = (Status::Authenticated, 1);
+    let mut watcher = hub.watch_workspace(&session.workspace_id);
+    hub.publish_read(hub.changes(), &before.to_change());
+    assert_eq!(watcher.changed().await, Some(before.to_change()));
+    let (first, second) = (hub.changes(), hub.changes());
+    hub.publish_read(second, &after.to_change());
+    hub.publish_read(first, &before.to_change());
+    assert_eq!(watcher.changed().await, Some(after.to_change()));
+    // A later reading decides, also if the row was replaced by an older one.
+    hub.publish_read(hub.changes(), &before.to_change());
+    assert_eq!(watcher.changed().await, Some(before.to_change()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_slow_watcher_of_a_workspace_holds_the_last_change_of_each_session() {
     let store = MemoryStore::default();

@@ -132,7 +132,7 @@ struct Entries {
     /// Those that are watched, and all that are known of watched workspaces.
     sessions: HashMap<SessionId, Entry>,
     workspaces: HashMap<WorkspaceId, Vec<WorkspaceSender>>,
-    /// Counts the changes that this store made itself.
+    /// Counts the changes that this store made itself, and those that it read.
     changes: u64,
     /// The changes until sessions of watched workspaces were last forgotten.
     forgotten: u64,
@@ -142,7 +142,7 @@ struct Entries {
 struct Entry {
     /// Whether the row is gone, so that any row that comes is another one.
     is_gone: bool,
-    /// The last change that this store made itself.
+    /// The last change that this store made itself or read. A reading that began before it may be older.
     changed: u64,
     sender: watch::Sender<StatusChange>,
 }
@@ -184,7 +184,7 @@ impl Hub {
         watcher
     }
 
-    /// Counts the changes that this store made itself.
+    /// Counts the changes that this store made itself, and those that it read.
     pub(super) fn changes(&self) -> u64 {
         self.lock().changes
     }
@@ -192,12 +192,11 @@ impl Hub {
     /// Publishes a change that this store made. Changes may come in any order.
     pub(super) fn publish(&self, change: &StatusChange) {
         let mut entries = self.lock();
-        entries.changes += 1;
         entries.publish(change, None);
     }
 
     /// Publishes a row that was read after so many [`changes`](Self::changes), unless this store has changed it
-    /// since: then the next reading decides.
+    /// since, or has read a change of it: then the next reading decides.
     pub(super) fn publish_read(&self, since: u64, change: &StatusChange) {
         self.lock().publish(change, Some(since));
     }
@@ -215,6 +214,8 @@ impl Hub {
                 is_changed
             });
             if is_changed {
+                entries.changes += 1;
+                entry.changed = entries.changes;
                 forward(&entries.workspaces, &entry.sender.borrow());
             }
         }
@@ -280,8 +281,9 @@ impl Entries {
     /// Sends a change to the watchers of the session and of its workspace. `since` counts the changes of this
     /// store until the row was read; `None`: this store made the change.
     fn publish(&mut self, change: &StatusChange, since: Option<u64>) {
+        let next = self.changes + 1;
         let is_changed = match self.sessions.entry(change.session.session_id.clone()) {
-            Occupied(mut entry) => entry.get_mut().publish(change, since, self.changes),
+            Occupied(mut entry) => entry.get_mut().publish(change, since, next),
             Vacant(place) => {
                 // A session that was forgotten since the reading began may have been given up.
                 let is_accepted = since
@@ -289,12 +291,14 @@ impl Entries {
                 let workspace = &change.session.workspace_id;
                 let is_new = is_accepted && self.workspaces.contains_key(workspace);
                 if is_new {
-                    let changed = since.map_or(self.changes, |_| 0);
-                    place.insert(Entry::new(changed, change.clone()));
+                    place.insert(Entry::new(next, change.clone()));
                 }
                 is_new
             }
         };
+        if is_changed || since.is_none() {
+            self.changes = next;
+        }
         if is_changed {
             forward(&self.workspaces, change);
         }
@@ -320,21 +324,22 @@ impl Entry {
 
     /// Sends a change to the watchers of the session. Returns whether it differs from the last one. A change of
     /// this store is older than one of a greater version, unless that was of a row that is gone.
-    fn publish(&mut self, change: &StatusChange, since: Option<u64>, changes: u64) -> bool {
+    fn publish(&mut self, change: &StatusChange, since: Option<u64>, next: u64) -> bool {
         let known = self.sender.borrow().version;
         let is_accepted = match since {
             None => self.is_gone || change.version >= known,
             Some(since) => self.changed <= since,
         };
-        if since.is_none() {
-            self.changed = changes;
-        }
         self.is_gone &= !is_accepted;
-        is_accepted
+        let is_changed = is_accepted
             && self.sender.send_if_modified(|known| {
                 let is_changed = change != known;
                 known.clone_from(change);
                 is_changed
-            })
+            });
+        if is_changed || since.is_none() {
+            self.changed = next;
+        }
+        is_changed
     }
 }

@@ -120,7 +120,10 @@ impl OutboxWorkerBuilder {
     }
 
     async fn send(&self, job: &Job, event: &SessionEvent) -> Result<(), Failed> {
-        let sent = in_time(&self.sink, event, self.send_timeout, || self.sink.send(event)).await;
+        let sent = in_time(&self.sink, event, self.send_timeout, || {
+            self.sink.send(event)
+        })
+        .await;
         let Err(error) = sent else {
             return Ok(());
         };
