@@ -4,39 +4,13 @@
 
 mod support;
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
+use support::log::Log;
 use support::{LIMIT, Stage, ms, until_async};
-use tracing_subscriber::fmt::MakeWriter;
 use whatsapp_phone::failure::{ProtocolFailure, Site};
 use whatsapp_phone::source::Assurance::{Confirmed, Unverified};
 use whatsapp_phone::source::mock::{Act, MockSource};
 use whatsapp_phone::testkit::standin::{Generation, QR_PREFIX, QrForm, Scenario};
 use whatsapp_phone::{Extractor, RetryPolicy};
-
-/// All that is logged in this process, at every level.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
 
 #[tokio::test]
 async fn no_number_and_no_qr_code_is_logged_at_any_level() {
@@ -77,7 +51,7 @@ async fn no_number_and_no_qr_code_is_logged_at_any_level() {
         extractor.extract().await.unwrap_err();
     }
 
-    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let logged = log.text();
     for word in [
         "extract_phone",
         "phone number found",

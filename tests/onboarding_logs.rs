@@ -16,15 +16,14 @@
 mod database;
 mod support;
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Router;
 use database::{Kind, Place};
+use support::log::Log;
 use support::{Stage, ms, policy, time, until_async};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
 use whatsapp_phone::event::fan_out::FanOut;
 use whatsapp_phone::event::webhook::WebhookSink;
 use whatsapp_phone::event::{EventSink, SessionEvent, SessionKey, signature::SigningKeys};
@@ -42,29 +41,6 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// The filter that the guide recommends: at `trace`, `tungstenite` writes what a socket carries.
 const FILTER: &str = "trace,tungstenite=debug";
-
-/// All that is logged in this process.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
 
 /// Makes a store in an empty database, with the row of the session.
 async fn store(kind: Kind, session: &SessionKey) -> (Place, Arc<dyn SessionStore>) {
@@ -134,7 +110,7 @@ async fn no_number_and_no_secret_is_logged_in_a_whole_onboarding() {
     let has_ended = async || has_status(&*mysql, Status::Disconnected).await;
     until_async("the last event is received", has_ended).await;
 
-    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let logged = log.text();
     // The dependencies write too, by `log` and by `tracing`.
     for word in ["phone number found", "hyper", "sqlx", "TRACE"] {
         assert!(logged.contains(word), "{word} is not logged");

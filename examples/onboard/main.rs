@@ -89,10 +89,13 @@ async fn run(config: Config, args: Args) -> Outcome<bool> {
         metrics::serve(address).await?;
     }
     let has_number = onboard(&config).await;
-    if let Some(traces) = traces {
-        traces.end().await?;
-    }
-    has_number
+    let sent = match traces {
+        Some(traces) => traces.end().await,
+        None => Ok(()),
+    };
+    // The session's own error matters more.
+    let has_number = has_number?;
+    sent.map(|()| has_number)
 }
 
 /// Whether the session got as far as its number.

@@ -18,6 +18,8 @@ pub(crate) struct Traces(SdkTracerProvider);
 impl Traces {
     /// `url`: for instance `http://127.0.0.1:4318/v1/traces`.
     pub(crate) fn to(url: &str) -> Outcome<Self> {
+        // The feature `webhook` builds `reqwest` without a default provider of cryptography.
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let exporter = SpanExporter::builder().with_http().with_endpoint(url);
         let service = Resource::builder().with_service_name("onboard");
         let provider = SdkTracerProvider::builder()

@@ -65,7 +65,7 @@ pub struct WorkspaceWatcher {
 /// ```
 pub struct WorkspaceSender {
     latest: Latest,
-    /// Each session stands in it once, for its first change that was not returned yet.
+    /// The sessions with a change that was not returned yet, each once.
     order: UnboundedSender<SessionId>,
 }
 

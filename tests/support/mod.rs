@@ -5,6 +5,7 @@ pub(crate) mod again;
 pub(crate) mod chrome;
 pub(crate) mod example;
 pub(crate) mod invalid_servers;
+pub(crate) mod log;
 pub(crate) mod processes;
 pub(crate) mod time;
 pub(crate) mod traces;
