@@ -139,6 +139,33 @@ async fn a_new_row_with_an_old_id_starts_fresh() {
 }
 
 #[tokio::test]
+async fn a_sweep_leaves_the_row_that_replaced_an_orphan() {
+    let place = Place::new(Kind::Postgres).await;
+    let store = place.open(StoreOptions::default()).await.unwrap();
+    store.register(&key("s")).await.unwrap();
+    store.apply(&ready("s", "628110000041")).await.unwrap();
+    place.run("delete from whatsapp_accounts").await;
+    // The sweep has found the orphan and waits for its lock when another store writes it for a new account.
+    let replace = place.run(
+        "begin;
+        update whatsapp_phone_sessions set life = life;
+        do $$ begin
+            while not exists (select from pg_locks where not granted and pg_backend_pid() = any (pg_blocking_pids(pid)))
+            loop perform pg_sleep(0.01); end loop;
+        end $$;
+        insert into whatsapp_accounts (id, workspace_id, session_id, status, created_at)
+            select account_id, 7, 's', 'qr_scanning', '2026-01-02' from whatsapp_phone_sessions;
+        update whatsapp_phone_sessions set life = 7;
+        commit",
+    );
+    let ((), swept) = tokio::join!(replace, store.sweep_stuck(HOUR));
+    swept.unwrap();
+    let lives = place.texts("select life::text from whatsapp_phone_sessions");
+    assert_eq!(lives.await, [Some("7".to_owned())]);
+    place.end().await;
+}
+
+#[tokio::test]
 async fn metadata_that_is_no_object_stays_unchanged() {
     on_each(async |place| {
         let make = match place.kind {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::accounts::{Accounts, Wanted};
@@ -12,6 +13,13 @@ use super::driver::Driver;
 use super::row::Row;
 use crate::store::error::StoreError;
 use crate::store::status::StatusChange;
+
+/// A row of ours whose account is gone. A new account may get its id, and a row of ours with another `life`.
+#[derive(Deserialize, Serialize)]
+struct Orphan {
+    id: String,
+    life: i64,
+}
 
 impl<D: Driver> Database<D> {
     /// Records unusual spellings and new values of `updated_at`, and gives up the sessions that have been
@@ -54,14 +62,14 @@ impl<D: Driver> Database<D> {
         }
         let mut after = self.layout.lowest_id().to_owned();
         loop {
-            let orphans: Vec<String> = self
+            let orphans: Vec<Orphan> = self
                 .connections
                 .read(&self.statements.orphans, &[&after])
                 .await?;
             let Some(last) = orphans.last() else {
                 return Ok(());
             };
-            after.clone_from(last);
+            after.clone_from(&last.id);
             let orphans = json!(orphans).to_string();
             let delete = (&self.statements.delete_orphans, &[orphans.as_str()][..]);
             self.transact(&[], Some(delete), &|_| Ok(())).await?;

@@ -36,8 +36,8 @@ SELECT {row} FROM {ids} LEFT JOIN {sessions} s ON {is_beside}
     UNION ALL {metadata}
 
 -- name: delete_orphans
-DELETE s FROM JSON_TABLE(?1, '$[*]' COLUMNS (id {id_column} PATH '$')) v
-    STRAIGHT_JOIN {sessions} s ON s.account_id = v.id LEFT JOIN {accounts} a ON {is_beside}
+DELETE s FROM JSON_TABLE(?1, '$[*]' COLUMNS (id {id_column} PATH '$.id', life bigint PATH '$.life')) v
+    STRAIGHT_JOIN {sessions} s ON s.account_id = v.id AND s.life = v.life LEFT JOIN {accounts} a ON {is_beside}
     WHERE a.id IS NULL
 
 -- name: prune
@@ -193,7 +193,7 @@ CONVERT(a.status USING utf8mb4)
 CONCAT(CONVERT(a.metadata USING utf8mb4), '')
 
 -- name: orphan
-JSON_QUOTE(CAST(s.account_id AS CHAR))
+CAST(JSON_OBJECT('id', CAST(s.account_id AS CHAR), 'life', s.life) AS CHAR)
 
 -- name: is_beside
 s.account_id = a.id

@@ -34,8 +34,8 @@ WITH {ids},
     UNION ALL {metadata}
 
 -- name: delete_orphans
-DELETE FROM {sessions} s USING json_array_elements_text(?1::json) AS v (id)
-    WHERE s.account_id = v.id::{id_type} AND NOT EXISTS (SELECT 1 FROM {accounts} a WHERE {is_beside})
+DELETE FROM {sessions} s USING json_to_recordset(?1::json) AS v (id {id_type}, life bigint)
+    WHERE s.account_id = v.id AND s.life = v.life AND NOT EXISTS (SELECT 1 FROM {accounts} a WHERE {is_beside})
 
 -- name: prune
 WITH pruned AS (DELETE FROM {applied} WHERE ctid = ANY (ARRAY(
@@ -143,7 +143,7 @@ a.status::text
 a.metadata::text
 
 -- name: orphan
-to_json(s.account_id::text)::text
+json_build_object('id', s.account_id::text, 'life', s.life)::text
 
 -- name: is_beside
 s.account_id = a.id AND s.session_id = a.session_id::text

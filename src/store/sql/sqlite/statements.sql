@@ -36,7 +36,7 @@ WITH own AS MATERIALIZED (SELECT a.id, a.workspace_id, a.phone_number
 
 -- name: delete_orphans
 DELETE FROM {sessions} AS s
-    WHERE s.account_id IN (SELECT value FROM json_each(?1))
+    WHERE (s.account_id, s.life) IN (SELECT value ->> 'id', value ->> 'life' FROM json_each(?1))
         AND NOT EXISTS (SELECT 1 FROM {accounts} a WHERE {is_beside})
 
 -- name: prune
@@ -121,7 +121,7 @@ CAST(a.status AS TEXT)
 CAST(a.metadata AS TEXT)
 
 -- name: orphan
-json_quote(CAST(s.account_id AS TEXT))
+json_object('id', CAST(s.account_id AS TEXT), 'life', s.life)
 
 -- name: is_beside
 s.account_id = a.id AND s.session_id = a.session_id AND s.created_at IS {created}
