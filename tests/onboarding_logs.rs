@@ -39,9 +39,6 @@ const FOREIGN: &str = "628990000078";
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// The filter that the guide recommends: at `trace`, `tungstenite` writes what a socket carries.
-const FILTER: &str = "trace,tungstenite=debug";
-
 /// Makes a store in an empty database, with the row of the session.
 async fn store(kind: Kind, session: &SessionKey) -> (Place, Arc<dyn SessionStore>) {
     let place = Place::new(kind).await;
@@ -68,7 +65,7 @@ async fn webhook(sink: impl EventSink + 'static) -> WebhookSink {
 async fn no_number_and_no_secret_is_logged_in_a_whole_onboarding() {
     let log = Log::default();
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(FILTER))
+        .with_env_filter(EnvFilter::new("trace"))
         .with_writer(log.clone())
         .with_ansi(false)
         .init();

@@ -17,6 +17,8 @@ use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
+use tracing::Dispatch;
+use tracing::instrument::WithSubscriber;
 
 use super::error;
 use crate::source::page::error::LookError;
@@ -79,7 +81,8 @@ impl Socket {
             is_crashed: false,
             end: Arc::clone(&end),
         };
-        tokio::spawn(task.run(inbox));
+        // At `TRACE`, tungstenite logs each message, and messages have numbers in them.
+        tokio::spawn(task.run(inbox).with_subscriber(Dispatch::none()));
         Ok(Self { requests, end })
     }
 
