@@ -9,39 +9,25 @@
 
 #[path = "cdp/fake.rs"]
 mod fake;
+#[path = "cdp/sockets.rs"]
+mod sockets;
 mod support;
 
-use fake::{Fault, fake_chrome};
 use serde_json::json;
 use support::chrome::Chrome;
 use support::time::random_moment;
 use support::traces::{TRACES, assert_same, loaded, reloaded};
 use support::{
-    Counted, LIMIT, alive, cancel_after, looks, ms, policy, print_overrun, signal, until_async,
-    within_limit,
+    ENDLESS, LIMIT, Outcome, alive, assert_early, cancel_after, extract_during, four_seconds,
+    looks, ms, policy, signal, until_async, within_limit,
 };
-use whatsapp_phone::classify::ErrorClass;
-use whatsapp_phone::source::cdp::{
-    AttachOptions, CdpPage, CdpSource, DebuggerAddress, Overrides, ReaderId, Target,
-};
+use whatsapp_phone::source::cdp::{AttachOptions, CdpPage, CdpSource, Overrides, ReaderId, Target};
 use whatsapp_phone::source::webdriver::{Page, WebDriverSource};
 use whatsapp_phone::source::{Assurance, InfoSource, Look};
 use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn};
-use whatsapp_phone::{
-    ErrorKind, ExtractError, Extraction, Extractor, ProtocolErrorClassifier, RetryPolicy,
-};
+use whatsapp_phone::{ErrorKind, ExtractError, Extractor, RetryPolicy};
 
 const NUMBER: &str = "628110000041";
-
-/// A script that the page's thread never comes back from.
-const ENDLESS: &str = "setTimeout(() => { for (;;) {} }, 0)";
-
-type Outcome = Result<Extraction, ExtractError>;
-
-/// For what ends at the deadline only.
-fn four_seconds() -> RetryPolicy {
-    RetryPolicy::builder().deadline(ms(4000)).build().unwrap()
-}
 
 fn options(origin: &str) -> AttachOptions {
     let options = AttachOptions::default().target(Target::at(origin).unwrap());
@@ -86,17 +72,7 @@ impl Scene {
 
     /// Returns the outcome of an extraction in which, from its third look on, this happens.
     async fn during(&self, policy: RetryPolicy, act: impl AsyncFnOnce(&Self)) -> Outcome {
-        let source = Counted::new(CdpSource::all(&self.page));
-        let deadline = policy.deadline();
-        let extractor = Extractor::builder().source(source.clone()).policy(policy);
-        let extractor = extractor.build().unwrap();
-        let act = async {
-            source.looks(2).await;
-            act(self).await;
-        };
-        let extract = print_overrun(deadline, extractor.extract());
-        let (outcome, ()) = tokio::join!(extract, within_limit("it happens", act));
-        outcome
+        extract_during(CdpSource::all(&self.page), policy, act(self)).await
     }
 
     async fn fault(&self, policy: RetryPolicy, act: impl AsyncFnOnce(&Self)) -> ExtractError {
@@ -106,15 +82,6 @@ impl Scene {
     async fn traces(&self) -> serde_json::Value {
         self.chrome.eval(&self.tab, TRACES).await
     }
-}
-
-#[track_caller]
-fn assert_early(error: &ExtractError, kind: ErrorKind) {
-    assert_eq!(error.kind(), kind, "{error}: {:?}", error.failures());
-    assert!(
-        error.elapsed() < LIMIT,
-        "{error}: ended by its deadline only"
-    );
 }
 
 #[track_caller]
@@ -227,10 +194,10 @@ async fn a_crashed_tab_is_reported_at_once_and_read_again_after_its_reload() {
     let scene = Scene::open(Scenario::never()).await;
     let mut owner = scene.chrome.drive(&scene.tab).await;
     let error = scene.fault(policy(), async |_| owner.crash().await).await;
-    assert_early(&error, ErrorKind::PageClosed);
+    assert_early(&error, &[ErrorKind::PageClosed]);
     // Before a wait.
     let error = extract(&scene.page, policy()).await.unwrap_err();
-    assert_early(&error, ErrorKind::PageClosed);
+    assert_early(&error, &[ErrorKind::PageClosed]);
     let blind = scene.attach().await;
     let failure = CdpSource::all(&blind).probe().await.unwrap_err();
     println!("attached to a crashed tab: {failure}");
@@ -252,7 +219,7 @@ async fn a_closed_tab_is_reported_and_the_one_in_its_place_is_read() {
     let error = scene
         .fault(policy(), async |it| it.chrome.close(&it.tab))
         .await;
-    assert_early(&error, ErrorKind::PageClosed);
+    assert_early(&error, &[ErrorKind::PageClosed]);
     scene
         .stand_in
         .set_scenario(Scenario::ready(Generation::Current));
@@ -272,7 +239,7 @@ async fn a_killed_browser() {
     let error = scene
         .fault(policy(), async |it| signal("-KILL", it.chrome.pid()))
         .await;
-    assert_early(&error, ErrorKind::BrowserGone);
+    assert_early(&error, &[ErrorKind::BrowserGone]);
 }
 
 #[tokio::test]
@@ -375,41 +342,4 @@ async fn dropping_at_any_moment_leaves_nothing() {
     assert_eq!(CdpSource::all(&scene.page).probe().await, Ok(Look::NotYet));
     scene.page.clone().close().await;
     until_async("no trace is left", async || scene.traces().await == before).await;
-}
-
-#[tokio::test]
-async fn a_socket_that_fails_once_costs_no_answer() {
-    for fault in Fault::LOUD {
-        let chrome = fake_chrome(fault, 1).await;
-        let page = attach_to(&chrome).await;
-        let look = within_limit("a look", CdpSource::all(&page).probe()).await;
-        assert_eq!(look, Ok(Look::NotYet), "{fault:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_socket_that_always_fails_is_an_error_in_time() {
-    for fault in Fault::ALL {
-        let chrome = fake_chrome(fault, usize::MAX).await;
-        let page = attach_to(&chrome).await;
-        let source = CdpSource::all(&page);
-        let wait = source.wait(Assurance::Confirmed, ms(100));
-        let failure = within_limit("a wait", wait).await.unwrap_err();
-        let class = ProtocolErrorClassifier::default().classify(&failure).class;
-        let expected = match fault {
-            Fault::FiftyMegabytes => ErrorClass::Timeout,
-            // The browser still answers for the page.
-            Fault::WrongId | Fault::HalfAFrame => ErrorClass::Blocked,
-            _ => ErrorClass::Network,
-        };
-        assert_eq!(class, expected, "{fault:?}: {failure}");
-        println!("{fault:?}: {failure}");
-    }
-}
-
-async fn attach_to(chrome: &fake::FakeChrome) -> CdpPage {
-    let address: DebuggerAddress = chrome.address.parse().unwrap();
-    CdpPage::attach(address, options(fake::ORIGIN))
-        .await
-        .unwrap()
 }

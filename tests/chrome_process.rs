@@ -11,13 +11,17 @@
 
 mod support;
 
-use std::os::unix::fs::symlink;
+use std::collections::HashMap;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use support::chrome::Chrome;
+use support::chrome::{Chrome, Owner, http};
 use support::processes::{Run, kill_one};
-use support::{LIMIT, assert_says, policy, sandbox, until, until_async, within_limit};
+use support::{
+    LIMIT, assert_says, on_own_runtime, policy, sandbox, until, until_async, within_limit,
+};
 use whatsapp_phone::event::SessionKey;
 use whatsapp_phone::failure::ProtocolFailure;
 use whatsapp_phone::onboard::SessionService;
@@ -74,7 +78,11 @@ async fn pages_are_opened_and_read_and_a_stop_leaves_the_profile_alone() {
     let stand_in = StandIn::start(Scenario::ready(Generation::Current))
         .await
         .unwrap();
-    let chrome = chrome(&run).profile(profile.path()).start().await.unwrap();
+    let profile = profile.path().join("new");
+    let chrome = chrome(&run).profile(&profile).start().await.unwrap();
+    // It holds the session's keys.
+    let mode = std::fs::metadata(&profile).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "{mode:o}");
     let first = CdpPage::open(&chrome, options(&stand_in)).await.unwrap();
     let second = CdpPage::open(&chrome, options(&stand_in)).await.unwrap();
     assert_eq!(number(&first).await, NUMBER);
@@ -84,9 +92,37 @@ async fn pages_are_opened_and_read_and_a_stop_leaves_the_profile_alone() {
         .await
         .unwrap();
     run.none_is_left().await;
-    assert!(profile.path().join("Default").is_dir());
+    assert!(profile.join("Default").is_dir());
     let failure = first.qr().await.unwrap_err();
     assert_eq!(failure.code(), Some("chrome not reachable"), "{failure}");
+}
+
+/// Crashed, or with a socket that was lost.
+#[tokio::test]
+async fn a_dropped_page_closes_its_tab_in_any_state() {
+    let run = Run::new();
+    let chrome = Arc::new(chrome(&run).start().await.unwrap());
+    let stand_in = StandIn::start(Scenario::ready(Generation::Current))
+        .await
+        .unwrap();
+    let tabs = || {
+        let tabs = http(&chrome.address().to_string(), "GET", "json/list");
+        let tabs: Vec<HashMap<String, String>> = serde_json::from_str(&tabs).unwrap();
+        let tabs = tabs
+            .into_iter()
+            .filter(|tab| tab["url"].starts_with(stand_in.origin()));
+        tabs.map(|tab| tab["id"].clone()).collect::<Vec<_>>()
+    };
+    let page = CdpPage::open(&chrome, options(&stand_in)).await.unwrap();
+    Owner::of(chrome.address(), &tabs()[0]).await.crash().await;
+    drop(page);
+    until("the crashed tab is closed", || tabs().is_empty()).await;
+
+    let (browser, page) = (Arc::clone(&chrome), options(&stand_in));
+    // Its socket ends with the runtime that opened it.
+    let opened = on_own_runtime(async move { CdpPage::open(&browser, page).await }).await;
+    drop(opened.unwrap());
+    until("the tab is closed", || tabs().is_empty()).await;
 }
 
 #[tokio::test]

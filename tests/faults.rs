@@ -10,8 +10,8 @@ use fantoccini::Client;
 use support::chrome::Chrome;
 use support::invalid_servers::{InvalidAnswer, invalid_server};
 use support::{
-    Counted, LIMIT, Stage, alive, cancel_after, looks, ms, options, pid, policy, print_overrun,
-    signal, until, within_limit,
+    Counted, ENDLESS, LIMIT, Stage, alive, assert_early, cancel_after, extract_during,
+    four_seconds, looks, ms, options, pid, policy, print_overrun, signal, until, within_limit,
 };
 use whatsapp_phone::fantoccini;
 use whatsapp_phone::source::Assurance::Unverified;
@@ -20,14 +20,6 @@ use whatsapp_phone::testkit::standin::{Generation, Scenario, StandIn, Step};
 use whatsapp_phone::{ErrorKind, ExtractError, Extractor, RetryPolicy};
 
 const NUMBER: &str = "628110000041";
-
-/// A script that the page's thread never comes back from.
-const ENDLESS: &str = "setTimeout(() => { for (;;) {} }, 0)";
-
-/// For what ends at the deadline only.
-fn four_seconds() -> RetryPolicy {
-    RetryPolicy::builder().deadline(ms(4000)).build().unwrap()
-}
 
 /// A session in which something is done while an extraction runs.
 struct Scene {
@@ -52,16 +44,8 @@ impl Scene {
 
     /// The error of an extraction in which, from its third look on, this happens.
     async fn fault(&self, policy: RetryPolicy, act: impl AsyncFnOnce(&Self)) -> ExtractError {
-        let source = Counted::new(WebDriverSource::all(&self.stage.page));
-        let deadline = policy.deadline();
-        let extractor = Extractor::builder().source(source.clone()).policy(policy);
-        let extractor = extractor.build().unwrap();
-        let act = async {
-            source.looks(2).await;
-            act(self).await;
-        };
-        let extract = print_overrun(deadline, extractor.extract());
-        let (outcome, ()) = tokio::join!(extract, within_limit("it happens", act));
+        let source = WebDriverSource::all(&self.stage.page);
+        let outcome = extract_during(source, policy, act(self)).await;
         outcome.unwrap_err()
     }
 
@@ -79,19 +63,6 @@ impl Scene {
         })
         .await;
     }
-}
-
-#[track_caller]
-fn assert_early(error: &ExtractError, kinds: &[ErrorKind]) {
-    assert!(
-        kinds.contains(&error.kind()),
-        "{error}: {:?}",
-        error.failures()
-    );
-    assert!(
-        error.elapsed() < LIMIT,
-        "{error}: ended by its deadline only"
-    );
 }
 
 #[tokio::test]

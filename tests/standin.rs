@@ -35,7 +35,7 @@ async fn settle(stage: &Stage) {
 /// Loads a situation and leads into it.
 async fn enter(stage: &Stage, situation: Situation) {
     let scenario = situation.scenario();
-    let is_signalled = !scenario.after_signal.is_empty();
+    let is_signalled = scenario.waits_for_signal();
     stage.reload(scenario).await;
     settle(stage).await;
     if is_signalled {
@@ -364,7 +364,7 @@ async fn each_name_can_be_another_and_works_on() {
     for &name in Name::ALL {
         let mut linked = Situation::Linked.scenario();
         if name == Name::GetMaybeMeUser {
-            linked.generation = Generation::Comet;
+            linked = linked.with_generation(Generation::Comet);
         }
         if name == Name::PostLogout {
             linked = Situation::LinkedWithMark.scenario();

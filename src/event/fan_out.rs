@@ -54,6 +54,7 @@ const MAX_WAITING: usize = 1024;
 /// # Ok(())
 /// # }
 /// ```
+#[must_use = "a sink does nothing until an event is sent"]
 pub struct FanOut {
     deciding: Arc<dyn EventSink>,
     observers: Vec<Observer>,
@@ -79,7 +80,6 @@ struct Waiting {
 
 impl FanOut {
     /// Makes a fan-out with this deciding sink and no observers.
-    #[must_use]
     pub fn after(deciding: impl EventSink + 'static) -> Self {
         Self {
             deciding: Arc::new(deciding),
@@ -90,14 +90,12 @@ impl FanOut {
 
     /// Adds an observer. The first event in a tokio runtime starts its task there. The task ends when
     /// this fan-out was dropped and no event waits.
-    #[must_use]
     pub fn observer(mut self, sink: impl EventSink + 'static) -> Self {
         self.observers.push(Observer::new(Arc::new(sink)));
         self
     }
 
     /// Sets how long each sink may take for one event. Default: 10 s.
-    #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self

@@ -54,6 +54,8 @@ type Key = Box<Zeroizing<[u8; MAX_KEY]>>;
 pub struct SigningKeys(Arc<[Key]>);
 
 /// The headers of a signed webhook.
+///
+/// The struct is exhaustive, since a receiver makes it from a request, and Standard Webhooks has these three headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignatureHeaders {
     /// `webhook-id`: the same for every attempt. A receiver recognises a repetition by it.

@@ -86,6 +86,8 @@ pub trait EventSink: Send + Sync {
 }
 
 /// Whether other sinks should get an event that a deciding sink has accepted.
+///
+/// The enum is exhaustive, since there is no third answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Decision {
     /// They should: it is new, or a repetition, which they recognise by its id.

@@ -104,6 +104,7 @@ const LAST_DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
 ///     Ok(monitor.run().await)
 /// }
 /// ```
+#[must_use = "a monitor does nothing until `run`"]
 pub struct PageMonitor {
     pub(super) onboarding: Onboarding,
     extractor: ExtractorBuilder,
@@ -163,7 +164,6 @@ impl PageMonitor {
 
     /// Changes the extractor: its policy, the assurance that it accepts, further sources. Default:
     /// [`Extractor::builder`] with the page as its source.
-    #[must_use]
     pub fn extractor(mut self, change: impl FnOnce(ExtractorBuilder) -> ExtractorBuilder) -> Self {
         self.extractor = change(self.extractor);
         self.onboarding.extractor = Arc::new(self.extractor.0.clone());
@@ -171,21 +171,18 @@ impl PageMonitor {
     }
 
     /// Continues a session from its row, as [`Onboarding::resume`] does.
-    #[must_use]
     pub fn resume(mut self, row: &SessionRow) -> Self {
         self.onboarding = self.onboarding.resume(row);
         self
     }
 
     /// Numbers the session's events, as [`Onboarding::sequence`] does.
-    #[must_use]
     pub fn sequence(mut self, sequence: Sequence) -> Self {
         self.onboarding = self.onboarding.sequence(sequence);
         self
     }
 
     /// Sets the number that the session is bound to, as [`Onboarding::bound_to`] does.
-    #[must_use]
     pub fn bound_to(mut self, phone: PhoneNumber) -> Self {
         self.onboarding = self.onboarding.bound_to(phone);
         self
@@ -194,7 +191,6 @@ impl PageMonitor {
     /// Sets when an event is sent again that the sink did not accept. Without limits, as by default, no
     /// event is given up; with a number of attempts or a deadline, an event is given up and logged then.
     /// Default: [`Backoff::default`].
-    #[must_use]
     pub fn delivery(mut self, backoff: Backoff) -> Self {
         self.onboarding = self.onboarding.delivery(backoff);
         self
@@ -202,7 +198,6 @@ impl PageMonitor {
 
     /// Sets the store that holds the session's row. After a refusal the monitor reads the row every 10 s, and
     /// tries again when its status or number has changed, or if the row is not the reason for the refusal.
-    #[must_use]
     pub fn store(mut self, store: impl SessionStore + 'static) -> Self {
         self.store = Some(Arc::new(store));
         self
@@ -210,7 +205,6 @@ impl PageMonitor {
 
     /// Sets the pause between two looks, at least 10 ms. Default: 1 s. A shorter one notices sooner
     /// that the page has gone or that a state has lasted for its second; the second stays.
-    #[must_use]
     pub fn every(mut self, interval: Duration) -> Self {
         self.every = interval.max(Duration::from_millis(10));
         self
@@ -218,7 +212,6 @@ impl PageMonitor {
 
     /// Sets how long looks may fail or time out before the session counts as disconnected, reason
     /// `unresponsive`. It is connected again when the page answers. Default: 5 minutes.
-    #[must_use]
     pub fn unresponsive_after(mut self, time: Duration) -> Self {
         self.unresponsive_after = time;
         self

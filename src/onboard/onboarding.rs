@@ -67,6 +67,7 @@ const DELIVERY_DEADLINE: Duration = Duration::from_secs(60);
 /// # }
 /// ```
 #[derive(Clone)]
+#[must_use = "an onboarding does nothing until it is run"]
 pub struct Onboarding {
     pub(super) session: SessionKey,
     pub(super) extractor: Arc<dyn PhoneExtractor>,
@@ -116,7 +117,6 @@ impl Onboarding {
     /// continues after the row's `last_seq`, or after that of the [`sequence`](Self::sequence) if it is
     /// greater. Without it an onboarding does not know what an earlier process has sent. A row of another
     /// session is ignored and logged. Call it before the first event.
-    #[must_use]
     pub fn resume(self, row: &SessionRow) -> Self {
         if row.session != self.session {
             tracing::warn!(session = %self.session, row = %row.session, "not resumed: the row is another session's");
@@ -131,7 +131,6 @@ impl Onboarding {
     /// ignore its events as out of order. If this is called after `resume`, or again, the greater of both
     /// counts continues; the order of the calls does not matter. Default: no numbers; the order is that of
     /// arrival.
-    #[must_use]
     pub fn sequence(mut self, sequence: Sequence) -> Self {
         if let Some(before) = &self.sequence {
             sequence.raise(before.last());
@@ -143,7 +142,6 @@ impl Onboarding {
     /// Sets the number that the session is bound to. Another number is refused as `rebind_refused`:
     /// a user has scanned with the wrong account. Default: any number is accepted. A store also
     /// applies its own [`RebindPolicy`](crate::store::RebindPolicy).
-    #[must_use]
     pub fn bound_to(mut self, phone: PhoneNumber) -> Self {
         self.bound = Some(phone);
         self
@@ -151,7 +149,6 @@ impl Onboarding {
 
     /// Repeats the extraction for this long after a `session_error`; a number that is found then is
     /// sent once. Ends early if the page or its browser is gone. Default: zero, no repetition.
-    #[must_use]
     pub fn keep_extracting(mut self, time: Duration) -> Self {
         self.keep_extracting = time;
         self
@@ -160,7 +157,6 @@ impl Onboarding {
     /// Sets when an event is sent again that the sink did not accept. The event is given up after the last
     /// attempt and at the deadline, and is then in the [`OnboardError`] of its call. Each attempt takes at
     /// most 10 s. Default: [`Backoff::default`] with a deadline of 60 s.
-    #[must_use]
     pub fn delivery(mut self, backoff: Backoff) -> Self {
         self.deliveries.backoff = backoff;
         self

@@ -65,6 +65,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// # Ok(())
 /// # }
 /// ```
+#[must_use = "an API does nothing until `into_router`"]
 pub struct Api {
     store: Arc<dyn SessionStore>,
     tokens: AccessTokens,
@@ -76,7 +77,6 @@ pub struct Api {
 
 impl Api {
     /// Makes the routes over a store.
-    #[must_use]
     pub fn new(store: impl SessionStore + 'static, tokens: AccessTokens) -> Self {
         Self {
             store: Arc::new(store),
@@ -89,14 +89,12 @@ impl Api {
     }
 
     /// Takes webhooks at `/webhooks/whatsapp`, within the receiver's own limits. Default: none are taken.
-    #[must_use]
     pub fn receiver(mut self, receiver: WebhookReceiver) -> Self {
         self.receiver = Some(receiver);
         self
     }
 
     /// Sets the limits of the routes that need a token, for all of them together.
-    #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -104,7 +102,6 @@ impl Api {
 
     /// Sets the most streams that are open at the same time, at least 1. One workspace has at most a quarter of
     /// them; further ones are answered 429 `too_many_streams`. Default: 4,096.
-    #[must_use]
     pub fn max_streams(mut self, streams: usize) -> Self {
         self.max_streams = streams.clamp(1, usize::MAX >> 4);
         self
@@ -112,7 +109,6 @@ impl Api {
 
     /// Ends every stream when this future ends, since a graceful shutdown of axum waits for them. Clients connect
     /// again by themselves. Default: streams end with their clients.
-    #[must_use]
     pub fn stop_when(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
         self.stop = stop.boxed().shared();
         self

@@ -53,6 +53,7 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// # Ok(())
 /// # }
 /// ```
+#[must_use = "a receiver does nothing until `into_router`"]
 pub struct WebhookReceiver {
     keys: SigningKeys,
     sink: Box<dyn EventSink>,
@@ -63,7 +64,6 @@ pub struct WebhookReceiver {
 
 impl WebhookReceiver {
     /// Makes a receiver. A signature by any of the keys is accepted.
-    #[must_use]
     pub fn new(keys: SigningKeys, sink: impl EventSink + 'static) -> Self {
         Self {
             keys,
@@ -81,14 +81,12 @@ impl WebhookReceiver {
     /// A `session_ready` overtakes the events that wait. A store recognises an overtaken event by its `seq`. One
     /// without `seq` counts by the time at which the queue delivers it: a `session_disconnected` of the Node
     /// service can then disconnect a session that has connected again. Use no queue for such senders.
-    #[must_use]
     pub fn queue(mut self, queue: impl EventSink + 'static) -> Self {
         self.queue = Some(Box::new(queue));
         self
     }
 
     /// Sets the limits of the receiver. Default: those of [`Limits`].
-    #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self

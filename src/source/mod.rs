@@ -194,6 +194,7 @@ where
 
 /// The source that [`from_fn`] makes.
 #[derive(Clone)]
+#[must_use = "a source does nothing until it is asked"]
 pub struct FromFn<F> {
     name: Cow<'static, str>,
     look: F,

@@ -51,6 +51,7 @@ pub(super) type KeepAlive = Arc<dyn Fn() + Send + Sync>;
 /// # Ok(())
 /// # }
 /// ```
+#[must_use = "a watcher does nothing unless polled"]
 pub struct StatusWatcher {
     changes: watch::Receiver<StatusChange>,
     keep_alive: Option<KeepAlive>,

@@ -39,6 +39,7 @@ use crate::event::SessionId;
 /// # Ok(())
 /// # }
 /// ```
+#[must_use = "a watcher does nothing unless polled"]
 pub struct WorkspaceWatcher {
     latest: Latest,
     order: UnboundedReceiver<SessionId>,
@@ -81,7 +82,6 @@ impl Latest {
 
 impl WorkspaceWatcher {
     /// Makes a watcher and its sender, for a store of the caller's.
-    #[must_use]
     pub fn channel() -> (WorkspaceSender, Self) {
         let (sender, order) = unbounded_channel();
         let watcher = Self {

@@ -1,13 +1,16 @@
 //! A server that answers as the debugging port of a Chrome with one tab, until it fails.
 
+use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::{cancel_after, ms};
 
 /// The origin of its page.
 pub(crate) const ORIGIN: &str = "http://127.0.0.1:9";
@@ -20,32 +23,44 @@ pub(crate) enum Fault {
     InvalidFrame,
     FiftyMegabytes,
     Cut,
+    CutInAFrame,
     HalfAFrame,
     WrongId,
+    EndlessEvents,
+    /// The page is at another origin.
+    OtherOrigin,
+    /// Every socket takes two seconds to open.
+    SlowHandshake,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::NotJson,
         Self::Binary,
         Self::InvalidFrame,
         Self::FiftyMegabytes,
         Self::Cut,
+        Self::CutInAFrame,
         Self::HalfAFrame,
         Self::WrongId,
+        Self::EndlessEvents,
+        Self::OtherOrigin,
     ];
     /// Those that end the socket.
-    pub(crate) const LOUD: [Self; 5] = [
+    pub(crate) const LOUD: [Self; 6] = [
         Self::NotJson,
         Self::Binary,
         Self::InvalidFrame,
         Self::FiftyMegabytes,
         Self::Cut,
+        Self::CutInAFrame,
     ];
 }
 
 pub(crate) struct FakeChrome {
     pub(crate) address: String,
+    /// It accepts connections and answers none.
+    pub(crate) is_stopped: Arc<AtomicBool>,
     server: tokio::task::JoinHandle<()>,
 }
 
@@ -61,13 +76,24 @@ pub(crate) async fn fake_chrome(fault: Fault, faults: usize) -> FakeChrome {
     let address = listener.local_addr().unwrap().to_string();
     let left = Arc::new(AtomicUsize::new(faults));
     let host = address.clone();
+    let is_stopped = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&is_stopped);
     let server = tokio::spawn(async move {
+        let mut unanswered = Vec::new();
         loop {
             let (stream, _) = listener.accept().await.unwrap();
+            if stopped.load(Ordering::Relaxed) {
+                unanswered.push(stream);
+                continue;
+            }
             tokio::spawn(serve(stream, host.clone(), fault, Arc::clone(&left)));
         }
     });
-    FakeChrome { address, server }
+    FakeChrome {
+        address,
+        is_stopped,
+        server,
+    }
 }
 
 async fn serve(mut stream: TcpStream, host: String, fault: Fault, left: Arc<AtomicUsize>) {
@@ -89,6 +115,9 @@ async fn serve(mut stream: TcpStream, host: String, fault: Fault, left: Arc<Atom
 }
 
 async fn converse(stream: TcpStream, fault: Fault, left: &AtomicUsize) {
+    if fault == Fault::SlowHandshake {
+        cancel_after(ms(2000), pending::<()>()).await;
+    }
     let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else {
         return;
     };
@@ -105,23 +134,37 @@ async fn converse(stream: TcpStream, fault: Fault, left: &AtomicUsize) {
         }
         let count = |left: usize| left.checked_sub(1);
         let fails = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
-        let page = json!({"result": {"type": "object", "value": envelope()}});
+        let page_at = |origin| json!({"result": {"type": "object", "value": envelope(origin)}});
+        let page = page_at(ORIGIN);
         let sent = match (fails, fault) {
             (Err(_), _) => socket.send(Message::text(answer(id, page))).await,
             (_, Fault::NotJson) => socket.send(Message::text("<h1>502</h1>")).await,
             (_, Fault::Binary) => socket.send(Message::binary(vec![1, 2, 3])).await,
             (_, Fault::FiftyMegabytes) => socket.send(Message::text(" ".repeat(50 << 20))).await,
             (_, Fault::WrongId) => socket.send(Message::text(answer(id + 1000, page))).await,
-            (_, Fault::Cut) => return,
+            (_, Fault::Cut | Fault::SlowHandshake) => return,
+            (_, Fault::OtherOrigin) => {
+                let elsewhere = page_at("http://127.0.0.1:7");
+                socket.send(Message::text(answer(id, elsewhere))).await
+            }
+            (_, Fault::EndlessEvents) => {
+                let event = json!({"method": "Page.frameResized", "params": {}}).to_string();
+                loop {
+                    if socket.send(Message::text(event.clone())).await.is_err() {
+                        return;
+                    }
+                }
+            }
             (_, Fault::InvalidFrame) => {
                 let _ = socket.get_mut().write_all(&[0xff; 64]).await;
                 Ok(())
             }
-            (_, Fault::HalfAFrame) => {
-                let _ = socket
-                    .get_mut()
-                    .write_all(&[0x81, 0x7e, 0x10, 0x00, b'{'])
-                    .await;
+            (_, Fault::HalfAFrame | Fault::CutInAFrame) => {
+                let half = [0x81, 0x7e, 0x10, 0x00, b'{'];
+                let _ = socket.get_mut().write_all(&half).await;
+                if fault == Fault::CutInAFrame {
+                    return;
+                }
                 Ok(())
             }
         };
@@ -132,9 +175,9 @@ async fn converse(stream: TcpStream, fault: Fault, left: &AtomicUsize) {
 }
 
 /// Returns the look at a page without an account.
-fn envelope() -> Value {
+fn envelope(origin: &str) -> Value {
     json!({
-        "mark": "m", "origin": ORIGIN, "document": "1", "rows": {}, "registered": false,
+        "mark": "m", "origin": origin, "document": "1", "rows": {}, "registered": false,
         "storage": {"noise": false, "me": false}, "isCurrent": true, "isBooted": true, "isLoaded": true,
     })
 }

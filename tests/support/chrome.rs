@@ -110,12 +110,7 @@ impl Chrome {
 
     /// A connection to that tab, as its owner has one.
     pub(crate) async fn drive(&self, id: &str) -> Owner {
-        let url = format!("ws://{}/devtools/page/{id}", self.address);
-        let (socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
-        Owner {
-            socket,
-            events: Vec::new(),
-        }
+        Owner::of(&self.address, id).await
     }
 
     fn http(&self, method: &str, path: &str) -> String {
@@ -169,6 +164,16 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
+    /// Connects to this tab.
+    pub(crate) async fn of(address: &DebuggerAddress, id: &str) -> Self {
+        let url = format!("ws://{address}/devtools/page/{id}");
+        let (socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        Self {
+            socket,
+            events: Vec::new(),
+        }
+    }
+
     /// One command; `Null` when it fails, or when the tab is gone before it answers.
     pub(crate) async fn call(&mut self, method: &str, params: Value) -> Value {
         let command = json!({"id": 1, "method": method, "params": params}).to_string();

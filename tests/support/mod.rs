@@ -17,6 +17,7 @@ use std::time::Duration;
 #[allow(unused_imports, reason = "each test program uses its part")]
 pub(crate) use time::{LIMIT, cancel_after, print_overrun, until, until_async, within_limit};
 use tokio::sync::watch;
+use whatsapp_phone::ErrorKind as ExtractErrorKind;
 use whatsapp_phone::extract::{ExtractError, Extraction, Extractor};
 use whatsapp_phone::failure::ProtocolFailure;
 use whatsapp_phone::fantoccini;
@@ -194,6 +195,58 @@ impl<S: InfoSource> InfoSource for Counted<S> {
     fn page_state(&self) -> Option<PageState> {
         self.source.page_state()
     }
+}
+
+/// A script that the page's thread never comes back from.
+pub(crate) const ENDLESS: &str = "setTimeout(() => { for (;;) {} }, 0)";
+
+/// For what ends at the deadline only.
+pub(crate) fn four_seconds() -> RetryPolicy {
+    RetryPolicy::builder().deadline(ms(4000)).build().unwrap()
+}
+
+/// Returns the outcome of an extraction in which, from its third look on, this happens.
+pub(crate) async fn extract_during(
+    source: impl InfoSource + 'static,
+    policy: RetryPolicy,
+    act: impl Future<Output = ()>,
+) -> Outcome {
+    let source = Counted::new(Arc::new(source));
+    let deadline = policy.deadline();
+    let extractor = Extractor::builder().source(source.clone()).policy(policy);
+    let extractor = extractor.build().unwrap();
+    let act = async {
+        source.looks(2).await;
+        act.await;
+    };
+    let extract = print_overrun(deadline, extractor.extract());
+    let (outcome, ()) = tokio::join!(extract, within_limit("it happens", act));
+    outcome
+}
+
+/// Returns the result of this future on a runtime of its own, which ends with it.
+pub(crate) async fn on_own_runtime<T: Send + 'static>(
+    future: impl Future<Output = T> + Send + 'static,
+) -> T {
+    let run = || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().build().unwrap().block_on(future)
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+/// The error is of one of these kinds, and came before the deadline.
+#[track_caller]
+pub(crate) fn assert_early(error: &ExtractError, kinds: &[ExtractErrorKind]) {
+    assert!(
+        kinds.contains(&error.kind()),
+        "{error}: {:?}",
+        error.failures()
+    );
+    assert!(
+        error.elapsed() < LIMIT,
+        "{error}: ended by its deadline only"
+    );
 }
 
 /// Whether this process still runs; one that has ended and waits to be reaped does not.

@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,7 +130,7 @@ impl ChromeProcess {
         }
     }
 
-    /// Opens the DevTools socket of the browser itself.
+    /// Opens the DevTools socket of the browser itself. The caller limits the time.
     pub(super) async fn socket(&self) -> Result<Socket, ProtocolFailure> {
         let path = self.address.browser_path().unwrap_or_default();
         let socket = Socket::open_path(&self.address.to_string(), path).await;
@@ -262,7 +263,12 @@ impl ChromeProcessBuilder {
 
 /// Checks that the profile can be written: otherwise Chrome would silently use another one.
 fn check_profile(profile: &Path) -> Result<(), ProtocolFailure> {
-    let written = fs::create_dir_all(profile).and_then(|()| tempfile::tempfile_in(profile));
+    // As Chrome makes it: it will hold the session's keys.
+    let made = DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(profile);
+    let written = made.and_then(|()| tempfile::tempfile_in(profile));
     written.map(drop).map_err(|error| {
         let text = format!(
             "the browser cannot write to its profile directory; make `{}` writable for this user, or name another one",

@@ -32,7 +32,7 @@ pub(super) fn timeout() -> LookError {
 
 /// Returns the failure of a page that does not answer although its browser does.
 pub(super) fn unresponsive() -> LookError {
-    let text = "the page does not answer although its tab exists: a dialog is open, or a script keeps it busy";
+    let text = "the page does not answer although its tab exists: a dialog is open, a script keeps it busy, or it has crashed";
     LookError::new(Site::Cdp, LookErrorKind::Other, text, "page unresponsive")
 }
 

@@ -4,13 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
-use super::error;
 use super::tab::Tab;
-use crate::failure::ProtocolFailure;
+use crate::failure::{ProtocolFailure, Site};
 use crate::link::QrCode;
-use crate::source::PageState;
 use crate::source::page::command::{Command, CommandResult};
 use crate::source::page::decision::Observation;
 use crate::source::page::diagnosis::Diagnosis;
@@ -18,9 +16,6 @@ use crate::source::page::overrides::Overrides;
 use crate::source::page::scripts::Extra;
 use crate::source::page::target::Target;
 use crate::source::page::wait::{self, LOOK_INTERVAL, MAX_SILENCE, MAX_SOCKET_SLICE, ReadPage};
-
-/// Longest time that a look for a QR code takes.
-const QR_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One WhatsApp Web page, read by [`CdpSource`](super::CdpSource)s. Cheap to clone; all clones and all their sources
 /// share one DevTools socket. When the last clone is dropped, the page keeps nothing of ours, and the socket is closed.
@@ -41,6 +36,7 @@ const QR_TIMEOUT: Duration = Duration::from_secs(5);
 /// # }
 /// ```
 #[derive(Clone)]
+#[must_use = "dropping its last clone leaves the page"]
 pub struct CdpPage(Arc<LastClone>);
 
 /// Leaves the page when its last clone is dropped, even if a slice still runs.
@@ -120,15 +116,7 @@ impl CdpPage {
     ///
     /// If the page cannot be read: as a look.
     pub async fn qr(&self) -> Result<Option<QrCode>, ProtocolFailure> {
-        let read = async {
-            match self.look().await?.page_state() {
-                Some(PageState::QrShown) => self.tab().read_qr().await,
-                Some(PageState::QrExpired) => Ok(Some(QrCode::expired())),
-                _ => Ok(None),
-            }
-        };
-        let read = timeout(QR_TIMEOUT, read).await;
-        read.unwrap_or_else(|_| Err(error::timeout().failure))
+        wait::qr(self).await
     }
 
     /// Returns which tab this is.
@@ -139,14 +127,13 @@ impl CdpPage {
 
     /// Returns the running slice, or a new one; `None` if no slice is possible.
     fn slice(&self, known: &Arc<Observation>) -> Option<Command> {
-        let uses_slices = self.tab().uses_slices();
         let mut state = self.tab().state();
-        if let Some(command) = &state.slice
+        if let Some(command) = &state.record.slice
             && !command.has_ended()
         {
             return Some(command.clone());
         }
-        if !uses_slices {
+        if state.record.avoids_slices() {
             return None;
         }
         let until_due = known
@@ -155,18 +142,24 @@ impl CdpPage {
         let length = until_due.map_or(MAX_SOCKET_SLICE, |left| left.min(MAX_SOCKET_SLICE));
         let (tab, known) = (Arc::clone(self.tab()), Arc::clone(known));
         let command = Command::start(length, async move { tab.slice(&known, length).await });
-        state.slice = Some(command.clone());
+        state.record.slice = Some(command.clone());
         Some(command)
     }
 }
 
 impl ReadPage for CdpPage {
+    const SITE: Site = Site::Cdp;
+
     async fn look(&self) -> CommandResult {
         self.tab().look(Extra::None).await
     }
 
     async fn look_in_detail(&self) -> CommandResult {
         self.tab().look(Extra::Details).await
+    }
+
+    async fn read_qr(&self) -> CommandResult<Option<QrCode>> {
+        self.tab().read_qr().await
     }
 
     fn last(&self) -> Option<Arc<Observation>> {
@@ -183,7 +176,7 @@ impl ReadPage for CdpPage {
             sleep(LOOK_INTERVAL.min(until - now)).await;
             return Some(self.look().await);
         };
-        let silent_at = self.tab().state().answered_at + MAX_SILENCE;
+        let silent_at = self.tab().state().record.answered_at + MAX_SILENCE;
         match timeout_at(until.min(silent_at), command.result()).await {
             Ok(result) => Some(result),
             Err(_) if Instant::now() < end => Some(self.look().await),

@@ -27,7 +27,7 @@ use crate::source::page::lock::lock;
 /// Longest message, in bytes. The answer of a look is a hundredth of it.
 const MAX_MESSAGE_LEN: usize = 1 << 20;
 
-/// Longest time for opening a socket, and for sending a command.
+/// Longest time for opening a socket for a look, and for sending a command.
 const SOCKET_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// Longest time for cleaning up a page, which may be stuck, and for closing its socket.
@@ -56,16 +56,20 @@ enum Request {
 }
 
 impl Socket {
-    /// Opens the socket of a tab. `address` is an IP address with a port.
+    /// Opens the socket of a tab for a look. `address` is an IP address with a port.
     pub(in crate::source) async fn open(address: &str, tab: &str) -> Result<Self, LookError> {
+        let opened = timeout(SOCKET_TIMEOUT, Self::open_tab(address, tab)).await;
+        opened.unwrap_or_else(|_| Err(error::timeout()))
+    }
+
+    /// Opens the socket of a tab. The caller limits the time.
+    pub(super) async fn open_tab(address: &str, tab: &str) -> Result<Self, LookError> {
         Self::open_path(address, &format!("/devtools/page/{tab}")).await
     }
 
-    /// Opens the socket at this path.
-    pub(in crate::source) async fn open_path(address: &str, path: &str) -> Result<Self, LookError> {
-        let stream = timeout(SOCKET_TIMEOUT, connect(address, path)).await;
-        let stream = stream.map_err(|_| error::timeout())?;
-        let stream = stream.map_err(|error| match &error {
+    /// Opens the socket at this path. The caller limits the time.
+    pub(super) async fn open_path(address: &str, path: &str) -> Result<Self, LookError> {
+        let stream = connect(address, path).await.map_err(|error| match &error {
             // Chrome's answer for a tab that does not exist.
             tungstenite::Error::Http(response) if response.status().is_server_error() => {
                 error::closed()
@@ -88,7 +92,13 @@ impl Socket {
 
     /// Returns the reason for which the socket has ended, if it has.
     pub(in crate::source) fn end(&self) -> Option<LookError> {
-        lock(&self.end).clone()
+        let end = lock(&self.end).clone();
+        // Without a reason its task ended with the runtime that it was opened in.
+        end.or_else(|| {
+            self.requests
+                .is_closed()
+                .then(|| error::lost("its runtime has ended"))
+        })
     }
 
     /// Runs the body of a script without arguments in the page.
@@ -228,6 +238,8 @@ impl Task {
                 })) => self.send(method, &params, answer).await,
                 Either::Left(Some(Request::Close { script, closes_tab })) => {
                     self.fail_pending(&error::closed());
+                    // The browser closes a crashed tab too.
+                    self.is_crashed &= !closes_tab;
                     let evaluate = json!({
                         "expression": format!("(() => {{\n{script}\n}})()"), "silent": true,
                     });

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error;
@@ -13,7 +14,7 @@ use super::socket::Socket;
 use crate::failure::{ProtocolFailure, Site};
 use crate::link::QrCode;
 use crate::source::PageState;
-use crate::source::page::command::{Command, CommandResult};
+use crate::source::page::command::CommandResult;
 use crate::source::page::decision::Observation;
 use crate::source::page::devtools::DebuggerAddress;
 use crate::source::page::envelope::Envelope;
@@ -25,7 +26,7 @@ use crate::source::page::qr::Shown;
 use crate::source::page::record::{self, Record};
 use crate::source::page::scripts::{Extra, Kind, Scripts, wait_arguments};
 use crate::source::page::target::NoTab;
-use crate::source::page::wait::{NO_SLICES_TIME, SOCKET_SLICE_GRACE};
+use crate::source::page::wait::SOCKET_SLICE_GRACE;
 
 const KIND: Kind = Kind {
     is_tidy: false,
@@ -56,17 +57,11 @@ pub(super) struct State {
     socket: Socket,
     /// The caller has closed the page.
     is_closed: bool,
-    /// Until then no slices are used.
-    no_slices_until: Option<Instant>,
-    record: Record,
-    /// When the page answered last.
-    pub(super) answered_at: Instant,
-    /// The slice that runs, or ran last.
-    pub(super) slice: Option<Command>,
+    pub(super) record: Record,
 }
 
 impl Tab {
-    /// Opens the socket of this tab. The address is resolved.
+    /// Opens the socket of this tab; the caller limits the time. The address is resolved.
     pub(super) async fn open(
         finder: TabFinder,
         address: DebuggerAddress,
@@ -74,13 +69,10 @@ impl Tab {
         is_opened: bool,
     ) -> Result<Self, LookError> {
         let state = State {
-            socket: Socket::open(&address.to_string(), &id).await?,
+            socket: Socket::open_tab(&address.to_string(), &id).await?,
             id,
             is_closed: false,
-            no_slices_until: None,
             record: Record::new(),
-            answered_at: Instant::now(),
-            slice: None,
         };
         Ok(Self {
             finder,
@@ -107,15 +99,11 @@ impl Tab {
         self.state().record.document().map(str::to_owned)
     }
 
-    pub(super) fn uses_slices(&self) -> bool {
-        let until = self.state().no_slices_until;
-        until.is_none_or(|until| Instant::now() >= until)
-    }
-
     /// Returns the last observation, from which a slice can continue: the page reports at once if it has changed.
     pub(super) fn last(&self) -> Option<Arc<Observation>> {
-        let last = self.state().record.last.clone();
-        last.filter(|_| self.uses_slices())
+        let state = self.state();
+        let last = state.record.last.clone();
+        last.filter(|_| !state.record.avoids_slices())
     }
 
     /// Looks once, with every reader in one round trip.
@@ -152,7 +140,7 @@ impl Tab {
                 // The page's timers do not run: it is busy, or has replaced them. Hidden tabs delay timers too,
                 // but their events are received until then.
                 if !known.envelope().is_hidden {
-                    self.state().no_slices_until = Some(Instant::now() + NO_SLICES_TIME);
+                    self.state().record.avoid_slices();
                 }
                 self.read(Extra::None).await
             }
@@ -162,11 +150,7 @@ impl Tab {
 
     /// Adds a look to the page's history.
     fn observe(&self, outcome: Result<Envelope, LookError>) -> CommandResult {
-        let mut state = self.state();
-        if outcome.is_ok() {
-            state.answered_at = Instant::now();
-        }
-        state.record.add(outcome)
+        self.state().record.add(outcome)
     }
 
     /// Reads the page, on another socket or in another tab if it has moved there.
@@ -263,10 +247,13 @@ impl Tab {
             (state.id.clone(), state.socket.end())
         };
         let is_closed = end.is_some_and(|end| end.kind == LookErrorKind::TabClosed);
-        if !self.address.is_running().await? {
+        // A browser that does not answer in time may be stopped.
+        let is_running = self.address.is_running().await;
+        if !is_running.map_err(|_| error::timeout())? {
             return Err(error::browser_gone());
         }
-        let tabs = self.address.tabs().await?;
+        let tabs = self.address.tabs().await;
+        let tabs = tabs.map_err(|_| error::timeout())?;
         let id = if !is_closed && tabs.iter().any(|tab| tab.id == id) {
             id
         } else {
@@ -283,7 +270,9 @@ impl Tab {
     /// there is one.
     async fn follow(&self) -> Result<bool, LookError> {
         let _guard = self.reopening.lock().await;
-        let tabs = self.address.tabs().await?;
+        let Ok(tabs) = self.address.tabs().await else {
+            return Ok(false);
+        };
         match self.finder.choose(tabs) {
             Ok(id) if id != self.state().id => self.move_to(id).await.map(|_| true),
             Ok(_) | Err(NoTab::None { .. }) => Ok(false),
@@ -315,9 +304,7 @@ impl Tab {
                     _ => error.failure,
                 })?;
         }
-        let mut state = self.state();
-        state.record.set_overrides(overrides);
-        state.slice = None;
+        self.state().record.set_overrides(overrides);
         Ok(())
     }
 
@@ -330,9 +317,22 @@ impl Tab {
     /// Removes our hooks from the page, or closes it if it is ours, and closes its socket, in the background.
     pub(super) fn end(&self) -> Socket {
         let mut state = self.state();
-        state.is_closed = true;
+        let was_closed = std::mem::replace(&mut state.is_closed, true);
         let script = state.record.scripts.clean_up(KIND);
-        state.socket.close(script, self.is_opened);
+        state.socket.close(script.clone(), self.is_opened);
+        if !was_closed
+            && self.is_opened
+            && state.socket.end().is_some()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let (address, id) = (self.address.to_string(), state.id.clone());
+            // Its own tab would stay behind.
+            runtime.spawn(async move {
+                if let Ok(socket) = Socket::open(&address, &id).await {
+                    socket.close(script, true);
+                }
+            });
+        }
         state.socket.clone()
     }
 }

@@ -31,6 +31,7 @@ pub(crate) mod qr;
 pub(crate) mod readers;
 pub(crate) mod record;
 pub(crate) mod scripts;
+pub(crate) mod source;
 pub(crate) mod target;
 pub(crate) mod version;
 pub(crate) mod wait;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
-use super::command::CommandResult;
+use super::command::{Command, CommandResult};
 use super::decision::{Evidence, Observation};
 use super::envelope::Envelope;
 use super::error::LookError;
@@ -12,6 +13,7 @@ use super::history::History;
 use super::overrides::Overrides;
 use super::scripts::Scripts;
 use super::target::Target;
+use super::wait::NO_SLICES_TIME;
 use crate::link::QrCode;
 use crate::source::PageState;
 
@@ -27,6 +29,12 @@ pub(crate) struct Record {
     qr: Option<QrCode>,
     /// The missing evidence that was logged last.
     warned: Option<Evidence>,
+    /// When the page answered last.
+    pub(crate) answered_at: Instant,
+    /// The slice that runs, or ran last.
+    pub(crate) slice: Option<Command>,
+    /// Until then the page is read without slices.
+    no_slices_until: Option<Instant>,
 }
 
 impl Record {
@@ -38,6 +46,9 @@ impl Record {
             page_state: None,
             qr: None,
             warned: None,
+            answered_at: Instant::now(),
+            slice: None,
+            no_slices_until: None,
         }
     }
 
@@ -52,6 +63,7 @@ impl Record {
                 return Err(error.failure);
             }
         };
+        self.answered_at = Instant::now();
         let observation = Arc::new(Observation::new(envelope, &mut self.history));
         if let Some(missing) = observation.unverified()
             && self.warned.replace(missing) != Some(missing)
@@ -72,6 +84,18 @@ impl Record {
         // Other evidence may count now.
         self.history = History::default();
         self.last = None;
+        // A new slice ends the present one, which reads by the old names.
+        self.slice = None;
+    }
+
+    /// Reads the page without slices for a while: it did not end one by itself.
+    pub(crate) fn avoid_slices(&mut self) {
+        self.no_slices_until = Some(Instant::now() + NO_SLICES_TIME);
+    }
+
+    pub(crate) fn avoids_slices(&self) -> bool {
+        let until = self.no_slices_until;
+        until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Returns the document of the latest look that did not fail.

@@ -15,7 +15,7 @@ const PACE: Duration = Duration::from_millis(50);
 /// The same if the events of the page's storage and socket are both hooked.
 const HOOKED_PACE: Duration = Duration::from_millis(100);
 
-/// Removes the hooks of a slice of the same page that was cut short. Other programs' slices continue.
+/// Ends a slice of the same page that still runs, and removes its hooks. Other programs' slices continue.
 const UNHOOK: &str = "\
     const unhook = () => {
       try {

@@ -14,13 +14,17 @@ use super::readers::ReaderId;
 use crate::classify::{Phase, ProtocolErrorClassifier, Verdict};
 use crate::codes::MISCONFIGURED;
 use crate::failure::{ProtocolFailure, Site};
-use crate::source::{Assurance, Look};
+use crate::link::QrCode;
+use crate::source::{Assurance, Look, PageState};
 
 /// Longer waits are cut to this, so that no instant overflows; the caller waits again.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Longest time that a diagnosis waits for the page to settle.
 const MAX_DIAGNOSIS: Duration = Duration::from_secs(60 * 60);
+
+/// Longest time that a look for a QR code takes.
+const QR_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The time that a diagnosis waits longer for the answer of a page or driver.
 const DIAGNOSIS_GRACE: Duration = Duration::from_secs(5);
@@ -42,11 +46,17 @@ pub(crate) const NO_SLICES_TIME: Duration = Duration::from_secs(5);
 
 /// One page of any driver, as its sources and its diagnosis read it.
 pub(crate) trait ReadPage: Sync {
+    /// The site of a timeout.
+    const SITE: Site;
+
     /// Looks once, with every reader in one round trip.
     fn look(&self) -> impl Future<Output = CommandResult> + Send;
 
     /// Looks once, with the details of a diagnosis.
     fn look_in_detail(&self) -> impl Future<Output = CommandResult> + Send;
+
+    /// Looks once, for the QR code of a page that shows one.
+    fn read_qr(&self) -> impl Future<Output = CommandResult<Option<QrCode>>> + Send;
 
     /// Returns the last observation, if a slice can continue from there.
     fn last(&self) -> Option<Arc<Observation>>;
@@ -120,15 +130,29 @@ pub(crate) async fn wait(
     }
 }
 
+/// Returns the QR code that the page shows.
+pub(crate) async fn qr<P: ReadPage>(page: &P) -> CommandResult<Option<QrCode>> {
+    let read = async {
+        // Other callers may share this look, and it gives up a command that is stuck.
+        match page.look().await?.page_state() {
+            Some(PageState::QrShown) => page.read_qr().await,
+            Some(PageState::QrExpired) => Ok(Some(QrCode::expired())),
+            _ => Ok(None),
+        }
+    };
+    let read = timeout(QR_TIMEOUT, read).await;
+    read.unwrap_or_else(|_| Err(LookError::timeout(P::SITE).failure))
+}
+
 /// Diagnoses the page: looks until it has settled, at most for this long.
-pub(crate) async fn diagnose(
-    page: &impl ReadPage,
+pub(crate) async fn diagnose<P: ReadPage>(
+    page: &P,
     deadline: Duration,
 ) -> Result<Diagnosis, ProtocolFailure> {
     let deadline = deadline.min(MAX_DIAGNOSIS);
     let diagnosed = diagnose_by(page, Instant::now() + deadline);
     let diagnosed = timeout(deadline + DIAGNOSIS_GRACE, diagnosed).await;
-    diagnosed.unwrap_or_else(|_| Err(LookError::timeout(Site::Unknown).failure))
+    diagnosed.unwrap_or_else(|_| Err(LookError::timeout(P::SITE).failure))
 }
 
 async fn diagnose_by(page: &impl ReadPage, end: Instant) -> Result<Diagnosis, ProtocolFailure> {

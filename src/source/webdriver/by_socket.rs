@@ -39,12 +39,14 @@ impl Tab {
         });
         let end = timeout(length + SOCKET_SLICE_GRACE, select(slice, driver_gone)).await;
         match end {
-            Ok(Either::Left((Ok(answer), _))) => self.envelope(answer, &scripts),
+            Ok(Either::Left((Ok(answer), _))) if !answer.is_null() => {
+                self.envelope(answer, &scripts)
+            }
             Ok(_) => self.read(Extra::None).await,
             Err(_) => {
                 // As for slices of WebDriver: the page's timers do not run.
                 if !known.is_hidden {
-                    self.avoid_slices();
+                    self.state().record.avoid_slices();
                 }
                 self.read(Extra::None).await
             }
@@ -60,7 +62,7 @@ impl Tab {
         until: Instant,
     ) -> Option<CommandResult> {
         loop {
-            let silent_at = self.state().answered_at + MAX_SILENCE;
+            let silent_at = self.state().record.answered_at + MAX_SILENCE;
             let result = timeout_at(until.min(silent_at), slice.clone().result()).await;
             if let Ok(result) = result {
                 return Some(result);
@@ -74,7 +76,7 @@ impl Tab {
             {
                 return None;
             }
-            self.state().answered_at = Instant::now();
+            self.state().record.answered_at = Instant::now();
         }
     }
 }

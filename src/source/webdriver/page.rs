@@ -11,7 +11,8 @@ use super::connection::Connection;
 use super::driver::OwnedBrowser;
 use super::push::Socket;
 use super::tab::{Owner, Tab};
-use crate::failure::ProtocolFailure;
+use crate::failure::{ProtocolFailure, Site};
+use crate::link::QrCode;
 use crate::source::page::command::{Command, CommandResult};
 use crate::source::page::decision::Observation;
 use crate::source::page::devtools::DebuggerAddress;
@@ -43,6 +44,7 @@ const SLICE_GRACE: Duration = Duration::from_millis(50);
 /// for 5 or 20 seconds. A deadline of 45 s outlasts every such time; with a shorter one, a later extraction
 /// on the same page gives the number.
 #[derive(Clone)]
+#[must_use = "dropping its last clone ends the session"]
 pub struct Page(Arc<LastClone>);
 
 /// Ends the session when the last clone of its page is dropped, even if a command still runs.
@@ -72,7 +74,6 @@ impl Page {
     /// # Ok(())
     /// # }
     /// ```
-    #[must_use]
     pub fn from_client(client: Client, target: Target) -> Self {
         Self::new(client.into(), target, Owner::Caller, None, None)
     }
@@ -145,7 +146,7 @@ impl Page {
     ) -> Option<Command> {
         let uses_slices = self.tab().uses_slices();
         let mut state = self.tab().state();
-        if let Some(command) = &state.slice
+        if let Some(command) = &state.record.slice
             && !command.has_ended()
         {
             // A stuck slice is left to a look, which can say why.
@@ -158,12 +159,14 @@ impl Page {
         let command = Command::start(length, async move {
             tab.slice(&known, length, socket.as_ref()).await
         });
-        state.slice = Some(command.clone());
+        state.record.slice = Some(command.clone());
         Some(command)
     }
 }
 
 impl ReadPage for Page {
+    const SITE: Site = Site::WebDriverCommand;
+
     /// Looks at the same time share a round trip.
     async fn look(&self) -> CommandResult {
         let command = {
@@ -197,13 +200,19 @@ impl ReadPage for Page {
         detailed.result().await
     }
 
+    async fn read_qr(&self) -> CommandResult<Option<QrCode>> {
+        let tab = Arc::clone(self.tab());
+        let read = Command::start(Duration::ZERO, async move { tab.read_qr().await });
+        read.result().await
+    }
+
     fn last(&self) -> Option<Arc<Observation>> {
         self.tab().last()
     }
 
     /// Returns the present state: the result of a running slice, or of a look.
     async fn now(&self) -> CommandResult {
-        let slice = self.tab().state().slice.clone();
+        let slice = self.tab().state().record.slice.clone();
         // A slice on the page's socket would take too long.
         let slice = slice.filter(|_| !self.tab().waits_by_socket());
         match slice.filter(|command| !command.has_ended() && command.is_in_time()) {

@@ -1,25 +1,16 @@
 //! [`Page::qr`]: the QR code of a page that has no account.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use serde_json::json;
-use tokio::time::timeout;
 
 use super::evaluate::devtools;
 use super::page::Page;
 use super::tab::Tab;
-use crate::failure::{ProtocolFailure, Site};
+use crate::failure::ProtocolFailure;
 use crate::link::QrCode;
-use crate::source::PageState;
-use crate::source::page::command::{Command, CommandResult};
-use crate::source::page::error::LookError;
+use crate::source::page::command::CommandResult;
 use crate::source::page::qr::{Area, Shown};
 use crate::source::page::scripts::Extra;
-use crate::source::page::wait::ReadPage;
-
-/// Longest time that a call takes.
-const QR_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::source::page::wait;
 
 impl Page {
     /// Returns the QR code that the page shows now. `None`: the page shows none, since it is linked,
@@ -41,25 +32,13 @@ impl Page {
     ///
     /// If the page cannot be read: as a look.
     pub async fn qr(&self) -> Result<Option<QrCode>, ProtocolFailure> {
-        let read = async {
-            // Other callers may share this look, and it gives up a command that is stuck.
-            match self.look().await?.page_state() {
-                Some(PageState::QrShown) => {}
-                Some(PageState::QrExpired) => return Ok(Some(QrCode::expired())),
-                _ => return Ok(None),
-            }
-            let tab = Arc::clone(self.tab());
-            let read = Command::start(Duration::ZERO, async move { tab.read_qr().await });
-            read.result().await
-        };
-        let read = timeout(QR_TIMEOUT, read).await;
-        read.unwrap_or_else(|_| Err(LookError::timeout(Site::WebDriverCommand).failure))
+        wait::qr(self).await
     }
 }
 
 impl Tab {
     /// Looks once, with the QR code.
-    async fn read_qr(&self) -> CommandResult<Option<QrCode>> {
+    pub(super) async fn read_qr(&self) -> CommandResult<Option<QrCode>> {
         let mut outcome = self.read(Extra::Qr).await;
         let answer = outcome.as_mut().ok();
         let answer = answer.and_then(|envelope| envelope.qr.take());

@@ -27,7 +27,6 @@ use crate::source::page::record::{self, Record};
 use crate::source::page::scripts::{Extra, Kind, Scripts, wait_arguments};
 use crate::source::page::target::Target;
 use crate::source::page::version::MAX_VERSION;
-use crate::source::page::wait::NO_SLICES_TIME;
 use crate::text::clean;
 
 /// The owner of the session and its browser.
@@ -59,14 +58,9 @@ pub(super) struct State {
     pub(super) reconnects: u32,
     /// The caller has closed the page, so failures are not the browser's.
     pub(super) is_closed: bool,
-    /// Until then no slices are used, and on attached pages no script goes through ChromeDriver's wrapper.
-    pub(super) no_slices_until: Option<Instant>,
     pub(super) record: Record,
-    /// When the page answered last.
-    pub(super) answered_at: Instant,
-    /// The commands that run, or ran last.
+    /// The look that runs, or ran last.
     pub(super) look: Option<Command>,
-    pub(super) slice: Option<Command>,
 }
 
 impl Tab {
@@ -83,11 +77,8 @@ impl Tab {
             browser,
             reconnects: 0,
             is_closed: false,
-            no_slices_until: None,
             record: Record::new(),
-            answered_at: Instant::now(),
             look: None,
-            slice: None,
         };
         Self {
             target,
@@ -148,17 +139,7 @@ impl Tab {
     /// Returns whether a wait may occupy the session for a slice. A caller's session has timeouts that we do
     /// not know: there a slice could outlive a navigation by half a minute.
     pub(super) fn uses_slices(&self) -> bool {
-        self.session().is_some() && !self.avoids_slices()
-    }
-
-    fn avoids_slices(&self) -> bool {
-        self.state()
-            .no_slices_until
-            .is_some_and(|until| Instant::now() < until)
-    }
-
-    pub(super) fn avoid_slices(&self) {
-        self.state().no_slices_until = Some(Instant::now() + NO_SLICES_TIME);
+        self.session().is_some() && !self.state().record.avoids_slices()
     }
 
     /// Returns the last observation, from which a slice can continue: the page reports at once if it has changed.
@@ -205,9 +186,6 @@ impl Tab {
     pub(super) fn observe(&self, outcome: Result<Envelope, LookError>) -> CommandResult {
         let mut state = self.state();
         // If this crate started the browser, its process shows whether it has ended; the driver's error may not.
-        if outcome.is_ok() {
-            state.answered_at = Instant::now();
-        }
         let is_alive = state.browser.as_ref().is_none_or(OwnedBrowser::is_alive);
         state.record.add(outcome).map_err(|failure| match is_alive {
             true => failure,
@@ -267,7 +245,7 @@ impl Tab {
                 // timers too, but their events are received until then. Before the timeout the page was
                 // only left.
                 if is_full_timeout(&error, start) && !known.is_hidden {
-                    self.avoid_slices();
+                    self.state().record.avoid_slices();
                 }
                 match self.read(Extra::None).await {
                     // Only the first command after a browser's end names the reason.
@@ -284,7 +262,7 @@ impl Tab {
     /// past it: on attached pages, where the driver's own copies are removed, and if a page's `toJSON`
     /// spoils its answers.
     pub(super) async fn run(&self, client: &Client, script: &str) -> Result<Value, CmdError> {
-        if self.finder().is_some() && self.avoids_slices() {
+        if self.finder().is_some() && self.state().record.avoids_slices() {
             return evaluate(client, script).await;
         }
         let start = Instant::now();
@@ -294,7 +272,7 @@ impl Tab {
                     && (error.is_script_timeout() || error.is_unknown_error()) =>
             {
                 if is_full_timeout(&error, start) {
-                    self.avoid_slices();
+                    self.state().record.avoid_slices();
                 }
                 // The first error names the reason.
                 evaluate(client, script).await.map_err(|_| error)

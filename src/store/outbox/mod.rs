@@ -172,7 +172,6 @@ impl Outbox {
     }
 
     /// Returns a builder of a worker that delivers the events of this queue to a sink.
-    #[must_use]
     pub fn deliver_to(&self, sink: impl EventSink + 'static) -> OutboxWorkerBuilder {
         OutboxWorkerBuilder::new(self.clone(), sink)
     }

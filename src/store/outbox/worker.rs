@@ -21,6 +21,7 @@ const COUNT_EVERY: Duration = Duration::from_secs(10);
 
 /// The settings of a worker, from [`Outbox::deliver_to`]. Each has a default.
 #[derive(Clone)]
+#[must_use = "a builder does nothing until `start`"]
 pub struct OutboxWorkerBuilder {
     outbox: Outbox,
     sink: Arc<dyn EventSink>,
@@ -46,14 +47,12 @@ impl OutboxWorkerBuilder {
     /// counts from the moment at which the event was stored; each event is tried once at least. Default: after
     /// 1 s, growing by 2 to 5 minutes, jitter 0.2, any number of attempts, deadline 24 h. Its initial
     /// delay is not used.
-    #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
     }
 
     /// Sets how many events are delivered at the same time, each of another session: 1 or more. Default: 32.
-    #[must_use]
     pub fn concurrency(mut self, events: usize) -> Self {
         self.concurrency = events.max(1);
         self
@@ -61,14 +60,12 @@ impl OutboxWorkerBuilder {
 
     /// Sets how long the sink may take for an event, from 10 ms to 1 h; then it is a transient error. If a
     /// worker is killed, its events are delivered by another one after three times this. Default: 10 s.
-    #[must_use]
     pub fn send_timeout(mut self, timeout: Duration) -> Self {
         self.send_timeout = timeout.clamp(Duration::from_millis(10), Duration::from_hours(1));
         self
     }
 
     /// Sets how long dead letters are kept. Default: 30 days.
-    #[must_use]
     pub fn keep_dead_letters(mut self, time: Duration) -> Self {
         self.keep_dead = time;
         self
@@ -173,6 +170,7 @@ impl fmt::Debug for OutboxWorkerBuilder {
 /// A worker that runs. If it is dropped, it starts no further delivery, and ends when those that run have
 /// ended.
 #[derive(Debug)]
+#[must_use = "dropping it ends the delivery"]
 pub struct OutboxWorker {
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,

@@ -41,29 +41,22 @@ impl LogoutStep {
 
 /// How long a logout stops, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[non_exhaustive]
-pub struct Hold {
+struct Hold {
     /// The last step before the stop.
-    pub after: LogoutStep,
+    after: LogoutStep,
     /// `None` is for ever.
-    pub length: Option<Duration>,
+    length: Option<Duration>,
 }
 
 /// A logout. The default one is the user's own: without an error, with a network step of 200 ms, and
 /// the page stays where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[non_exhaustive]
 pub struct Logout {
-    /// The server refused the login (401, `device_removed`): `post-logout` comes 100 ms before the rest.
-    pub refused: bool,
-    /// The databases cannot be destroyed, and the `post-logout` mark is left.
-    pub with_error: bool,
-    /// The length of the network step; up to 3 s on the real page.
-    pub network: Duration,
-    /// How long after all else the page reloads, which begins the next load; `None` is never.
-    pub navigation: Option<Duration>,
-    /// The step at which it stops, if it does.
-    pub hold: Option<Hold>,
+    refused: bool,
+    with_error: bool,
+    network: Duration,
+    navigation: Option<Duration>,
+    hold: Option<Hold>,
 }
 
 impl Default for Logout {
@@ -79,7 +72,8 @@ impl Default for Logout {
 }
 
 impl Logout {
-    /// Returns the logout of an account that the server refuses: 401, `device_removed`.
+    /// Returns the logout of an account that the server refuses (401, `device_removed`): `post-logout` comes
+    /// 100 ms before the rest.
     #[must_use]
     pub fn refused() -> Self {
         Self {
@@ -88,21 +82,21 @@ impl Logout {
         }
     }
 
-    /// Sets [`Logout::with_error`].
+    /// Lets the destruction of the databases fail, which leaves the `post-logout` mark.
     #[must_use]
     pub const fn with_error(mut self) -> Self {
         self.with_error = true;
         self
     }
 
-    /// Sets [`Logout::network`].
+    /// Sets the length of the network step; up to 3 s on the real page. Default: 200 ms.
     #[must_use]
     pub const fn with_network(mut self, network: Duration) -> Self {
         self.network = network;
         self
     }
 
-    /// Sets [`Logout::navigation`].
+    /// Reloads the page this long after all else, which begins the next load. Default: never.
     #[must_use]
     pub const fn with_navigation(mut self, after: Duration) -> Self {
         self.navigation = Some(after);

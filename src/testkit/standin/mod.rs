@@ -51,7 +51,7 @@ mod step;
 pub use constants::{
     EARLY_MODULES, FORMER_LID, FORMER_PHONE, LID, PHONE, PLATFORM, PUSH_NAME, QR_PREFIX,
 };
-pub use logout::{Hold, Logout, LogoutStep};
+pub use logout::{Logout, LogoutStep};
 pub use names::Name;
 pub use scenario::{Generation, QrForm, Scenario, Stale, WidForm};
 pub use situation::Situation;
@@ -61,6 +61,7 @@ use server::Shared;
 
 /// The running stand-in. It listens on free ports of 127.0.0.1 and ends when it is dropped.
 #[derive(Debug)]
+#[must_use = "dropping it ends the server"]
 pub struct StandIn {
     shared: Arc<Shared>,
     origin: String,

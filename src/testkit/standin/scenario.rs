@@ -112,50 +112,30 @@ impl QrForm {
 
 /// A page and its timelines. Start from a preset or from [`Scenario::new`], add with [`Scenario::at`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct Scenario {
-    /// The generation of the page.
-    pub generation: Generation,
+    pub(super) generation: Generation,
     /// One timeline a load, each step with its time after the script's start; the last one repeats.
-    pub loads: Vec<Vec<(Duration, Step)>>,
+    pub(super) loads: Vec<Vec<(Duration, Step)>>,
     /// The steps of the newest load after [`StandIn::signal`](super::StandIn::signal), each step with
     /// its time after that.
-    pub after_signal: Vec<(Duration, Step)>,
-    /// Storage that a former account left behind.
-    pub stale_storage: Option<Stale>,
-    /// Objects or text.
-    pub wid_form: WidForm,
-    /// Whether the page keeps its keys in `localStorage`, or else where only the page finds them. True
-    /// by default.
-    pub storage: bool,
-    /// A Content-Security-Policy without `unsafe-eval` and inline scripts.
-    pub csp_strict: bool,
-    /// `Promise`, `setTimeout`, `JSON` and the like are replaced by versions that never answer or throw.
-    pub replaced_builtins: bool,
-    /// Getters return 10 MiB, storage holds twice 2 MiB; no number is readable.
-    pub oversize: bool,
-    /// Getters return proxies whose every trap throws; storage is as usual, see [`Scenario::storage`].
-    pub proxy: bool,
-    /// `window.Store` is there from the start, beside `require`.
-    pub injected_store: bool,
-    /// `window.WPP` is there from the start, beside `require`.
-    pub injected_wpp: bool,
-    /// When the page boots, after the script's start: `window.Debug.VERSION` appears and every module
-    /// has run. 50 ms by default; `None` is never.
-    pub boot_after: Option<Duration>,
-    /// When the socket leaves `UNLAUNCHED`, after the script's start, and never before the page boots.
-    /// 150 ms by default; `None` is never.
-    pub launch_after: Option<Duration>,
-    /// Names of WhatsApp's that this page has under others.
-    pub renamed: Vec<Name>,
-    /// Modules that throw if they run before the page boots, and stay broken then.
-    pub breaks_before_boot: Vec<Name>,
-    /// How long one QR code is shown before the next. 20 s by default.
-    pub qr_interval: Duration,
-    /// How the QR code is shown.
-    pub qr_form: QrForm,
-    /// Whether a `post-logout` mark stays when an account is linked.
-    pub keeps_post_logout: bool,
+    pub(super) after_signal: Vec<(Duration, Step)>,
+    stale_storage: Option<Stale>,
+    wid_form: WidForm,
+    /// Whether the page keeps its keys in `localStorage`, or else where only the page finds them.
+    storage: bool,
+    pub(super) csp_strict: bool,
+    replaced_builtins: bool,
+    oversize: bool,
+    proxy: bool,
+    injected_store: bool,
+    injected_wpp: bool,
+    boot_after: Option<Duration>,
+    launch_after: Option<Duration>,
+    renamed: Vec<Name>,
+    breaks_before_boot: Vec<Name>,
+    qr_interval: Duration,
+    qr_form: QrForm,
+    keeps_post_logout: bool,
 }
 
 impl Scenario {
@@ -185,6 +165,13 @@ impl Scenario {
         }
     }
 
+    /// Sets the generation of the page.
+    #[must_use]
+    pub fn with_generation(mut self, generation: Generation) -> Self {
+        self.generation = generation;
+        self
+    }
+
     /// Adds a step to the newest timeline. Zero is during the load; steps of one time share one turn.
     #[must_use]
     pub fn at(mut self, after: Duration, step: Step) -> Self {
@@ -202,6 +189,12 @@ impl Scenario {
         self
     }
 
+    /// Returns whether it has steps that wait for [`StandIn::signal`](super::StandIn::signal).
+    #[must_use]
+    pub const fn waits_for_signal(&self) -> bool {
+        !self.after_signal.is_empty()
+    }
+
     /// Begins the timeline of the next load.
     #[must_use]
     pub fn next_load(mut self) -> Self {
@@ -216,70 +209,72 @@ impl Scenario {
         self
     }
 
-    /// Getters return this form.
+    /// Sets the form in which getters return the number. Default: [`WidForm::Object`].
     #[must_use]
     pub fn with_wid_form(mut self, form: WidForm) -> Self {
         self.wid_form = form;
         self
     }
 
-    /// Gives the number in getters only.
+    /// Keeps the page's keys where only the page finds them, not in `localStorage`.
     #[must_use]
     pub fn without_storage(mut self) -> Self {
         self.storage = false;
         self
     }
 
-    /// Sets [`Scenario::csp_strict`].
+    /// Sends a Content-Security-Policy without `unsafe-eval` and inline scripts.
     #[must_use]
     pub fn with_strict_csp(mut self) -> Self {
         self.csp_strict = true;
         self
     }
 
-    /// Sets [`Scenario::replaced_builtins`].
+    /// Replaces `Promise`, `setTimeout`, `JSON` and the like by versions that never answer or throw.
     #[must_use]
     pub fn with_replaced_builtins(mut self) -> Self {
         self.replaced_builtins = true;
         self
     }
 
-    /// Sets [`Scenario::oversize`].
+    /// Lets getters return 10 MiB, and storage hold twice 2 MiB; no number is readable.
     #[must_use]
     pub fn with_oversize(mut self) -> Self {
         self.oversize = true;
         self
     }
 
-    /// Sets [`Scenario::proxy`].
+    /// Lets getters return proxies whose every trap throws; storage is as usual.
     #[must_use]
     pub fn with_proxy(mut self) -> Self {
         self.proxy = true;
         self
     }
 
-    /// Sets [`Scenario::injected_store`].
+    /// Injects `window.Store` from the start, beside `require`.
     #[must_use]
     pub fn with_injected_store(mut self) -> Self {
         self.injected_store = true;
         self
     }
 
-    /// Sets [`Scenario::injected_wpp`].
+    /// Injects `window.WPP` from the start, beside `require`.
     #[must_use]
     pub fn with_injected_wpp(mut self) -> Self {
         self.injected_wpp = true;
         self
     }
 
-    /// Sets [`Scenario::boot_after`].
+    /// Sets when the page boots, after the script's start: `window.Debug.VERSION` appears and every module
+    /// has run. Default: 50 ms; `None` is never.
     #[must_use]
     pub fn with_boot_after(mut self, after: Option<Duration>) -> Self {
         self.boot_after = after;
         self
     }
 
-    /// Sets [`Scenario::launch_after`].
+    /// Sets when the socket leaves `UNLAUNCHED`, after the script's start, and never before the page boots.
+    /// Default: 150 ms; `None` is never.
     #[must_use]
     pub fn with_launch_after(mut self, after: Option<Duration>) -> Self {
         self.launch_after = after;
@@ -307,21 +302,21 @@ impl Scenario {
         self
     }
 
-    /// Sets [`Scenario::qr_interval`].
+    /// Sets how long one QR code is shown before the next. Default: 20 s.
     #[must_use]
     pub fn with_qr_interval(mut self, interval: Duration) -> Self {
         self.qr_interval = interval;
         self
     }
 
-    /// Sets [`Scenario::qr_form`].
+    /// Sets how the QR code is shown. Default: [`QrForm::Text`].
     #[must_use]
     pub fn with_qr_form(mut self, form: QrForm) -> Self {
         self.qr_form = form;
         self
     }
 
-    /// Sets [`Scenario::keeps_post_logout`].
+    /// Keeps a `post-logout` mark when an account is linked.
     #[must_use]
     pub fn with_kept_post_logout(mut self) -> Self {
         self.keeps_post_logout = true;

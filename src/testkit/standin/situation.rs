@@ -101,9 +101,9 @@ impl Situation {
     /// Returns the scenario that leads into it.
     #[must_use]
     pub fn scenario(self) -> Scenario {
-        let users_own = |with_error| Logout {
-            with_error,
-            ..Logout::default()
+        let users_own = |with_error| match with_error {
+            true => Logout::default().with_error(),
+            false => Logout::default(),
         };
         match self {
             Self::FreshPage => Scenario::never(),

@@ -3,7 +3,7 @@
 //
 // Two things report a change: writes to localStorage, which backs the getters, and the events of the Socket
 // model. A slower look finds what neither reports, and is slower still if both are hooked. All hooks are
-// removed before the slice returns; the next slice of the same owner removes those of a slice that was cut short.
+// removed before the slice returns; the next slice of the same owner ends a slice that still runs, which returns null.
 // Slices of several owners on one page, for instance of two programs, share one hook of the storage: the last one
 // that ends takes it out.
 const known = arguments[0];
@@ -90,7 +90,7 @@ attempt(() => {
   if (apply(() => 7, null, []) !== 7) return;
   const storage = window.localStorage.__proto__;
   unhook();
-  const slice = { __proto__: null, checkSoon, stop };
+  const slice = { __proto__: null, checkSoon, stop: () => finish(null) };
   const leave = attempt(() => storage.setItem[HOOK].join(OWNER, slice)) ?? install(storage, apply, slice);
   hooked += 1;
   undo[undo.length] = leave;
