@@ -16,7 +16,7 @@ pub(super) const ROWS: &[Row] = &[
     row("answer_too_long", Timeout).code("answer too long").sample("error reading a body from connection: the WebDriver server's answer is longer than 16 MiB", THIS_CRATE),
     row("wrong_origin", Navigation).common_code("wrong origin").orphan().sample("the page is at another origin", THIS_CRATE),
     row("no_answer", Navigation).common_code("no answer").orphan().sample("the page gave no answer", THIS_CRATE),
-    row("page_unresponsive", Blocked).common_code("page unresponsive").sample("the page does not answer although its tab exists: a dialog is open, or a script keeps it busy", THIS_CRATE),
+    row("page_unresponsive", Blocked).common_code("page unresponsive").sample("the page does not answer although its tab exists: a dialog is open, a script keeps it busy, or it has crashed", THIS_CRATE),
     row("socket_lost", Network).common_code("socket lost").sample("the page's DevTools socket was lost: it was closed", THIS_CRATE),
     row("connection_lost_after_end", PageClosed).common_code("connection lost").contains("WebDriver session has been closed").orphan().sample("webdriver connection lost: WebDriver session has been closed", "fantoccini 0.22, CmdError::Lost"),
     row("connection_lost_at_end", PageClosed).common_code("connection lost").contains("WebDriver session was closed while waiting").orphan().sample("webdriver connection lost: WebDriver session was closed while waiting", "fantoccini 0.22, CmdError::Lost"),

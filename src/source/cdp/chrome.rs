@@ -99,7 +99,7 @@ impl ChromeProcess {
         self.processes.id()
     }
 
-    /// Lets the browser close, then ends what is left by force. Takes five seconds at most.
+    /// Lets the browser close, for five seconds at most, then ends what is left by force.
     ///
     /// # Errors
     ///

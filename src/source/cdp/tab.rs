@@ -320,13 +320,13 @@ impl Tab {
         let was_closed = std::mem::replace(&mut state.is_closed, true);
         let script = state.record.scripts.clean_up(KIND);
         state.socket.close(script.clone(), self.is_opened);
+        // A tab of ours would stay behind if its socket was lost.
         if !was_closed
             && self.is_opened
             && state.socket.end().is_some()
             && let Ok(runtime) = Handle::try_current()
         {
             let (address, id) = (self.address.to_string(), state.id.clone());
-            // Its own tab would stay behind.
             runtime.spawn(async move {
                 if let Ok(socket) = Socket::open(&address, &id).await {
                     socket.close(script, true);

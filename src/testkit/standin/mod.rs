@@ -16,9 +16,9 @@
 //!
 //! By default it behaves as the real page was measured to:
 //!
-//! - `Socket.state` is `UNLAUNCHED` at first and after every reload, for [`Scenario::launch_after`], and
+//! - `Socket.state` is `UNLAUNCHED` at first and after every reload, for [`Scenario::with_launch_after`], and
 //!   `Socket.hasSynced` is `undefined`, never `false`.
-//! - `window.Debug.VERSION` appears when the page boots, after [`Scenario::boot_after`]. `require` is
+//! - `window.Debug.VERSION` appears when the page boots, after [`Scenario::with_boot_after`]. `require` is
 //!   there before, and runs modules that have not run yet: see [`EARLY_MODULES`].
 //! - `getMaybeMePnUser` and `getMaybeMeLidUser` memoise their first answer, `nobody` included.
 //! - `require('WAWebUserPrefsMultiDevice').isRegistered()` returns whether noise key and number are stored.

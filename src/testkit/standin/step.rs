@@ -86,10 +86,10 @@ pub enum Step {
         /// 0 to 100.
         percent: u8,
     },
-    /// The page boots at this time, regardless of [`Scenario::boot_after`](super::Scenario::boot_after).
+    /// The page boots at this time, regardless of [`Scenario::with_boot_after`](super::Scenario::with_boot_after).
     Boot,
     /// The socket leaves `UNLAUNCHED` at this time, regardless of
-    /// [`Scenario::launch_after`](super::Scenario::launch_after).
+    /// [`Scenario::with_launch_after`](super::Scenario::with_launch_after).
     Launch,
     /// `window.Store` goes.
     RemoveStore,
