@@ -1,9 +1,11 @@
 //! The rules and the dashboard of `examples/monitoring`, against `promtool` and a scrape of the running example.
 #![cfg(all(
     feature = "metrics",
+    feature = "server",
     feature = "sqlite",
     feature = "testkit",
-    feature = "webdriver"
+    feature = "webdriver",
+    feature = "webhook"
 ))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -12,13 +14,12 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 use support::example::example;
-use support::{until_async, within_limit};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use support::program::{Program, accept_webhooks, get};
+use support::until_async;
 
 fn file(name: &str) -> PathBuf {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/monitoring");
@@ -52,7 +53,7 @@ fn every_alert_fires_and_is_silent_in_a_test() {
         .lines()
         .filter_map(|line| line.trim().strip_prefix("- alert: "));
     let alerts: Vec<_> = alerts.collect();
-    assert!(alerts.len() >= 4, "{alerts:?}");
+    assert!(alerts.len() >= 6, "{alerts:?}");
     for alert in alerts {
         let cases: Vec<_> = tests
             .split(&format!("alertname: {alert}\n"))
@@ -120,44 +121,13 @@ fn the_dashboard_has_the_form_that_grafana_imports() {
     }
 }
 
-/// Returns the answer of this URL, with its head.
-async fn get(url: &str) -> String {
-    let (host, path) = url
-        .strip_prefix("http://")
-        .unwrap()
-        .split_once('/')
-        .unwrap();
-    let mut stream = TcpStream::connect(host).await.unwrap();
-    let request = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
-}
-
 #[tokio::test]
 async fn every_metric_of_rules_and_dashboard_is_in_a_scrape_of_the_example() {
     let mut program = tokio::process::Command::new(example("onboard"));
-    program.args(["--metrics", "127.0.0.1:0"]);
-    program
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    let mut program = program.spawn().unwrap();
-    let mut lines = BufReader::new(program.stderr.take().unwrap()).lines();
-    let url = within_limit("the address of the metrics", async {
-        loop {
-            let line = lines
-                .next_line()
-                .await
-                .unwrap()
-                .expect("the example has ended");
-            if let Some(url) = line.strip_prefix("metrics: ") {
-                return url.to_owned();
-            }
-        }
-    })
-    .await;
+    program.args(["send", "--local", "--metrics", "127.0.0.1:0"]);
+    program.envs(accept_webhooks().await);
+    let mut program = Program::start(program);
+    let url = program.line_with("metrics: ").await;
 
     let rules = read("rules.yml");
     let dashboard = serde_json::from_str(&read("dashboard.json")).unwrap();
@@ -168,9 +138,9 @@ async fn every_metric_of_rules_and_dashboard_is_in_a_scrape_of_the_example() {
     for name in recorded {
         assert!(wanted.remove(name), "{name}");
     }
-    assert!(wanted.len() >= 6, "{wanted:?}");
+    assert!(wanted.len() >= 10, "{wanted:?}");
     until_async("all metrics are scraped", async || {
-        let scraped = within_limit("a scrape", get(&url)).await;
+        let scraped = get(&url, "").await;
         assert!(
             !scraped.contains("628110000041") && !scraped.contains("session-1"),
             "{scraped}"
@@ -180,10 +150,6 @@ async fn every_metric_of_rules_and_dashboard_is_in_a_scrape_of_the_example() {
         missing.is_empty()
     })
     .await;
-    assert!(
-        within_limit("the example ends", program.wait())
-            .await
-            .unwrap()
-            .success()
-    );
+    let (code, printed) = program.end().await;
+    assert_eq!(code, Some(0), "{printed}");
 }

@@ -1,7 +1,15 @@
-//! One session from its QR code to its row and back, on a page in a real browser.
+//! One session from its QR code to its row and back, on a page in a real browser; and the example `onboard`.
 #![cfg(all(feature = "testkit", feature = "webdriver", feature = "events"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(all(
+    feature = "metrics",
+    feature = "server",
+    feature = "sqlite",
+    feature = "webhook"
+))]
+#[path = "onboard/processes.rs"]
+mod processes;
 mod support;
 
 use support::{Stage, ms, policy, until_async, within_limit};

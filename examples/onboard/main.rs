@@ -2,46 +2,61 @@
 //! its row is written, a watcher sees it, and in the end the phone unlinks.
 //!
 //! Without arguments it brings all it needs: the stand-in page of `testkit`, ChromeDriver and Chromium,
-//! and a SQLite file. Exit code: 0 done, 1 no number with the reason, 2 wrong use.
+//! and a SQLite file. The same as two processes, joined by a signed webhook:
+//!
+//! ```sh
+//! echo "WHATSAPP_PHONE_WEBHOOK_SECRET=whsec_$(openssl rand -base64 32)" >> onboard.env
+//! echo "WHATSAPP_PHONE_ACCESS_TOKEN=$(openssl rand -hex 32)" >> onboard.env
+//! echo "WHATSAPP_PHONE_WEBHOOK_URL=http://127.0.0.1:8080/webhooks/whatsapp" >> onboard.env
+//! onboard receive --config onboard.env          # database, status, live stream
+//! onboard send --config onboard.env --local     # page, outbox
+//! ```
+//!
+//! Exit code: 0 done, 1 no number or an event that was not delivered, with the reason, 2 wrong use.
 
+mod browser;
 mod config;
 mod metrics;
+mod qr_codes;
+mod receiver;
+mod sender;
+mod steps;
+mod storage;
 #[path = "../support/mod.rs"]
 mod support;
 mod traces;
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use async_trait::async_trait;
-use clap::Parser;
-use config::Config;
-use tokio::time::Instant;
+use clap::{Parser, ValueEnum};
+use config::{Config, InvalidConfig};
+use steps::Steps;
+use storage::Storage;
 use traces::Traces;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use whatsapp_phone::event::fan_out::FanOut;
-use whatsapp_phone::event::{EventKind, EventSink, SessionEvent, SessionKey, SinkError};
-use whatsapp_phone::onboard::PageMonitor;
-use whatsapp_phone::source::webdriver::{
-    DriverProcess, OpenOptions, Page, Target, WebDriverSource,
-};
-use whatsapp_phone::store::sqlite::SqliteStore;
-use whatsapp_phone::store::{SessionStore, Status, StatusWatcher, StoreOptions, StoreSink};
-use whatsapp_phone::testkit::standin::{Generation, LID, PHONE, Scenario, StandIn, Step};
+use whatsapp_phone::server::Api;
+use whatsapp_phone::store::{StoreOptions, StoreSink};
 
 /// Brings a session from its QR code to its row in a database, and on until it unlinks.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
+    /// The part of the way that this process does
+    #[arg(value_enum, default_value_t)]
+    role: Role,
     /// Read settings from this file of NAME=value lines; the environment goes before it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Let the receiver be at an http URL or a private address, for instance on this machine
+    #[arg(long)]
+    local: bool,
     /// Serve metrics to Prometheus at this address, for instance 127.0.0.1:9464
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<SocketAddr>,
@@ -50,19 +65,24 @@ struct Args {
     traces: Option<String>,
 }
 
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Role {
+    /// All of it. Serves the status if WHATSAPP_PHONE_LISTEN is set
+    #[default]
+    Run,
+    /// Watches the page, and sends every event to the receiver, by an outbox
+    Send,
+    /// Receives the events, keeps the database and serves the status, until it is told to stop
+    Receive,
+}
+
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args: Args = support::args();
-    let config = match Config::read(args.config.as_deref()) {
-        Ok(config) => config,
-        Err(error) => {
-            eprintln!("{}", support::masked(&format!("error: {error}")));
-            return ExitCode::from(2);
-        }
-    };
-    match run(config, args).await {
+    // The databases hold phone numbers, so new files are accessible to this user alone.
+    rustix::process::umask(0o077.into());
+    match run(support::args()).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
@@ -73,12 +93,13 @@ async fn main() -> ExitCode {
                 cause = error.source();
             }
             eprintln!("{}", support::masked(&format!("error: {text}")));
-            ExitCode::from(1)
+            ExitCode::from(if error.is::<InvalidConfig>() { 2 } else { 1 })
         }
     }
 }
 
-async fn run(config: Config, args: Args) -> Outcome<bool> {
+async fn run(args: Args) -> Outcome<bool> {
+    let config = Config::read(args.config.as_deref())?;
     let traces = args.traces.as_deref().map(Traces::to).transpose()?;
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     tracing_subscriber::registry()
@@ -88,176 +109,39 @@ async fn run(config: Config, args: Args) -> Outcome<bool> {
     if let Some(address) = args.metrics {
         metrics::serve(address).await?;
     }
-    let has_number = onboard(&config).await;
+    let is_done = match args.role {
+        Role::Run => run_alone(&config).await,
+        Role::Send => sender::run(&config, args.local).await,
+        Role::Receive => receiver::run(&config).await.map(|()| true),
+    };
     let sent = match traces {
         Some(traces) => traces.end().await,
         None => Ok(()),
     };
     // The session's own error matters more.
-    let has_number = has_number?;
-    sent.map(|()| has_number)
+    let is_done = is_done?;
+    sent.map(|()| is_done)
 }
 
-/// Whether the session got as far as its number.
-async fn onboard(config: &Config) -> Outcome<bool> {
-    let steps = Steps(Instant::now());
-    let scratch = tempfile::tempdir()?;
-    let storage = config.storage.as_deref().unwrap_or(scratch.path());
-    std::fs::create_dir_all(storage)?;
-
-    let file = storage.join("sessions.db");
-    let url = config.database.clone();
-    let url = url.unwrap_or_else(|| format!("sqlite:{}", file.display()));
-    let store = SqliteStore::connect(&url, StoreOptions::default().create_tables()).await?;
-    let session = SessionKey::new(1, "session-1")?;
-    let row = store.register(&session).await?;
-    steps.print(
-        "database",
-        format!("row of {session} is there, status {}", row.status),
-    );
-
-    let stand_in = StandIn::start(scenario()).await?;
-    let driver = match &config.webdriver {
-        Some(_) => None,
-        None => Some(DriverProcess::start().await?),
-    };
-    let page = open(config, driver.as_ref(), &stand_in.url()).await?;
-    steps.print("browser", "page is open");
-
+/// Page, database and routes in one process, without a webhook between them.
+async fn run_alone(config: &Config) -> Outcome<bool> {
+    let routes = config
+        .listen
+        .map(|at| Ok::<_, InvalidConfig>((at, config.tokens()?)));
+    let routes = routes.transpose()?;
+    let steps = Steps::start();
+    let storage = Storage::open(config)?;
+    let store = storage
+        .store("sessions.db", StoreOptions::default())
+        .await?;
     // The store decides; the screen shows what it has accepted.
-    let sink = FanOut::after(StoreSink::new(store.clone())).observer(steps);
-    let monitor = PageMonitor::new(session.clone(), WebDriverSource::all(&page), sink)
-        .extractor(|it| it.policy(config.policy.clone()).accept(config.accept))
-        .resume(&row)
-        .store(store.clone())
-        .every(Duration::from_millis(250));
-
-    let watcher = store.watch(&session.session_id).await?;
-    let has_number = tokio::select! {
-        ended = monitor.run() => {
-            steps.print("monitor", format!("ended: {}", ended.as_str()));
-            false
-        }
-        has_number = follow(&steps, watcher, &store, &session) => has_number?,
-        () = sweep(&store) => false,
-    };
-    page.close().await;
-    if let Some(driver) = driver {
-        driver.stop().await?;
-    }
-    Ok(has_number)
-}
-
-/// Gives up, every ten minutes, what has been stuck for an hour. A service does so once for all of its
-/// sessions, for as long as it runs.
-async fn sweep(store: &SqliteStore) {
-    loop {
-        tokio::time::sleep(Duration::from_secs(10 * 60)).await;
-        match store.sweep_stuck(Duration::from_secs(60 * 60)).await {
-            Ok(swept) => tracing::info!(sessions = swept.len(), "stuck sessions were given up"),
-            Err(error) => tracing::warn!(%error, "stuck sessions were not given up"),
-        }
-    }
-}
-
-/// Prints every status until the session is unlinked after it was connected, or has failed.
-async fn follow(
-    steps: &Steps,
-    mut watcher: StatusWatcher,
-    store: &SqliteStore,
-    session: &SessionKey,
-) -> Outcome<bool> {
-    let mut was_connected = false;
-    while let Some(change) = watcher.changed().await {
-        let phone = change
-            .phone
-            .as_ref()
-            .map_or("no number".to_owned(), ToString::to_string);
-        steps.print("status", format!("{}, {phone}", change.status));
-        match change.status {
-            Status::Connected => {
-                was_connected = true;
-                if let Some(row) = store.session(&session.session_id).await? {
-                    let phone = row
-                        .phone
-                        .map_or("no number".to_owned(), |it| it.to_string());
-                    steps.print(
-                        "row",
-                        format!("{}, {phone}, seq {:?}", row.status, row.last_seq),
-                    );
-                }
-            }
-            Status::Disconnected if was_connected => return Ok(true),
-            Status::Error => return Ok(false),
-            _ => {}
-        }
-    }
-    Ok(was_connected)
-}
-
-async fn open(config: &Config, driver: Option<&DriverProcess>, url: &str) -> Outcome<Page> {
-    let mut options = OpenOptions::default()
-        .target(Target::at(url)?)
-        .url(url)
-        .headless(true)
-        .deadline(config.opening);
-    if let Some(storage) = &config.storage {
-        let profile = Path::new(storage).canonicalize()?.join("session-1");
-        options = options.browser_arg(format!("--user-data-dir={}", profile.display()));
-    }
-    if rustix::process::geteuid().is_root() {
-        // Chromium refuses its sandbox to root. A service should run as a user of its own instead.
-        options = options.browser_arg("--no-sandbox");
-    }
-    Ok(match (driver, &config.webdriver) {
-        (Some(driver), _) => Page::open(driver, options).await?,
-        (None, webdriver) => {
-            Page::open_at(webdriver.as_deref().unwrap_or_default(), options).await?
-        }
-    })
-}
-
-/// A QR code that is scanned after two seconds, and a phone that unlinks after eight.
-fn scenario() -> Scenario {
-    let secs = Duration::from_secs;
-    Scenario::new(Generation::Current)
-        .at(secs(0), Step::socket("UNPAIRED"))
-        .at(secs(2), Step::socket("PAIRING"))
-        .at(secs(3), Step::me(PHONE))
-        .at(secs(3), Step::lid(LID))
-        .at(secs(5), Step::connected())
-        .at(secs(8), Step::Logout)
-}
-
-/// Prints what happens, with the time since the start. Numbers come masked.
-#[derive(Clone, Copy, Debug)]
-struct Steps(Instant);
-
-impl Steps {
-    fn print(&self, what: &str, more: impl AsRef<str>) {
-        let at = self.0.elapsed().as_secs_f64();
-        println!("{at:7.3} s  {what:<9} {}", more.as_ref());
-    }
-}
-
-#[async_trait]
-impl EventSink for Steps {
-    fn name(&self) -> &str {
-        "screen"
-    }
-
-    async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
-        let more = match event.kind() {
-            EventKind::SessionReady(ready) => format!(" {}", ready.phone()),
-            EventKind::SessionError(failed) => format!(
-                " {}: {}",
-                failed.code().unwrap_or_default(),
-                failed.message()
-            ),
-            EventKind::SessionDisconnected { reason, .. } => format!(" {reason}"),
-            _ => String::new(),
-        };
-        self.print("event", format!("{}{more}", event.name()));
-        Ok(())
+    let sink = FanOut::after(StoreSink::new(store.clone())).observer(steps.clone());
+    let onboarding = browser::onboard(config, &store, sink, &steps);
+    match routes {
+        None => onboarding.await,
+        Some((at, tokens)) => tokio::select! {
+            has_number = onboarding => has_number,
+            served = receiver::serve(at, Api::new(store.clone(), tokens)) => served.map(|()| false),
+        },
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod example;
 pub(crate) mod invalid_servers;
 pub(crate) mod log;
 pub(crate) mod processes;
+pub(crate) mod program;
 pub(crate) mod time;
 pub(crate) mod traces;
 

@@ -1,0 +1,78 @@
+//! The process with the database of the service: it receives the sender's events, and serves the status.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio::net::TcpListener;
+use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
+use whatsapp_phone::event::EventSink;
+use whatsapp_phone::event::fan_out::FanOut;
+use whatsapp_phone::server::{Api, WebhookReceiver};
+use whatsapp_phone::store::sqlite::SqliteStore;
+use whatsapp_phone::store::{SessionStore, StoreOptions, StoreSink};
+
+use crate::Outcome;
+use crate::config::Config;
+use crate::steps::Steps;
+use crate::storage::{Storage, WORKSPACE, sweep};
+
+/// The queue of the events that are not processed inline.
+const QUEUE: &str = "inbox";
+
+/// Serves until the process is told to stop.
+pub(crate) async fn run(config: &Config) -> Outcome<()> {
+    let (keys, tokens) = (config.keys()?, config.tokens()?);
+    let at = config.listen;
+    let at = at.unwrap_or((Ipv4Addr::LOCALHOST, 8080).into());
+    let storage = Storage::open(config)?;
+    let store = storage
+        .store("receiver.db", StoreOptions::default())
+        .await?;
+    let inbox = store.outbox(QUEUE).await?;
+
+    let steps = Steps::start();
+    let sink: Arc<dyn EventSink> = Arc::new(StoreSink::new(store.clone()));
+    let receiver = WebhookReceiver::new(keys, Arc::clone(&sink)).queue(inbox.clone());
+    let screen = steps.clone().with_qr_codes(receiver.qr_codes());
+    let worker = inbox
+        .deliver_to(FanOut::after(sink).observer(screen))
+        .start();
+    let api = Api::new(store.clone(), tokens).receiver(receiver);
+    let ended = tokio::select! {
+        served = serve(at, api) => served,
+        followed = follow(&store, &steps) => followed,
+        () = sweep(&store) => Ok(()),
+    };
+    worker.stop().await;
+    ended
+}
+
+/// Serves these routes until the process is told to stop.
+pub(crate) async fn serve(at: SocketAddr, api: Api) -> Outcome<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = ctrl_c() => {}
+        }
+    };
+    let stop = stop.shared();
+    let listener = TcpListener::bind(at).await?;
+    println!("listening at http://{}", listener.local_addr()?);
+    let router = api.stop_when(stop.clone()).into_router();
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stop)
+        .await?;
+    Ok(())
+}
+
+/// Prints every status in the workspace.
+async fn follow(store: &SqliteStore, steps: &Steps) -> Outcome<()> {
+    let mut watcher = store.watch_workspace(&WORKSPACE.into()).await?;
+    while let Some(change) = watcher.changed().await {
+        steps.print_status(&change);
+    }
+    Ok(())
+}
