@@ -1,6 +1,7 @@
 //! `-- outbox 100000`: the time of `apply` without an outbox, with one whose receiver is healthy, with one whose
 //! receiver hangs, and with one in which 100,000 other events wait too, for 10,000 sessions. On each database the four
-//! take turns, three times. The worker runs in the same process.
+//! take turns, three times. Worker and healthy receiver run in the same process. The events of a turn that this
+//! receiver has not got in time are deleted.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -18,7 +19,7 @@ use super::{measure, ms, percentile, rows};
 const TURNS: usize = 3;
 const QUEUE: &str = "webhook";
 
-/// An `apply` into one database.
+/// One of the compared stores, in a database of its own.
 struct Side {
     name: &'static str,
     place: Place,

@@ -56,8 +56,10 @@
 //! - Without the payload of a QR code: `qr` is null.
 //!
 //! A worker delivers the events of its own process at once, and looks for others
-//! every [`poll_every`](super::StoreOptions::poll_every). All times are those of the database's clock, so the
-//! clocks of the machines do not matter. If it is set back by a time, waiting events wait that much longer.
+//! every [`poll_every`](super::StoreOptions::poll_every). While thousands of sessions wait for a retry, it pauses
+//! between its searches, so that it uses a database connection for a fifth of the time at most. All times are those
+//! of the database's clock, so the clocks of the machines do not matter. If it is set back by a time, waiting events
+//! wait that much longer.
 //!
 //! # Size
 //!
@@ -229,7 +231,7 @@ impl EventSink for Outbox {
     }
 }
 
-/// Returns a time of the database; its clock may have been set back.
+/// Converts milliseconds of the database's clock. They are negative if it was set back: then zero.
 fn milliseconds(time: i64) -> Duration {
     Duration::from_millis(u64::try_from(time).unwrap_or_default())
 }

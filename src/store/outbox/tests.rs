@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::table::{Count, Found, Head, Job, Letter, Step, to_json};
+use super::worker::Search;
 use super::*;
 use crate::event::SessionKey;
 
@@ -157,6 +158,41 @@ impl Table for InMemory {
     async fn delete(&self, _: &[i64]) -> Result<(), StoreError> {
         unreachable!("no test deletes dead letters")
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_of_many_sessions_pauses_although_it_finds_events() {
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+    const POLL: Duration = Duration::from_millis(50);
+    let found = |jobs: usize, next: Option<i64>| Found {
+        jobs: (0..jobs)
+            .map(|_| Job {
+                id: 1,
+                body: String::new(),
+                attempts: 0,
+                age: 0,
+                lease: 0,
+            })
+            .collect(),
+        next,
+        wait: None,
+    };
+    let pauses = |steps: &[(usize, Option<i64>)]| {
+        let mut search = Search::new(POLL);
+        for (jobs, next) in steps {
+            search.note(&found(*jobs, *next), 3, MS(20), POLL);
+        }
+        let unless_something_happens = search.next - Instant::now();
+        search.hasten();
+        (unless_something_happens, search.next - Instant::now())
+    };
+    assert_eq!(pauses(&[(0, None)]), (MS(80), MS(80)));
+    assert_eq!(pauses(&[(1, Some(7)), (1, None)]), (MS(160), MS(160)));
+    // A few sessions, or more due events than there is room for.
+    assert_eq!(pauses(&[(1, None)]), (MS(0), MS(0)));
+    assert_eq!(pauses(&[(3, Some(7)), (0, None)]), (MS(0), MS(0)));
+    // The search goes on.
+    assert_eq!(pauses(&[(0, Some(7))]), (MS(0), MS(0)));
 }
 
 /// A receiver that is down for an hour.
