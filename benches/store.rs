@@ -1,7 +1,7 @@
 //! Measures the time from `apply(session_ready)` to the committed row, with 16 callers at once and durable settings.
 //!
 //! ```sh
-//! bash -c '. tests/servers.sh && start_servers && cargo bench --bench store --features sqlite,postgres,mysql'
+//! bash -c '. tests/servers.sh && start_servers && cargo bench --bench store --features sqlite,postgres,mysql,webhook'
 //! ```
 //!
 //! Every caller has a session and a number of its own. It connects (`session_ready`, timed) and disconnects
@@ -11,17 +11,24 @@
 //! back the settings that make a commit durable.
 //!
 //! `-- rows 1000 1000000` measures one caller in a workspace of 1,000 and of 1,000,000 rows instead,
-//! `-- processes 600` three processes for 600 seconds.
+//! `-- processes 600` three processes for 600 seconds, `-- outbox 100000` the cost of an outbox in which 100,000 events
+//! wait, of one whose receiver is healthy, and of one whose receiver hangs.
 //!
 //! Figures are printed and not checked. The bench fails only if a measurement is missing.
 
 // A bench has no caller to report to.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../tests/support/database.rs"]
+mod database;
+#[path = "store/outbox.rs"]
+mod outbox;
 #[path = "store/processes.rs"]
 mod processes;
 #[path = "store/rows.rs"]
 mod rows;
+#[path = "../tests/support/time.rs"]
+mod time;
 
 use std::fs::File;
 use std::io::Write;
@@ -59,6 +66,9 @@ async fn main() {
     match arguments.split_first() {
         Some((mode, sizes)) if mode == "rows" => {
             return rows::rows(&sizes.iter().map(number).collect::<Vec<u32>>()).await;
+        }
+        Some((mode, [waiting])) if mode == "outbox" => {
+            return outbox::compare(number(waiting)).await;
         }
         Some((mode, [seconds, other @ ..])) if mode == "processes" => {
             return processes::measure(number(seconds).into(), other).await;

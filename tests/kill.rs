@@ -13,23 +13,21 @@
 
 #[path = "support/database.rs"]
 mod database;
+#[path = "support/sender.rs"]
+mod sender;
 #[path = "support/time.rs"]
 mod time;
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::io::Write;
-use std::process::Stdio;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use database::{Kind, Place};
+use sender::{Process, Sender, apply_lines, number};
 use time::{random_moment, within_limit};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::sync::mpsc;
 use whatsapp_phone::PhoneNumber;
 use whatsapp_phone::event::{SessionEvent, SessionKey};
-use whatsapp_phone::store::{Outcome, SessionStore, StoreOptions};
+use whatsapp_phone::store::StoreOptions;
 
 /// Set for a copy of this program that applies the events of its input: the database's kind and URL.
 const ROLE: &str = "WHATSAPP_PHONE_TEST_APPLIES";
@@ -49,138 +47,28 @@ async fn the_process_that_applies() {
     };
     let (kind, url) = role.split_once(' ').unwrap();
     let store = Place::open_at(kind.parse().unwrap(), url, StoreOptions::default());
-    let store: Arc<dyn SessionStore> = Arc::from(store.await.unwrap());
-    let mut sessions: HashMap<String, mpsc::UnboundedSender<SessionEvent>> = HashMap::new();
-    let mut tasks = tokio::task::JoinSet::new();
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    while let Some(line) = lines.next_line().await.unwrap() {
-        let event = SessionEvent::from_json(line.as_bytes()).unwrap();
-        let session = event.session().unwrap().session_id.as_str().to_owned();
-        let sender = sessions.entry(session).or_insert_with(|| {
-            let (sender, mut events) = mpsc::unbounded_channel::<SessionEvent>();
-            let store = store.clone();
-            tasks.spawn(async move {
-                while let Some(event) = events.recv().await {
-                    let outcome = match store.apply(&event).await.unwrap() {
-                        Outcome::Applied { .. } => "applied",
-                        _ => "ignored",
-                    };
-                    let id = event.id().unwrap().as_str();
-                    let mut out = std::io::stdout().lock();
-                    writeln!(out, "accepted {id} {outcome}").unwrap();
-                    out.flush().unwrap();
-                }
-            });
-            sender
-        });
-        sender.send(event).unwrap();
-    }
-    drop(sessions);
-    tasks.join_all().await;
+    apply_lines(Arc::from(store.await.unwrap())).await;
 }
 
-/// The sender: the events that are not yet accepted, and the ids of those that are.
-struct Sender {
-    waiting: Vec<VecDeque<SessionEvent>>,
-    last: Vec<Option<SessionEvent>>,
-    made: Vec<u64>,
-    accepted: HashSet<String>,
-    applied: HashSet<String>,
-    twice: usize,
-}
-
-impl Sender {
-    fn new() -> Self {
-        Self {
-            waiting: vec![VecDeque::new(); SESSIONS],
-            last: vec![None; SESSIONS],
-            made: vec![0; SESSIONS],
-            accepted: HashSet::new(),
-            applied: HashSet::new(),
-            twice: 0,
+/// Makes the next event of a session; each changes its status. Every other session has no `seq`, so that only the
+/// id identifies a repetition.
+fn make(session: usize, number: u64) -> SessionEvent {
+    let event = match number % 2 {
+        1 => {
+            let phone: PhoneNumber = format!("62811000{session:04}").parse().unwrap();
+            SessionEvent::session_ready(key(session), phone)
         }
-    }
-
-    /// Makes the next event of a session; each changes its status. Every other session has no `seq`, so that
-    /// only the id identifies a repetition.
-    fn make(&mut self, session: usize) -> SessionEvent {
-        self.made[session] += 1;
-        let event = match self.made[session] % 2 {
-            1 => {
-                let phone: PhoneNumber = format!("62811000{session:04}").parse().unwrap();
-                SessionEvent::session_ready(key(session), phone)
-            }
-            _ => SessionEvent::session_disconnected(key(session), "LOGOUT"),
-        };
-        let event = match session % 2 {
-            0 => event.with_seq(self.made[session]),
-            _ => event,
-        };
-        self.waiting[session].push_back(event.clone());
-        event
-    }
-
-    /// Returns the events that a new process gets first: the last accepted one of each session, and all that were
-    /// not accepted.
-    fn again(&self) -> Vec<SessionEvent> {
-        let of = |session: usize| self.last[session].iter().chain(&self.waiting[session]);
-        (0..SESSIONS).flat_map(of).cloned().collect()
-    }
-
-    /// Reads a line of the process, and returns the session whose next event may be sent.
-    fn hear(&mut self, line: &str) -> Option<usize> {
-        let mut words = line.strip_prefix("accepted ")?.split(' ');
-        let (id, outcome) = (words.next()?, words.next()?);
-        if outcome == "applied" && !self.applied.insert(id.to_owned()) {
-            self.twice += 1;
-        }
-        self.accepted.insert(id.to_owned());
-        let is_next = |waiting: &VecDeque<SessionEvent>| {
-            waiting
-                .front()
-                .is_some_and(|event| event.id().unwrap().as_str() == id)
-        };
-        let session = self.waiting.iter().position(is_next)?;
-        self.last[session] = self.waiting[session].pop_front();
-        Some(session)
+        _ => SessionEvent::session_disconnected(key(session), "LOGOUT"),
+    };
+    match session % 2 {
+        0 => event.with_seq(number),
+        _ => event,
     }
 }
 
-struct Process {
-    child: Child,
-    input: ChildStdin,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Process {
-    fn start(place: &Place) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["the_process_that_applies", "--exact", "--nocapture"])
-            .env(ROLE, format!("{} {}", place.kind, place.url))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let input = child.stdin.take().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self {
-            child,
-            input,
-            lines,
-        }
-    }
-
-    async fn send(&mut self, event: &SessionEvent) {
-        let line = event.to_json() + "\n";
-        self.input.write_all(line.as_bytes()).await.unwrap();
-    }
-
-    async fn next_line(&mut self) -> Option<String> {
-        let line = within_limit("the process says something", self.lines.next_line());
-        line.await.unwrap()
-    }
+fn start(place: &Place) -> Process {
+    let role = format!("{} {}", place.kind, place.url);
+    Process::start("the_process_that_applies", ROLE, &role)
 }
 
 async fn missing(place: &Place, accepted: &HashSet<String>) -> usize {
@@ -192,19 +80,17 @@ async fn missing(place: &Place, accepted: &HashSet<String>) -> usize {
 }
 
 async fn survives_kills(kind: Kind) {
-    let moments: usize = std::env::var("WHATSAPP_PHONE_TEST_KILLS").map_or(200, |text| {
-        text.parse().expect("WHATSAPP_PHONE_TEST_KILLS is a number")
-    });
+    let moments = number("WHATSAPP_PHONE_TEST_KILLS", 200);
     let place = Place::new(kind).await;
     let store = place.open(StoreOptions::default()).await.unwrap();
     for session in 0..SESSIONS {
         store.register(&key(session)).await.unwrap();
     }
-    let mut sender = Sender::new();
+    let mut sender = Sender::new(SESSIONS, make);
     let mut lost = 0;
     for moment in 0..=moments {
         let is_last = moment == moments;
-        let mut process = Process::start(&place);
+        let mut process = start(&place);
         for event in sender.again() {
             process.send(&event).await;
         }
@@ -256,8 +142,7 @@ async fn survives_kills(kind: Kind) {
             .unwrap()
             .unwrap();
         // Every event changed something once.
-        let more = row.version.abs_diff(sender.made[session]);
-        sender.twice += usize::try_from(more).unwrap();
+        sender.twice += row.version.abs_diff(sender.made[session]);
     }
     println!(
         "killed at {moments} moments: {kind}, {made} events, missing={lost} twice={}",
@@ -307,8 +192,8 @@ async fn outlives_a_frozen_process(place: Place) {
     for session in 0..SESSIONS {
         store.register(&key(session)).await.unwrap();
     }
-    let mut sender = Sender::new();
-    let mut process = Process::start(&place);
+    let mut sender = Sender::new(SESSIONS, make);
+    let mut process = start(&place);
     let pid = Pid::from_raw(i32::try_from(process.child.id().unwrap()).unwrap()).unwrap();
     // Enough events at once to keep the process in transactions for most of the time.
     const EVENTS: usize = 16 * SESSIONS;

@@ -55,20 +55,14 @@ impl Pool {
 
     /// Adds connected rows to workspace 1, from this one up to that one, and lets the server count them.
     pub(crate) async fn fill(&self, from: u32, to: u32) {
-        let digits = "(SELECT 0 AS n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4
-            UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
-        let joined: Vec<_> = (0..6).map(|place| format!("{digits} d{place}")).collect();
-        let number: Vec<_> = (0..6)
-            .map(|place| format!("d{place}.n * {}", 10_u32.pow(place)))
-            .collect();
-        let (number, joined) = (number.join(" + "), joined.join(" CROSS JOIN "));
+        let numbers = numbers();
         // In parts, which no limit of a server's cuts.
         for start in (from..to).step_by(100_000) {
             let end = to.min(start + 100_000);
             self.run(&format!(
                 "INSERT INTO whatsapp_accounts (workspace_id, session_id, phone_number, status, created_at, updated_at)
                 SELECT 1, concat('row-', n), concat('', 62811000000 + n), 'connected', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP
-                FROM (SELECT {number} AS n FROM {joined}) numbers WHERE n >= {start} AND n < {end} ORDER BY n"
+                FROM {numbers} WHERE n >= {start} AND n < {end} ORDER BY n"
             ))
             .await;
         }
@@ -77,6 +71,18 @@ impl Pool {
             _ => self.run("ANALYZE whatsapp_accounts").await,
         }
     }
+}
+
+/// Returns a table of the numbers `n` below a million.
+pub(crate) fn numbers() -> String {
+    let digits = "(SELECT 0 AS n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4
+        UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
+    let joined: Vec<_> = (0..6).map(|place| format!("{digits} d{place}")).collect();
+    let number: Vec<_> = (0..6)
+        .map(|place| format!("d{place}.n * {}", 10_u32.pow(place)))
+        .collect();
+    let (number, joined) = (number.join(" + "), joined.join(" CROSS JOIN "));
+    format!("(SELECT {number} AS n FROM {joined}) numbers")
 }
 
 /// An empty database of each kind.

@@ -3,11 +3,11 @@
 //! Events get into it in two ways:
 //!
 //! - [`StoreOptions::outbox`](super::StoreOptions::outbox) makes a store write each event that it applies
-//!   into a queue too, in the transaction of the row: none is lost, and none is there that the store has
-//!   not accepted. Expired QR codes and foreign events, which change no row, are written as well; repetitions
+//!   into a queue too, in the transaction of the row: the queue gets every event that is applied, and no event
+//!   that is refused. Expired QR codes and foreign events, which change no row, are written as well; repetitions
 //!   and outdated events are not.
 //! - An `Outbox` is an [`EventSink`]: an event is in the database when `send` returns. For instance, a
-//!   receiver of webhooks answers then, and a worker applies the event later.
+//!   receiver of webhooks stores an event and answers, and a worker applies the event later.
 //!
 //! [`Outbox::deliver_to`] starts a worker, which delivers the events of a queue to any sink:
 //!
@@ -48,15 +48,18 @@
 //! - By any number of workers, in any number of processes and machines. A worker leases an event for
 //!   three times its [send timeout](OutboxWorkerBuilder::send_timeout), 30 s by default. If it is killed, another
 //!   worker delivers the event after that time. A worker whose lease has ended records nothing.
-//! - After a transient error again by the worker's [`Backoff`](crate::retry::Backoff), or when the error's
-//!   [`retry_after`](crate::event::SinkError::retry_after) has passed, if that is later. By default: after 1 s,
-//!   growing to 5 minutes, for 24 h after the event was stored.
+//! - Again after a transient error: after the next delay of the worker's [`Backoff`](crate::retry::Backoff), or after
+//!   the error's [`retry_after`](crate::event::SinkError::retry_after) if that is longer. By default: after 1 s,
+//!   growing to 5 minutes, for 24 h after the event was stored. So a receiver that was down for hours gets the first
+//!   event of every session within about 6 minutes, and the later ones without a further pause.
 //! - After a permanent error, or when the backoff ends, an event is a dead letter. It holds up no later one.
 //! - Without the payload of a QR code: `qr` is null.
 //!
 //! A worker delivers the events of its own process at once, and looks for others
-//! every [`poll_every`](super::StoreOptions::poll_every). All times are those of the database's clock, so the
-//! clocks of the machines do not matter. If it is set back, waiting events wait for that time longer.
+//! every [`poll_every`](super::StoreOptions::poll_every). While thousands of sessions wait for a retry, it pauses
+//! between its searches, so that it uses a database connection for a fifth of the time at most. All times are those
+//! of the database's clock, so the clocks of the machines do not matter. If it is set back by a time, waiting events
+//! wait that much longer.
 //!
 //! # Size
 //!
@@ -92,6 +95,8 @@
 
 mod letters;
 pub(in crate::store) mod table;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::sync::Arc;
@@ -109,7 +114,7 @@ use crate::event::{EventSink, SessionEvent, SinkError};
 use crate::{codes, metrics};
 
 /// How long a count of waiting events is used.
-const COUNT_EVERY: Duration = Duration::from_secs(1);
+const MAX_COUNT_AGE: Duration = Duration::from_secs(1);
 
 /// Longest name of a queue.
 const MAX_QUEUE: usize = 64;
@@ -196,7 +201,7 @@ impl Outbox {
     async fn check_room(&self) -> Result<(), SinkError> {
         let mut counted = self.counted.lock().await;
         let (at, waiting) = match *counted {
-            Some((at, waiting)) if at.elapsed() < COUNT_EVERY => (at, waiting),
+            Some((at, waiting)) if at.elapsed() < MAX_COUNT_AGE => (at, waiting),
             _ => (Instant::now(), self.table.count(&self.queue).await?.waiting),
         };
         *counted = Some((at, waiting.saturating_add(1)));
@@ -225,7 +230,7 @@ impl EventSink for Outbox {
     }
 }
 
-/// Returns a time of the database; its clock may have been set back.
+/// Converts milliseconds of the database's clock. They are negative if it was set back: then zero.
 fn milliseconds(time: i64) -> Duration {
     Duration::from_millis(u64::try_from(time).unwrap_or_default())
 }

@@ -134,7 +134,7 @@ pub(in crate::store) struct Found {
 }
 
 impl Found {
-    /// Returns which events are due in this page of heads, and what a step without their jobs has found.
+    /// Returns the ids of the due events in a page of heads, and the result of the step, still without its jobs.
     pub(in crate::store) fn of(heads: &[Head], page: usize, limit: usize) -> (Vec<i64>, Self) {
         let mut found = Self::default();
         let mut due = Vec::new();

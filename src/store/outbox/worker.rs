@@ -141,7 +141,7 @@ impl OutboxWorkerBuilder {
         })
     }
 
-    /// Returns when the event is tried again; `None` if never.
+    /// Returns the delay before the next attempt. `None`: there is none, and the event is a dead letter.
     fn delay(&self, job: &Job, error: &SinkError) -> Option<Duration> {
         if !error.is_transient() {
             return None;
@@ -185,56 +185,62 @@ impl OutboxWorker {
     }
 }
 
-/// The state of a worker's search for due events.
-struct Search {
+/// The state of a worker's search for due events: steps over all order keys, from the first one on.
+pub(super) struct Search {
     after: i64,
-    began: Instant,
-    /// Whether something was due since it began at the first order key.
+    steps: u32,
+    /// How long the steps took.
+    took: Duration,
     has_found: bool,
+    /// Whether a step found as many events as the worker had room for: more may be due.
+    was_full: bool,
     wait: Duration,
-    /// It looks not before `earliest`, and at `next` if nothing happens.
+    /// The next step is at `next`, or sooner if something happens, but not before `earliest`.
     earliest: Instant,
-    next: Instant,
+    pub(super) next: Instant,
 }
 
 impl Search {
-    fn new(poll: Duration) -> Self {
+    pub(super) fn new(poll: Duration) -> Self {
         let now = Instant::now();
         Self {
             after: START,
-            began: now,
+            steps: 0,
+            took: Duration::ZERO,
             has_found: false,
+            was_full: false,
             wait: poll,
             earliest: now,
             next: now,
         }
     }
 
-    /// Notes the result of a step. After a search of all order keys in vain it pauses: for a poll interval, or
-    /// until the next event is due; and for four times as long as the search took, so that many sessions that
-    /// wait for a retry cost the database a fifth of the time at most.
-    fn note(&mut self, found: &Found, poll: Duration) {
+    /// Notes the result of a step that had room for `limit` events. After the last order key the search starts
+    /// again: at once if more events may be due, or if it found some in a single step. Otherwise it pauses for a poll
+    /// interval, or until the next event is due; and for four times as long as its steps took, so that many
+    /// sessions that wait for a retry cost the database a fifth of the time at most.
+    pub(super) fn note(&mut self, found: &Found, limit: usize, took: Duration, poll: Duration) {
+        self.steps += 1;
+        self.took += took;
         self.has_found |= !found.jobs.is_empty();
+        self.was_full |= found.jobs.len() >= limit;
         self.wait = self.wait.min(found.wait.unwrap_or(poll));
-        match found.next {
-            Some(next) => self.after = next,
-            None => {
-                let (now, has_found, wait) = (Instant::now(), self.has_found, self.wait);
-                let pause = 4 * (now - self.began);
-                *self = Self::new(poll);
-                if !has_found {
-                    self.earliest = now + pause.min(poll);
-                    self.next = self.earliest.max(now + wait);
-                    self.began = self.next;
-                }
-            }
+        if let Some(next) = found.next {
+            self.after = next;
+            return;
+        }
+        let is_at_once = self.was_full || self.has_found && self.steps == 1;
+        let (pause, wait) = (4 * self.took, self.wait);
+        *self = Self::new(poll);
+        if !is_at_once {
+            self.earliest += pause;
+            self.next = self.earliest.max(self.next + wait);
         }
     }
 
     /// Looks as soon as it may: an event was stored, or a delivery has ended.
-    fn hasten(&mut self) {
+    pub(super) fn hasten(&mut self) {
         self.next = self.earliest.min(self.next);
-        self.began = self.began.min(self.next);
     }
 }
 
@@ -269,7 +275,7 @@ async fn run(worker: Arc<OutboxWorkerBuilder>, mut stop: oneshot::Receiver<()>) 
                 Ok(found) => {
                     ended.clear();
                     if limit > 0 {
-                        search.note(&found, poll);
+                        search.note(&found, limit, asked.elapsed(), poll);
                     }
                     for job in found.jobs {
                         deliveries.spawn(worker.clone().deliver(job, asked));
