@@ -201,9 +201,14 @@ async fn page(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
 }
 
 async fn script(State(shared): State<Arc<Shared>>, Query(visit): Query<Visit>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/javascript"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
     let round = shared.round();
     if visit.round != round.number {
-        return StatusCode::GONE.into_response();
+        // The scenario was replaced between the page and its script.
+        return (headers, "location.reload();").into_response();
     }
     let plan = Plan {
         round: visit.round,
@@ -218,17 +223,11 @@ async fn script(State(shared): State<Arc<Shared>>, Query(visit): Query<Visit>) -
         scenario: &round.scenario,
     };
     match serde_json::to_string(&plan) {
-        Ok(plan) => {
-            let headers = [
-                (header::CONTENT_TYPE, "text/javascript"),
-                (header::CACHE_CONTROL, "no-store"),
-            ];
-            (
-                headers,
-                format!("\"use strict\";\n((plan) => {{\n{SCRIPT}}})({plan});\n"),
-            )
-                .into_response()
-        }
+        Ok(plan) => (
+            headers,
+            format!("\"use strict\";\n((plan) => {{\n{SCRIPT}}})({plan});\n"),
+        )
+            .into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
