@@ -72,7 +72,7 @@ enum Role {
     Run,
     /// Watches the page, and sends every event to the receiver, by an outbox
     Send,
-    /// Receives the events, keeps the database and serves the status, until it is told to stop
+    /// Receives the events, keeps the database and serves the status, until SIGTERM or Ctrl-C
     Receive,
 }
 

@@ -21,7 +21,7 @@ use crate::storage::{Storage, WORKSPACE, sweep};
 /// The queue of the events that are not processed inline.
 const QUEUE: &str = "inbox";
 
-/// Serves until the process is told to stop.
+/// Receives and serves until SIGTERM or Ctrl-C.
 pub(crate) async fn run(config: &Config) -> Outcome<()> {
     let (keys, tokens) = (config.keys()?, config.tokens()?);
     let at = config.listen;
@@ -49,7 +49,7 @@ pub(crate) async fn run(config: &Config) -> Outcome<()> {
     ended
 }
 
-/// Serves these routes until the process is told to stop.
+/// Serves these routes until SIGTERM or Ctrl-C.
 pub(crate) async fn serve(at: SocketAddr, api: Api) -> Outcome<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let stop = async move {

@@ -11,7 +11,7 @@
 //! | [`custom`] | your own source, sink or store, with the contract tests |
 //! | [`from_node`] | the whatsapp-web.js recipe, its events and variables, step by step |
 //! | [`running`] | a browser that does not start, Docker and root, sizing, logging and privacy, limits |
-//! | [`design`] | data flow, evidence, locking, invariants |
+//! | [`design`] | data flow, also between processes, evidence, locking, invariants |
 //!
 //! A guide whose examples need a feature is empty without it; `cargo doc --all-features` builds them all.
 

@@ -65,7 +65,11 @@ impl Program {
     /// Waits until it has ended, and returns its exit code and all that it has printed.
     pub(crate) async fn end(mut self) -> (Option<i32>, String) {
         within_limit("the program ends", async {
-            while self.next_line().await.is_some() {}
+            loop {
+                if self.next_line().await.is_none() {
+                    break;
+                }
+            }
             let status = self.child.wait().await.unwrap();
             (status.code(), self.printed)
         })
