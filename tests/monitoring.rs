@@ -125,7 +125,9 @@ fn the_dashboard_has_the_form_that_grafana_imports() {
 async fn every_metric_of_rules_and_dashboard_is_in_a_scrape_of_the_example() {
     let mut program = tokio::process::Command::new(example("onboard"));
     program.args(["send", "--local", "--metrics", "127.0.0.1:0"]);
+    let directory = tempfile::tempdir().unwrap();
     program.envs(accept_webhooks().await);
+    program.env("SESSION_STORAGE_PATH", directory.path());
     let mut program = Program::start(program);
     let url = program.line_with("metrics: ").await;
 

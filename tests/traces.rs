@@ -81,7 +81,9 @@ async fn a_collector_gets_the_spans_of_the_guide_and_no_number() {
 
     let mut program = Command::new(example("onboard"));
     program.args(["send", "--local", "--traces", &url]);
+    let directory = tempfile::tempdir().unwrap();
     program.envs(accept_webhooks().await);
+    program.env("SESSION_STORAGE_PATH", directory.path());
     let (code, printed) = Program::start(program).end().await;
     assert_eq!(code, Some(0), "{printed}");
 

@@ -22,7 +22,7 @@ const TOKEN: &str = "WHATSAPP_PHONE_ACCESS_TOKEN";
 /// A setting that is missing or invalid. Never contains a secret.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct InvalidConfig(String);
+pub(crate) struct InvalidConfig(pub(crate) String);
 
 type Read<T> = Result<T, InvalidConfig>;
 

@@ -5,6 +5,7 @@
 //! and a SQLite file. The same as two processes, joined by a signed webhook:
 //!
 //! ```sh
+//! echo "SESSION_STORAGE_PATH=sessions" >> onboard.env
 //! echo "WHATSAPP_PHONE_WEBHOOK_SECRET=whsec_$(openssl rand -base64 32)" >> onboard.env
 //! echo "WHATSAPP_PHONE_ACCESS_TOKEN=$(openssl rand -hex 32)" >> onboard.env
 //! echo "WHATSAPP_PHONE_WEBHOOK_URL=http://127.0.0.1:8080/webhooks/whatsapp" >> onboard.env

@@ -2,11 +2,13 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::net::TcpListener;
 use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
 use whatsapp_phone::event::EventSink;
 use whatsapp_phone::event::fan_out::FanOut;
 use whatsapp_phone::server::{Api, WebhookReceiver};
@@ -21,12 +23,15 @@ use crate::storage::{Storage, WORKSPACE, sweep};
 /// The queue of the events that are not processed inline.
 const QUEUE: &str = "inbox";
 
+/// How long requests may take to end after the process was told to stop.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// Receives and serves until SIGTERM or Ctrl-C.
 pub(crate) async fn run(config: &Config) -> Outcome<()> {
     let (keys, tokens) = (config.keys()?, config.tokens()?);
     let at = config.listen;
     let at = at.unwrap_or((Ipv4Addr::LOCALHOST, 8080).into());
-    let storage = Storage::open(config)?;
+    let storage = Storage::durable(config)?;
     let store = storage
         .store("receiver.db", StoreOptions::default())
         .await?;
@@ -62,9 +67,16 @@ pub(crate) async fn serve(at: SocketAddr, api: Api) -> Outcome<()> {
     let listener = TcpListener::bind(at).await?;
     println!("listening at http://{}", listener.local_addr()?);
     let router = api.stop_when(stop.clone()).into_router();
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop)
-        .await?;
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop.clone());
+    // A client that stops reading, or sends half a request, would hold the process.
+    let late = async {
+        stop.await;
+        sleep(SHUTDOWN_TIMEOUT).await;
+    };
+    tokio::select! {
+        served = served.into_future() => served?,
+        () = late => tracing::warn!("connections were cut that did not end in {SHUTDOWN_TIMEOUT:?}"),
+    }
     Ok(())
 }
 

@@ -23,7 +23,7 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) async fn run(config: &Config, is_local: bool) -> Outcome<bool> {
     let webhook = config.webhook(is_local)?;
     let steps = Steps::start();
-    let storage = Storage::open(config)?;
+    let storage = Storage::durable(config)?;
     let options = StoreOptions::default().outbox(QUEUE);
     let store = storage.store("sender.db", options).await?;
     let outbox = store.outbox(QUEUE).await?;
@@ -50,7 +50,7 @@ async fn deliver_all(outbox: &Outbox, steps: &Steps) -> Outcome<()> {
         }
         if start.elapsed() > DELIVERY_TIMEOUT {
             let text = format!(
-                "{waiting} events were not delivered in {DELIVERY_TIMEOUT:?}; with SESSION_STORAGE_PATH the next start delivers them"
+                "{waiting} events were not delivered in {DELIVERY_TIMEOUT:?}; the next start delivers them"
             );
             return Err(text.into());
         }

@@ -9,7 +9,7 @@ use whatsapp_phone::store::sqlite::SqliteStore;
 use whatsapp_phone::store::{SessionStore, StoreOptions};
 
 use crate::Outcome;
-use crate::config::Config;
+use crate::config::{Config, InvalidConfig};
 
 /// The session's workspace, to which the tokens give access.
 pub(crate) const WORKSPACE: u64 = 1;
@@ -25,6 +25,15 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
+    /// As `open`, but refuses a directory that goes with the program: events that were accepted would go with it.
+    pub(crate) fn durable(config: &Config) -> Outcome<Self> {
+        if config.storage.is_none() && config.database.is_none() {
+            let text = "SESSION_STORAGE_PATH is not set; name a directory for the database, for instance sessions";
+            return Err(InvalidConfig(text.to_owned()).into());
+        }
+        Self::open(config)
+    }
+
     /// Takes the directory of the configuration, or one that goes with the program.
     pub(crate) fn open(config: &Config) -> Outcome<Self> {
         let scratch = match &config.storage {

@@ -73,7 +73,8 @@
 //! client that opens a connection and sends no headers, so put a proxy in front of a public address; it also does
 //! TLS, and limits each client by its address. A request that is not HTTP gets an empty answer of hyper's, or none.
 //!
-//! A graceful shutdown waits for all requests: end the streams by [`Api::stop_when`].
+//! A graceful shutdown waits for all requests: end the streams by [`Api::stop_when`]. Bound the wait, since a
+//! client that stops reading, or sends half a request, holds it for ever.
 
 mod api;
 mod feed;

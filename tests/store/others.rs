@@ -143,12 +143,12 @@ async fn a_sweep_leaves_the_row_that_replaced_an_orphan() {
     let place = Place::new(Kind::Postgres).await;
     let store = place.open(StoreOptions::default()).await.unwrap();
     store.register(&key("s")).await.unwrap();
-    store.apply(&ready("s", "628110000041")).await.unwrap();
-    place.run("delete from whatsapp_accounts").await;
-    // The sweep has found the orphan and waits for its lock when another store writes it for a new account.
+    // Another store holds the row when its account is deleted. The sweep finds the orphan and waits for the row, and
+    // the other store writes it for a new account.
     let replace = place.run(
         "begin;
         update whatsapp_phone_sessions set life = life;
+        lock table whatsapp_accounts in row share mode;
         do $$ begin
             while not exists (select from pg_locks where not granted and pg_backend_pid() = any (pg_blocking_pids(pid)))
             loop perform pg_sleep(0.01); end loop;
@@ -158,8 +158,17 @@ async fn a_sweep_leaves_the_row_that_replaced_an_orphan() {
         update whatsapp_phone_sessions set life = 7;
         commit",
     );
-    let ((), swept) = tokio::join!(replace, store.sweep_stuck(HOUR));
-    swept.unwrap();
+    let sweep = async {
+        until_async("the row is held", async || {
+            let held = "select 'held' from pg_locks where granted and mode = 'RowShareLock'
+                and relation = 'whatsapp_accounts'::regclass";
+            !place.texts(held).await.is_empty()
+        })
+        .await;
+        place.run("delete from whatsapp_accounts").await;
+        store.sweep_stuck(HOUR).await.unwrap();
+    };
+    tokio::join!(replace, sweep);
     let lives = place.texts("select life::text from whatsapp_phone_sessions");
     assert_eq!(lives.await, [Some("7".to_owned())]);
     place.end().await;
