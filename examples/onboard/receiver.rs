@@ -23,7 +23,7 @@ use crate::storage::{Storage, WORKSPACE, sweep};
 /// The queue of the events that are not processed inline.
 const QUEUE: &str = "inbox";
 
-/// How long requests may take to end after the process was told to stop.
+/// How long requests may take to end after the signal to stop.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Receives and serves until SIGTERM or Ctrl-C.
