@@ -319,8 +319,12 @@ impl Delivery {
             }
             disordered += applied.windows(2).filter(|two| two[0] >= two[1]).count();
             let row = self.store.session(&key(session).session_id).await.unwrap();
-            // Most events change the row, and no event changes it twice.
-            twice += row.unwrap().version.saturating_sub(applied.len() as u64);
+            let (version, events) = (row.unwrap().version, applied.len() as u64);
+            // Every event changes the row once, but for those whose predecessor was overtaken.
+            twice += match way(session) {
+                Way::Both => version.saturating_sub(events),
+                _ => version.abs_diff(events),
+            };
         }
         println!(
             "{after}: {}, {} events, missing={missing} twice={twice} disordered={disordered} (overtaken: {overtaken}; outboxes empty after {drained:.1?})",

@@ -147,6 +147,7 @@ async fn a_sweep_leaves_the_row_that_replaced_an_orphan() {
     // the other store writes it for a new account.
     let replace = place.run(
         "begin;
+        set local statement_timeout = '60s';
         update whatsapp_phone_sessions set life = life;
         lock table whatsapp_accounts in row share mode;
         do $$ begin
