@@ -13,6 +13,7 @@ use super::tab::Tab;
 use crate::codes::MISCONFIGURED;
 use crate::failure::{ProtocolFailure, Site};
 use crate::source::page::devtools::DebuggerAddress;
+use crate::source::page::error::LookError;
 use crate::source::page::finder::TabFinder;
 use crate::source::page::target::Target;
 
@@ -76,15 +77,21 @@ impl OpenOptions {
             );
             return Err(ProtocolFailure::new(Site::Cdp, text).with_code(MISCONFIGURED));
         }
-        let failed = |error: crate::source::page::error::LookError| error.failure;
-        let new = json!({ "url": "about:blank" });
-        let new = browser.command("Target.createTarget", new).await;
-        let id = new.map_err(failed)?["targetId"].take();
-        let id = id.as_str().unwrap_or_default().to_owned();
-        let mut finder =
-            TabFinder::new(self.target.clone(), Some(id.clone()), Some(address.clone()));
+        // Without a deadline: the answer names the tab that has to be closed.
+        let tab = NewTab::open(browser).await.map_err(failed)?;
+        let loaded = timeout(self.deadline, self.load(tab, address, url)).await;
+        loaded.unwrap_or_else(|_| Err(error::timeout().failure))
+    }
+
+    async fn load(
+        &self,
+        new: NewTab,
+        address: DebuggerAddress,
+        url: &str,
+    ) -> Result<CdpPage, ProtocolFailure> {
+        let (id, target) = (new.id.clone(), self.target.clone());
+        let mut finder = TabFinder::new(target, Some(id.clone()), Some(address.clone()));
         let tab = Tab::open(finder.clone(), address, id, true).await;
-        // From here on a failure drops the page, which closes the tab.
         let page = CdpPage::new(tab.map_err(failed)?);
         let loaded = page.tab().navigate(url).await.map_err(failed)?;
         if let Some(reason) = loaded.get("errorText").and_then(Value::as_str) {
@@ -93,6 +100,7 @@ impl OpenOptions {
         }
         // Chrome lists a tab under its new URL a moment later.
         finder.wait_for_tab(Instant::now() + COMMIT_TIMEOUT).await?;
+        new.keep();
         Ok(page)
     }
 }
@@ -100,7 +108,7 @@ impl OpenOptions {
 impl CdpPage {
     /// Opens a new tab in this Chrome, and the page in it. The tab closes with the last clone of the page.
     ///
-    /// Runs in a task of its own: if it is dropped, its tab is closed in the background.
+    /// Runs in a task of its own: if it is dropped or its deadline ends, its tab is closed in the background.
     ///
     /// # Errors
     ///
@@ -111,17 +119,53 @@ impl CdpPage {
         options: OpenOptions,
     ) -> Result<Self, ProtocolFailure> {
         let deadline = options.deadline;
-        let browser = timeout(deadline, chrome.socket()).await;
-        let browser = browser.map_err(|_| error::timeout().failure)??;
-        let opening = options.run(browser, chrome.address().clone());
-        let opening = tokio::spawn(timeout(deadline, opening));
-        match opening.await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(error::timeout().failure),
-            Err(_) => {
+        let opening = async {
+            let browser = chrome.socket().await?;
+            let opening = tokio::spawn(options.run(browser, chrome.address().clone()));
+            opening.await.unwrap_or_else(|_| {
                 let text = "opening the page panicked; this is a bug";
                 Err(ProtocolFailure::new(Site::Cdp, text))
-            }
+            })
+        };
+        let opened = timeout(deadline, opening).await;
+        opened.unwrap_or_else(|_| Err(error::timeout().failure))
+    }
+}
+
+/// A tab whose page is not loaded yet. Dropping it closes the tab. A dropped [`CdpPage`] alone does not always: `Page.close`
+/// has been seen to have no effect on a tab that was navigating.
+struct NewTab {
+    browser: Socket,
+    id: String,
+    is_kept: bool,
+}
+
+impl NewTab {
+    async fn open(browser: Socket) -> Result<Self, LookError> {
+        let blank = json!({ "url": "about:blank" });
+        let id = browser.command("Target.createTarget", blank).await?["targetId"].take();
+        Ok(Self {
+            browser,
+            id: id.as_str().unwrap_or_default().to_owned(),
+            is_kept: false,
+        })
+    }
+
+    fn keep(mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for NewTab {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            let tab = json!({ "targetId": self.id });
+            // Sends it at once; the answer is not needed.
+            drop(self.browser.command("Target.closeTarget", tab));
         }
     }
+}
+
+fn failed(error: LookError) -> ProtocolFailure {
+    error.failure
 }
