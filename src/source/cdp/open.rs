@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::chrome::ChromeProcess;
 use super::error;
@@ -19,6 +19,10 @@ use crate::source::page::target::Target;
 
 /// Longest time until a page that has been loaded is at its origin, after redirections.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Most commands to close a tab that could not be loaded, and the time between them.
+const MAX_CLOSE_COMMANDS: u32 = 20;
+const CLOSE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How [`CdpPage::open`] opens a page. `Default` opens `https://web.whatsapp.com/` within 60 seconds.
 ///
@@ -78,18 +82,25 @@ impl OpenOptions {
             return Err(ProtocolFailure::new(Site::Cdp, text).with_code(MISCONFIGURED));
         }
         // Without a deadline: the answer names the tab that has to be closed.
-        let tab = NewTab::open(browser).await.map_err(failed)?;
-        let loaded = timeout(self.deadline, self.load(tab, address, url)).await;
-        loaded.unwrap_or_else(|_| Err(error::timeout().failure))
+        let blank = json!({ "url": "about:blank" });
+        let new = browser.command("Target.createTarget", blank).await;
+        let id = new.map_err(failed)?["targetId"].take();
+        let id = id.as_str().unwrap_or_default();
+        let loaded = timeout(self.deadline, self.load(id, address, url)).await;
+        let loaded = loaded.unwrap_or_else(|_| Err(error::timeout().failure));
+        if loaded.is_err() {
+            close(&browser, id).await;
+        }
+        loaded
     }
 
     async fn load(
         &self,
-        new: NewTab,
+        id: &str,
         address: DebuggerAddress,
         url: &str,
     ) -> Result<CdpPage, ProtocolFailure> {
-        let (id, target) = (new.id.clone(), self.target.clone());
+        let (id, target) = (id.to_owned(), self.target.clone());
         let mut finder = TabFinder::new(target, Some(id.clone()), Some(address.clone()));
         let tab = Tab::open(finder.clone(), address, id, true).await;
         let page = CdpPage::new(tab.map_err(failed)?);
@@ -100,7 +111,6 @@ impl OpenOptions {
         }
         // Chrome lists a tab under its new URL a moment later.
         finder.wait_for_tab(Instant::now() + COMMIT_TIMEOUT).await?;
-        new.keep();
         Ok(page)
     }
 }
@@ -132,37 +142,15 @@ impl CdpPage {
     }
 }
 
-/// A tab whose page is not loaded yet. Dropping it closes the tab. A dropped [`CdpPage`] alone does not always: `Page.close`
-/// has been seen to have no effect on a tab that was navigating.
-struct NewTab {
-    browser: Socket,
-    id: String,
-    is_kept: bool,
-}
-
-impl NewTab {
-    async fn open(browser: Socket) -> Result<Self, LookError> {
-        let blank = json!({ "url": "about:blank" });
-        let id = browser.command("Target.createTarget", blank).await?["targetId"].take();
-        Ok(Self {
-            browser,
-            id: id.as_str().unwrap_or_default().to_owned(),
-            is_kept: false,
-        })
-    }
-
-    fn keep(mut self) {
-        self.is_kept = true;
-    }
-}
-
-impl Drop for NewTab {
-    fn drop(&mut self) {
-        if !self.is_kept {
-            let tab = json!({ "targetId": self.id });
-            // Sends it at once; the answer is not needed.
-            drop(self.browser.command("Target.closeTarget", tab));
+/// Closes the tab. Chrome may not do so at the first command if the tab is navigating.
+async fn close(browser: &Socket, id: &str) {
+    for _ in 0..MAX_CLOSE_COMMANDS {
+        let tab = json!({ "targetId": id });
+        // Fails if there is no such tab any more.
+        if browser.command("Target.closeTarget", tab).await.is_err() {
+            return;
         }
+        sleep(CLOSE_INTERVAL).await;
     }
 }
 
