@@ -138,6 +138,23 @@ async fn a_drop_ends_the_browser_and_a_page_that_is_being_opened() {
 
 /// SIGKILL, so no destructor runs. The program starts itself again, to kill that process.
 #[tokio::test]
+async fn a_deadline_at_any_moment_of_the_opening_leaves_no_tab() {
+    let run = Run::new();
+    let chrome = chrome(&run).start().await.unwrap();
+    let stand_in = StandIn::start(Scenario::never()).await.unwrap();
+    let tabs = || http(&chrome.address().to_string(), "GET", "json/list");
+    let is_ours = |tabs: &str| tabs.contains("about:blank") || tabs.contains(stand_in.origin());
+    let mut late = 0;
+    for _ in 0..40 {
+        let deadline = Duration::from_millis(100).mul_f64(fastrand::f64());
+        let opened = CdpPage::open(&chrome, options(&stand_in).deadline(deadline)).await;
+        late += u32::from(opened.is_err_and(|failure| failure.code() == Some("timeout")));
+    }
+    assert!(late > 0);
+    until("no tab is left", || !is_ours(&tabs())).await;
+}
+
+#[tokio::test]
 async fn a_killed_host_leaves_nothing() {
     if let Some(mark) = std::env::var_os(HOST) {
         let run = Run::from_mark(mark.to_str().unwrap());

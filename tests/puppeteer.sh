@@ -10,5 +10,8 @@ mkdir -p -- "$place"
 cp -- "$root/benches/lag/puppeteer.mjs" "$place/"
 [ -d "$place/node_modules/puppeteer-core" ] ||
     npm install --prefix "$place" --silent --no-audit --no-fund puppeteer-core@25
-exec cargo bench --manifest-path "$root/Cargo.toml" --locked --quiet --features testkit,cdp --profile dev \
-    --bench lag -- --runs "${1:-10}" --spread 3s --puppeteer "$place/puppeteer.mjs"
+runs=${1:-10}
+# So many runs are for figures, which a program without optimisation would distort.
+profile=$([ "$runs" -ge 20 ] && echo bench || echo dev)
+exec cargo bench --manifest-path "$root/Cargo.toml" --locked --quiet --features testkit,cdp --profile "$profile" \
+    --bench lag -- --runs "$runs" --spread 3s --puppeteer "$place/puppeteer.mjs"

@@ -9,6 +9,7 @@
 
 mod support;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -147,16 +148,25 @@ impl Scene {
 
 #[tokio::test]
 async fn a_wait_needs_no_command_and_leaves_nothing() {
-    let scenario = Scenario::ready_after(Generation::Current, ms(4000));
-    let (scene, _stand_in) = Scene::open(scenario, Mode::Pass).await;
+    let (scene, stand_in) = Scene::open(support::ready_on_signal(), Mode::Pass).await;
     let before = scene.chrome.eval(&scene.tab, TRACES).await;
     // A look meanwhile does not end the wait.
     let source = WebDriverSource::all(&scene.page);
-    let (found, ()) = tokio::join!(scene.wait(), async {
+    let looks = async {
         for _ in 0..10 {
-            assert!(source.probe().await.is_ok());
+            assert_eq!(source.probe().await, Ok(Look::NotYet));
         }
-    });
+    };
+    let found = {
+        let mut wait = pin!(scene.wait());
+        tokio::select! {
+            biased;
+            look = &mut wait => panic!("{look:?}"),
+            () = looks => {}
+        }
+        stand_in.signal();
+        wait.await
+    };
     assert!(matches!(found, Look::Found(_)), "{found:?}");
     assert_eq!(
         (scene.slices(), scene.proxy.sockets.load(Ordering::Relaxed)),

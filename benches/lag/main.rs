@@ -1,9 +1,9 @@
 #![doc = include_str!("METHOD.md")]
 //!
 //! ```text
-//! cargo bench --bench lag --features testkit -- --runs 20 --json lag.json --svg lag.svg
-//! cargo bench --bench lag --features testkit -- --runs 0 --cpu 20 --sessions 20
-//! cargo bench --bench lag --features testkit -- --runs 0 --scenarios 3
+//! cargo bench --bench lag --features testkit,cdp -- --runs 20 --json lag.json --svg lag.svg
+//! cargo bench --bench lag --features testkit,cdp -- --runs 0 --cpu 20 --sessions 20
+//! cargo bench --bench lag --features testkit,cdp -- --runs 0 --scenarios 3
 //! ```
 
 mod cpu;
@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 #[cfg(feature = "cdp")]
@@ -46,13 +46,8 @@ struct Args {
     /// Readiness times, each run by every method; 0 skips this part [default: 20]
     #[arg(long)]
     runs: Option<u32>,
-    /// Which methods, comma-separated
-    #[arg(
-        long,
-        value_enum,
-        value_delimiter = ',',
-        default_value = "reference,classic,poll50,eager,attached"
-    )]
+    /// Which methods, comma-separated [default: all]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Method::value_variants().to_vec(), hide_default_value = true)]
     methods: Vec<Method>,
     /// Seed of the readiness times
     #[arg(long, default_value_t = 1)]

@@ -1,8 +1,8 @@
 //! A server that answers as the debugging port of a Chrome with one tab, until it fails.
 
 use std::future::pending;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -57,10 +57,25 @@ impl Fault {
     ];
 }
 
+/// The answers to new connections.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Answers {
+    Chrome,
+    /// Those of a stopped Chrome.
+    None,
+    /// Those of a tunnel to a Chrome that it does not reach.
+    BadGateway,
+    /// The connection is closed within the first line.
+    BrokenOff,
+    /// Those of another Chrome at the same address.
+    OtherChrome,
+    /// Those of a Chrome that has closed the tab since it gave the list.
+    NoTab,
+}
+
 pub(crate) struct FakeChrome {
     pub(crate) address: String,
-    /// It accepts connections and answers none.
-    pub(crate) is_stopped: Arc<AtomicBool>,
+    pub(crate) answers: Arc<Mutex<Answers>>,
     server: tokio::task::JoinHandle<()>,
 }
 
@@ -76,31 +91,54 @@ pub(crate) async fn fake_chrome(fault: Fault, faults: usize) -> FakeChrome {
     let address = listener.local_addr().unwrap().to_string();
     let left = Arc::new(AtomicUsize::new(faults));
     let host = address.clone();
-    let is_stopped = Arc::new(AtomicBool::new(false));
-    let stopped = Arc::clone(&is_stopped);
+    let answers = Arc::new(Mutex::new(Answers::Chrome));
+    let current = Arc::clone(&answers);
     let server = tokio::spawn(async move {
         let mut unanswered = Vec::new();
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            if stopped.load(Ordering::Relaxed) {
+            let answers = *current.lock().unwrap();
+            if answers == Answers::None {
                 unanswered.push(stream);
                 continue;
             }
-            tokio::spawn(serve(stream, host.clone(), fault, Arc::clone(&left)));
+            let left = Arc::clone(&left);
+            tokio::spawn(serve(stream, host.clone(), fault, left, answers));
         }
     });
     FakeChrome {
         address,
-        is_stopped,
+        answers,
         server,
     }
 }
 
-async fn serve(mut stream: TcpStream, host: String, fault: Fault, left: Arc<AtomicUsize>) {
+async fn serve(
+    mut stream: TcpStream,
+    host: String,
+    fault: Fault,
+    left: Arc<AtomicUsize>,
+    answers: Answers,
+) {
     let mut start = [0; 64];
     let len = stream.peek(&mut start).await.unwrap_or(0);
     let start = String::from_utf8_lossy(&start[..len]).into_owned();
-    let socket = format!("ws://{host}/devtools/browser/1");
+    let run = u8::from(answers == Answers::OtherChrome);
+    let socket = format!("ws://{host}/devtools/browser/{run}");
+    let is_socket = start.starts_with("GET /devtools/");
+    let refusal = match answers {
+        Answers::BadGateway => Some("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"),
+        Answers::BrokenOff => Some("HTTP/1.1 2"),
+        Answers::NoTab if is_socket => {
+            Some("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")
+        }
+        _ => None,
+    };
+    if let Some(refusal) = refusal {
+        let _ = stream.read(&mut [0; 4096]).await;
+        let _ = stream.write_all(refusal.as_bytes()).await;
+        return;
+    }
     let body = if start.starts_with("GET /json/version") {
         json!({"Browser": "Chrome/156", "webSocketDebuggerUrl": socket})
     } else if start.starts_with("GET /json/list") {

@@ -1,14 +1,12 @@
 //! Sockets that fail, on a server that answers as a Chrome.
 
-use std::sync::atomic::Ordering;
-
 use whatsapp_phone::ProtocolErrorClassifier;
 use whatsapp_phone::classify::ErrorClass;
 use whatsapp_phone::failure::ProtocolFailure;
 use whatsapp_phone::source::cdp::{CdpPage, CdpSource, DebuggerAddress};
 use whatsapp_phone::source::{Assurance, InfoSource, Look};
 
-use crate::fake::{FakeChrome, Fault, ORIGIN, fake_chrome};
+use crate::fake::{Answers, FakeChrome, Fault, ORIGIN, fake_chrome};
 use crate::options;
 use crate::support::{ms, on_own_runtime, within_limit};
 
@@ -51,20 +49,34 @@ async fn a_socket_that_always_fails_is_an_error_in_time() {
     }
 }
 
-/// A stopped Chrome accepts connections, but answers none.
 #[tokio::test]
-async fn a_browser_that_stops_answering_in_mid_session_is_asked_again() {
-    for (fault, expected) in [
-        (Fault::Cut, ErrorClass::Timeout),
-        (Fault::OtherOrigin, ErrorClass::Navigation),
+async fn a_browser_has_ended_only_if_nothing_or_another_one_listens_at_its_address() {
+    for (fault, answers, expected) in [
+        (Fault::Cut, Answers::None, ErrorClass::Network),
+        (Fault::OtherOrigin, Answers::None, ErrorClass::Navigation),
+        (Fault::Cut, Answers::BadGateway, ErrorClass::Network),
+        (Fault::HalfAFrame, Answers::BadGateway, ErrorClass::Network),
+        (Fault::Cut, Answers::BrokenOff, ErrorClass::Network),
+        (Fault::Cut, Answers::OtherChrome, ErrorClass::BrowserGone),
+        (Fault::Cut, Answers::NoTab, ErrorClass::PageClosed),
     ] {
-        let chrome = fake_chrome(fault, usize::MAX).await;
+        let chrome = fake_chrome(fault, 1).await;
         let page = attach_to(&chrome).await;
-        chrome.is_stopped.store(true, Ordering::Relaxed);
+        *chrome.answers.lock().unwrap() = answers;
         let source = CdpSource::all(&page);
         let look = within_limit("a look", source.probe()).await;
         let failure = look.unwrap_err();
-        assert_eq!(class(&failure), expected, "{fault:?}: {failure}");
+        assert_eq!(
+            class(&failure),
+            expected,
+            "{fault:?}, {answers:?}: {failure}"
+        );
+        if fault == Fault::HalfAFrame {
+            continue; // Its socket stays silent.
+        }
+        *chrome.answers.lock().unwrap() = Answers::Chrome;
+        let look = within_limit("a look", source.probe()).await;
+        assert_eq!(look, Ok(Look::NotYet), "{fault:?}, {answers:?}");
     }
 }
 

@@ -78,6 +78,35 @@ async fn a_renamed_guard_is_status_1_until_a_file_or_an_argument_mends_it() {
     assert_ends(&by_args, 0, &["healthy: the number comes from mine"], &[]);
 }
 
+/// The first ChromeDriver in `PATH` does not start.
+#[cfg(feature = "cdp")]
+#[tokio::test]
+async fn with_cdp_no_chromedriver_is_needed() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = r#"printf '#!/bin/sh\nexit 1\n' > "$1/chromedriver"; chmod +x "$1/chromedriver""#;
+    let mut writer = Command::new("sh");
+    let written = writer.args(["-c", write, "sh"]).arg(directory.path());
+    assert!(written.status().await.unwrap().success());
+    let usual = std::env::var("PATH").unwrap();
+    let path = format!("{}:{usual}", directory.path().display());
+    let path = [("PATH", path.as_str())];
+    assert_ends(&run(&[], &path).await, 1, &[], &["chromedriver"]);
+    let found = run(&["--cdp", "--json"], &path).await;
+    assert_ends(&found, 0, &[r#""is_healthy":true"#], &[]);
+    let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+    assert!(found["browser_version"].is_string(), "{found}");
+    assert!(found["driver_version"].is_null(), "{found}");
+
+    let mut extract = Command::new(example("extract"));
+    let extract = extract.args(["--cdp", "--json"]).envs(path);
+    let found = within_limit("extract ends", extract.output())
+        .await
+        .unwrap();
+    assert_eq!(found.status.code(), Some(0), "{found:?}");
+    let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+    assert_eq!(found["reader"], "WAWebUserPrefsMeUser", "{found}");
+}
+
 #[tokio::test]
 async fn wrong_use_is_status_2() {
     let file = tempfile::NamedTempFile::new().unwrap();

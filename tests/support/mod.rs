@@ -28,7 +28,7 @@ use whatsapp_phone::source::webdriver::{
     DriverProcess, OpenOptions, Page, ReaderId, Target, WebDriverSource,
 };
 use whatsapp_phone::source::{InfoSource, Look, PageState};
-use whatsapp_phone::testkit::standin::{Scenario, StandIn};
+use whatsapp_phone::testkit::standin::{Generation, PHONE, Scenario, StandIn, Step};
 
 pub(crate) const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -148,6 +148,14 @@ impl Stage {
             .accept(accept);
         extractor.build().unwrap().extract().await
     }
+}
+
+/// A page that has its number when the stand-in gives the signal.
+pub(crate) fn ready_on_signal() -> Scenario {
+    Scenario::new(Generation::Current)
+        .at(ms(0), Step::socket("OPENING"))
+        .on_signal(ms(0), Step::me(PHONE))
+        .on_signal(ms(0), Step::connected())
 }
 
 pub(crate) type Outcome = Result<Extraction, ExtractError>;

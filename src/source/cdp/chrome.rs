@@ -189,8 +189,8 @@ impl ChromeProcessBuilder {
         self
     }
 
-    /// Sets an environment variable, for instance `DISPLAY`; the others are inherited. `TMPDIR` is always a directory
-    /// of the process's own.
+    /// Sets an environment variable, for instance `DISPLAY`; the others are inherited. `TMPDIR` is always a new
+    /// directory that is removed with the browser.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.launch.env.push((name.into(), value.into()));
         self

@@ -58,6 +58,14 @@ pub(super) fn lost(what: &str) -> LookError {
     )
 }
 
+/// Returns the failure of a lost socket whose browser cannot be asked for the tab. It may be stopped, or a tunnel to it
+/// may have failed.
+pub(super) fn unreachable(cause: ProtocolFailure) -> LookError {
+    let text = "the page's DevTools socket was lost, and its browser cannot be asked for the tab";
+    let failure = ProtocolFailure::new(Site::Cdp, text).with_code("socket lost");
+    failure.caused_by(cause).into()
+}
+
 /// Returns the failure of a socket.
 pub(super) fn socket(error: &tungstenite::Error) -> LookError {
     match error {

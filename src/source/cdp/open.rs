@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::chrome::ChromeProcess;
 use super::error;
@@ -13,11 +13,16 @@ use super::tab::Tab;
 use crate::codes::MISCONFIGURED;
 use crate::failure::{ProtocolFailure, Site};
 use crate::source::page::devtools::DebuggerAddress;
+use crate::source::page::error::LookError;
 use crate::source::page::finder::TabFinder;
 use crate::source::page::target::Target;
 
 /// Longest time until a page that has been loaded is at its origin, after redirections.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Most commands to close a tab that could not be loaded, and the time between them.
+const MAX_CLOSE_COMMANDS: u32 = 20;
+const CLOSE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How [`CdpPage::open`] opens a page. `Default` opens `https://web.whatsapp.com/` within 60 seconds.
 ///
@@ -76,15 +81,28 @@ impl OpenOptions {
             );
             return Err(ProtocolFailure::new(Site::Cdp, text).with_code(MISCONFIGURED));
         }
-        let failed = |error: crate::source::page::error::LookError| error.failure;
-        let new = json!({ "url": "about:blank" });
-        let new = browser.command("Target.createTarget", new).await;
+        // Without a deadline: the answer names the tab that has to be closed.
+        let blank = json!({ "url": "about:blank" });
+        let new = browser.command("Target.createTarget", blank).await;
         let id = new.map_err(failed)?["targetId"].take();
-        let id = id.as_str().unwrap_or_default().to_owned();
-        let mut finder =
-            TabFinder::new(self.target.clone(), Some(id.clone()), Some(address.clone()));
+        let id = id.as_str().unwrap_or_default();
+        let loaded = timeout(self.deadline, self.load(id, address, url)).await;
+        let loaded = loaded.unwrap_or_else(|_| Err(error::timeout().failure));
+        if loaded.is_err() {
+            close(&browser, id).await;
+        }
+        loaded
+    }
+
+    async fn load(
+        &self,
+        id: &str,
+        address: DebuggerAddress,
+        url: &str,
+    ) -> Result<CdpPage, ProtocolFailure> {
+        let (id, target) = (id.to_owned(), self.target.clone());
+        let mut finder = TabFinder::new(target, Some(id.clone()), Some(address.clone()));
         let tab = Tab::open(finder.clone(), address, id, true).await;
-        // From here on a failure drops the page, which closes the tab.
         let page = CdpPage::new(tab.map_err(failed)?);
         let loaded = page.tab().navigate(url).await.map_err(failed)?;
         if let Some(reason) = loaded.get("errorText").and_then(Value::as_str) {
@@ -100,7 +118,7 @@ impl OpenOptions {
 impl CdpPage {
     /// Opens a new tab in this Chrome, and the page in it. The tab closes with the last clone of the page.
     ///
-    /// Runs in a task of its own: if it is dropped, its tab is closed in the background.
+    /// Runs in a task of its own: if it is dropped or its deadline ends, its tab is closed in the background.
     ///
     /// # Errors
     ///
@@ -111,17 +129,31 @@ impl CdpPage {
         options: OpenOptions,
     ) -> Result<Self, ProtocolFailure> {
         let deadline = options.deadline;
-        let browser = timeout(deadline, chrome.socket()).await;
-        let browser = browser.map_err(|_| error::timeout().failure)??;
-        let opening = options.run(browser, chrome.address().clone());
-        let opening = tokio::spawn(timeout(deadline, opening));
-        match opening.await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(error::timeout().failure),
-            Err(_) => {
+        let opening = async {
+            let browser = chrome.socket().await?;
+            let opening = tokio::spawn(options.run(browser, chrome.address().clone()));
+            opening.await.unwrap_or_else(|_| {
                 let text = "opening the page panicked; this is a bug";
                 Err(ProtocolFailure::new(Site::Cdp, text))
-            }
-        }
+            })
+        };
+        let opened = timeout(deadline, opening).await;
+        opened.unwrap_or_else(|_| Err(error::timeout().failure))
     }
+}
+
+/// Closes the tab. Chrome may not do so at the first command if the tab is navigating.
+async fn close(browser: &Socket, id: &str) {
+    for _ in 0..MAX_CLOSE_COMMANDS {
+        let tab = json!({ "targetId": id });
+        // Fails if there is no such tab any more.
+        if browser.command("Target.closeTarget", tab).await.is_err() {
+            return;
+        }
+        sleep(CLOSE_INTERVAL).await;
+    }
+}
+
+fn failed(error: LookError) -> ProtocolFailure {
+    error.failure
 }

@@ -189,8 +189,8 @@ impl ReadPage for CdpPage {
         Ok(known)
     }
 
-    fn versions(&self) -> (Option<String>, Option<String>) {
-        (None, None)
+    async fn versions(&self) -> (Option<String>, Option<String>) {
+        (None, self.tab().browser_version().await)
     }
 }
 

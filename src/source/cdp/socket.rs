@@ -1,4 +1,4 @@
-//! [`Socket`]: the DevTools socket of one tab.
+//! [`Socket`]: the DevTools socket of a tab, or of the browser.
 //!
 //! One task owns the socket. Commands have ids and wait for their answers side by side.
 
@@ -34,9 +34,9 @@ const SOCKET_TIMEOUT: Duration = Duration::from_millis(1500);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 type Stream = WebSocketStream<TcpStream>;
-type CommandResult = Result<Value, LookError>;
+type Answer = Result<Value, LookError>;
 
-/// The socket of one tab. Cheap to clone; it closes when the last clone is dropped.
+/// The socket of a tab, or of the browser. Cheap to clone; it closes when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub(in crate::source) struct Socket {
     requests: mpsc::UnboundedSender<Request>,
@@ -49,7 +49,7 @@ enum Request {
     Command {
         method: &'static str,
         params: Value,
-        answer: oneshot::Sender<CommandResult>,
+        answer: oneshot::Sender<Answer>,
     },
     /// Fail all commands, run this script or close the tab, and close the socket.
     Close { script: String, closes_tab: bool },
@@ -70,10 +70,8 @@ impl Socket {
     /// Opens the socket at this path. The caller limits the time.
     pub(super) async fn open_path(address: &str, path: &str) -> Result<Self, LookError> {
         let stream = connect(address, path).await.map_err(|error| match &error {
-            // Chrome's answer for a tab that does not exist.
-            tungstenite::Error::Http(response) if response.status().is_server_error() => {
-                error::closed()
-            }
+            // Chrome's answer for a tab that does not exist; a tunnel has other ones.
+            tungstenite::Error::Http(response) if response.status() == 500 => error::closed(),
             _ => error::socket(&error),
         })?;
         let (requests, inbox) = mpsc::unbounded_channel();
@@ -105,7 +103,7 @@ impl Socket {
     pub(in crate::source) fn run(
         &self,
         script: &str,
-    ) -> impl Future<Output = CommandResult> + Send + use<> {
+    ) -> impl Future<Output = Answer> + Send + use<> {
         self.evaluate(&format!("(() => {{\n{script}\n}})()"))
     }
 
@@ -116,14 +114,14 @@ impl Socket {
         &self,
         script: &str,
         arguments: &[Value],
-    ) -> impl Future<Output = CommandResult> + Send + use<> {
+    ) -> impl Future<Output = Answer> + Send + use<> {
         let arguments: String = arguments.iter().map(|value| format!("{value}, ")).collect();
         self.evaluate(&format!(
             "(async () => await {{ __proto__: null, then(done) {{ (function () {{\n{script}\n}})({arguments}done); }} }})()"
         ))
     }
 
-    fn evaluate(&self, expression: &str) -> impl Future<Output = CommandResult> + Send + use<> {
+    fn evaluate(&self, expression: &str) -> impl Future<Output = Answer> + Send + use<> {
         let params = json!({
             "expression": expression,
             "awaitPromise": true,
@@ -150,7 +148,7 @@ impl Socket {
         &self,
         method: &'static str,
         params: Value,
-    ) -> impl Future<Output = CommandResult> + Send + use<> {
+    ) -> impl Future<Output = Answer> + Send + use<> {
         let (answer, result) = oneshot::channel();
         // If the socket has ended, this drops `answer`.
         let _ = self.requests.send(Request::Command {
@@ -213,7 +211,7 @@ struct Refusal {
 struct Task {
     stream: Stream,
     /// The commands without an answer, by id.
-    pending: HashMap<u64, (&'static str, oneshot::Sender<CommandResult>)>,
+    pending: HashMap<u64, (&'static str, oneshot::Sender<Answer>)>,
     next_id: u64,
     /// A crashed tab answers no command.
     is_crashed: bool,
@@ -266,7 +264,7 @@ impl Task {
         &mut self,
         method: &'static str,
         params: &Value,
-        answer: oneshot::Sender<CommandResult>,
+        answer: oneshot::Sender<Answer>,
     ) -> Result<(), LookError> {
         if self.is_crashed {
             let _ = answer.send(Err(error::crashed()));

@@ -95,6 +95,10 @@ impl Tab {
         self.state().record.page_state
     }
 
+    pub(super) async fn browser_version(&self) -> Option<String> {
+        self.address.version().await
+    }
+
     pub(super) fn document(&self) -> Option<String> {
         self.state().record.document().map(str::to_owned)
     }
@@ -247,13 +251,12 @@ impl Tab {
             (state.id.clone(), state.socket.end())
         };
         let is_closed = end.is_some_and(|end| end.kind == LookErrorKind::TabClosed);
-        // A browser that does not answer in time may be stopped.
         let is_running = self.address.is_running().await;
-        if !is_running.map_err(|_| error::timeout())? {
+        if !is_running.map_err(error::unreachable)? {
             return Err(error::browser_gone());
         }
         let tabs = self.address.tabs().await;
-        let tabs = tabs.map_err(|_| error::timeout())?;
+        let tabs = tabs.map_err(error::unreachable)?;
         let id = if !is_closed && tabs.iter().any(|tab| tab.id == id) {
             id
         } else {

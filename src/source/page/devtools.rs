@@ -12,8 +12,10 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::address_error::AddressError;
-use super::http::{LATE, Response};
+use super::http::Response;
 use super::plain_http;
+#[cfg(feature = "cdp")]
+use super::version::MAX_VERSION;
 use crate::codes::MISCONFIGURED;
 use crate::failure::{MAX_TEXT, ProtocolFailure, Site};
 use crate::text::clean;
@@ -122,7 +124,7 @@ impl DebuggerAddress {
                 browser: self.browser.clone(),
             };
             match resolved.check().await {
-                Ok(browser) => {
+                Ok((browser, _)) => {
                     return Ok(Self {
                         browser,
                         ..resolved
@@ -162,12 +164,13 @@ impl DebuggerAddress {
         Ok(addresses)
     }
 
-    /// Asks which run of Chrome listens there: the path of its own DevTools socket.
-    async fn check(&self) -> Result<Option<String>, GetError> {
+    /// Asks which run of Chrome listens there. Returns the path of its own DevTools socket, and its product, for
+    /// instance `Chrome/156.0.7204.49`.
+    async fn check(&self) -> Result<(Option<String>, String), GetError> {
         #[derive(Deserialize)]
         struct Version {
             #[serde(rename = "Browser")]
-            _browser: String,
+            product: String,
             #[serde(rename = "webSocketDebuggerUrl")]
             socket: Option<String>,
         }
@@ -182,25 +185,31 @@ impl DebuggerAddress {
                     "the file DevToolsActivePort is stale: another Chrome listens at {self} now; start \
                      the Chrome of this profile again, or name the address of the right one"
                 );
-                Err(GetError::answered(text))
+                let mut error = GetError::answered(text);
+                error.is_gone = socket.is_some();
+                Err(error)
             }
-            _ => Ok(socket),
+            _ => Ok((socket, version.product)),
         }
     }
 
-    /// Returns whether the Chrome of this [resolved](Self::resolve) address still runs. A Chrome that does not answer may
-    /// be busy or stopped.
+    /// Returns whether the Chrome of this [resolved](Self::resolve) address still runs. Fails if that is unknown: a Chrome
+    /// that does not answer may be stopped, and a tunnel to it, or this process, may have a failure of its own.
     #[cfg(feature = "cdp")]
     pub(crate) async fn is_running(&self) -> Result<bool, ProtocolFailure> {
         match self.check().await {
             Ok(_) => Ok(true),
-            Err(GetError {
-                is_late: true,
-                failure,
-                ..
-            }) => Err(failure),
-            Err(_) => Ok(false),
+            Err(error) if error.is_gone => Ok(false),
+            Err(error) => Err(error.failure),
         }
+    }
+
+    /// Returns the version of the Chrome of this [resolved](Self::resolve) address; `None` if it cannot be asked.
+    #[cfg(feature = "cdp")]
+    pub(crate) async fn version(&self) -> Option<String> {
+        let (_, product) = self.check().await.ok()?;
+        let (_, version) = product.split_once('/')?;
+        Some(clean(version, MAX_VERSION))
     }
 
     /// Lists the tabs without touching any of them. The address must be [resolved](Self::resolve).
@@ -222,14 +231,13 @@ impl DebuggerAddress {
             let cause = ProtocolFailure::from_error(Site::Cdp, &error);
             GetError {
                 is_answered: false,
-                is_late: error.kind() == io::ErrorKind::TimedOut,
+                is_gone: error.kind() == io::ErrorKind::ConnectionRefused,
                 failure: misconfigured(text).caused_by(cause),
             }
         })?;
         let answer = plain_http::get(stream, &self.address, path).await;
         let answer = answer.map_err(|(what, cause)| {
             let mut error = self.not_chrome(what);
-            error.is_late = what == LATE;
             if let Some(cause) = cause {
                 error.failure = error.failure.caused_by(cause);
             }
@@ -265,8 +273,8 @@ impl DebuggerAddress {
 struct GetError {
     /// Something listens there.
     is_answered: bool,
-    /// It did not answer in time.
-    is_late: bool,
+    /// Nothing listens there any more, or another Chrome.
+    is_gone: bool,
     failure: ProtocolFailure,
 }
 
@@ -274,7 +282,7 @@ impl GetError {
     fn answered(text: impl AsRef<str>) -> Self {
         Self {
             is_answered: true,
-            is_late: false,
+            is_gone: false,
             failure: misconfigured(text),
         }
     }

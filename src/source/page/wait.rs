@@ -78,7 +78,7 @@ pub(crate) trait ReadPage: Sync {
     fn unchanged(&self, known: Arc<Observation>) -> impl Future<Output = CommandResult> + Send;
 
     /// Returns the versions of the driver, if there is one, and of the browser.
-    fn versions(&self) -> (Option<String>, Option<String>);
+    fn versions(&self) -> impl Future<Output = (Option<String>, Option<String>)> + Send;
 }
 
 /// Returns the look for an observation, by one reader or by all.
@@ -174,7 +174,7 @@ async fn diagnose_by(page: &impl ReadPage, end: Instant) -> Result<Diagnosis, Pr
         let is_done = is_done(&look);
         match look {
             Ok(observation) if is_done => {
-                let (driver, browser) = page.versions();
+                let (driver, browser) = page.versions().await;
                 return Ok(Diagnosis::new(&observation, driver, browser));
             }
             Err(failure) if is_over || !may_pass(&failure) => return Err(failure),

@@ -53,8 +53,8 @@ impl Tab {
         }
     }
 
-    /// Waits for this slice until a moment at which the page has to be looked at, as long as it answers.
-    /// `None`: there was no result.
+    /// Waits for the result of this slice, at most until this moment. Returns `None` if there is none by then, or if the
+    /// page stops answering.
     pub(super) async fn watch(
         &self,
         socket: &Socket,

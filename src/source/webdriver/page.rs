@@ -258,7 +258,7 @@ impl ReadPage for Page {
         }
     }
 
-    fn versions(&self) -> (Option<String>, Option<String>) {
+    async fn versions(&self) -> (Option<String>, Option<String>) {
         self.tab().versions.clone()
     }
 }
