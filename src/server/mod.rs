@@ -27,7 +27,7 @@
 //! | 405 | a method other than POST | `method_not_allowed` |
 //! | 408 | the body did not arrive within 10 s | `slow_request` |
 //! | 409 | the store has refused the number | `number_already_connected`, `rebind_refused` |
-//! | 413 | the body has more than 64 KiB | `too_large` |
+//! | 413 | the body, or the event with its `webhook-id` as id, has more than 64 KiB | `too_large` |
 //! | 415 | the body is not `application/json` | `not_json` |
 //! | 422 | the JSON is not an event, or the store cannot hold it | `invalid_event` |
 //! | 429 | more requests in a second than the [limit](Limits::per_second) | `too_many_requests` |

@@ -461,6 +461,49 @@ async fn a_row_that_is_no_event_is_a_dead_letter_and_old_ones_are_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_largest_events_are_delivered_and_readable_as_dead_letters() {
+    // Both are longer in the table: the first in ASCII.
+    let accents = "é".repeat(12_500);
+    let letters = "x".repeat(65_495);
+    let events = [accents, letters].map(|text| {
+        let json = format!(r#"{{"event":"theirs","data":{{"of":"{text}"}}}}"#);
+        SessionEvent::from_json(json.as_bytes()).unwrap()
+    });
+    assert_eq!(events[1].to_json().len(), 65_530);
+    on_each(async |place| {
+        let (_, outbox) = place.open_outbox(fast(), "queue").await;
+        for event in &events {
+            outbox.send(event).await.unwrap();
+        }
+        let is_refused = AtomicBool::new(true);
+        let (sink, mut delivered) = channel(10);
+        let sink = Arc::new(sink);
+        let refuses = By(move |event: SessionEvent| {
+            let refused = is_refused.swap(false, Ordering::Relaxed);
+            let sink = sink.clone();
+            async move {
+                match refused {
+                    true => Err(SinkError::permanent("refused", "no")),
+                    false => sink.send(&event).await,
+                }
+            }
+        });
+        let worker = quick(outbox.deliver_to(refuses));
+        let next = within_limit("the second one", delivered.recv())
+            .await
+            .unwrap();
+        assert_eq!(next.to_json(), events[1].to_json());
+        worker.stop().await;
+        let dead = outbox.dead_letters(0, 10).await.unwrap();
+        assert_eq!((dead.len(), &*dead[0].error), (1, "refused"));
+        let event = dead[0].event.as_ref().unwrap();
+        assert_eq!(event.to_json(), events[0].to_json());
+        place.end().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_outbox_refuses_events_but_no_event_of_its_store() {
     on_each(async |place| {
         let options = StoreOptions::default().outbox("queue");
