@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
-use whatsapp_phone::event::channel::{EventReceiver, channel};
+use whatsapp_phone::event::channel::{ChannelSink, EventReceiver, channel};
 use whatsapp_phone::event::{EventSink, Failed, QrCode, SessionEvent, SinkError};
 use whatsapp_phone::retry::Backoff;
 use whatsapp_phone::store::outbox::{Outbox, OutboxWorker, OutboxWorkerBuilder};
@@ -568,6 +568,54 @@ async fn a_sink_that_hangs_holds_up_one_session_alone_and_asks_for_time() {
         assert_eq!(tries.load(Ordering::Relaxed), 2);
         assert_eq!(accepted.seqs.lock().unwrap()["other"].len(), 20);
         drop(worker);
+        place.end().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_that_asks_for_endless_time_gets_a_day_at_most_and_holds_up_no_other_session() {
+    on_each(async |place| {
+        let (_, outbox) = place.open_outbox(fast(), "queue").await;
+        let (sink, mut delivered) = channel(10);
+        let accepted = Arc::new(sink);
+        let asks = |accepted: &Arc<ChannelSink>| {
+            let accepted = accepted.clone();
+            By(move |event: SessionEvent| {
+                let accepted = accepted.clone();
+                async move {
+                    match event.session().unwrap().session_id.as_str() {
+                        "asks" => Err(down().with_retry_after(Duration::MAX)),
+                        _ => accepted.send(&event).await,
+                    }
+                }
+            })
+        };
+        let worker = quick(outbox.deliver_to(asks(&accepted)));
+        outbox.send(&numbered("asks", 1)).await.unwrap();
+        let attempted = async || {
+            let attempts = "select case attempts when 1 then 'yes' end from whatsapp_phone_outbox";
+            place.text(attempts).await.is_some()
+        };
+        until_async("the attempt is recorded", attempted).await;
+        outbox.send(&numbered("other", 1)).await.unwrap();
+        let other = within_limit("the other session's event", delivered.recv()).await;
+        assert_eq!(other.unwrap().seq(), Some(1));
+        worker.stop().await;
+        let wait = "select case when due_at - created_at between 86400000 and 90000000
+            then 'a day' end from whatsapp_phone_outbox where attempts = 1";
+        assert_eq!(place.text(wait).await.as_deref(), Some("a day"));
+
+        // The backoff's deadline is sooner: there is one attempt more, then no other.
+        place.run("delete from whatsapp_phone_outbox").await;
+        let backoff = steady(MS(10)).to_builder().deadline(MS(500));
+        let worker = outbox.deliver_to(asks(&accepted));
+        let worker = worker.backoff(backoff.build().unwrap()).start();
+        outbox.send(&numbered("asks", 2)).await.unwrap();
+        drained(&outbox).await;
+        worker.stop().await;
+        let dead = outbox.dead_letters(0, 10).await.unwrap();
+        assert_eq!((dead.len(), &*dead[0].error), (1, "down"));
         place.end().await;
     })
     .await;

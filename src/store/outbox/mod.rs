@@ -49,9 +49,10 @@
 //!   three times its [send timeout](OutboxWorkerBuilder::send_timeout), 30 s by default. If it is killed, another
 //!   worker delivers the event after that time. A worker whose lease has ended records nothing.
 //! - Again after a transient error: after the next delay of the worker's [`Backoff`](crate::retry::Backoff), or after
-//!   the error's [`retry_after`](crate::event::SinkError::retry_after) if that is longer. By default: after 1 s,
-//!   growing to 5 minutes, for 24 h after the event was stored. So a receiver that was down for hours gets the first
-//!   event of every session within about 6 minutes, and the later ones without a further pause.
+//!   the error's [`retry_after`](crate::event::SinkError::retry_after) if that is longer, but at the backoff's
+//!   deadline and within 24 h at the latest. By default: after 1 s, growing to 5 minutes, for 24 h after the event
+//!   was stored. So a receiver that was down for hours gets the first event of every session within about 6 minutes,
+//!   and the later ones without a further pause.
 //! - After a permanent error, or when the backoff ends, an event is a dead letter. It holds up no later one.
 //! - Without the payload of a QR code: `qr` is null.
 //!

@@ -19,6 +19,9 @@ use crate::retry::Backoff;
 /// How often the events are counted, and old dead letters deleted.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
 
+/// The longest `retry_after` that is waited for.
+const MAX_WAIT: Duration = Duration::from_hours(24);
+
 /// The settings of a worker, from [`Outbox::deliver_to`]. Each has a default.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `start`"]
@@ -149,8 +152,14 @@ impl OutboxWorkerBuilder {
         let mut delays = self.backoff.delays();
         // The delays before the attempts that were made, this one included.
         delays.nth(job.attempts as usize)?;
-        let delay = delays.next_within(milliseconds(job.age))?;
-        Some(delay.max(error.retry_after().unwrap_or_default()))
+        let age = milliseconds(job.age);
+        let delay = delays.next_within(age)?;
+        let left = self
+            .backoff
+            .deadline()
+            .map_or(MAX_WAIT, |deadline| deadline.saturating_sub(age));
+        let asked = error.retry_after().unwrap_or_default();
+        Some(delay.max(asked.min(left).min(MAX_WAIT)))
     }
 }
 
