@@ -92,7 +92,7 @@ impl SessionEvent {
         Self::from_stored(json)
     }
 
-    /// Reads an event of any length: what was accepted once is longer where it is stored, in ASCII and with an id.
+    /// Reads an event of any length: one that was accepted is longer as it is stored, in ASCII.
     pub(crate) fn from_stored(json: &[u8]) -> Result<Self, EventError> {
         let read = serde_json::from_slice(json).map_err(|error| EventError::NotJson {
             line: error.line(),
@@ -142,6 +142,7 @@ impl SessionEvent {
         };
         Ok(Self {
             id,
+            outbox_id: None,
             occurred_at,
             seq,
             version,

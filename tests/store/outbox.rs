@@ -503,6 +503,59 @@ async fn the_largest_events_are_delivered_and_readable_as_dead_letters() {
     .await;
 }
 
+#[cfg(feature = "webhook")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_without_an_id_has_one_webhook_id_in_all_attempts() {
+    use axum::http::{HeaderMap, StatusCode};
+    use whatsapp_phone::event::webhook::WebhookSink;
+
+    on_each(async |place| {
+        let (_, outbox) = place.open_outbox(fast(), "queue").await;
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+        let record = seen.clone();
+        let receive = async move |headers: HeaderMap, body: String| {
+            let id = headers["webhook-id"].to_str().unwrap().to_owned();
+            let mut seen = record.lock().unwrap();
+            seen.push(format!("{id} {body}"));
+            match seen.len() {
+                1..=2 => StatusCode::INTERNAL_SERVER_ERROR,
+                3 => StatusCode::UNPROCESSABLE_ENTITY,
+                _ => StatusCode::NO_CONTENT,
+            }
+        };
+        let app = axum::Router::new().route("/", axum::routing::post(receive));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async { axum::serve(listener, app).await });
+        let keys = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse().unwrap();
+        let builder = WebhookSink::builder(url, keys)
+            .allow_http()
+            .allow_private_addresses();
+        let once = Backoff::builder().attempts(1).build().unwrap();
+        let sink = builder.backoff(once).attempt_timeout(LIMIT).build();
+        let worker = outbox.deliver_to(sink.unwrap()).send_timeout(LIMIT);
+        let worker = quick(worker);
+        let json = r#"{"data":{"of":"others"},"event":"theirs","id":7}"#;
+        let event = SessionEvent::from_json(json.as_bytes()).unwrap();
+        outbox.send(&event).await.unwrap();
+        drained(&outbox).await;
+        // Refused, and replayed.
+        assert_eq!(outbox.replay_all().await.unwrap(), 1);
+        drained(&outbox).await;
+        outbox.send(&event).await.unwrap();
+        drained(&outbox).await;
+        worker.stop().await;
+        server.abort();
+        let seen = seen.lock().unwrap().clone();
+        assert_eq!(seen.len(), 5, "{seen:?}");
+        assert!(seen[..4].iter().all(|one| *one == seen[0]), "{seen:?}");
+        assert!(seen[0].ends_with(&event.to_json()), "{seen:?}");
+        assert_ne!(seen[4], seen[0], "another event");
+        place.end().await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_outbox_refuses_events_but_no_event_of_its_store() {
     on_each(async |place| {

@@ -81,7 +81,7 @@
 //!     id bigserial PRIMARY KEY,      -- MySQL: bigint unsigned AUTO_INCREMENT; SQLite: integer AUTOINCREMENT
 //!     queue varchar(64) NOT NULL,
 //!     order_key bigint NOT NULL,     -- a hash of the session's id
-//!     event_id varchar(128),
+//!     event_id varchar(128),         -- of the event, or a new one
 //!     body text NOT NULL,            -- MySQL: mediumtext
 //!     is_dead int NOT NULL,
 //!     attempts int NOT NULL,

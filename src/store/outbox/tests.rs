@@ -23,6 +23,7 @@ const PAGE: usize = 20;
 struct Row {
     id: i64,
     key: i64,
+    event: String,
     body: String,
     is_dead: bool,
     attempts: u32,
@@ -68,6 +69,7 @@ impl Table for InMemory {
             rows.push(Row {
                 id,
                 key: entry["key"].as_i64().unwrap(),
+                event: entry["event"].as_str().unwrap().to_owned(),
                 body: entry["body"].as_str().unwrap().to_owned(),
                 is_dead: false,
                 attempts: 0,
@@ -120,6 +122,7 @@ impl Table for InMemory {
             (row.lease, row.due_at) = (Some(lease), now + step.lease);
             found.jobs.push(Job {
                 id: row.id,
+                event: Some(row.event.clone()),
                 body: row.body.clone(),
                 attempts: row.attempts,
                 age: milliseconds_of(now - row.created_at),
@@ -168,6 +171,7 @@ async fn a_search_of_many_sessions_pauses_although_it_finds_events() {
         jobs: (0..jobs)
             .map(|_| Job {
                 id: 1,
+                event: None,
                 body: String::new(),
                 attempts: 0,
                 age: 0,

@@ -96,7 +96,7 @@ impl OutboxWorkerBuilder {
         if asked.elapsed() + self.send_timeout > self.lease() {
             return None;
         }
-        let result = match SessionEvent::from_stored(job.body.as_bytes()) {
+        let result = match job.read() {
             Ok(event) => self.send(&job, &event).await,
             Err(error) => {
                 tracing::error!(queue = self.outbox.queue, id = job.id, %error, "a row of the outbox is no event");
