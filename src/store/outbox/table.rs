@@ -189,6 +189,9 @@ pub(in crate::store) trait Table: fmt::Debug + Send + Sync {
     /// How often a worker looks for the events of other processes.
     fn poll_interval(&self) -> Duration;
 
+    /// The longest time of one call.
+    fn deadline(&self) -> Duration;
+
     /// Notified when this process has stored events.
     fn stored(&self) -> &Notify;
 

@@ -36,6 +36,8 @@ struct Row {
 struct InMemory {
     rows: Mutex<Vec<Row>>,
     stored: Notify,
+    /// How long a step takes, after it has leased its events.
+    step_takes: Duration,
     /// The most events that were leased at the same time: a worker holds no others.
     most_leased: AtomicUsize,
 }
@@ -43,6 +45,69 @@ struct InMemory {
 impl fmt::Debug for InMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("InMemory")
+    }
+}
+
+impl InMemory {
+    fn new(step_takes: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            rows: Mutex::default(),
+            stored: Notify::new(),
+            step_takes,
+            most_leased: AtomicUsize::new(0),
+        })
+    }
+
+    fn exchange(&self, step: Step<'_>) -> Found {
+        let now = Instant::now();
+        let mut rows = self.rows.lock().unwrap();
+        for ended in step.ended {
+            let is_it = |row: &Row| (row.id, row.lease) == (ended.id, Some(ended.lease));
+            let at = rows.iter().position(is_it).unwrap();
+            match &ended.result {
+                Ok(()) => drop(rows.remove(at)),
+                Err(failed) => {
+                    let row = &mut rows[at];
+                    (row.attempts, row.lease) = (row.attempts + 1, None);
+                    row.is_dead = failed.delay.is_none();
+                    row.due_at = now + failed.delay.unwrap_or_default();
+                }
+            }
+        }
+        if step.limit == 0 {
+            return Found {
+                next: Some(step.after),
+                ..Found::default()
+            };
+        }
+        let mut heads = BTreeMap::new();
+        for row in rows
+            .iter()
+            .filter(|row| !row.is_dead && row.key > step.after)
+        {
+            heads.entry(row.key).or_insert(Head {
+                key: row.key,
+                id: row.id,
+                wait: milliseconds_of(row.due_at.saturating_duration_since(now)),
+            });
+        }
+        let heads: Vec<Head> = heads.into_values().take(PAGE).collect();
+        let (due, mut found) = Found::of(&heads, PAGE, step.limit);
+        for row in rows.iter_mut().filter(|row| due.contains(&row.id)) {
+            let lease = fastrand::i64(1..);
+            (row.lease, row.due_at) = (Some(lease), now + step.lease);
+            found.jobs.push(Job {
+                id: row.id,
+                event: Some(row.event.clone()),
+                body: row.body.clone(),
+                attempts: row.attempts,
+                age: milliseconds_of(now - row.created_at),
+                lease,
+            });
+        }
+        let leased = rows.iter().filter(|row| row.lease.is_some()).count();
+        self.most_leased.fetch_max(leased, Ordering::Relaxed);
+        found
     }
 }
 
@@ -54,6 +119,10 @@ impl Table for InMemory {
 
     fn poll_interval(&self) -> Duration {
         Duration::from_secs(1)
+    }
+
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(10)
     }
 
     fn stored(&self) -> &Notify {
@@ -83,54 +152,8 @@ impl Table for InMemory {
     }
 
     async fn step(&self, step: Step<'_>) -> Result<Found, StoreError> {
-        let now = Instant::now();
-        let mut rows = self.rows.lock().unwrap();
-        for ended in step.ended {
-            let is_it = |row: &Row| (row.id, row.lease) == (ended.id, Some(ended.lease));
-            let at = rows.iter().position(is_it).unwrap();
-            match &ended.result {
-                Ok(()) => drop(rows.remove(at)),
-                Err(failed) => {
-                    let row = &mut rows[at];
-                    (row.attempts, row.lease) = (row.attempts + 1, None);
-                    row.is_dead = failed.delay.is_none();
-                    row.due_at = now + failed.delay.unwrap_or_default();
-                }
-            }
-        }
-        if step.limit == 0 {
-            return Ok(Found {
-                next: Some(step.after),
-                ..Found::default()
-            });
-        }
-        let mut heads = BTreeMap::new();
-        for row in rows
-            .iter()
-            .filter(|row| !row.is_dead && row.key > step.after)
-        {
-            heads.entry(row.key).or_insert(Head {
-                key: row.key,
-                id: row.id,
-                wait: milliseconds_of(row.due_at.saturating_duration_since(now)),
-            });
-        }
-        let heads: Vec<Head> = heads.into_values().take(PAGE).collect();
-        let (due, mut found) = Found::of(&heads, PAGE, step.limit);
-        for row in rows.iter_mut().filter(|row| due.contains(&row.id)) {
-            let lease = fastrand::i64(1..);
-            (row.lease, row.due_at) = (Some(lease), now + step.lease);
-            found.jobs.push(Job {
-                id: row.id,
-                event: Some(row.event.clone()),
-                body: row.body.clone(),
-                attempts: row.attempts,
-                age: milliseconds_of(now - row.created_at),
-                lease,
-            });
-        }
-        let leased = rows.iter().filter(|row| row.lease.is_some()).count();
-        self.most_leased.fetch_max(leased, Ordering::Relaxed);
+        let found = self.exchange(step);
+        sleep(self.step_takes).await;
         Ok(found)
     }
 
@@ -233,11 +256,7 @@ impl EventSink for Arc<Receiver> {
 }
 
 async fn outlives_an_hour_without_receiver(hangs: bool) {
-    let table = Arc::new(InMemory {
-        rows: Mutex::default(),
-        stored: Notify::new(),
-        most_leased: AtomicUsize::new(0),
-    });
+    let table = InMemory::new(Duration::ZERO);
     let outbox = Outbox::new(table.clone(), "queue");
     let receiver = Arc::new(Receiver {
         up_at: Instant::now() + HOUR,
@@ -288,6 +307,29 @@ async fn a_receiver_that_refuses_connections_for_an_hour_gets_every_event_in_ord
 #[tokio::test(start_paused = true)]
 async fn a_receiver_that_hangs_for_an_hour_gets_every_event_in_order() {
     outlives_an_hour_without_receiver(true).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_store_delivers_also_with_a_short_send_timeout() {
+    let step_takes = Duration::from_secs(9);
+    let outbox = Outbox::new(InMemory::new(step_takes), "queue");
+    let receiver = Arc::new(Receiver {
+        up_at: Instant::now(),
+        hangs: false,
+        attempts: AtomicUsize::new(0),
+        accepted: Mutex::default(),
+    });
+    let session = SessionKey::new(7, "s").unwrap();
+    let event = SessionEvent::session_authenticated(session).with_seq(1);
+    outbox.send(&event).await.unwrap();
+    let worker = outbox.deliver_to(receiver.clone());
+    let worker = worker.send_timeout(Duration::from_millis(10)).start();
+    // One step leases it, the next one records it.
+    sleep(2 * step_takes + Duration::from_secs(1)).await;
+    assert_eq!(receiver.accepted.lock().unwrap()["s"], [1]);
+    assert_eq!(receiver.attempts.load(Ordering::Relaxed), 1);
+    assert_eq!(outbox.status().await.unwrap().waiting, 0);
+    worker.stop().await;
 }
 
 fn milliseconds_of(time: Duration) -> i64 {
