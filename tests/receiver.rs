@@ -16,6 +16,7 @@ use whatsapp_phone::PhoneNumber;
 use whatsapp_phone::event::signature::{SignatureHeaders, SigningKeys};
 use whatsapp_phone::event::webhook::WebhookSink;
 use whatsapp_phone::event::{EventId, EventSink, SessionEvent, SessionKey, SinkError};
+use whatsapp_phone::retry::Backoff;
 use whatsapp_phone::server::WebhookReceiver;
 use whatsapp_phone::store::memory::MemoryStore;
 use whatsapp_phone::store::{SessionRow, SessionStore, Status, StoreSink};
@@ -192,6 +193,45 @@ async fn no_failure_of_the_sink_is_answered_2xx() {
             "{problem}"
         );
         assert!(!problem.contains("62"), "{problem}");
+    }
+}
+
+/// A store's sink, which fails for one session.
+struct Poisoned(StoreSink);
+
+#[async_trait::async_trait]
+impl EventSink for Poisoned {
+    fn name(&self) -> &str {
+        "poisoned"
+    }
+
+    async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
+        match event.session().unwrap() == &key() {
+            true => Err(SinkError::transient("poisoned", "")),
+            false => self.0.send(event).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_whose_events_fail_does_not_stop_the_others() {
+    let store = MemoryStore::default();
+    let address = serve(Poisoned(StoreSink::new(store.clone()))).await;
+    let builder = WebhookSink::builder(format!("http://{address}{PATH}"), keys());
+    let builder = builder.allow_http().allow_private_addresses();
+    // A pause of a second would be longer than this deadline, and `send` would fail at once.
+    let backoff = Backoff::builder()
+        .attempts(1)
+        .deadline(Duration::from_millis(500));
+    let builder = builder.backoff(backoff.build().unwrap());
+    let sink = builder.attempt_timeout(time::LIMIT).build().unwrap();
+    for n in 0..3 {
+        let error = sink.send(&ready(PHONE)).await.unwrap_err();
+        assert_eq!(error.code(), "webhook_failed");
+        let healthy = SessionKey::new(7, format!("healthy-{n}")).unwrap();
+        store.register(&healthy).await.unwrap();
+        let event = SessionEvent::session_authenticated(healthy);
+        sink.send(&event).await.unwrap();
     }
 }
 

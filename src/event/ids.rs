@@ -222,7 +222,7 @@ impl EventId {
     pub const MAX_LEN: usize = 128;
 
     /// Makes a new id: a UUID of version 7.
-    pub(super) fn generate() -> Self {
+    pub(crate) fn generate() -> Self {
         Self(uuid::Uuid::now_v7().to_string().into())
     }
 

@@ -89,6 +89,11 @@ impl SessionEvent {
         if json.len() > MAX_EVENT {
             return Err(EventError::TooLarge { bytes: json.len() });
         }
+        Self::from_stored(json)
+    }
+
+    /// Reads an event of any length: one that was accepted is longer as it is stored, in ASCII.
+    pub(crate) fn from_stored(json: &[u8]) -> Result<Self, EventError> {
         let read = serde_json::from_slice(json).map_err(|error| EventError::NotJson {
             line: error.line(),
             column: error.column(),
@@ -137,6 +142,7 @@ impl SessionEvent {
         };
         Ok(Self {
             id,
+            outbox_id: None,
             occurred_at,
             seq,
             version,

@@ -82,6 +82,8 @@ use crate::text::clean;
 #[derive(Clone)]
 pub struct SessionEvent {
     id: Option<EventId>,
+    /// The id that an outbox gave to an event without an id. It is not written.
+    outbox_id: Option<EventId>,
     occurred_at: Option<SystemTime>,
     seq: Option<u64>,
     version: Option<u64>,
@@ -107,6 +109,7 @@ impl SessionEvent {
     fn new(session: SessionKey, kind: EventKind) -> Self {
         Self {
             id: Some(EventId::generate()),
+            outbox_id: None,
             occurred_at: Some(now()),
             seq: None,
             version: Some(Self::VERSION),
@@ -182,6 +185,18 @@ impl SessionEvent {
     #[must_use]
     pub fn with_id(mut self, id: EventId) -> Self {
         self.id = Some(id);
+        self
+    }
+
+    /// Returns the id by which receivers recognise a repetition: [`id`](Self::id), or the one of an outbox.
+    pub(crate) fn delivery_id(&self) -> Option<&EventId> {
+        self.id.as_ref().or(self.outbox_id.as_ref())
+    }
+
+    /// Sets the id of an outbox, which keeps the event's JSON as it is.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+    pub(crate) fn with_outbox_id(mut self, id: Option<EventId>) -> Self {
+        self.outbox_id = id;
         self
     }
 

@@ -244,7 +244,7 @@ where
         messaging.operation.name = "deliver",
         "messaging.operation.type" = "send",
         messaging.destination.name = name,
-        messaging.message.id = event.id().map(tracing::field::display),
+        messaging.message.id = event.delivery_id().map(tracing::field::display),
         whatsapp_phone.event = kind,
     );
     let call = async { call().await }.instrument(span.clone());

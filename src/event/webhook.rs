@@ -9,8 +9,8 @@
 //! | `webhook-timestamp` | the time of the attempt, in seconds since 1970 |
 //! | `webhook-signature` | `v1,` and the HMAC-SHA256 of `id.timestamp.body` in base64, for each key |
 //!
-//! An event without an id gets a new one for each `send`. The body differs between attempts only by a QR code
-//! that has been forgotten in between.
+//! An event without an id gets a new one for each `send`; if an outbox delivers it, the same one for all. The body
+//! differs between attempts only by a QR code that has been forgotten in between.
 //!
 //! | answer | meaning | code |
 //! |---|---|---|
@@ -220,7 +220,10 @@ impl EventSink for WebhookSink {
 
     /// Fails with the codes of the [module](self).
     async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
-        let id = event.id().cloned().unwrap_or_else(EventId::generate);
+        let id = event
+            .delivery_id()
+            .cloned()
+            .unwrap_or_else(EventId::generate);
         let start = Instant::now();
         let mut delays = self.backoff.delays();
         let mut delay = delays.next().unwrap_or_default();

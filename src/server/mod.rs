@@ -27,13 +27,15 @@
 //! | 405 | a method other than POST | `method_not_allowed` |
 //! | 408 | the body did not arrive within 10 s | `slow_request` |
 //! | 409 | the store has refused the number | `number_already_connected`, `rebind_refused` |
-//! | 413 | the body has more than 64 KiB | `too_large` |
+//! | 413 | the body, or the event with its `webhook-id` as id, has more than 64 KiB | `too_large` |
 //! | 415 | the body is not `application/json` | `not_json` |
 //! | 422 | the JSON is not an event, or the store cannot hold it | `invalid_event` |
-//! | 429 | more requests in a second than the [limit](Limits::per_second) | `too_many_requests` |
+//! | 429 | more requests in a second than the [limit](Limits::per_second) | `too_many_requests`, with `Retry-After` |
 //! | 500 | the sink has failed permanently | its code |
-//! | 503 | the sink has failed, and may accept the event later; with `Retry-After` | its code |
-//! | 503 | more requests at the same time than the [limit](Limits::at_once) | `overloaded` |
+//! | 503 | the sink has failed, and may accept the event later | its code; `storage` and `queue_full` with `Retry-After` |
+//! | 503 | more requests at the same time than the [limit](Limits::at_once) | `overloaded`, with `Retry-After` |
+//!
+//! `Retry-After` stops all deliveries of a `WebhookSink`, so it is sent only if every request fails.
 //!
 //! Errors have a body of type `application/problem+json` with `title`, `status`, `detail` and `code`. No answer
 //! contains anything of the request. `WebhookSink` gives the codes of a store's refusals to its caller, so an

@@ -15,6 +15,15 @@ use crate::store::StoreError;
 /// The media type of a problem.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
+/// The codes of errors that concern every request: with them `Retry-After` is sent, for which a sender stops all its
+/// deliveries. Any other error may be that of a single event or session.
+const CONCERN_ALL: [&str; 4] = [
+    codes::OVERLOADED,
+    codes::TOO_MANY_REQUESTS,
+    codes::QUEUE_FULL,
+    codes::STORAGE,
+];
+
 /// An error with its stable code. `detail` contains nothing of the request.
 #[derive(Clone, Debug)]
 pub(super) struct Problem {
@@ -123,12 +132,7 @@ impl IntoResponse for Problem {
         let mut response = (self.status, body.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        if [
-            StatusCode::SERVICE_UNAVAILABLE,
-            StatusCode::TOO_MANY_REQUESTS,
-        ]
-        .contains(&self.status)
-        {
+        if self.status != StatusCode::INTERNAL_SERVER_ERROR && CONCERN_ALL.contains(&&*self.code) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if self.code == codes::INVALID_TOKEN {

@@ -125,6 +125,9 @@ async fn receive(
     if event.id().is_none() {
         event = event.with_id(headers.id);
     }
+    if event.to_json().len() > MAX_EVENT {
+        return Err(TOO_LARGE.with_detail("the event with its id has more than 65536 bytes"));
+    }
     let answer = receiver.accept(&event).await?;
     receiver.qr_codes.observe(&event);
     Ok((

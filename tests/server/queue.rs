@@ -125,6 +125,58 @@ async fn nothing_is_answered_2xx_that_the_queue_has_not_accepted() {
 }
 
 #[tokio::test]
+async fn an_event_that_is_too_large_with_its_id_is_refused() {
+    let queue = Queue::default();
+    let store = MemoryStore::default();
+    let receiver = WebhookReceiver::new(keys(), StoreSink::new(store.clone())).queue(queue.clone());
+    let app = Api::new(store, tokens()).receiver(receiver).into_router();
+    let event = |length: usize| {
+        let json = r#"{"event":"foreign","data":""}"#;
+        json.replace("\"\"", &format!("\"{}\"", "x".repeat(length - json.len())))
+    };
+    assert_eq!(
+        refused(&app, signed(event(65_530))).await,
+        (413, "too_large".into())
+    );
+    assert!(queue.events.lock().unwrap().is_empty());
+    assert_eq!(ask(&app, signed(event(65_400))).await.0, 200);
+    let events = queue.events.lock().unwrap();
+    // An outbox delivers it to another receiver.
+    assert!(events[0].to_json().len() <= SessionEvent::MAX_LEN);
+}
+
+/// A sink that fails with this error.
+struct Fails(SinkError);
+
+#[async_trait]
+impl EventSink for Fails {
+    fn name(&self) -> &str {
+        "fails"
+    }
+    async fn send(&self, _: &SessionEvent) -> Result<(), SinkError> {
+        Err(self.0.clone())
+    }
+}
+
+#[tokio::test]
+async fn a_sender_is_asked_to_wait_only_if_every_request_fails() {
+    let event = ready("session-1", PHONE).to_json();
+    for (error, status, waits) in [
+        (SinkError::transient("storage", ""), 503, true),
+        (SinkError::transient("queue_full", ""), 503, true),
+        (SinkError::transient("sink_timeout", ""), 503, false),
+        (SinkError::transient("poisoned", ""), 503, false),
+        (SinkError::permanent("storage", ""), 500, false),
+    ] {
+        let receiver = WebhookReceiver::new(keys(), Fails(error.clone()));
+        let api = Api::new(MemoryStore::default(), tokens()).receiver(receiver);
+        let (answered, headers, _) = ask(&api.into_router(), signed(&*event)).await;
+        let asks = headers.contains_key("retry-after");
+        assert_eq!((answered, asks), (status, waits), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_events_of_the_node_service_are_taken() {
     let store = MemoryStore::default();
     store.register(&key("session-1")).await.unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
-use whatsapp_phone::event::channel::{EventReceiver, channel};
+use whatsapp_phone::event::channel::{ChannelSink, EventReceiver, channel};
 use whatsapp_phone::event::{EventSink, Failed, QrCode, SessionEvent, SinkError};
 use whatsapp_phone::retry::Backoff;
 use whatsapp_phone::store::outbox::{Outbox, OutboxWorker, OutboxWorkerBuilder};
@@ -461,6 +461,102 @@ async fn a_row_that_is_no_event_is_a_dead_letter_and_old_ones_are_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_largest_events_are_delivered_and_readable_as_dead_letters() {
+    // Both are longer in the table: the first in ASCII.
+    let accents = "é".repeat(12_500);
+    let letters = "x".repeat(65_495);
+    let events = [accents, letters].map(|text| {
+        let json = format!(r#"{{"event":"theirs","data":{{"of":"{text}"}}}}"#);
+        SessionEvent::from_json(json.as_bytes()).unwrap()
+    });
+    assert_eq!(events[1].to_json().len(), 65_530);
+    on_each(async |place| {
+        let (_, outbox) = place.open_outbox(fast(), "queue").await;
+        for event in &events {
+            outbox.send(event).await.unwrap();
+        }
+        let is_refused = AtomicBool::new(true);
+        let (sink, mut delivered) = channel(10);
+        let sink = Arc::new(sink);
+        let refuses = By(move |event: SessionEvent| {
+            let refused = is_refused.swap(false, Ordering::Relaxed);
+            let sink = sink.clone();
+            async move {
+                match refused {
+                    true => Err(SinkError::permanent("refused", "no")),
+                    false => sink.send(&event).await,
+                }
+            }
+        });
+        let worker = quick(outbox.deliver_to(refuses));
+        let next = within_limit("the second one", delivered.recv())
+            .await
+            .unwrap();
+        assert_eq!(next.to_json(), events[1].to_json());
+        worker.stop().await;
+        let dead = outbox.dead_letters(0, 10).await.unwrap();
+        assert_eq!((dead.len(), &*dead[0].error), (1, "refused"));
+        let event = dead[0].event.as_ref().unwrap();
+        assert_eq!(event.to_json(), events[0].to_json());
+        place.end().await;
+    })
+    .await;
+}
+
+#[cfg(feature = "webhook")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_without_an_id_has_one_webhook_id_in_all_attempts() {
+    use axum::http::{HeaderMap, StatusCode};
+    use whatsapp_phone::event::webhook::WebhookSink;
+
+    on_each(async |place| {
+        let (_, outbox) = place.open_outbox(fast(), "queue").await;
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+        let record = seen.clone();
+        let receive = async move |headers: HeaderMap, body: String| {
+            let id = headers["webhook-id"].to_str().unwrap().to_owned();
+            let mut seen = record.lock().unwrap();
+            seen.push(format!("{id} {body}"));
+            match seen.len() {
+                1..=2 => StatusCode::INTERNAL_SERVER_ERROR,
+                3 => StatusCode::UNPROCESSABLE_ENTITY,
+                _ => StatusCode::NO_CONTENT,
+            }
+        };
+        let app = axum::Router::new().route("/", axum::routing::post(receive));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async { axum::serve(listener, app).await });
+        let keys = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse().unwrap();
+        let builder = WebhookSink::builder(url, keys)
+            .allow_http()
+            .allow_private_addresses();
+        let once = Backoff::builder().attempts(1).build().unwrap();
+        let sink = builder.backoff(once).attempt_timeout(LIMIT).build();
+        let worker = outbox.deliver_to(sink.unwrap()).send_timeout(LIMIT);
+        let worker = quick(worker);
+        let json = r#"{"data":{"of":"others"},"event":"theirs","id":7}"#;
+        let event = SessionEvent::from_json(json.as_bytes()).unwrap();
+        outbox.send(&event).await.unwrap();
+        drained(&outbox).await;
+        // Refused, and replayed.
+        assert_eq!(outbox.replay_all().await.unwrap(), 1);
+        drained(&outbox).await;
+        outbox.send(&event).await.unwrap();
+        drained(&outbox).await;
+        worker.stop().await;
+        server.abort();
+        let seen = seen.lock().unwrap().clone();
+        assert_eq!(seen.len(), 5, "{seen:?}");
+        assert!(seen[..4].iter().all(|one| *one == seen[0]), "{seen:?}");
+        assert!(seen[0].ends_with(&event.to_json()), "{seen:?}");
+        assert_ne!(seen[4], seen[0], "another event");
+        place.end().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_outbox_refuses_events_but_no_event_of_its_store() {
     on_each(async |place| {
         let options = StoreOptions::default().outbox("queue");
@@ -525,6 +621,54 @@ async fn a_sink_that_hangs_holds_up_one_session_alone_and_asks_for_time() {
         assert_eq!(tries.load(Ordering::Relaxed), 2);
         assert_eq!(accepted.seqs.lock().unwrap()["other"].len(), 20);
         drop(worker);
+        place.end().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_that_asks_for_endless_time_gets_a_day_at_most_and_holds_up_no_other_session() {
+    on_each(async |place| {
+        let (_, outbox) = place.open_outbox(fast(), "queue").await;
+        let (sink, mut delivered) = channel(10);
+        let accepted = Arc::new(sink);
+        let asks = |accepted: &Arc<ChannelSink>| {
+            let accepted = accepted.clone();
+            By(move |event: SessionEvent| {
+                let accepted = accepted.clone();
+                async move {
+                    match event.session().unwrap().session_id.as_str() {
+                        "asks" => Err(down().with_retry_after(Duration::MAX)),
+                        _ => accepted.send(&event).await,
+                    }
+                }
+            })
+        };
+        let worker = quick(outbox.deliver_to(asks(&accepted)));
+        outbox.send(&numbered("asks", 1)).await.unwrap();
+        let attempted = async || {
+            let attempts = "select case attempts when 1 then 'yes' end from whatsapp_phone_outbox";
+            place.text(attempts).await.is_some()
+        };
+        until_async("the attempt is recorded", attempted).await;
+        outbox.send(&numbered("other", 1)).await.unwrap();
+        let other = within_limit("the other session's event", delivered.recv()).await;
+        assert_eq!(other.unwrap().seq(), Some(1));
+        worker.stop().await;
+        let wait = "select case when due_at - created_at between 86400000 and 90000000
+            then 'a day' end from whatsapp_phone_outbox where attempts = 1";
+        assert_eq!(place.text(wait).await.as_deref(), Some("a day"));
+
+        // The backoff's deadline is sooner: there is one attempt more, then no other.
+        place.run("delete from whatsapp_phone_outbox").await;
+        let backoff = steady(MS(10)).to_builder().deadline(MS(500));
+        let worker = outbox.deliver_to(asks(&accepted));
+        let worker = worker.backoff(backoff.build().unwrap()).start();
+        outbox.send(&numbered("asks", 2)).await.unwrap();
+        drained(&outbox).await;
+        worker.stop().await;
+        let dead = outbox.dead_letters(0, 10).await.unwrap();
+        assert_eq!((dead.len(), &*dead[0].error), (1, "down"));
         place.end().await;
     })
     .await;

@@ -109,7 +109,7 @@ impl DeadLetter {
     fn of(letter: Letter) -> Self {
         Self {
             id: letter.job.id,
-            event: SessionEvent::from_json(letter.job.body.as_bytes()).ok(),
+            event: letter.job.read().ok(),
             error: letter.error.unwrap_or_default(),
             attempts: letter.job.attempts,
             age: milliseconds(letter.job.age),

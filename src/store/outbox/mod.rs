@@ -46,12 +46,14 @@
 //! - In order within a session: the next event of a session is delivered when the one before was accepted or
 //!   is a dead letter. Sessions do not wait for each other. Foreign events that name no session are one order.
 //! - By any number of workers, in any number of processes and machines. A worker leases an event for
-//!   three times its [send timeout](OutboxWorkerBuilder::send_timeout), 30 s by default. If it is killed, another
-//!   worker delivers the event after that time. A worker whose lease has ended records nothing.
+//!   three times its [send timeout](OutboxWorkerBuilder::send_timeout) and the store's
+//!   [deadline](super::StoreOptions::deadline), 40 s by default. If it is killed, another worker delivers the event
+//!   after that time. A worker whose lease has ended records nothing.
 //! - Again after a transient error: after the next delay of the worker's [`Backoff`](crate::retry::Backoff), or after
-//!   the error's [`retry_after`](crate::event::SinkError::retry_after) if that is longer. By default: after 1 s,
-//!   growing to 5 minutes, for 24 h after the event was stored. So a receiver that was down for hours gets the first
-//!   event of every session within about 6 minutes, and the later ones without a further pause.
+//!   the error's [`retry_after`](crate::event::SinkError::retry_after) if that is longer, but at the backoff's
+//!   deadline and within 24 h at the latest. By default: after 1 s, growing to 5 minutes, for 24 h after the event
+//!   was stored. So a receiver that was down for hours gets the first event of every session within about 6 minutes,
+//!   and the later ones without a further pause.
 //! - After a permanent error, or when the backoff ends, an event is a dead letter. It holds up no later one.
 //! - Without the payload of a QR code: `qr` is null.
 //!
@@ -80,7 +82,7 @@
 //!     id bigserial PRIMARY KEY,      -- MySQL: bigint unsigned AUTO_INCREMENT; SQLite: integer AUTOINCREMENT
 //!     queue varchar(64) NOT NULL,
 //!     order_key bigint NOT NULL,     -- a hash of the session's id
-//!     event_id varchar(128),
+//!     event_id varchar(128),         -- of the event, or a new one
 //!     body text NOT NULL,            -- MySQL: mediumtext
 //!     is_dead int NOT NULL,
 //!     attempts int NOT NULL,

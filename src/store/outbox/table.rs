@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::event::{EventId, SessionEvent};
+use crate::event::{EventError, EventId, SessionEvent};
 use crate::store::error::StoreError;
 
 /// Below every order key.
@@ -18,16 +18,17 @@ pub(in crate::store) const START: i64 = -1;
 pub(in crate::store) struct Entry {
     queue: String,
     order_key: i64,
-    event: Option<String>,
+    event: String,
     body: String,
 }
 
 impl Entry {
     pub(in crate::store) fn new(queue: &str, event: &SessionEvent) -> Self {
+        let id = event.delivery_id().cloned();
         Self {
             queue: queue.to_owned(),
             order_key: order_key(event),
-            event: event.id().map(EventId::as_str).map(str::to_owned),
+            event: id.unwrap_or_else(EventId::generate).as_str().to_owned(),
             body: event.clone().without_qr_payload().to_json(),
         }
     }
@@ -36,13 +37,10 @@ impl Entry {
 /// Returns the parameter of the statement that stores these events.
 pub(in crate::store) fn to_json(entries: &[Entry]) -> String {
     let entries = entries.iter().enumerate().map(|(n, entry)| {
-        let mut json = json!({
-            "n": n, "queue": entry.queue, "key": entry.order_key, "body": ascii(&entry.body),
-        });
-        if let Some(event) = &entry.event {
-            json["event"] = event.as_str().into();
-        }
-        json
+        json!({
+            "n": n, "queue": entry.queue, "key": entry.order_key, "event": entry.event,
+            "body": ascii(&entry.body),
+        })
     });
     Value::from_iter(entries).to_string()
 }
@@ -85,6 +83,8 @@ pub(in crate::store) struct Head {
 #[derive(Deserialize)]
 pub(in crate::store) struct Job {
     pub(in crate::store) id: i64,
+    /// The event's id, or the one that the outbox gave it.
+    pub(in crate::store) event: Option<String>,
     pub(in crate::store) body: String,
     /// How many attempts have failed.
     pub(in crate::store) attempts: u32,
@@ -92,6 +92,13 @@ pub(in crate::store) struct Job {
     pub(in crate::store) age: i64,
     #[serde(default)]
     pub(in crate::store) lease: i64,
+}
+
+impl Job {
+    pub(in crate::store) fn read(&self) -> Result<SessionEvent, EventError> {
+        let id = self.event.as_deref().and_then(|id| EventId::new(id).ok());
+        Ok(SessionEvent::from_stored(self.body.as_bytes())?.with_outbox_id(id))
+    }
 }
 
 /// A delivery that has ended.
@@ -181,6 +188,9 @@ pub(in crate::store) trait Table: fmt::Debug + Send + Sync {
 
     /// How often a worker looks for the events of other processes.
     fn poll_interval(&self) -> Duration;
+
+    /// The longest time of one call.
+    fn deadline(&self) -> Duration;
 
     /// Notified when this process has stored events.
     fn stored(&self) -> &Notify;

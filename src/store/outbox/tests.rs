@@ -23,6 +23,7 @@ const PAGE: usize = 20;
 struct Row {
     id: i64,
     key: i64,
+    event: String,
     body: String,
     is_dead: bool,
     attempts: u32,
@@ -35,6 +36,8 @@ struct Row {
 struct InMemory {
     rows: Mutex<Vec<Row>>,
     stored: Notify,
+    /// How long a step takes, after it has leased its events.
+    step_takes: Duration,
     /// The most events that were leased at the same time: a worker holds no others.
     most_leased: AtomicUsize,
 }
@@ -45,42 +48,17 @@ impl fmt::Debug for InMemory {
     }
 }
 
-#[async_trait]
-impl Table for InMemory {
-    fn name(&self) -> &'static str {
-        "memory"
+impl InMemory {
+    fn new(step_takes: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            rows: Mutex::default(),
+            stored: Notify::new(),
+            step_takes,
+            most_leased: AtomicUsize::new(0),
+        })
     }
 
-    fn poll_interval(&self) -> Duration {
-        Duration::from_secs(1)
-    }
-
-    fn stored(&self) -> &Notify {
-        &self.stored
-    }
-
-    async fn put(&self, entries: &[Entry]) -> Result<(), StoreError> {
-        let entries: Vec<serde_json::Value> = serde_json::from_str(&to_json(entries)).unwrap();
-        let mut rows = self.rows.lock().unwrap();
-        for entry in entries {
-            let now = Instant::now();
-            let id = rows.last().map_or(1, |row| row.id + 1);
-            rows.push(Row {
-                id,
-                key: entry["key"].as_i64().unwrap(),
-                body: entry["body"].as_str().unwrap().to_owned(),
-                is_dead: false,
-                attempts: 0,
-                due_at: now,
-                lease: None,
-                created_at: now,
-            });
-        }
-        self.stored.notify_waiters();
-        Ok(())
-    }
-
-    async fn step(&self, step: Step<'_>) -> Result<Found, StoreError> {
+    fn exchange(&self, step: Step<'_>) -> Found {
         let now = Instant::now();
         let mut rows = self.rows.lock().unwrap();
         for ended in step.ended {
@@ -97,10 +75,10 @@ impl Table for InMemory {
             }
         }
         if step.limit == 0 {
-            return Ok(Found {
+            return Found {
                 next: Some(step.after),
                 ..Found::default()
-            });
+            };
         }
         let mut heads = BTreeMap::new();
         for row in rows
@@ -120,6 +98,7 @@ impl Table for InMemory {
             (row.lease, row.due_at) = (Some(lease), now + step.lease);
             found.jobs.push(Job {
                 id: row.id,
+                event: Some(row.event.clone()),
                 body: row.body.clone(),
                 attempts: row.attempts,
                 age: milliseconds_of(now - row.created_at),
@@ -128,6 +107,53 @@ impl Table for InMemory {
         }
         let leased = rows.iter().filter(|row| row.lease.is_some()).count();
         self.most_leased.fetch_max(leased, Ordering::Relaxed);
+        found
+    }
+}
+
+#[async_trait]
+impl Table for InMemory {
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
+    fn poll_interval(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(10)
+    }
+
+    fn stored(&self) -> &Notify {
+        &self.stored
+    }
+
+    async fn put(&self, entries: &[Entry]) -> Result<(), StoreError> {
+        let entries: Vec<serde_json::Value> = serde_json::from_str(&to_json(entries)).unwrap();
+        let mut rows = self.rows.lock().unwrap();
+        for entry in entries {
+            let now = Instant::now();
+            let id = rows.last().map_or(1, |row| row.id + 1);
+            rows.push(Row {
+                id,
+                key: entry["key"].as_i64().unwrap(),
+                event: entry["event"].as_str().unwrap().to_owned(),
+                body: entry["body"].as_str().unwrap().to_owned(),
+                is_dead: false,
+                attempts: 0,
+                due_at: now,
+                lease: None,
+                created_at: now,
+            });
+        }
+        self.stored.notify_waiters();
+        Ok(())
+    }
+
+    async fn step(&self, step: Step<'_>) -> Result<Found, StoreError> {
+        let found = self.exchange(step);
+        sleep(self.step_takes).await;
         Ok(found)
     }
 
@@ -168,6 +194,7 @@ async fn a_search_of_many_sessions_pauses_although_it_finds_events() {
         jobs: (0..jobs)
             .map(|_| Job {
                 id: 1,
+                event: None,
                 body: String::new(),
                 attempts: 0,
                 age: 0,
@@ -229,11 +256,7 @@ impl EventSink for Arc<Receiver> {
 }
 
 async fn outlives_an_hour_without_receiver(hangs: bool) {
-    let table = Arc::new(InMemory {
-        rows: Mutex::default(),
-        stored: Notify::new(),
-        most_leased: AtomicUsize::new(0),
-    });
+    let table = InMemory::new(Duration::ZERO);
     let outbox = Outbox::new(table.clone(), "queue");
     let receiver = Arc::new(Receiver {
         up_at: Instant::now() + HOUR,
@@ -284,6 +307,29 @@ async fn a_receiver_that_refuses_connections_for_an_hour_gets_every_event_in_ord
 #[tokio::test(start_paused = true)]
 async fn a_receiver_that_hangs_for_an_hour_gets_every_event_in_order() {
     outlives_an_hour_without_receiver(true).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_store_delivers_also_with_a_short_send_timeout() {
+    let step_takes = Duration::from_secs(9);
+    let outbox = Outbox::new(InMemory::new(step_takes), "queue");
+    let receiver = Arc::new(Receiver {
+        up_at: Instant::now(),
+        hangs: false,
+        attempts: AtomicUsize::new(0),
+        accepted: Mutex::default(),
+    });
+    let session = SessionKey::new(7, "s").unwrap();
+    let event = SessionEvent::session_authenticated(session).with_seq(1);
+    outbox.send(&event).await.unwrap();
+    let worker = outbox.deliver_to(receiver.clone());
+    let worker = worker.send_timeout(Duration::from_millis(10)).start();
+    // One step leases it, the next one records it.
+    sleep(2 * step_takes + Duration::from_secs(1)).await;
+    assert_eq!(receiver.accepted.lock().unwrap()["s"], [1]);
+    assert_eq!(receiver.attempts.load(Ordering::Relaxed), 1);
+    assert_eq!(outbox.status().await.unwrap().waiting, 0);
+    worker.stop().await;
 }
 
 fn milliseconds_of(time: Duration) -> i64 {

@@ -19,6 +19,9 @@ use crate::retry::Backoff;
 /// How often the events are counted, and old dead letters deleted.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
 
+/// The longest `retry_after` that is waited for.
+const MAX_WAIT: Duration = Duration::from_hours(24);
+
 /// The settings of a worker, from [`Outbox::deliver_to`]. Each has a default.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `start`"]
@@ -59,7 +62,8 @@ impl OutboxWorkerBuilder {
     }
 
     /// Sets how long the sink may take for an event, from 10 ms to 1 h; then it is a transient error. If a
-    /// worker is killed, its events are delivered by another one after three times this. Default: 10 s.
+    /// worker is killed, its events are delivered by another one after three times this and the store's
+    /// [deadline](crate::store::StoreOptions::deadline). Default: 10 s.
     pub fn send_timeout(mut self, timeout: Duration) -> Self {
         self.send_timeout = timeout.clamp(Duration::from_millis(10), Duration::from_hours(1));
         self
@@ -83,17 +87,25 @@ impl OutboxWorkerBuilder {
         OutboxWorker { stop, task }
     }
 
-    /// Returns how long an event is leased: the delivery is over, and recorded, before it ends.
+    /// Returns how long an event is leased: when the step that leases it is over, three times the send timeout is
+    /// left. If the delivery is recorded too late all the same, another worker may have begun to deliver it again.
     fn lease(&self) -> Duration {
-        3 * self.send_timeout
+        self.outbox.table.deadline() + 3 * self.send_timeout
     }
 
-    /// Delivers an event. `None`: its lease may end before the sink answers.
+    /// Delivers an event. `None`: its lease may end before the sink answers, as the process was held up.
     async fn deliver(self: Arc<Self>, job: Job, asked: Instant) -> Option<Ended> {
-        if asked.elapsed() + self.send_timeout > self.lease() {
+        let (held_up, queue, id) = (asked.elapsed(), &self.outbox.queue, job.id);
+        if held_up + self.send_timeout > self.lease() {
+            tracing::warn!(
+                queue,
+                id,
+                ?held_up,
+                "the lease of an event of the outbox has ended before its delivery; it is leased again"
+            );
             return None;
         }
-        let result = match SessionEvent::from_json(job.body.as_bytes()) {
+        let result = match job.read() {
             Ok(event) => self.send(&job, &event).await,
             Err(error) => {
                 tracing::error!(queue = self.outbox.queue, id = job.id, %error, "a row of the outbox is no event");
@@ -149,8 +161,14 @@ impl OutboxWorkerBuilder {
         let mut delays = self.backoff.delays();
         // The delays before the attempts that were made, this one included.
         delays.nth(job.attempts as usize)?;
-        let delay = delays.next_within(milliseconds(job.age))?;
-        Some(delay.max(error.retry_after().unwrap_or_default()))
+        let age = milliseconds(job.age);
+        let delay = delays.next_within(age)?;
+        let left = self
+            .backoff
+            .deadline()
+            .map_or(MAX_WAIT, |deadline| deadline.saturating_sub(age));
+        let asked = error.retry_after().unwrap_or_default();
+        Some(delay.max(asked.min(left).min(MAX_WAIT)))
     }
 }
 

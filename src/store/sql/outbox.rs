@@ -116,6 +116,10 @@ impl<D: Driver> Table for Database<D> {
         self.options.poll_every
     }
 
+    fn deadline(&self) -> Duration {
+        self.options.deadline
+    }
+
     fn stored(&self) -> &Notify {
         &self.stored
     }

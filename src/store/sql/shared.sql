@@ -108,7 +108,8 @@ CREATE TABLE IF NOT EXISTS {outbox} (
 CREATE INDEX IF NOT EXISTS {prefix}outbox_waiting ON {outbox} (queue, is_dead, order_key, id);
 
 -- name: outbox_lock
-SELECT {object}'id', o.id, 'body', o.body, 'attempts', o.attempts, 'age', {clock} - o.created_at{end_object}
+SELECT {object}'id', o.id, 'event', o.event_id, 'body', o.body, 'attempts', o.attempts,
+        'age', {clock} - o.created_at{end_object}
     FROM {v_ids} {join} {outbox} o ON o.id = {v_id}
     WHERE o.is_dead = 0 AND o.due_at <= {clock} {skip_locked}
 
@@ -125,8 +126,8 @@ SELECT {object}'waiting', c.waiting, 'dead', c.dead,
 
 -- `{limit}` is filled in for each call.
 -- name: outbox_letters
-SELECT {object}'id', o.id, 'body', o.body, 'attempts', o.attempts, 'age', {clock} - o.created_at,
-        'error', o.error, 'dead_for', {clock} - o.due_at{end_object}
+SELECT {object}'id', o.id, 'event', o.event_id, 'body', o.body, 'attempts', o.attempts,
+        'age', {clock} - o.created_at, 'error', o.error, 'dead_for', {clock} - o.due_at{end_object}
     FROM {outbox} o WHERE o.queue = ?1 AND o.is_dead = 1 AND o.id > ?2{bigint} ORDER BY o.id LIMIT {limit}
 
 -- name: outbox_dead
