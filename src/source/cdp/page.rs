@@ -1,6 +1,7 @@
 //! [`CdpPage`]: one tab, shared by all its sources.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -176,11 +177,20 @@ impl ReadPage for CdpPage {
             sleep(LOOK_INTERVAL.min(until - now)).await;
             return Some(self.look().await);
         };
-        let silent_at = self.tab().state().record.answered_at + MAX_SILENCE;
-        match timeout_at(until.min(silent_at), command.result()).await {
-            Ok(result) => Some(result),
-            Err(_) if Instant::now() < end => Some(self.look().await),
-            Err(_) => None,
+        let mut result = pin!(command.result());
+        loop {
+            let silent_at = self.tab().state().record.answered_at + MAX_SILENCE;
+            if let Ok(result) = timeout_at(until.min(silent_at), &mut result).await {
+                return Some(result);
+            }
+            let now = Instant::now();
+            if now >= end {
+                return None;
+            }
+            // A look says why there is no answer.
+            if now >= until || !self.tab().answers().await {
+                return Some(self.look().await);
+            }
         }
     }
 

@@ -152,6 +152,18 @@ impl Tab {
         self.observe(outcome)
     }
 
+    /// Returns whether the page still answers.
+    pub(super) async fn answers(&self) -> bool {
+        let Ok(Some(socket)) = self.open_socket() else {
+            return false;
+        };
+        let answers = socket.answers().await;
+        if answers {
+            self.state().record.answered_at = Instant::now();
+        }
+        answers
+    }
+
     /// Adds a look to the page's history.
     fn observe(&self, outcome: Result<Envelope, LookError>) -> CommandResult {
         self.state().record.add(outcome)

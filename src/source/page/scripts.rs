@@ -13,7 +13,7 @@ use super::readers::Reader;
 const PACE: Duration = Duration::from_millis(50);
 
 /// The same if the events of the page's storage and socket are both hooked.
-const HOOKED_PACE: Duration = Duration::from_millis(100);
+const HOOKED_PACE: Duration = Duration::from_millis(200);
 
 /// Ends a slice of the same page that still runs, and removes its hooks. Other programs' slices continue.
 const UNHOOK: &str = "\

@@ -36,7 +36,7 @@ pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 pub(crate) const MAX_SOCKET_SLICE: Duration = Duration::from_secs(10);
 
 /// Longest time without an answer of the page until a wait looks whether it is still there.
-pub(crate) const MAX_SILENCE: Duration = Duration::from_secs(2);
+pub(crate) const MAX_SILENCE: Duration = Duration::from_secs(4);
 
 /// The time that a slice on the page's own socket may end late.
 pub(crate) const SOCKET_SLICE_GRACE: Duration = Duration::from_secs(1);

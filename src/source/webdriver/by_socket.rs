@@ -15,7 +15,7 @@ use crate::source::page::error::LookError;
 use crate::source::page::scripts::{Extra, wait_arguments};
 use crate::source::page::wait::{MAX_SILENCE, SOCKET_SLICE_GRACE};
 
-/// Longest time for the answer of a page or driver that is asked whether it is still there.
+/// Longest time for the answer of a driver that is asked whether it is still there.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Tab {
@@ -67,13 +67,7 @@ impl Tab {
             if let Ok(result) = result {
                 return Some(result);
             }
-            let is_over = Instant::now() >= until;
-            if is_over
-                || !matches!(
-                    timeout(ANSWER_TIMEOUT, socket.run("return true;")).await,
-                    Ok(Ok(_))
-                )
-            {
+            if Instant::now() >= until || !socket.answers().await {
                 return None;
             }
             self.state().record.answered_at = Instant::now();
