@@ -74,13 +74,18 @@ impl WebhookReceiver {
         }
     }
 
-    /// Sends every event but `session_ready` and `session_error` to this sink instead, which delivers them later.
-    /// Its `Ok` must mean that the event is durable. It gets no payloads of QR codes, which must not be written to
-    /// a disk: they are in [`qr_codes`](Self::qr_codes). Default: every event is processed inline.
+    /// Sends events to this sink instead, which delivers them later: those with a `seq`, but for `session_ready` and
+    /// `session_error`, and foreign ones. Its `Ok` must mean that the event is durable. It gets no payloads of QR
+    /// codes, which must not be written to a disk: they are in [`qr_codes`](Self::qr_codes). Default: every event is
+    /// processed inline.
     ///
-    /// A `session_ready` overtakes the events that wait. A store recognises an overtaken event by its `seq`. One
-    /// without `seq` counts by the time at which the queue delivers it: a `session_disconnected` of the Node
-    /// service can then disconnect a session that has connected again. Use no queue for such senders.
+    /// An event that is processed inline overtakes the events of its session that wait. A store ignores an overtaken
+    /// event because of its smaller `seq`. One without `seq` could not be recognised, and would replace the newer
+    /// status. So the events of a sender without `seq`, such as the Node service, are all processed inline, in the
+    /// order in which they arrive.
+    ///
+    /// If two senders send events of one session, and only one of them sets `seq`, its events that wait are applied
+    /// after those of the other one that arrived later. Let all senders of a session set `seq`, or none.
     pub fn queue(mut self, queue: impl EventSink + 'static) -> Self {
         self.queue = Some(Box::new(queue));
         self
@@ -139,10 +144,12 @@ async fn receive(
 impl WebhookReceiver {
     /// Sends an event where it belongs, and returns the answer to its sender.
     async fn accept(&self, event: &SessionEvent) -> Result<&'static str, Problem> {
-        let is_inline = matches!(
-            event.kind(),
-            EventKind::SessionReady(_) | EventKind::SessionError(_)
-        );
+        let is_inline = match event.kind() {
+            EventKind::SessionReady(_) | EventKind::SessionError(_) => true,
+            EventKind::Foreign(_) => false,
+            // The store could not recognise that it was overtaken.
+            _ => event.seq().is_none(),
+        };
         match &self.queue {
             Some(queue) if !is_inline => {
                 let event = event.without_qr_payload();
