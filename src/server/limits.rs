@@ -79,6 +79,7 @@ impl Limits {
 /// whatsapp_phone::axum::serve(listener, service).await
 /// # }
 /// ```
+#[must_use]
 pub fn limit_connections(
     router: Router,
     connections: usize,
