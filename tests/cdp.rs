@@ -277,7 +277,7 @@ async fn an_open_dialog_is_reported_and_left_to_its_owner() {
     owner.call("Page.enable", json!({})).await;
     let ask = json!({"expression": "setTimeout(() => confirm('Stay?'), 0)"});
     let error = scene
-        .fault(looks(6), async |_| {
+        .fault(looks(15), async |_| {
             owner.call("Runtime.evaluate", ask).await;
         })
         .await;
@@ -295,7 +295,7 @@ async fn an_open_dialog_is_reported_and_left_to_its_owner() {
 async fn a_page_in_an_endless_loop() {
     let scene = Scene::open(Scenario::never()).await;
     let error = scene
-        .fault(looks(6), async |it| {
+        .fault(looks(15), async |it| {
             it.chrome.eval(&it.tab, ENDLESS).await;
         })
         .await;
