@@ -277,7 +277,7 @@ async fn an_open_dialog_is_reported_and_left_to_its_owner() {
     owner.call("Page.enable", json!({})).await;
     let ask = json!({"expression": "setTimeout(() => confirm('Stay?'), 0)"});
     let error = scene
-        .fault(looks(15), async |_| {
+        .fault(RetryPolicy::eager(), async |_| {
             owner.call("Runtime.evaluate", ask).await;
         })
         .await;
@@ -292,10 +292,19 @@ async fn an_open_dialog_is_reported_and_left_to_its_owner() {
 }
 
 #[tokio::test]
+async fn text_that_ends_within_an_emoji_changes_nothing() {
+    let scene = Scene::open(Scenario::ready(Generation::Current)).await;
+    let cut =
+        "Object.defineProperty(require('WAWebConnModel').Conn, 'pushname', { value: 'a \\ud83d' })";
+    scene.chrome.eval(&scene.tab, cut).await;
+    assert_number(extract(&scene.page, policy()).await);
+}
+
+#[tokio::test]
 async fn a_page_in_an_endless_loop() {
     let scene = Scene::open(Scenario::never()).await;
     let error = scene
-        .fault(looks(15), async |it| {
+        .fault(RetryPolicy::eager(), async |it| {
             it.chrome.eval(&it.tab, ENDLESS).await;
         })
         .await;

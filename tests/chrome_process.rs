@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use support::chrome::{Chrome, Owner, http};
 use support::processes::{Run, kill_one};
 use support::{
@@ -117,6 +118,18 @@ async fn a_dropped_page_closes_its_tab_in_any_state() {
     Owner::of(chrome.address(), &tabs()[0]).await.crash().await;
     drop(page);
     until("the crashed tab is closed", || tabs().is_empty()).await;
+
+    let page = CdpPage::open(&chrome, options(&stand_in)).await.unwrap();
+    let asks = json!({
+        "expression": "addEventListener('beforeunload', (event) => event.preventDefault())", "userGesture": true,
+    });
+    let mut owner = Owner::of(chrome.address(), &tabs()[0]).await;
+    owner.call("Runtime.evaluate", asks).await;
+    drop(page);
+    until("the tab that asks before it closes is closed", || {
+        tabs().is_empty()
+    })
+    .await;
 
     let (browser, page) = (Arc::clone(&chrome), options(&stand_in));
     // Its socket ends with the runtime that opened it.
