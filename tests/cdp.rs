@@ -43,6 +43,11 @@ async fn extract(page: &CdpPage, policy: RetryPolicy) -> Outcome {
     extractor.build().unwrap().extract().await
 }
 
+/// Looks with the usual timeout, for longer than a page may be silent.
+fn longer_than_silence() -> RetryPolicy {
+    policy().to_builder().attempts(20).build().unwrap()
+}
+
 /// A page in a Chrome of another program, attached.
 struct Scene {
     chrome: Chrome,
@@ -277,7 +282,7 @@ async fn an_open_dialog_is_reported_and_left_to_its_owner() {
     owner.call("Page.enable", json!({})).await;
     let ask = json!({"expression": "setTimeout(() => confirm('Stay?'), 0)"});
     let error = scene
-        .fault(RetryPolicy::eager(), async |_| {
+        .fault(longer_than_silence(), async |_| {
             owner.call("Runtime.evaluate", ask).await;
         })
         .await;
@@ -304,7 +309,7 @@ async fn text_that_ends_within_an_emoji_changes_nothing() {
 async fn a_page_in_an_endless_loop() {
     let scene = Scene::open(Scenario::never()).await;
     let error = scene
-        .fault(RetryPolicy::eager(), async |it| {
+        .fault(longer_than_silence(), async |it| {
             it.chrome.eval(&it.tab, ENDLESS).await;
         })
         .await;

@@ -149,7 +149,6 @@ async fn a_drop_ends_the_browser_and_a_page_that_is_being_opened() {
     run.none_is_left().await;
 }
 
-/// SIGKILL, so no destructor runs. The program starts itself again, to kill that process.
 #[tokio::test]
 async fn a_deadline_at_any_moment_of_the_opening_leaves_no_tab() {
     let run = Run::new();
@@ -167,6 +166,7 @@ async fn a_deadline_at_any_moment_of_the_opening_leaves_no_tab() {
     until("no tab is left", || !is_ours(&tabs())).await;
 }
 
+/// SIGKILL, so no destructor runs. The program starts itself again, to kill that process.
 #[tokio::test]
 async fn a_killed_host_leaves_nothing() {
     if let Some(mark) = std::env::var_os(HOST) {

@@ -125,9 +125,8 @@ impl Socket {
         matches!(answer, Ok(Ok(_)))
     }
 
-    /// Runs the body of a script with these arguments, and last a function, which the script calls with its
-    /// result. The engine itself makes that function, whatever the page did to `Promise`. The future keeps no text of the
-    /// script.
+    /// Runs the body of a script with these arguments, and last a callback for its result. V8 itself makes the
+    /// callback, so a page that has replaced `Promise` does not matter. The future does not keep the script's text.
     pub(in crate::source) fn run_async(
         &self,
         script: &str,
