@@ -101,11 +101,10 @@ pub(in crate::store) mod table;
 mod tests;
 mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 pub use self::letters::DeadLetter;
@@ -128,8 +127,14 @@ pub struct Outbox {
     table: Arc<dyn Table>,
     queue: String,
     max_waiting: u64,
-    /// The number of waiting events when they were counted last, and those that were sent since.
-    counted: Arc<Mutex<Option<(Instant, u64)>>>,
+    counted: Arc<Mutex<Counted>>,
+}
+
+/// The number of waiting events when they were counted last, and of those that were sent since.
+#[derive(Debug, Default)]
+struct Counted {
+    at: Option<Instant>,
+    waiting: u64,
 }
 
 /// The state of a queue.
@@ -171,10 +176,11 @@ impl Outbox {
     }
 
     /// Sets how many events may wait before `send` refuses further ones. Default: 100,000. They are counted
-    /// once a second, so other processes may exceed it for that time.
+    /// once a second, so a few more may be stored in that time, by this process or others.
     #[must_use]
     pub fn max_waiting(mut self, events: u64) -> Self {
-        self.max_waiting = events;
+        self.max_waiting = events.min(i64::MAX.unsigned_abs());
+        self.counted = Arc::default();
         self
     }
 
@@ -201,20 +207,33 @@ impl Outbox {
     }
 
     async fn check_room(&self) -> Result<(), SinkError> {
-        let mut counted = self.counted.lock().await;
-        let (at, waiting) = match *counted {
-            Some((at, waiting)) if at.elapsed() < MAX_COUNT_AGE => (at, waiting),
-            _ => (Instant::now(), self.table.count(&self.queue).await?.waiting),
+        let is_stale = {
+            let mut counted = self.counted();
+            let is_stale = counted.at.is_none_or(|at| at.elapsed() >= MAX_COUNT_AGE);
+            if is_stale {
+                counted.at = Some(Instant::now());
+            }
+            is_stale
         };
-        *counted = Some((at, waiting.saturating_add(1)));
-        if waiting < self.max_waiting {
+        if is_stale {
+            // Other callers use the former number meanwhile.
+            let waiting = self.table.waiting(&self.queue, self.max_waiting).await?;
+            self.counted().waiting = waiting;
+        }
+        let mut counted = self.counted();
+        if counted.waiting < self.max_waiting {
+            counted.waiting += 1;
             return Ok(());
         }
         let text = format!(
-            "{waiting} events wait in the outbox `{}`, the most that it takes: see why they are not delivered, and try again",
-            self.queue
+            "{} events wait in the outbox `{}`, the most that it takes: see why they are not delivered, and try again",
+            self.max_waiting, self.queue
         );
         Err(SinkError::transient(codes::QUEUE_FULL, text))
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -18,7 +18,7 @@ const SESSIONS: usize = 50;
 /// Events of each session while the receiver is down.
 const EVENTS: u64 = 10;
 /// Heads in one step: fewer than there are sessions.
-const PAGE: usize = 20;
+const PAGE: usize = 40;
 
 struct Row {
     id: i64,
@@ -26,7 +26,7 @@ struct Row {
     event: String,
     body: String,
     is_dead: bool,
-    attempts: u32,
+    attempts: i64,
     due_at: Instant,
     lease: Option<i64>,
     created_at: Instant,
@@ -36,8 +36,9 @@ struct Row {
 struct InMemory {
     rows: Mutex<Vec<Row>>,
     stored: Notify,
-    /// How long a step takes, after it has leased its events.
+    /// How long a step takes, after it has leased its events, and how long a count of waiting events.
     step_takes: Duration,
+    count_takes: Duration,
     /// The most events that were leased at the same time: a worker holds no others.
     most_leased: AtomicUsize,
 }
@@ -49,11 +50,12 @@ impl fmt::Debug for InMemory {
 }
 
 impl InMemory {
-    fn new(step_takes: Duration) -> Arc<Self> {
+    fn new(step_takes: Duration, count_takes: Duration) -> Arc<Self> {
         Arc::new(Self {
             rows: Mutex::default(),
             stored: Notify::new(),
             step_takes,
+            count_takes,
             most_leased: AtomicUsize::new(0),
         })
     }
@@ -89,10 +91,11 @@ impl InMemory {
                 key: row.key,
                 id: row.id,
                 wait: milliseconds_of(row.due_at.saturating_duration_since(now)),
+                attempts: row.attempts,
             });
         }
         let heads: Vec<Head> = heads.into_values().take(PAGE).collect();
-        let (due, mut found) = Found::of(&heads, PAGE, step.limit);
+        let (due, mut found) = Found::of(&heads, PAGE, step);
         for row in rows.iter_mut().filter(|row| due.contains(&row.id)) {
             let lease = fastrand::i64(1..);
             (row.lease, row.due_at) = (Some(lease), now + step.lease);
@@ -168,21 +171,26 @@ impl Table for InMemory {
         })
     }
 
+    async fn waiting(&self, queue: &str, limit: u64) -> Result<u64, StoreError> {
+        let waiting = self.count(queue).await?.waiting.min(limit);
+        sleep(self.count_takes).await;
+        Ok(waiting)
+    }
+
     async fn letters(&self, _: &str, _: i64, _: usize) -> Result<Vec<Letter>, StoreError> {
         unreachable!("no test reads dead letters")
     }
 
     async fn dead(&self, _: &str, _: i64, _: Duration) -> Result<Vec<i64>, StoreError> {
-        // None is dead for so long.
         Ok(Vec::new())
     }
 
-    async fn replay(&self, _: &[i64]) -> Result<(), StoreError> {
+    async fn replay(&self, _: &str, _: &[i64]) -> Result<u64, StoreError> {
         unreachable!("no test replays dead letters")
     }
 
-    async fn delete(&self, _: &[i64]) -> Result<(), StoreError> {
-        unreachable!("no test deletes dead letters")
+    async fn delete(&self, _: &str, _: &[i64]) -> Result<u64, StoreError> {
+        Ok(0)
     }
 }
 
@@ -256,7 +264,7 @@ impl EventSink for Arc<Receiver> {
 }
 
 async fn outlives_an_hour_without_receiver(hangs: bool) {
-    let table = InMemory::new(Duration::ZERO);
+    let table = InMemory::new(Duration::ZERO, Duration::ZERO);
     let outbox = Outbox::new(table.clone(), "queue");
     let receiver = Arc::new(Receiver {
         up_at: Instant::now() + HOUR,
@@ -312,7 +320,7 @@ async fn a_receiver_that_hangs_for_an_hour_gets_every_event_in_order() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_store_delivers_also_with_a_short_send_timeout() {
     let step_takes = Duration::from_secs(9);
-    let outbox = Outbox::new(InMemory::new(step_takes), "queue");
+    let outbox = Outbox::new(InMemory::new(step_takes, Duration::ZERO), "queue");
     let receiver = Arc::new(Receiver {
         up_at: Instant::now(),
         hangs: false,
@@ -330,6 +338,86 @@ async fn a_slow_store_delivers_also_with_a_short_send_timeout() {
     assert_eq!(receiver.attempts.load(Ordering::Relaxed), 1);
     assert_eq!(outbox.status().await.unwrap().waiting, 0);
     worker.stop().await;
+}
+
+/// Delivers to one session; all others hang.
+struct HangsFor {
+    others: AtomicUsize,
+    reached: Notify,
+}
+
+#[async_trait]
+impl EventSink for Arc<HangsFor> {
+    fn name(&self) -> &str {
+        "hangs"
+    }
+
+    async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
+        if event.session().unwrap().session_id.as_str() != "new" {
+            self.others.fetch_add(1, Ordering::Relaxed);
+            std::future::pending().await
+        }
+        self.reached.notify_one();
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_attempt_does_not_wait_for_the_retries_of_a_thousand_sessions_that_hang() {
+    const SESSIONS: usize = 1000;
+    let send_timeout = Duration::from_secs(10);
+    let outbox = Outbox::new(InMemory::new(Duration::ZERO, Duration::ZERO), "queue");
+    let sink = Arc::new(HangsFor {
+        others: AtomicUsize::new(0),
+        reached: Notify::new(),
+    });
+    let sent = async |session: String| {
+        let session = SessionKey::new(7, session).unwrap();
+        let event = SessionEvent::session_authenticated(session);
+        outbox.send(&event).await.unwrap();
+    };
+    for session in 0..SESSIONS {
+        sent(format!("s{session}")).await;
+    }
+    let worker = outbox.deliver_to(sink.clone()).send_timeout(send_timeout);
+    let worker = worker.start();
+    // Until each was tried; from then on there are retries alone.
+    sleep(Duration::from_secs(500)).await;
+    let before = sink.others.load(Ordering::Relaxed);
+    assert!(before > SESSIONS, "{before}");
+    let began = Instant::now();
+    sent("new".to_owned()).await;
+    sink.reached.notified().await;
+    let waited = began.elapsed();
+    println!("a first attempt beside {SESSIONS} sessions that hang: after {waited:.1?}");
+    assert!(waited <= 2 * send_timeout, "{waited:?}");
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_count_of_the_waiting_events_delays_one_sender_alone() {
+    const TAKES: Duration = Duration::from_secs(9);
+    let outbox = Outbox::new(InMemory::new(Duration::ZERO, TAKES), "queue").max_waiting(3);
+    let began = Instant::now();
+    let sent = async |seq: u64| {
+        let session = SessionKey::new(7, "s").unwrap();
+        let event = SessionEvent::session_authenticated(session).with_seq(seq);
+        let sent = outbox.send(&event).await;
+        (
+            sent.map_err(|error| error.code().to_owned()),
+            began.elapsed(),
+        )
+    };
+    let (first, second, third) = tokio::join!(sent(1), sent(2), sent(3));
+    assert_eq!(first, (Ok(()), TAKES));
+    assert_eq!(
+        [second, third],
+        [(Ok(()), Duration::ZERO), (Ok(()), Duration::ZERO)]
+    );
+    assert_eq!(
+        sent(4).await,
+        (Err(codes::QUEUE_FULL.to_owned()), 2 * TAKES)
+    );
 }
 
 fn milliseconds_of(time: Duration) -> i64 {
