@@ -61,7 +61,7 @@ pub(in crate::store) fn ascii(json: &str) -> String {
 }
 
 /// Returns the key of the event's order: 63 bits of the FNV-1a hash of its session's id, the same in every
-/// version of this crate. Two sessions that share a key wait for each other, nothing else.
+/// version of this crate. Two sessions that share a key wait for each other: that is the only effect.
 fn order_key(event: &SessionEvent) -> i64 {
     let id = event.session().map_or("", |key| key.session_id.as_str());
     let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -75,7 +75,7 @@ fn order_key(event: &SessionEvent) -> i64 {
 pub(in crate::store) struct Head {
     pub(in crate::store) key: i64,
     pub(in crate::store) id: i64,
-    /// How long until it is due, or its lease ends. Not positive: it is due.
+    /// How long until it is due, or its lease ends. Zero or less: it is due.
     pub(in crate::store) wait: i64,
     /// How many attempts have failed.
     pub(in crate::store) attempts: i64,

@@ -65,7 +65,7 @@ impl OutboxWorkerBuilder {
         self
     }
 
-    /// Sets how long the sink may take for an event, from 10 ms to 1 h; then it is a transient error. If a
+    /// Sets how long the sink may take for an event, from 10 ms to 1 h. A longer attempt is a transient error. If a
     /// worker is killed, its events are delivered by another one after three times this and the store's
     /// [deadline](crate::store::StoreOptions::deadline). Default: 10 s.
     pub fn send_timeout(mut self, timeout: Duration) -> Self {
@@ -294,7 +294,7 @@ impl Search {
 async fn run(worker: Arc<OutboxWorkerBuilder>, mut stop: oneshot::Receiver<()>) {
     let outbox = &worker.outbox;
     let poll = outbox.table.poll_interval();
-    // The events that are delivered beside the others, first attempts only, have a search of their own.
+    // While this many deliveries run, only first attempts are started. They have a search of their own.
     let shared = worker.concurrency - worker.concurrency / 4;
     let mut searches = [Search::new(poll), Search::new(poll)];
     let (mut deliveries, mut ended) = (JoinSet::new(), Vec::new());

@@ -103,7 +103,7 @@ impl<D: Driver> Database<D> {
 }
 
 /// Fills `{limit}` in.
-fn limited(statement: &Statement, limit: impl ToString) -> Statement {
+fn limited(statement: &Statement, limit: u64) -> Statement {
     let sql = statement
         .sql
         .as_str()
@@ -203,7 +203,7 @@ impl<D: Driver> Table for Database<D> {
         after: i64,
         limit: usize,
     ) -> Result<Vec<Letter>, StoreError> {
-        let letters = limited(&self.statements.outbox_letters, limit);
+        let letters = limited(&self.statements.outbox_letters, limit as u64);
         let after = after.to_string();
         self.connections.read(&letters, &[queue, &after]).await
     }
