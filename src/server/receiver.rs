@@ -129,7 +129,7 @@ async fn receive(
         return Err(TOO_LARGE.with_detail("the event with its id has more than 65536 bytes"));
     }
     let answer = receiver.accept(&event).await?;
-    receiver.qr_codes.observe(&event);
+    receiver.qr_codes.observe(&event, SystemTime::now());
     Ok((
         [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
         answer,
