@@ -308,15 +308,11 @@ async fn run(worker: Arc<OutboxWorkerBuilder>, mut stop: oneshot::Receiver<()>) 
         }
         let only_first = deliveries.len() >= shared;
         let search = &mut searches[usize::from(only_first)];
-        let most = if only_first {
-            worker.concurrency
-        } else {
-            shared
-        };
         let is_due = !is_stopping && Instant::now() >= search.next;
-        let limit = match is_due {
-            true => most - deliveries.len(),
-            false => 0,
+        let limit = match (is_due, only_first) {
+            (true, true) => worker.concurrency - deliveries.len(),
+            (true, false) => shared - deliveries.len(),
+            (false, _) => 0,
         };
         if limit > 0 || !ended.is_empty() {
             let asked = Instant::now();
