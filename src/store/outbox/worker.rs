@@ -59,7 +59,9 @@ impl OutboxWorkerBuilder {
     }
 
     /// Sets how many events are delivered at the same time, each of another session: 1 or more. A quarter of them
-    /// is for first attempts, so that new events do not wait for retries that hang. Default: 32.
+    /// is for first attempts, so that new events do not wait for retries that hang. They do
+    /// wait for other first attempts: if those of a thousand sessions hang at once, for up to 32 send timeouts.
+    /// Default: 32.
     pub fn concurrency(mut self, events: usize) -> Self {
         self.concurrency = events.max(1);
         self
