@@ -10,8 +10,8 @@ use crate::event::{EventKind, QrCode, SessionEvent, SessionKey};
 /// The QR codes that a [`WebhookReceiver`](super::WebhookReceiver) has received, in memory. Cheap to clone; clones
 /// share the codes.
 ///
-/// Each is held until 60 seconds after the event's [`occurred_at`](SessionEvent::occurred_at), so a receiver whose
-/// clock is a minute ahead of the sender's holds none; and for 60 seconds at most.
+/// Each is held until 60 seconds after the event's [`occurred_at`](SessionEvent::occurred_at), and for 60 seconds at
+/// most. So the clocks of sender and receiver must agree: a receiver whose clock is a minute ahead holds no code.
 ///
 /// They are best effort: lost if the process ends, or if more than [`MAX`](Self::MAX) sessions show a code. The
 /// page soon shows the next code. A code is dropped when a later event of its session arrives.
@@ -45,11 +45,10 @@ impl QrCodes {
         match event.kind() {
             EventKind::Foreign(_) => return,
             EventKind::QrCodeGenerated(code) if !code.time_left().is_zero() => {
-                // Zero if the event is from the future.
-                let age = event
-                    .occurred_at()
-                    .and_then(|at| now.duration_since(at).ok());
-                let left = QrCode::LIFE.saturating_sub(age.unwrap_or_default());
+                let shown_at = event.occurred_at().unwrap_or(now);
+                // Zero if it was shown in the future.
+                let age = now.duration_since(shown_at).unwrap_or_default();
+                let left = QrCode::LIFE.saturating_sub(age);
                 codes.insert(session.clone(), code.kept_for(left));
             }
             _ => {

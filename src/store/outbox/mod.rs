@@ -45,8 +45,8 @@
 //! - At least once: after a crash or a lost answer an event is delivered again, under the same id.
 //! - In order within a session: the next event of a session is delivered when the one before was accepted or
 //!   is a dead letter. Foreign events that name no session are delivered in one order.
-//! - At most [32 events](OutboxWorkerBuilder::concurrency) at the same time by a worker, 24 of them retries: a new event
-//!   does not wait for sessions that hang again and again.
+//! - At most [32 events](OutboxWorkerBuilder::concurrency) at the same time by one worker, of which 24 may be retries: a
+//!   new event does not wait for the retries of sessions that hang.
 //! - By any number of workers, in any number of processes and machines. A worker leases an event for
 //!   three times its [send timeout](OutboxWorkerBuilder::send_timeout) and the store's
 //!   [deadline](super::StoreOptions::deadline), 40 s by default. If it is killed, another worker delivers the event
@@ -66,7 +66,7 @@
 //!
 //! All times are those of the database's clock; the clocks of the machines do not matter. If it is set back, waiting
 //! events wait that much longer. If it is set forward, leases and deadlines end early: another worker may deliver an
-//! event again while the first one still does, and an event whose attempt fails may be a dead letter too soon.
+//! event again while the first one still does, and an event whose attempt fails may become a dead letter too soon.
 //!
 //! # Dead letters
 //!
@@ -75,9 +75,9 @@
 //! outdated by then.
 //!
 //! A permanent error may be about the receiver and not about the event: for instance, a proxy in front of it answers
-//! 400, 405 or a redirect. Each event that is tried in that time is a dead letter: first the oldest of each session, then
-//! the next one. Mend the proxy, then call `replay_all`. After an answer 410 a `WebhookSink` sends nothing more, so that
-//! all events of its queue are dead letters: make a new sink and a new worker, then call `replay_all`.
+//! 400, 405 or a redirect. Each event that is tried in that time becomes a dead letter, beginning with the oldest of each
+//! session. Mend the proxy, then call `replay_all`. After an answer 410 a `WebhookSink` sends nothing more, so all events
+//! of its queue become dead letters: make a new sink and start a new worker, then call `replay_all`.
 //!
 //! # Size
 //!
@@ -90,8 +90,8 @@
 //!   by default: set a greater [`concurrency`](OutboxWorkerBuilder::concurrency) if a store applies more events for hours.
 //! - Dead letters are deleted by a worker after [30 days](OutboxWorkerBuilder::keep_dead_letters), and the oldest ones
 //!   if there are more than [1,000,000](OutboxWorkerBuilder::max_dead_letters), about 0.6 GB.
-//! - **Without a worker a store's queue grows without limit**: to delete its events would lose them. Name a queue in
-//!   `StoreOptions::outbox` only if a worker delivers it, and watch its size: a worker records the [metrics](crate::metrics)
+//! - **Without a worker a store's queue grows without limit**: deleting its events would lose them. Name a queue in
+//!   `StoreOptions::outbox` only if a worker delivers it, and watch its size: a worker records the [metrics]
 //!   `whatsapp_phone_outbox_pending` and `whatsapp_phone_outbox_oldest_age_seconds`, and so does each call of
 //!   [`Outbox::status`] in a process without a worker.
 //!

@@ -59,7 +59,9 @@ impl OutboxWorkerBuilder {
     }
 
     /// Sets how many events are delivered at the same time, each of another session: 1 or more. A quarter of them
-    /// is for first attempts, so that new events do not wait for retries that hang. Default: 32.
+    /// is for first attempts, so that new events do not wait for retries that hang. They do
+    /// wait for other first attempts: if those of a thousand sessions hang at once, for up to 32 send timeouts.
+    /// Default: 32.
     pub fn concurrency(mut self, events: usize) -> Self {
         self.concurrency = events.max(1);
         self
@@ -308,15 +310,11 @@ async fn run(worker: Arc<OutboxWorkerBuilder>, mut stop: oneshot::Receiver<()>) 
         }
         let only_first = deliveries.len() >= shared;
         let search = &mut searches[usize::from(only_first)];
-        let most = if only_first {
-            worker.concurrency
-        } else {
-            shared
-        };
         let is_due = !is_stopping && Instant::now() >= search.next;
-        let limit = match is_due {
-            true => most - deliveries.len(),
-            false => 0,
+        let limit = match (is_due, only_first) {
+            (true, true) => worker.concurrency - deliveries.len(),
+            (true, false) => shared - deliveries.len(),
+            (false, _) => 0,
         };
         if limit > 0 || !ended.is_empty() {
             let asked = Instant::now();
