@@ -43,6 +43,11 @@ async fn extract(page: &CdpPage, policy: RetryPolicy) -> Outcome {
     extractor.build().unwrap().extract().await
 }
 
+/// Looks with the usual timeout, for longer than a page may be silent.
+fn longer_than_silence() -> RetryPolicy {
+    policy().to_builder().attempts(20).build().unwrap()
+}
+
 /// A page in a Chrome of another program, attached.
 struct Scene {
     chrome: Chrome,
@@ -277,7 +282,7 @@ async fn an_open_dialog_is_reported_and_left_to_its_owner() {
     owner.call("Page.enable", json!({})).await;
     let ask = json!({"expression": "setTimeout(() => confirm('Stay?'), 0)"});
     let error = scene
-        .fault(looks(6), async |_| {
+        .fault(longer_than_silence(), async |_| {
             owner.call("Runtime.evaluate", ask).await;
         })
         .await;
@@ -292,10 +297,19 @@ async fn an_open_dialog_is_reported_and_left_to_its_owner() {
 }
 
 #[tokio::test]
+async fn text_that_ends_within_an_emoji_changes_nothing() {
+    let scene = Scene::open(Scenario::ready(Generation::Current)).await;
+    let cut =
+        "Object.defineProperty(require('WAWebConnModel').Conn, 'pushname', { value: 'a \\ud83d' })";
+    scene.chrome.eval(&scene.tab, cut).await;
+    assert_number(extract(&scene.page, policy()).await);
+}
+
+#[tokio::test]
 async fn a_page_in_an_endless_loop() {
     let scene = Scene::open(Scenario::never()).await;
     let error = scene
-        .fault(looks(6), async |it| {
+        .fault(longer_than_silence(), async |it| {
             it.chrome.eval(&it.tab, ENDLESS).await;
         })
         .await;

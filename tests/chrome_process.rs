@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use support::chrome::{Chrome, Owner, http};
 use support::processes::{Run, kill_one};
 use support::{
@@ -118,6 +119,18 @@ async fn a_dropped_page_closes_its_tab_in_any_state() {
     drop(page);
     until("the crashed tab is closed", || tabs().is_empty()).await;
 
+    let page = CdpPage::open(&chrome, options(&stand_in)).await.unwrap();
+    let asks = json!({
+        "expression": "addEventListener('beforeunload', (event) => event.preventDefault())", "userGesture": true,
+    });
+    let mut owner = Owner::of(chrome.address(), &tabs()[0]).await;
+    owner.call("Runtime.evaluate", asks).await;
+    drop(page);
+    until("the tab that asks before it closes is closed", || {
+        tabs().is_empty()
+    })
+    .await;
+
     let (browser, page) = (Arc::clone(&chrome), options(&stand_in));
     // Its socket ends with the runtime that opened it.
     let opened = on_own_runtime(async move { CdpPage::open(&browser, page).await }).await;
@@ -136,7 +149,6 @@ async fn a_drop_ends_the_browser_and_a_page_that_is_being_opened() {
     run.none_is_left().await;
 }
 
-/// SIGKILL, so no destructor runs. The program starts itself again, to kill that process.
 #[tokio::test]
 async fn a_deadline_at_any_moment_of_the_opening_leaves_no_tab() {
     let run = Run::new();
@@ -154,6 +166,7 @@ async fn a_deadline_at_any_moment_of_the_opening_leaves_no_tab() {
     until("no tab is left", || !is_ours(&tabs())).await;
 }
 
+/// SIGKILL, so no destructor runs. The program starts itself again, to kill that process.
 #[tokio::test]
 async fn a_killed_host_leaves_nothing() {
     if let Some(mark) = std::env::var_os(HOST) {

@@ -101,8 +101,8 @@ fn make(session: usize, number: u64) -> SessionEvent {
     };
     let event = event.with_id(EventId::new(&format!("{session}-{number}")).unwrap());
     match way(session) {
-        Way::Inline => event,
-        Way::Queued | Way::Both => event.with_seq(number),
+        Way::Both => event.with_seq(number),
+        _ => event,
     }
 }
 

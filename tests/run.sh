@@ -11,4 +11,6 @@ install_what_is_missing databases
 . "$root/tests/servers.sh"
 start_servers
 
+# Most tests wait for browsers and for time: twice the threads take half as long.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
 cargo test --manifest-path "$root/Cargo.toml" --locked --workspace --all-features --no-fail-fast "$@"

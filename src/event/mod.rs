@@ -243,7 +243,7 @@ impl SessionEvent {
         self.id.as_ref()
     }
 
-    /// Returns when it happened, by its sender's clock. No decision depends on it.
+    /// Returns when it happened, by its sender's clock. No decision about a session depends on it.
     #[must_use]
     pub fn occurred_at(&self) -> Option<SystemTime> {
         self.occurred_at

@@ -17,7 +17,7 @@
 //! | 2xx | accepted | |
 //! | 400, 405, 413, 414, 415, 422, 431, 501 | the event is refused: permanent | `webhook_refused` |
 //! | 404, 409, 422 with the code of a store's refusal in `application/problem+json`, as `server::WebhookReceiver` answers | permanent | that code, for example `rebind_refused` |
-//! | 410 | permanent, also for all further events, which are not sent | `webhook_gone` |
+//! | 410 | permanent, also for all further events, which this sink does not send | `webhook_gone` |
 //! | 3xx | permanent: no redirect is followed | `webhook_redirected` |
 //! | any other status, also 401, 403 and 404, which a receiver answers while it is being set up | transient | `webhook_failed` |
 //! | none in time | transient: the receiver may have accepted the event | `webhook_timeout` |

@@ -98,6 +98,16 @@ impl QrCode {
         }
     }
 
+    /// Returns the same code, whose payload is kept for this time at most.
+    #[cfg(feature = "server")]
+    pub(crate) fn kept_for(&self, time: Duration) -> Self {
+        let until = self.0.until.min(Instant::now() + time);
+        match self.reveal() {
+            Some(payload) => Self::held(payload.into_bytes().into(), until, self.is_picture()),
+            None => self.clone(),
+        }
+    }
+
     /// Makes a code without its payload: the page shows a code, but its sender does not know the
     /// payload, or the event was passed on too late.
     #[must_use]

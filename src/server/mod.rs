@@ -19,7 +19,7 @@
 //!
 //! | answer | when | `code` |
 //! |---|---|---|
-//! | 200 `{"status":"processed_inline"}` | the sink has accepted the event: without a queue every one, with a queue `session_ready`, `session_error`, and events without `seq` | |
+//! | 200 `{"status":"processed_inline"}` | the sink has accepted the event: without a queue every one, with a queue `session_ready` and `session_error` | |
 //! | 200 `{"status":"queued"}` | the [queue](WebhookReceiver::queue) has accepted the event | |
 //! | 400 | the body is not JSON, or the request was cut | `invalid_json`, `invalid_request` |
 //! | 401 | a header is missing or given twice, the timestamp is stale, or no signature matches | `invalid_signature` |

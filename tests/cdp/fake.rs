@@ -1,7 +1,7 @@
 //! A server that answers as the debugging port of a Chrome with one tab, until it fails.
 
 use std::future::pending;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use futures_util::{SinkExt, StreamExt};
@@ -87,6 +87,15 @@ impl Drop for FakeChrome {
 
 /// Starts it. It fails at the first scripts, so many of them.
 pub(crate) async fn fake_chrome(fault: Fault, faults: usize) -> FakeChrome {
+    start(fault, faults, false).await
+}
+
+/// Starts it. It fails at the first slice of a wait.
+pub(crate) async fn fake_chrome_that_fails_in_a_slice(fault: Fault) -> FakeChrome {
+    start(fault, 1, true).await
+}
+
+async fn start(fault: Fault, faults: usize, only_slices: bool) -> FakeChrome {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let left = Arc::new(AtomicUsize::new(faults));
@@ -102,8 +111,12 @@ pub(crate) async fn fake_chrome(fault: Fault, faults: usize) -> FakeChrome {
                 unanswered.push(stream);
                 continue;
             }
-            let left = Arc::clone(&left);
-            tokio::spawn(serve(stream, host.clone(), fault, left, answers));
+            let plan = Plan {
+                fault,
+                left: Arc::clone(&left),
+                only_slices,
+            };
+            tokio::spawn(serve(stream, host.clone(), plan, answers));
         }
     });
     FakeChrome {
@@ -113,13 +126,14 @@ pub(crate) async fn fake_chrome(fault: Fault, faults: usize) -> FakeChrome {
     }
 }
 
-async fn serve(
-    mut stream: TcpStream,
-    host: String,
+struct Plan {
     fault: Fault,
+    /// The number of scripts at which it still fails.
     left: Arc<AtomicUsize>,
-    answers: Answers,
-) {
+    only_slices: bool,
+}
+
+async fn serve(mut stream: TcpStream, host: String, plan: Plan, answers: Answers) {
     let mut start = [0; 64];
     let len = stream.peek(&mut start).await.unwrap_or(0);
     let start = String::from_utf8_lossy(&start[..len]).into_owned();
@@ -144,7 +158,7 @@ async fn serve(
     } else if start.starts_with("GET /json/list") {
         json!([{"id": "T", "type": "page", "url": format!("{ORIGIN}/")}])
     } else {
-        return converse(stream, fault, &left).await;
+        return converse(stream, plan).await;
     };
     let _ = stream.read(&mut [0; 4096]).await;
     let body = body.to_string();
@@ -152,7 +166,8 @@ async fn serve(
     let _ = stream.write_all((head + &body).as_bytes()).await;
 }
 
-async fn converse(stream: TcpStream, fault: Fault, left: &AtomicUsize) {
+async fn converse(stream: TcpStream, plan: Plan) {
+    let fault = plan.fault;
     if fault == Fault::SlowHandshake {
         cancel_after(ms(2000), pending::<()>()).await;
     }
@@ -170,12 +185,14 @@ async fn converse(stream: TcpStream, fault: Fault, left: &AtomicUsize) {
             let _ = socket.send(Message::text(answer(id, json!({})))).await;
             continue;
         }
+        let expression = command["params"]["expression"].as_str().unwrap();
+        let is_meant = !plan.only_slices || expression.starts_with("(async");
         let count = |left: usize| left.checked_sub(1);
-        let fails = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
+        let fails = is_meant && plan.left.fetch_update(Relaxed, Relaxed, count).is_ok();
         let page_at = |origin| json!({"result": {"type": "object", "value": envelope(origin)}});
         let page = page_at(ORIGIN);
         let sent = match (fails, fault) {
-            (Err(_), _) => socket.send(Message::text(answer(id, page))).await,
+            (false, _) => socket.send(Message::text(answer(id, page))).await,
             (_, Fault::NotJson) => socket.send(Message::text("<h1>502</h1>")).await,
             (_, Fault::Binary) => socket.send(Message::binary(vec![1, 2, 3])).await,
             (_, Fault::FiftyMegabytes) => socket.send(Message::text(" ".repeat(50 << 20))).await,

@@ -1,12 +1,15 @@
 //! Sockets that fail, on a server that answers as a Chrome.
 
+use futures_util::future::join_all;
 use whatsapp_phone::ProtocolErrorClassifier;
 use whatsapp_phone::classify::ErrorClass;
 use whatsapp_phone::failure::ProtocolFailure;
 use whatsapp_phone::source::cdp::{CdpPage, CdpSource, DebuggerAddress};
 use whatsapp_phone::source::{Assurance, InfoSource, Look};
 
-use crate::fake::{Answers, FakeChrome, Fault, ORIGIN, fake_chrome};
+use crate::fake::{
+    Answers, FakeChrome, Fault, ORIGIN, fake_chrome, fake_chrome_that_fails_in_a_slice,
+};
 use crate::options;
 use crate::support::{ms, on_own_runtime, within_limit};
 
@@ -50,6 +53,22 @@ async fn a_socket_that_always_fails_is_an_error_in_time() {
 }
 
 #[tokio::test]
+async fn a_socket_that_fails_during_a_wait_costs_no_answer() {
+    let waits = Fault::ALL.map(async |fault| {
+        let chrome = fake_chrome_that_fails_in_a_slice(fault).await;
+        let page = attach_to(&chrome).await;
+        // Longer than a page may be silent.
+        let source = CdpSource::all(&page);
+        let wait = source.wait(Assurance::Confirmed, ms(6000));
+        let look = within_limit("a wait", wait).await;
+        (fault, look)
+    });
+    for (fault, look) in join_all(waits).await {
+        assert_eq!(look, Ok(Look::NotYet), "{fault:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_browser_has_ended_only_if_nothing_or_another_one_listens_at_its_address() {
     for (fault, answers, expected) in [
         (Fault::Cut, Answers::None, ErrorClass::Network),
@@ -71,9 +90,6 @@ async fn a_browser_has_ended_only_if_nothing_or_another_one_listens_at_its_addre
             expected,
             "{fault:?}, {answers:?}: {failure}"
         );
-        if fault == Fault::HalfAFrame {
-            continue; // Its socket stays silent.
-        }
         *chrome.answers.lock().unwrap() = Answers::Chrome;
         let look = within_limit("a look", source.probe()).await;
         assert_eq!(look, Ok(Look::NotYet), "{fault:?}, {answers:?}");

@@ -434,20 +434,35 @@ async fn refused_events_are_dead_letters_and_hold_up_none() {
 async fn a_row_that_is_no_event_is_a_dead_letter_and_old_ones_are_deleted() {
     on_each(async |place| {
         let (_, outbox) = place.open_outbox(fast(), "queue").await;
-        for seq in 1..=2 {
-            outbox.send(&numbered("s", seq)).await.unwrap();
+        for (session, seq) in [("s", 1), ("s", 2), ("other", 3), ("attempts", 4)] {
+            outbox.send(&numbered(session, seq)).await.unwrap();
         }
+        let body = match place.kind {
+            Kind::Sqlite => "x'ff'",
+            _ => "'null'",
+        };
+        let statement = format!("update whatsapp_phone_outbox set body = {body} where id = 1");
+        place.run(&statement).await;
         place
-            .run("update whatsapp_phone_outbox set body = 'null' where id = 1")
+            .run("update whatsapp_phone_outbox set attempts = -7 where id = 4")
             .await;
         let (sink, mut events) = channel(10);
         let worker = outbox.deliver_to(sink).start();
-        let next = within_limit("the next one", events.recv()).await.unwrap();
-        assert_eq!(next.seq(), Some(2));
+        let mut seqs = Vec::new();
+        for _ in 2..=4 {
+            let next = within_limit("the next one", events.recv()).await.unwrap();
+            seqs.extend(next.seq());
+        }
+        seqs.sort_unstable();
+        assert_eq!(seqs, [2, 3, 4]);
         worker.stop().await;
+        place
+            .run("update whatsapp_phone_outbox set attempts = -7")
+            .await;
         let letters = outbox.dead_letters(0, 10).await.unwrap();
         assert_eq!((letters.len(), &*letters[0].error), (1, "invalid_event"));
         assert!(letters[0].event.is_none());
+        assert_eq!(letters[0].attempts, 0);
         let (sink, _events) = channel(10);
         let worker = outbox.deliver_to(sink).keep_dead_letters(MS(1)).start();
         until_async("it is deleted", async || {
@@ -455,6 +470,102 @@ async fn a_row_that_is_no_event_is_a_dead_letter_and_old_ones_are_deleted() {
         })
         .await;
         worker.stop().await;
+        place.end().await;
+    })
+    .await;
+}
+
+/// Stores an event for each of these sessions and makes it a dead letter, by SQL.
+async fn dead(place: &Place, outbox: &Outbox, sessions: u64) -> Vec<i64> {
+    for session in 0..sessions {
+        let event = numbered(&format!("s{session}"), session);
+        outbox.send(&event).await.unwrap();
+    }
+    place
+        .run("update whatsapp_phone_outbox set is_dead = 1")
+        .await;
+    let letters = outbox.dead_letters(0, 1000).await.unwrap();
+    letters.iter().map(|letter| letter.id).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_oldest_of_too_many_dead_letters_are_deleted() {
+    on_each(async |place| {
+        let (_, outbox) = place.open_outbox(fast(), "queue").await;
+        let ids = dead(&place, &outbox, 5).await;
+        let (sink, _events) = channel(10);
+        let worker = outbox.deliver_to(sink).max_dead_letters(2).start();
+        until_async("some are deleted", async || {
+            outbox.status().await.unwrap().dead < 5
+        })
+        .await;
+        worker.stop().await;
+        let kept = outbox.dead_letters(0, 10).await.unwrap();
+        let kept: Vec<_> = kept.iter().map(|letter| letter.id).collect();
+        assert_eq!(kept, ids[3..]);
+        place.end().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_calls_that_change_the_same_dead_letter_one_succeeds() {
+    on_each(async |place| {
+        let (_, one) = place.open_outbox(fast(), "queue").await;
+        let (_, two) = place.open_outbox(fast(), "queue").await;
+        let (_, other) = place.open_outbox(fast(), "other").await;
+        let mut left = 0;
+        for id in dead(&place, &one, 20).await {
+            assert!(!other.replay(id).await.unwrap() && !other.delete(id).await.unwrap());
+            let (replayed, deleted) = tokio::join!(one.replay(id), two.delete(id));
+            let (replayed, deleted) = (replayed.unwrap(), deleted.unwrap());
+            assert!(replayed != deleted, "{replayed} {deleted}");
+            left += u64::from(replayed);
+        }
+        let status = one.status().await.unwrap();
+        assert_eq!((status.waiting, status.dead), (left, 0));
+        place.end().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retries_that_hang_leave_room_for_first_attempts() {
+    on_each(async |place| {
+        let (_, outbox) = place.open_outbox(fast(), "queue").await;
+        for session in 0..10 {
+            let event = numbered(&format!("s{session}"), 1);
+            outbox.send(&event).await.unwrap();
+        }
+        place
+            .run("update whatsapp_phone_outbox set attempts = 1")
+            .await;
+        let retries = Arc::new(AtomicUsize::new(0));
+        let (sink, mut events) = channel(10);
+        let (counted, sink) = (retries.clone(), Arc::new(sink));
+        let worker = outbox.deliver_to(By(move |event: SessionEvent| {
+            let (counted, sink) = (counted.clone(), sink.clone());
+            async move {
+                if event.session().unwrap().session_id.as_str() == "new" {
+                    return sink.send(&event).await;
+                }
+                counted.fetch_add(1, Ordering::Relaxed);
+                std::future::pending().await
+            }
+        }));
+        let worker = worker.send_timeout(Duration::from_hours(1));
+        let worker = worker.concurrency(4).start();
+        until_async("retries hang", async || {
+            retries.load(Ordering::Relaxed) >= 3
+        })
+        .await;
+        for seq in 1..=3 {
+            outbox.send(&numbered("new", seq)).await.unwrap();
+            let event = within_limit("a first attempt", events.recv()).await;
+            assert_eq!(event.unwrap().seq(), Some(seq));
+        }
+        assert_eq!(retries.load(Ordering::Relaxed), 3);
+        drop(worker);
         place.end().await;
     })
     .await;
@@ -561,6 +672,12 @@ async fn a_full_outbox_refuses_events_but_no_event_of_its_store() {
     on_each(async |place| {
         let options = StoreOptions::default().outbox("queue");
         let (store, outbox) = place.open_outbox(options, "queue").await;
+        // A dead letter takes no room.
+        let unlimited = outbox.clone().max_waiting(u64::MAX);
+        unlimited.send(&numbered("dead", 1)).await.unwrap();
+        place
+            .run("update whatsapp_phone_outbox set is_dead = 1")
+            .await;
         let outbox = outbox.max_waiting(2);
         for seq in 1..=2 {
             outbox.send(&numbered("s", seq)).await.unwrap();

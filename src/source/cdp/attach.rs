@@ -31,8 +31,8 @@ impl CdpPage {
     ///
     /// # Errors
     ///
-    /// Code `misconfigured` if no Chrome answers at the address (reported within two seconds, if a host name has
-    /// several addresses for each of them), if it is another Chrome than the address names, or if none of its tabs
+    /// Code `misconfigured` if no Chrome answers at the address (if nothing listens there, within two seconds for each
+    /// address of the host name), if it is another Chrome than the address names, or if none of its tabs
     /// matches; `ambiguous_tab` if several do; `timeout` if the deadline is over.
     pub async fn attach(
         address: DebuggerAddress,

@@ -6,10 +6,12 @@
 //!  program's
 //! ```
 //!
-//! No ChromeDriver runs in between: waiting costs no WebDriver commands. The readers, and the interpretation of their answers, are those of `source::webdriver`.
+//! No ChromeDriver runs in between: waiting costs no WebDriver commands. The readers, and the interpretation of their
+//! answers, are those of `source::webdriver`.
 //!
-//! The page's owner does not notice: no DevTools domain is enabled, no other tab is attached to, no tab is raised
-//! and no dialog is answered.
+//! The page's owner gets no DevTools event but `targetInfoChanged`: no domain is enabled, no other tab is attached to,
+//! no tab is raised and no dialog is answered. While a wait runs, the page's `setItem` is wrapped, and its `Socket`
+//! model has two more listeners.
 
 mod attach;
 #[cfg(unix)]

@@ -118,7 +118,8 @@ impl OpenOptions {
 impl CdpPage {
     /// Opens a new tab in this Chrome, and the page in it. The tab closes with the last clone of the page.
     ///
-    /// Runs in a task of its own: if it is dropped or its deadline ends, its tab is closed in the background.
+    /// Runs in a task of its own: if the future is dropped or its deadline ends, the opening goes on for at most the
+    /// deadline, and then its tab is closed.
     ///
     /// # Errors
     ///

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::tab::Tab;
 use crate::failure::{ProtocolFailure, Site};
@@ -18,8 +18,12 @@ use crate::source::page::scripts::Extra;
 use crate::source::page::target::Target;
 use crate::source::page::wait::{self, LOOK_INTERVAL, MAX_SILENCE, MAX_SOCKET_SLICE, ReadPage};
 
+/// Longest time for leaving a page.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// One WhatsApp Web page, read by [`CdpSource`](super::CdpSource)s. Cheap to clone; all clones and all their sources
-/// share one DevTools socket. When the last clone is dropped, the page keeps nothing of ours, and the socket is closed.
+/// share one DevTools socket. When the last clone is dropped, the page is left in the background, as by
+/// [`close`](Self::close).
 ///
 /// A page remembers what its document has shown so far, until the page is dropped. Some evidence needs
 /// that: if WhatsApp renames a piece of it, a number is still given once everything else has stayed unchanged
@@ -52,10 +56,12 @@ impl CdpPage {
         &self.0.0
     }
 
-    /// Leaves the page: removes what is ours from it, and closes the socket. Takes at most two seconds. Other clones
-    /// of this page, and their sources, can read nothing afterwards.
+    /// Leaves the page: removes our hooks from it, closes the socket, and the tab if `open` opened it. Waits up to two
+    /// seconds; if it takes longer, the rest is done in the background. Hooks in a page that is busy stay until the
+    /// present slice ends, at most 10 seconds. Other clones of this page, and their sources, can read nothing
+    /// afterwards.
     pub async fn close(self) {
-        self.tab().end().closed().await;
+        let _ = timeout(CLOSE_TIMEOUT, self.tab().end().closed()).await;
     }
 
     /// Reads the page with these names and readers of the caller's from the next look on, in all clones of
@@ -183,13 +189,14 @@ impl ReadPage for CdpPage {
             if let Ok(result) = timeout_at(until.min(silent_at), &mut result).await {
                 return Some(result);
             }
-            let now = Instant::now();
-            if now >= end {
+            if Instant::now() >= end {
                 return None;
             }
-            // A look says why there is no answer.
-            if now >= until || !self.tab().answers().await {
+            if Instant::now() >= until {
                 return Some(self.look().await);
+            }
+            if let Some(result) = self.tab().check().await {
+                return Some(result);
             }
         }
     }

@@ -54,8 +54,17 @@ enum Request {
         params: Value,
         answer: oneshot::Sender<Answer>,
     },
-    /// Fail all commands, run this script or close the tab, and close the socket.
-    Close { script: String, closes_tab: bool },
+    /// Fail all commands, do this, and close the socket.
+    Close(Last),
+}
+
+/// The last act on a tab.
+#[derive(Clone, Debug)]
+pub(in crate::source) enum Last {
+    /// Run the body of this script.
+    Run(String),
+    /// Close the tab, whatever its page does at its end.
+    CloseTab { id: String },
 }
 
 impl Socket {
@@ -107,7 +116,7 @@ impl Socket {
         &self,
         script: &str,
     ) -> impl Future<Output = Answer> + Send + use<> {
-        self.evaluate(&format!("(() => {{\n{script}\n}})()"))
+        self.evaluate(&function(script))
     }
 
     /// Returns whether the page still answers. Much cheaper than a look.
@@ -116,9 +125,8 @@ impl Socket {
         matches!(answer, Ok(Ok(_)))
     }
 
-    /// Runs the body of a script with these arguments, and last a function, which the script calls with its
-    /// result. The engine itself makes that function, whatever the page did to `Promise`. The future keeps no text of the
-    /// script.
+    /// Runs the body of a script with these arguments, and last a callback for its result. V8 itself makes the
+    /// callback, so a page that has replaced `Promise` does not matter. The future does not keep the script's text.
     pub(in crate::source) fn run_async(
         &self,
         script: &str,
@@ -175,16 +183,21 @@ impl Socket {
         }
     }
 
-    /// Fails all commands, runs the body of a script or closes the tab, and closes the socket: at once, in the background.
-    pub(in crate::source) fn close(&self, script: String, closes_tab: bool) {
+    /// Fails all commands, does this last act, and closes the socket: at once, in the background.
+    pub(in crate::source) fn close(&self, last: Last) {
         // Fails if the socket has ended already.
-        let _ = self.requests.send(Request::Close { script, closes_tab });
+        let _ = self.requests.send(Request::Close(last));
     }
 
     /// Waits until the socket is closed.
     pub(in crate::source) async fn closed(&self) {
         self.requests.closed().await;
     }
+}
+
+/// Returns a call of the function with this body.
+fn function(script: &str) -> String {
+    format!("(() => {{\n{script}\n}})()")
 }
 
 async fn connect(address: &str, path: &str) -> Result<Stream, tungstenite::Error> {
@@ -243,17 +256,9 @@ impl Task {
                     params,
                     answer,
                 })) => self.send(method, &params, answer).await,
-                Either::Left(Some(Request::Close { script, closes_tab })) => {
+                Either::Left(Some(Request::Close(last))) => {
                     self.fail_pending(&error::closed());
-                    // The browser closes a crashed tab too.
-                    self.is_crashed &= !closes_tab;
-                    let evaluate = json!({
-                        "expression": format!("(() => {{\n{script}\n}})()"), "silent": true,
-                    });
-                    match closes_tab {
-                        true => self.run_last("Page.close", &json!({})).await,
-                        false => self.run_last("Runtime.evaluate", &evaluate).await,
-                    }
+                    self.run_last(last).await;
                     Err(error::closed())
                 }
                 Either::Left(None) => Err(error::closed()),
@@ -334,11 +339,23 @@ impl Task {
         }
     }
 
-    /// Runs a command, and waits until it has run.
-    async fn run_last(&mut self, method: &'static str, params: &Value) {
+    /// Does the last act, and waits until it is done.
+    async fn run_last(&mut self, last: Last) {
+        let (method, params) = match last {
+            Last::Run(script) => (
+                "Runtime.evaluate",
+                json!({ "expression": function(&script), "silent": true }),
+            ),
+            Last::CloseTab { id } => {
+                // The browser closes a crashed tab too.
+                self.is_crashed = false;
+                // `Page.close` would open a dialog if the page listens to `beforeunload`.
+                ("Target.closeTarget", json!({ "targetId": id }))
+            }
+        };
         let (answer, mut result) = oneshot::channel();
         let run = async {
-            self.send(method, params, answer).await?;
+            self.send(method, &params, answer).await?;
             while result.try_recv().is_err() {
                 let message = self.stream.next().await;
                 self.receive(message)?;

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error;
-use super::socket::Socket;
+use super::socket::{Last, Socket};
 use crate::failure::{ProtocolFailure, Site};
 use crate::link::QrCode;
 use crate::source::PageState;
@@ -35,6 +35,9 @@ const KIND: Kind = Kind {
 
 /// A page that has not answered for so long is asked about by another way.
 const SLOW_ANSWER: Duration = Duration::from_secs(1);
+
+/// Longest time for the answer of a page on a new socket, which the browser has answered on.
+const FRESH_ANSWER: Duration = Duration::from_millis(300);
 
 /// Longest time for the answer of a look: less than the look timeout of the default policies, so that the
 /// failure names the reason.
@@ -152,16 +155,24 @@ impl Tab {
         self.observe(outcome)
     }
 
-    /// Returns whether the page still answers.
-    pub(super) async fn answers(&self) -> bool {
-        let Ok(Some(socket)) = self.open_socket() else {
-            return false;
-        };
-        let answers = socket.answers().await;
-        if answers {
+    /// Finds out whether a silent page still answers. If not, returns why, or a look on another socket or in
+    /// another tab.
+    pub(super) async fn check(&self) -> Option<CommandResult> {
+        if let Ok(Some(socket)) = self.open_socket()
+            && socket.answers().await
+        {
             self.state().record.answered_at = Instant::now();
+            return None;
         }
-        answers
+        let reason = timeout(ANSWER_TIMEOUT - SLOW_ANSWER, self.silence()).await;
+        let reason = reason.unwrap_or_else(|_| error::timeout());
+        let outcome = match reason.kind {
+            LookErrorKind::TabClosed | LookErrorKind::ConnectionLost => {
+                self.read(Extra::None).await
+            }
+            _ => Err(reason),
+        };
+        Some(self.observe(outcome))
     }
 
     /// Adds a look to the page's history.
@@ -216,6 +227,9 @@ impl Tab {
         let reason = pin!(timeout_at(due, self.silence()));
         match select(answer, reason).await {
             Either::Left((answer, _)) => answer,
+            Either::Right((Ok(reason), _)) if reason.kind == LookErrorKind::ConnectionLost => {
+                Err(reason)
+            }
             Either::Right((reason, answer)) => {
                 let answer = timeout_at(due, answer).await;
                 answer.unwrap_or_else(|_| Err(reason.unwrap_or_else(|_| error::timeout())))
@@ -223,17 +237,25 @@ impl Tab {
         }
     }
 
-    /// Finds out why the page does not answer: on another socket of the same tab, the browser answers in its place.
+    /// Finds out why the page does not answer, on another socket of the same tab. If the page answers there, that
+    /// socket replaces the present one.
     async fn silence(&self) -> LookError {
         let id = self.state().id.clone();
         let ask = async {
             let other = Socket::open(&self.address.to_string(), &id).await?;
-            other.command("Target.getTargetInfo", json!({})).await
+            // The browser itself answers this.
+            other.command("Target.getTargetInfo", json!({})).await?;
+            Ok(
+                match timeout(FRESH_ANSWER, other.run("return true;")).await {
+                    Ok(Ok(_)) => {
+                        self.adopt(id, other)?;
+                        error::lost("it is silent")
+                    }
+                    _ => error::unresponsive(),
+                },
+            )
         };
-        match ask.await {
-            Ok(_) => error::unresponsive(),
-            Err(error) => error,
-        }
+        ask.await.unwrap_or_else(|error| error)
     }
 
     /// Returns the open socket; replaces a lost one.
@@ -297,6 +319,10 @@ impl Tab {
 
     async fn move_to(&self, id: String) -> Result<Socket, LookError> {
         let socket = Socket::open(&self.address.to_string(), &id).await?;
+        self.adopt(id, socket)
+    }
+
+    fn adopt(&self, id: String, socket: Socket) -> Result<Socket, LookError> {
         let mut state = self.state();
         if state.is_closed {
             return Err(error::closed());
@@ -333,18 +359,21 @@ impl Tab {
     pub(super) fn end(&self) -> Socket {
         let mut state = self.state();
         let was_closed = std::mem::replace(&mut state.is_closed, true);
-        let script = state.record.scripts.clean_up(KIND);
-        state.socket.close(script.clone(), self.is_opened);
-        // A tab of ours would stay behind if its socket was lost.
+        let id = state.id.clone();
+        let last = match self.is_opened {
+            true => Last::CloseTab { id: id.clone() },
+            false => Last::Run(state.record.scripts.clean_up(KIND)),
+        };
+        state.socket.close(last.clone());
+        // A lost socket leaves our hooks and our tab behind.
         if !was_closed
-            && self.is_opened
             && state.socket.end().is_some()
             && let Ok(runtime) = Handle::try_current()
         {
-            let (address, id) = (self.address.to_string(), state.id.clone());
+            let address = self.address.to_string();
             runtime.spawn(async move {
                 if let Ok(socket) = Socket::open(&address, &id).await {
-                    socket.close(script, true);
+                    socket.close(last);
                 }
             });
         }

@@ -31,8 +31,8 @@ impl Page {
     /// # Errors
     ///
     /// - `misconfigured` if no Chrome answers at the address, if it is another Chrome than the address names, or
-    ///   if none of its tabs matches. No answer is reported within two seconds, for each address of a host name;
-    ///   the message quotes an answer that is not Chrome's.
+    ///   if none of its tabs matches. If nothing listens there, the error comes within two seconds for each address
+    ///   of the host name; the message quotes an answer that is not Chrome's.
     /// - `ambiguous_tab` if several tabs match.
     /// - `timeout` if the deadline is over.
     /// - Otherwise the driver's own code.

@@ -12,7 +12,7 @@ use crate::source::page::error::LookError;
 pub(super) enum Socket {}
 
 impl Socket {
-    pub(super) fn run(&self, _: &str) -> Ready<Result<Value, LookError>> {
+    pub(super) fn answers(&self) -> Ready<bool> {
         match *self {}
     }
 

@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use super::error::command;
 use crate::failure::{ProtocolFailure, Site};
+use crate::source::cdp::socket::Last;
 pub(super) use crate::source::cdp::socket::Socket;
 use crate::source::page::devtools::DebuggerAddress;
 use crate::source::page::error::{LookError, LookErrorKind};
@@ -105,7 +106,7 @@ impl Push {
         let mut state = lock(&self.state);
         state.is_left = true;
         if let Some(socket) = state.socket.take() {
-            socket.close(script, false);
+            socket.close(Last::Run(script));
         }
     }
 }

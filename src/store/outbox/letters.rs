@@ -22,7 +22,7 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// How long ago the event was stored, or replayed.
     pub age: Duration,
-    /// How long it is a dead letter.
+    /// How long ago it became a dead letter.
     pub dead_for: Duration,
 }
 
@@ -44,17 +44,13 @@ impl Outbox {
     }
 
     /// Delivers a dead letter again, as if it were stored now, but before all later events of its session.
-    /// Returns false if there is none with this id.
+    /// Returns false if there is none with this id, or another call replays or deletes it.
     ///
     /// # Errors
     ///
     /// If the storage fails.
     pub async fn replay(&self, id: i64) -> Result<bool, StoreError> {
-        let is_there = self.is_dead(id).await?;
-        if is_there {
-            self.table.replay(&[id]).await?;
-        }
-        Ok(is_there)
+        Ok(self.table.replay(&self.queue, &[id]).await? > 0)
     }
 
     /// Delivers all dead letters again, in their order, and returns their number.
@@ -69,39 +65,37 @@ impl Outbox {
             let Some(&last) = dead.last() else {
                 return Ok(replayed);
             };
-            self.table.replay(&dead).await?;
-            (after, replayed) = (last, replayed + dead.len() as u64);
+            replayed += self.table.replay(&self.queue, &dead).await?;
+            after = last;
         }
     }
 
-    /// Deletes a dead letter. Returns false if there is none with this id.
+    /// Deletes a dead letter. Returns false if there is none with this id, or another call replays or deletes it.
     ///
     /// # Errors
     ///
     /// If the storage fails.
     pub async fn delete(&self, id: i64) -> Result<bool, StoreError> {
-        let is_there = self.is_dead(id).await?;
-        if is_there {
-            self.table.delete(&[id]).await?;
-        }
-        Ok(is_there)
+        Ok(self.table.delete(&self.queue, &[id]).await? > 0)
     }
 
-    async fn is_dead(&self, id: i64) -> Result<bool, StoreError> {
-        let after = id.saturating_sub(1);
-        let letters = self.table.letters(&self.queue, after, 1).await?;
-        Ok(letters.first().is_some_and(|letter| letter.job.id == id))
-    }
-
-    /// Deletes the letters that are dead for so long.
-    pub(super) async fn delete_dead_for(&self, age: Duration) -> Result<(), StoreError> {
-        loop {
-            let dead = self.table.dead(&self.queue, 0, age).await?;
-            if dead.is_empty() {
-                return Ok(());
+    /// Deletes letters that have been dead for this time or longer, `most` of them at most, by rising id.
+    /// Returns their number.
+    pub(super) async fn delete_dead_for(
+        &self,
+        age: Duration,
+        most: u64,
+    ) -> Result<u64, StoreError> {
+        let mut deleted = 0;
+        while deleted < most {
+            let mut dead = self.table.dead(&self.queue, 0, age).await?;
+            dead.truncate(usize::try_from(most - deleted).unwrap_or(usize::MAX));
+            match self.table.delete(&self.queue, &dead).await? {
+                0 => break,
+                more => deleted += more,
             }
-            self.table.delete(&dead).await?;
         }
+        Ok(deleted)
     }
 }
 
@@ -111,7 +105,7 @@ impl DeadLetter {
             id: letter.job.id,
             event: letter.job.read().ok(),
             error: letter.error.unwrap_or_default(),
-            attempts: letter.job.attempts,
+            attempts: u32::try_from(letter.job.attempts).unwrap_or_default(),
             age: milliseconds(letter.job.age),
             dead_for: milliseconds(letter.dead_for),
         }

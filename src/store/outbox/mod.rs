@@ -3,9 +3,9 @@
 //! Events get into it in two ways:
 //!
 //! - [`StoreOptions::outbox`](super::StoreOptions::outbox) makes a store write each event that it applies
-//!   into a queue too, in the transaction of the row: the queue gets every event that is applied, and no event
-//!   that is refused. Expired QR codes and foreign events, which change no row, are written as well; repetitions
-//!   and outdated events are not.
+//!   into a queue too, in the transaction of the row. Foreign events, and expired QR codes of sessions that are not
+//!   connected, change no row, but are written as well. Events that the store refuses or ignores as repeated or
+//!   outdated are not.
 //! - An `Outbox` is an [`EventSink`]: an event is in the database when `send` returns. For instance, a
 //!   receiver of webhooks stores an event and answers, and a worker applies the event later.
 //!
@@ -44,7 +44,9 @@
 //!
 //! - At least once: after a crash or a lost answer an event is delivered again, under the same id.
 //! - In order within a session: the next event of a session is delivered when the one before was accepted or
-//!   is a dead letter. Sessions do not wait for each other. Foreign events that name no session are one order.
+//!   is a dead letter. Foreign events that name no session are delivered in one order.
+//! - At most [32 events](OutboxWorkerBuilder::concurrency) at the same time by one worker, of which 24 may be retries: a
+//!   new event does not wait for the retries of sessions that hang.
 //! - By any number of workers, in any number of processes and machines. A worker leases an event for
 //!   three times its [send timeout](OutboxWorkerBuilder::send_timeout) and the store's
 //!   [deadline](super::StoreOptions::deadline), 40 s by default. If it is killed, another worker delivers the event
@@ -54,21 +56,44 @@
 //!   deadline and within 24 h at the latest. By default: after 1 s, growing to 5 minutes, for 24 h after the event
 //!   was stored. So a receiver that was down for hours gets the first event of every session within about 6 minutes,
 //!   and the later ones without a further pause.
-//! - After a permanent error, or when the backoff ends, an event is a dead letter. It holds up no later one.
+//! - Not again after a permanent error, or when the backoff ends: the event is a [dead letter](#dead-letters), and holds
+//!   up no later one.
 //! - Without the payload of a QR code: `qr` is null.
 //!
 //! A worker delivers the events of its own process at once, and looks for others
 //! every [`poll_every`](super::StoreOptions::poll_every). While thousands of sessions wait for a retry, it pauses
-//! between its searches, so that it uses a database connection for a fifth of the time at most. All times are those
-//! of the database's clock, so the clocks of the machines do not matter. If it is set back by a time, waiting events
-//! wait that much longer.
+//! between its searches, so that it uses a database connection for a fifth of the time at most.
+//!
+//! All times are those of the database's clock; the clocks of the machines do not matter. If it is set back, waiting
+//! events wait that much longer. If it is set forward, leases and deadlines end early: another worker may deliver an
+//! event again while the first one still does, and an event whose attempt fails may become a dead letter too soon.
+//!
+//! # Dead letters
+//!
+//! [`Outbox::dead_letters`] lists them with their errors. [`Outbox::replay_all`] delivers all of them again, in their
+//! order, but after the events that were delivered since. A store that receives them ignores those that are
+//! outdated by then.
+//!
+//! A permanent error may be about the receiver and not about the event: for instance, a proxy in front of it answers
+//! 400, 405 or a redirect. Each event that is tried in that time becomes a dead letter, beginning with the oldest of each
+//! session. Mend the proxy, then call `replay_all`. After an answer 410 a `WebhookSink` sends nothing more, so all events
+//! of its queue become dead letters: make a new sink and start a new worker, then call `replay_all`.
 //!
 //! # Size
 //!
-//! Delivered events are deleted. [`Outbox::send`](EventSink::send) refuses events with the transient error
-//! `queue_full` while [`max_waiting`](Outbox::max_waiting) wait. A store never refuses an event for a full
-//! queue: its events are limited by the backoff's deadline alone, after which they are dead letters. Those are
-//! deleted after [30 days](OutboxWorkerBuilder::keep_dead_letters).
+//! An event takes about 600 bytes with its indexes, and is deleted when it is delivered.
+//!
+//! - [`Outbox::send`](EventSink::send) refuses events with the transient error `queue_full` while
+//!   [`max_waiting`](Outbox::max_waiting) wait.
+//! - A store never refuses an event for a full queue. If the receiver is down, an event waits until the backoff's
+//!   deadline, then it is a dead letter. If each attempt hangs, a worker ends 32 attempts in each send timeout, 3 a second
+//!   by default: set a greater [`concurrency`](OutboxWorkerBuilder::concurrency) if a store applies more events for hours.
+//! - Dead letters are deleted by a worker after [30 days](OutboxWorkerBuilder::keep_dead_letters), and the oldest ones
+//!   if there are more than [1,000,000](OutboxWorkerBuilder::max_dead_letters), about 0.6 GB.
+//! - **Without a worker a store's queue grows without limit**: deleting its events would lose them. Name a queue in
+//!   `StoreOptions::outbox` only if a worker delivers it, and watch its size: a worker records the [metrics]
+//!   `whatsapp_phone_outbox_pending` and `whatsapp_phone_outbox_oldest_age_seconds`, and so does each call of
+//!   [`Outbox::status`] in a process without a worker.
 //!
 //! # Table
 //!
@@ -101,18 +126,17 @@ pub(in crate::store) mod table;
 mod tests;
 mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 pub use self::letters::DeadLetter;
-use self::table::{Entry, Table};
+use self::table::{Entry, Table, order_key};
 pub use self::worker::{OutboxWorker, OutboxWorkerBuilder};
 use super::error::{StoreError, StoreErrorKind};
-use crate::event::{EventSink, SessionEvent, SinkError};
+use crate::event::{EventSink, SessionEvent, SessionKey, SinkError};
 use crate::{codes, metrics};
 
 /// How long a count of waiting events is used.
@@ -128,8 +152,14 @@ pub struct Outbox {
     table: Arc<dyn Table>,
     queue: String,
     max_waiting: u64,
-    /// The number of waiting events when they were counted last, and those that were sent since.
-    counted: Arc<Mutex<Option<(Instant, u64)>>>,
+    counted: Arc<Mutex<Counted>>,
+}
+
+/// The number of waiting events when they were counted last, and of those that were sent since.
+#[derive(Debug, Default)]
+struct Counted {
+    at: Option<Instant>,
+    waiting: u64,
 }
 
 /// The state of a queue.
@@ -171,10 +201,11 @@ impl Outbox {
     }
 
     /// Sets how many events may wait before `send` refuses further ones. Default: 100,000. They are counted
-    /// once a second, so other processes may exceed it for that time.
+    /// once a second, so a few more may be stored in that time, by this process or others.
     #[must_use]
     pub fn max_waiting(mut self, events: u64) -> Self {
-        self.max_waiting = events;
+        self.max_waiting = events.min(i64::MAX.unsigned_abs());
+        self.counted = Arc::default();
         self
     }
 
@@ -183,7 +214,7 @@ impl Outbox {
         OutboxWorkerBuilder::new(self.clone(), sink)
     }
 
-    /// Counts the events, and records the numbers as metrics. A worker does it every 10 s.
+    /// Counts the events, and records the numbers as metrics, as a worker does every 10 s.
     ///
     /// # Errors
     ///
@@ -201,20 +232,33 @@ impl Outbox {
     }
 
     async fn check_room(&self) -> Result<(), SinkError> {
-        let mut counted = self.counted.lock().await;
-        let (at, waiting) = match *counted {
-            Some((at, waiting)) if at.elapsed() < MAX_COUNT_AGE => (at, waiting),
-            _ => (Instant::now(), self.table.count(&self.queue).await?.waiting),
+        let is_stale = {
+            let mut counted = self.counted();
+            let is_stale = counted.at.is_none_or(|at| at.elapsed() >= MAX_COUNT_AGE);
+            if is_stale {
+                counted.at = Some(Instant::now());
+            }
+            is_stale
         };
-        *counted = Some((at, waiting.saturating_add(1)));
-        if waiting < self.max_waiting {
+        if is_stale {
+            // Other callers use the former number meanwhile.
+            let waiting = self.table.waiting(&self.queue, self.max_waiting).await?;
+            self.counted().waiting = waiting;
+        }
+        let mut counted = self.counted();
+        if counted.waiting < self.max_waiting {
+            counted.waiting += 1;
             return Ok(());
         }
         let text = format!(
-            "{waiting} events wait in the outbox `{}`, the most that it takes: see why they are not delivered, and try again",
-            self.queue
+            "{} events wait in the outbox `{}`, the most that it takes: see why they are not delivered, and try again",
+            self.max_waiting, self.queue
         );
         Err(SinkError::transient(codes::QUEUE_FULL, text))
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -229,6 +273,13 @@ impl EventSink for Outbox {
     async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
         self.check_room().await?;
         Ok(self.table.put(&[Entry::new(&self.queue, event)]).await?)
+    }
+
+    async fn holds(&self, session: &SessionKey) -> Result<bool, SinkError> {
+        Ok(self
+            .table
+            .holds(&self.queue, order_key(Some(session)))
+            .await?)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::event::{EventError, EventId, SessionEvent};
+use crate::event::{EventError, EventId, SessionEvent, SessionKey};
 use crate::store::error::StoreError;
 
 /// Below every order key.
@@ -27,7 +27,7 @@ impl Entry {
         let id = event.delivery_id().cloned();
         Self {
             queue: queue.to_owned(),
-            order_key: order_key(event),
+            order_key: order_key(event.session()),
             event: id.unwrap_or_else(EventId::generate).as_str().to_owned(),
             body: event.clone().without_qr_payload().to_json(),
         }
@@ -60,10 +60,10 @@ pub(in crate::store) fn ascii(json: &str) -> String {
     escaped
 }
 
-/// Returns the key of the event's order: 63 bits of the FNV-1a hash of its session's id, the same in every
-/// version of this crate. Two sessions that share a key wait for each other, nothing else.
-fn order_key(event: &SessionEvent) -> i64 {
-    let id = event.session().map_or("", |key| key.session_id.as_str());
+/// Returns the key of the order of a session's events: 63 bits of the FNV-1a hash of its session's id, the same in every
+/// version of this crate. Two sessions that share a key wait for each other: that is the only effect.
+pub(super) fn order_key(session: Option<&SessionKey>) -> i64 {
+    let id = session.map_or("", |key| key.session_id.as_str());
     let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
@@ -75,8 +75,10 @@ fn order_key(event: &SessionEvent) -> i64 {
 pub(in crate::store) struct Head {
     pub(in crate::store) key: i64,
     pub(in crate::store) id: i64,
-    /// How long until it is due, or its lease ends. Not positive: it is due.
+    /// How long until it is due, or its lease ends. Zero or less: it is due.
     pub(in crate::store) wait: i64,
+    /// How many attempts have failed.
+    pub(in crate::store) attempts: i64,
 }
 
 /// A leased event. No `Debug`: it holds numbers.
@@ -87,7 +89,7 @@ pub(in crate::store) struct Job {
     pub(in crate::store) event: Option<String>,
     pub(in crate::store) body: String,
     /// How many attempts have failed.
-    pub(in crate::store) attempts: u32,
+    pub(in crate::store) attempts: i64,
     /// How long ago it was stored, or replayed.
     pub(in crate::store) age: i64,
     #[serde(default)]
@@ -126,6 +128,8 @@ pub(in crate::store) struct Step<'a> {
     /// How many events are leased at most, for how long.
     pub(in crate::store) limit: usize,
     pub(in crate::store) lease: Duration,
+    /// Whether no event is leased that was tried before.
+    pub(in crate::store) only_first: bool,
     /// Deliveries to record.
     pub(in crate::store) ended: &'a [Ended],
 }
@@ -142,11 +146,12 @@ pub(in crate::store) struct Found {
 
 impl Found {
     /// Returns the ids of the due events in a page of heads, and the result of the step, still without its jobs.
-    pub(in crate::store) fn of(heads: &[Head], page: usize, limit: usize) -> (Vec<i64>, Self) {
+    pub(in crate::store) fn of(heads: &[Head], page: usize, step: Step<'_>) -> (Vec<i64>, Self) {
         let mut found = Self::default();
         let mut due = Vec::new();
         for (seen, head) in heads.iter().enumerate() {
             match u64::try_from(head.wait) {
+                _ if step.only_first && head.attempts > 0 => {}
                 Ok(wait @ 1..) => {
                     let wait = Duration::from_millis(wait);
                     found.wait = Some(found.wait.map_or(wait, |before| before.min(wait)));
@@ -154,7 +159,7 @@ impl Found {
                 _ => due.push(head.id),
             }
             let is_last = seen + 1 == heads.len();
-            if due.len() >= limit && !is_last || is_last && heads.len() >= page {
+            if due.len() >= step.limit && !is_last || is_last && heads.len() >= page {
                 found.next = Some(head.key);
                 break;
             }
@@ -203,6 +208,12 @@ pub(in crate::store) trait Table: fmt::Debug + Send + Sync {
 
     async fn count(&self, queue: &str) -> Result<Count, StoreError>;
 
+    /// Counts the events that wait, up to this number.
+    async fn waiting(&self, queue: &str, limit: u64) -> Result<u64, StoreError>;
+
+    /// Returns whether events with this order key wait.
+    async fn holds(&self, queue: &str, order_key: i64) -> Result<bool, StoreError>;
+
     async fn letters(
         &self,
         queue: &str,
@@ -210,7 +221,7 @@ pub(in crate::store) trait Table: fmt::Debug + Send + Sync {
         limit: usize,
     ) -> Result<Vec<Letter>, StoreError>;
 
-    /// Returns the ids of the next dead letters after this id that are dead for so long.
+    /// Returns the next ids after this one of letters that have been dead for this time or longer.
     async fn dead(
         &self,
         queue: &str,
@@ -218,9 +229,9 @@ pub(in crate::store) trait Table: fmt::Debug + Send + Sync {
         dead_for: Duration,
     ) -> Result<Vec<i64>, StoreError>;
 
-    /// Makes these dead letters wait again, as new ones.
-    async fn replay(&self, ids: &[i64]) -> Result<(), StoreError>;
+    /// Makes those of these events that are dead letters wait again, as new ones, and returns their number.
+    async fn replay(&self, queue: &str, ids: &[i64]) -> Result<u64, StoreError>;
 
-    /// Deletes these dead letters.
-    async fn delete(&self, ids: &[i64]) -> Result<(), StoreError>;
+    /// Deletes those of these events that are dead letters, and returns their number.
+    async fn delete(&self, queue: &str, ids: &[i64]) -> Result<u64, StoreError>;
 }

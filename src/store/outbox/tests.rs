@@ -18,7 +18,7 @@ const SESSIONS: usize = 50;
 /// Events of each session while the receiver is down.
 const EVENTS: u64 = 10;
 /// Heads in one step: fewer than there are sessions.
-const PAGE: usize = 20;
+const PAGE: usize = 40;
 
 struct Row {
     id: i64,
@@ -26,7 +26,7 @@ struct Row {
     event: String,
     body: String,
     is_dead: bool,
-    attempts: u32,
+    attempts: i64,
     due_at: Instant,
     lease: Option<i64>,
     created_at: Instant,
@@ -36,8 +36,8 @@ struct Row {
 struct InMemory {
     rows: Mutex<Vec<Row>>,
     stored: Notify,
-    /// How long a step takes, after it has leased its events.
-    step_takes: Duration,
+    /// How long a step takes, after it has leased its events, and a count of waiting events.
+    call_takes: Duration,
     /// The most events that were leased at the same time: a worker holds no others.
     most_leased: AtomicUsize,
 }
@@ -49,11 +49,11 @@ impl fmt::Debug for InMemory {
 }
 
 impl InMemory {
-    fn new(step_takes: Duration) -> Arc<Self> {
+    fn new(call_takes: Duration) -> Arc<Self> {
         Arc::new(Self {
             rows: Mutex::default(),
             stored: Notify::new(),
-            step_takes,
+            call_takes,
             most_leased: AtomicUsize::new(0),
         })
     }
@@ -89,10 +89,11 @@ impl InMemory {
                 key: row.key,
                 id: row.id,
                 wait: milliseconds_of(row.due_at.saturating_duration_since(now)),
+                attempts: row.attempts,
             });
         }
         let heads: Vec<Head> = heads.into_values().take(PAGE).collect();
-        let (due, mut found) = Found::of(&heads, PAGE, step.limit);
+        let (due, mut found) = Found::of(&heads, PAGE, step);
         for row in rows.iter_mut().filter(|row| due.contains(&row.id)) {
             let lease = fastrand::i64(1..);
             (row.lease, row.due_at) = (Some(lease), now + step.lease);
@@ -153,7 +154,7 @@ impl Table for InMemory {
 
     async fn step(&self, step: Step<'_>) -> Result<Found, StoreError> {
         let found = self.exchange(step);
-        sleep(self.step_takes).await;
+        sleep(self.call_takes).await;
         Ok(found)
     }
 
@@ -168,21 +169,30 @@ impl Table for InMemory {
         })
     }
 
+    async fn waiting(&self, queue: &str, limit: u64) -> Result<u64, StoreError> {
+        let waiting = self.count(queue).await?.waiting.min(limit);
+        sleep(self.call_takes).await;
+        Ok(waiting)
+    }
+
+    async fn holds(&self, _: &str, _: i64) -> Result<bool, StoreError> {
+        unreachable!("no test asks for the events of a session")
+    }
+
     async fn letters(&self, _: &str, _: i64, _: usize) -> Result<Vec<Letter>, StoreError> {
         unreachable!("no test reads dead letters")
     }
 
     async fn dead(&self, _: &str, _: i64, _: Duration) -> Result<Vec<i64>, StoreError> {
-        // None is dead for so long.
         Ok(Vec::new())
     }
 
-    async fn replay(&self, _: &[i64]) -> Result<(), StoreError> {
+    async fn replay(&self, _: &str, _: &[i64]) -> Result<u64, StoreError> {
         unreachable!("no test replays dead letters")
     }
 
-    async fn delete(&self, _: &[i64]) -> Result<(), StoreError> {
-        unreachable!("no test deletes dead letters")
+    async fn delete(&self, _: &str, _: &[i64]) -> Result<u64, StoreError> {
+        Ok(0)
     }
 }
 
@@ -222,13 +232,27 @@ async fn a_search_of_many_sessions_pauses_although_it_finds_events() {
     assert_eq!(pauses(&[(0, Some(7))]), (MS(0), MS(0)));
 }
 
-/// A receiver that is down for an hour.
+/// A session whose events a receiver accepts also while it is down for others.
+const ALWAYS_ACCEPTED: &str = "new";
+
+/// A receiver that is down for a time.
 struct Receiver {
     up_at: Instant,
     /// While it is down, it gives no answer. Otherwise it refuses connections.
     hangs: bool,
     attempts: AtomicUsize,
     accepted: Mutex<HashMap<String, Vec<u64>>>,
+}
+
+impl Receiver {
+    fn down_for(time: Duration, hangs: bool) -> Arc<Self> {
+        Arc::new(Self {
+            up_at: Instant::now() + time,
+            hangs,
+            attempts: AtomicUsize::new(0),
+            accepted: Mutex::default(),
+        })
+    }
 }
 
 #[async_trait]
@@ -239,11 +263,12 @@ impl EventSink for Arc<Receiver> {
 
     async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
         self.attempts.fetch_add(1, Ordering::Relaxed);
-        match (Instant::now() < self.up_at, self.hangs) {
+        let session = event.session().unwrap().session_id.as_str().to_owned();
+        let is_down = Instant::now() < self.up_at && session != ALWAYS_ACCEPTED;
+        match (is_down, self.hangs) {
             (true, true) => std::future::pending().await,
             (true, false) => Err(SinkError::transient(codes::WEBHOOK_UNREACHABLE, "down")),
             (false, _) => {
-                let session = event.session().unwrap().session_id.as_str().to_owned();
                 let mut accepted = self.accepted.lock().unwrap();
                 accepted
                     .entry(session)
@@ -258,12 +283,7 @@ impl EventSink for Arc<Receiver> {
 async fn outlives_an_hour_without_receiver(hangs: bool) {
     let table = InMemory::new(Duration::ZERO);
     let outbox = Outbox::new(table.clone(), "queue");
-    let receiver = Arc::new(Receiver {
-        up_at: Instant::now() + HOUR,
-        hangs,
-        attempts: AtomicUsize::new(0),
-        accepted: Mutex::default(),
-    });
+    let receiver = Receiver::down_for(HOUR, hangs);
     let worker = outbox.deliver_to(receiver.clone()).start();
     for seq in 1..=EVENTS {
         for session in 0..SESSIONS {
@@ -313,12 +333,7 @@ async fn a_receiver_that_hangs_for_an_hour_gets_every_event_in_order() {
 async fn a_slow_store_delivers_also_with_a_short_send_timeout() {
     let step_takes = Duration::from_secs(9);
     let outbox = Outbox::new(InMemory::new(step_takes), "queue");
-    let receiver = Arc::new(Receiver {
-        up_at: Instant::now(),
-        hangs: false,
-        attempts: AtomicUsize::new(0),
-        accepted: Mutex::default(),
-    });
+    let receiver = Receiver::down_for(Duration::ZERO, false);
     let session = SessionKey::new(7, "s").unwrap();
     let event = SessionEvent::session_authenticated(session).with_seq(1);
     outbox.send(&event).await.unwrap();
@@ -330,6 +345,50 @@ async fn a_slow_store_delivers_also_with_a_short_send_timeout() {
     assert_eq!(receiver.attempts.load(Ordering::Relaxed), 1);
     assert_eq!(outbox.status().await.unwrap().waiting, 0);
     worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_attempt_does_not_wait_for_the_retries_of_a_thousand_sessions_that_hang() {
+    let outbox = Outbox::new(InMemory::new(Duration::ZERO), "queue");
+    let receiver = Receiver::down_for(HOUR, true);
+    let sent = async |session: String| {
+        let session = SessionKey::new(7, session).unwrap();
+        let event = SessionEvent::session_authenticated(session).with_seq(1);
+        outbox.send(&event).await.unwrap();
+    };
+    for session in 0..1000 {
+        sent(format!("s{session}")).await;
+    }
+    let worker = outbox.deliver_to(receiver.clone()).start();
+    // Each was tried: from now on there are retries alone.
+    sleep(Duration::from_secs(500)).await;
+    assert!(receiver.attempts.load(Ordering::Relaxed) > 1000);
+    let began = Instant::now();
+    sent(ALWAYS_ACCEPTED.to_owned()).await;
+    while receiver.accepted.lock().unwrap().is_empty() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let waited = began.elapsed();
+    assert!(waited <= Duration::from_secs(20), "{waited:?}");
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_count_of_the_waiting_events_delays_one_sender_alone() {
+    const TAKES: Duration = Duration::from_secs(9);
+    let outbox = Outbox::new(InMemory::new(TAKES), "queue").max_waiting(3);
+    let began = Instant::now();
+    let sent = async |seq: u64| {
+        let session = SessionKey::new(7, "s").unwrap();
+        let event = SessionEvent::session_authenticated(session).with_seq(seq);
+        let error = outbox.send(&event).await.err();
+        (error.map(|error| error.code().to_owned()), began.elapsed())
+    };
+    let (first, second, third) = tokio::join!(sent(1), sent(2), sent(3));
+    assert_eq!(first, (None, TAKES));
+    assert_eq!([second, third], [const { (None, Duration::ZERO) }; 2]);
+    let full = Some(codes::QUEUE_FULL.to_owned());
+    assert_eq!(sent(4).await, (full, 2 * TAKES));
 }
 
 fn milliseconds_of(time: Duration) -> i64 {

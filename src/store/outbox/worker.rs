@@ -15,6 +15,7 @@ use crate::codes;
 use crate::event::{EventSink, SessionEvent, SinkError, in_time};
 use crate::metrics;
 use crate::retry::Backoff;
+use crate::store::error::StoreError;
 
 /// How often the events are counted, and old dead letters deleted.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
@@ -32,6 +33,7 @@ pub struct OutboxWorkerBuilder {
     concurrency: usize,
     send_timeout: Duration,
     keep_dead: Duration,
+    max_dead: u64,
 }
 
 impl OutboxWorkerBuilder {
@@ -43,6 +45,7 @@ impl OutboxWorkerBuilder {
             concurrency: 32,
             send_timeout: Duration::from_secs(10),
             keep_dead: Duration::from_secs(30 * 24 * 60 * 60),
+            max_dead: 1_000_000,
         }
     }
 
@@ -55,13 +58,16 @@ impl OutboxWorkerBuilder {
         self
     }
 
-    /// Sets how many events are delivered at the same time, each of another session: 1 or more. Default: 32.
+    /// Sets how many events are delivered at the same time, each of another session: 1 or more. A quarter of them
+    /// is for first attempts, so that new events do not wait for retries that hang. They do
+    /// wait for other first attempts: if those of a thousand sessions hang at once, for up to 32 send timeouts.
+    /// Default: 32.
     pub fn concurrency(mut self, events: usize) -> Self {
         self.concurrency = events.max(1);
         self
     }
 
-    /// Sets how long the sink may take for an event, from 10 ms to 1 h; then it is a transient error. If a
+    /// Sets how long the sink may take for an event, from 10 ms to 1 h. A longer attempt is a transient error. If a
     /// worker is killed, its events are delivered by another one after three times this and the store's
     /// [deadline](crate::store::StoreOptions::deadline). Default: 10 s.
     pub fn send_timeout(mut self, timeout: Duration) -> Self {
@@ -75,13 +81,19 @@ impl OutboxWorkerBuilder {
         self
     }
 
+    /// Sets how many dead letters are kept; of more, the worker deletes the oldest. Default: 1,000,000.
+    pub fn max_dead_letters(mut self, letters: u64) -> Self {
+        self.max_dead = letters;
+        self
+    }
+
     /// Starts the worker in the present tokio runtime.
     #[must_use = "a dropped worker stops"]
     pub fn start(self) -> OutboxWorker {
         let (stop, stopping) = oneshot::channel();
         let task = tokio::spawn(async move {
             let mut counting = JoinSet::new();
-            counting.spawn(count(self.outbox.clone(), self.keep_dead));
+            counting.spawn(count(self.clone()));
             run(Arc::new(self), stopping).await;
         });
         OutboxWorker { stop, task }
@@ -91,6 +103,24 @@ impl OutboxWorkerBuilder {
     /// left. If the delivery is recorded too late all the same, another worker may have begun to deliver it again.
     fn lease(&self) -> Duration {
         self.outbox.table.deadline() + 3 * self.send_timeout
+    }
+
+    /// Counts the events, and deletes the dead letters that are too old or too many.
+    async fn clean_up(&self) -> Result<(), StoreError> {
+        let (outbox, queue) = (&self.outbox, &self.outbox.queue);
+        let dead = outbox.status().await?.dead;
+        let old = outbox.delete_dead_for(self.keep_dead, u64::MAX).await?;
+        let surplus = dead.saturating_sub(old).saturating_sub(self.max_dead);
+        let letters = outbox.delete_dead_for(Duration::ZERO, surplus).await?;
+        if letters > 0 {
+            tracing::warn!(
+                queue,
+                letters,
+                max = self.max_dead,
+                "dead letters of the outbox were deleted, as there were too many"
+            );
+        }
+        Ok(())
     }
 
     /// Delivers an event. `None`: its lease may end before the sink answers, as the process was held up.
@@ -160,7 +190,7 @@ impl OutboxWorkerBuilder {
         }
         let mut delays = self.backoff.delays();
         // The delays before the attempts that were made, this one included.
-        delays.nth(job.attempts as usize)?;
+        delays.nth(usize::try_from(job.attempts).unwrap_or_default())?;
         let age = milliseconds(job.age);
         let delay = delays.next_within(age)?;
         let left = self
@@ -181,6 +211,7 @@ impl fmt::Debug for OutboxWorkerBuilder {
             .field("concurrency", &self.concurrency)
             .field("send_timeout", &self.send_timeout)
             .field("keep_dead", &self.keep_dead)
+            .field("max_dead", &self.max_dead)
             .finish()
     }
 }
@@ -265,7 +296,9 @@ impl Search {
 async fn run(worker: Arc<OutboxWorkerBuilder>, mut stop: oneshot::Receiver<()>) {
     let outbox = &worker.outbox;
     let poll = outbox.table.poll_interval();
-    let mut search = Search::new(poll);
+    // While this many deliveries run, only first attempts are started. They have a search of their own.
+    let shared = worker.concurrency - worker.concurrency / 4;
+    let mut searches = [Search::new(poll), Search::new(poll)];
     let (mut deliveries, mut ended) = (JoinSet::new(), Vec::new());
     let mut is_stopping = false;
     loop {
@@ -273,12 +306,15 @@ async fn run(worker: Arc<OutboxWorkerBuilder>, mut stop: oneshot::Receiver<()>) 
         stored.as_mut().enable();
         while let Some(delivered) = deliveries.try_join_next() {
             ended.extend(delivered.unwrap_or_default());
-            search.hasten();
+            searches.iter_mut().for_each(Search::hasten);
         }
+        let only_first = deliveries.len() >= shared;
+        let search = &mut searches[usize::from(only_first)];
         let is_due = !is_stopping && Instant::now() >= search.next;
-        let limit = match is_due {
-            true => worker.concurrency.saturating_sub(deliveries.len()),
-            false => 0,
+        let limit = match (is_due, only_first) {
+            (true, true) => worker.concurrency - deliveries.len(),
+            (true, false) => shared - deliveries.len(),
+            (false, _) => 0,
         };
         if limit > 0 || !ended.is_empty() {
             let asked = Instant::now();
@@ -287,6 +323,7 @@ async fn run(worker: Arc<OutboxWorkerBuilder>, mut stop: oneshot::Receiver<()>) 
                 after: search.after,
                 limit,
                 lease: worker.lease(),
+                only_first,
                 ended: &ended,
             };
             match outbox.table.step(step).await {
@@ -313,25 +350,26 @@ async fn run(worker: Arc<OutboxWorkerBuilder>, mut stop: oneshot::Receiver<()>) 
             return;
         }
         let has_room = !is_stopping && deliveries.len() < worker.concurrency;
+        let next = searches[usize::from(deliveries.len() >= shared)].next;
         tokio::select! {
             Some(delivered) = deliveries.join_next() => {
                 ended.extend(delivered.unwrap_or_default());
-                search.hasten();
+                searches.iter_mut().for_each(Search::hasten);
             }
-            () = stored => search.hasten(),
-            () = sleep_until(search.next), if has_room => {}
+            () = stored => searches.iter_mut().for_each(Search::hasten),
+            () = sleep_until(next), if has_room => {}
             _ = &mut stop, if !is_stopping => is_stopping = true,
         }
     }
 }
 
-/// Counts the events of a queue for the metrics, and deletes old dead letters, repeatedly.
-async fn count(outbox: Outbox, keep_dead: Duration) {
+/// Counts the events of a queue for the metrics, and deletes dead letters, repeatedly.
+async fn count(worker: OutboxWorkerBuilder) {
+    let queue = &worker.outbox.queue;
     loop {
         let began = Instant::now();
-        let counted = outbox.status().await.map(drop);
-        if let Err(error) = counted.and(outbox.delete_dead_for(keep_dead).await) {
-            tracing::warn!(queue = outbox.queue, %error, "the events of the outbox were not counted");
+        if let Err(error) = worker.clean_up().await {
+            tracing::warn!(queue, %error, "the events of the outbox were not counted, or dead letters not deleted");
         }
         sleep(COUNT_EVERY.max(4 * began.elapsed())).await;
     }

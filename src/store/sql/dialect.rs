@@ -89,11 +89,17 @@ statements! {
     outbox_failed,
     /// queue: the [`Count`](crate::store::outbox::table::Count) of its events.
     outbox_count,
+    /// queue: how many of its events wait, up to `{limit}`, which is filled in for each call.
+    outbox_waiting,
+    outbox_first,
     /// queue, `id`: the first `{limit}` dead letters after this one.
     outbox_letters,
-    /// queue, `id`, milliseconds: the ids of the first [`MAX_PRUNED`] letters after this one that are dead for so long.
+    /// queue, `id`, milliseconds: the ids of the first [`MAX_PRUNED`] letters after this one that have been dead for
+    /// this time or longer.
     outbox_dead,
-    /// `[id]`: makes these dead letters wait again, or deletes them.
+    /// `[id]`, queue: locks the dead letters among these events, and gives their ids; with `[id]`: makes them wait
+    /// again, or deletes them.
+    outbox_lock_dead,
     outbox_replay,
     outbox_delete,
 }

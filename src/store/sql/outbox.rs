@@ -25,7 +25,7 @@ impl<D: Driver> Database<D> {
         let after = step.after.to_string();
         let heads = &self.statements.outbox_heads;
         let heads: Vec<Head> = run::<D, _>(connection, heads, &[step.queue, &after]).await?;
-        Ok(Found::of(&heads, MAX_SCANNED, step.limit))
+        Ok(Found::of(&heads, MAX_SCANNED, step))
     }
 
     /// Records and leases, in a transaction.
@@ -77,14 +77,40 @@ impl<D: Driver> Database<D> {
         Ok(found)
     }
 
-    /// Runs one statement with one parameter in a transaction.
-    async fn change(&self, statement: &Statement, parameter: &str) -> Result<(), StoreError> {
+    /// Locks the dead letters among these events, and runs a statement with their ids, in a transaction. Returns
+    /// their number.
+    async fn change_dead(
+        &self,
+        statement: &Statement,
+        queue: &str,
+        ids: &[i64],
+    ) -> Result<u64, StoreError> {
+        let ids = json!(ids).to_string();
         let change = |_| async {
             let (_turn, mut lease) = self.begin().await?;
-            let done = run::<D, ()>(&mut lease.connection, statement, &[parameter]).await;
-            self.end(lease, done).await
+            let connection = &mut lease.connection;
+            let changed = async {
+                let lock = &self.statements.outbox_lock_dead;
+                let dead: Vec<i64> = run::<D, _>(connection, lock, &[&ids, queue]).await?;
+                run::<D, ()>(connection, statement, &[&json!(dead).to_string()]).await?;
+                Ok(dead.len() as u64)
+            };
+            let changed = changed.await;
+            self.end(lease, changed).await
         };
-        self.connections.until_done(change).await.map(drop)
+        self.connections.until_done(change).await
+    }
+}
+
+/// Fills `{limit}` in.
+fn limited(statement: &Statement, limit: u64) -> Statement {
+    let sql = statement
+        .sql
+        .as_str()
+        .replace("{limit}", &limit.to_string());
+    Statement {
+        sql: AssertSqlSafe(sql).into_sql_str(),
+        order: statement.order.clone(),
     }
 }
 
@@ -125,8 +151,13 @@ impl<D: Driver> Table for Database<D> {
     }
 
     async fn put(&self, entries: &[Entry]) -> Result<(), StoreError> {
-        self.change(&self.statements.outbox_put, &to_json(entries))
-            .await?;
+        let (put, entries) = (&self.statements.outbox_put, to_json(entries));
+        let change = |_| async {
+            let (_turn, mut lease) = self.begin().await?;
+            let done = run::<D, ()>(&mut lease.connection, put, &[&entries]).await;
+            self.end(lease, done).await
+        };
+        self.connections.until_done(change).await?;
         self.stored.notify_waiters();
         Ok(())
     }
@@ -137,7 +168,7 @@ impl<D: Driver> Table for Database<D> {
             let after = step.after.to_string();
             let heads = &self.statements.outbox_heads;
             let heads: Vec<Head> = self.connections.read(heads, &[step.queue, &after]).await?;
-            let (due, found) = Found::of(&heads, MAX_SCANNED, step.limit);
+            let (due, found) = Found::of(&heads, MAX_SCANNED, step);
             if due.is_empty() {
                 return Ok(found);
             }
@@ -160,18 +191,25 @@ impl<D: Driver> Table for Database<D> {
         }))
     }
 
+    async fn waiting(&self, queue: &str, limit: u64) -> Result<u64, StoreError> {
+        let waiting = limited(&self.statements.outbox_waiting, limit);
+        let mut waiting = self.connections.read(&waiting, &[queue]).await?;
+        Ok(waiting.pop().unwrap_or_default())
+    }
+
+    async fn holds(&self, queue: &str, order_key: i64) -> Result<bool, StoreError> {
+        let (first, key) = (&self.statements.outbox_first, order_key.to_string());
+        let first: Vec<i64> = self.connections.read(first, &[queue, &key]).await?;
+        Ok(!first.is_empty())
+    }
+
     async fn letters(
         &self,
         queue: &str,
         after: i64,
         limit: usize,
     ) -> Result<Vec<Letter>, StoreError> {
-        let letters = &self.statements.outbox_letters;
-        let sql = letters.sql.as_str().replace("{limit}", &limit.to_string());
-        let letters = Statement {
-            sql: AssertSqlSafe(sql).into_sql_str(),
-            order: letters.order.clone(),
-        };
+        let letters = limited(&self.statements.outbox_letters, limit as u64);
         let after = after.to_string();
         self.connections.read(&letters, &[queue, &after]).await
     }
@@ -189,15 +227,15 @@ impl<D: Driver> Table for Database<D> {
             .await
     }
 
-    async fn replay(&self, ids: &[i64]) -> Result<(), StoreError> {
-        self.change(&self.statements.outbox_replay, &json!(ids).to_string())
-            .await?;
+    async fn replay(&self, queue: &str, ids: &[i64]) -> Result<u64, StoreError> {
+        let replay = &self.statements.outbox_replay;
+        let replayed = self.change_dead(replay, queue, ids).await?;
         self.stored.notify_waiters();
-        Ok(())
+        Ok(replayed)
     }
 
-    async fn delete(&self, ids: &[i64]) -> Result<(), StoreError> {
-        self.change(&self.statements.outbox_delete, &json!(ids).to_string())
-            .await
+    async fn delete(&self, queue: &str, ids: &[i64]) -> Result<u64, StoreError> {
+        let delete = &self.statements.outbox_delete;
+        self.change_dead(delete, queue, ids).await
     }
 }

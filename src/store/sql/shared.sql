@@ -108,7 +108,7 @@ CREATE TABLE IF NOT EXISTS {outbox} (
 CREATE INDEX IF NOT EXISTS {prefix}outbox_waiting ON {outbox} (queue, is_dead, order_key, id);
 
 -- name: outbox_lock
-SELECT {object}'id', o.id, 'event', o.event_id, 'body', o.body, 'attempts', o.attempts,
+SELECT {object}'id', o.id, 'event', o.event_id, 'body', {body}, 'attempts', o.attempts,
         'age', {clock} - o.created_at{end_object}
     FROM {v_ids} {join} {outbox} o ON o.id = {v_id}
     WHERE o.is_dead = 0 AND o.due_at <= {clock} {skip_locked}
@@ -124,9 +124,15 @@ SELECT {object}'waiting', c.waiting, 'dead', c.dead,
         COUNT(CASE WHEN o.is_dead = 1 THEN 1 END) AS dead, MIN(CASE WHEN o.is_dead = 0 THEN o.id END) AS oldest
         FROM {outbox} o WHERE o.queue = ?1) c
 
--- `{limit}` is filled in for each call.
+-- name: outbox_waiting
+SELECT {text}COUNT(*) {end_text} FROM (SELECT 1 FROM {outbox} o WHERE o.queue = ?1 AND o.is_dead = 0 LIMIT {limit}) w
+
+-- name: outbox_first
+SELECT {text}o.id {end_text} FROM {outbox} o
+    WHERE o.queue = ?1 AND o.is_dead = 0 AND o.order_key = ?2{bigint} ORDER BY o.id LIMIT 1
+
 -- name: outbox_letters
-SELECT {object}'id', o.id, 'event', o.event_id, 'body', o.body, 'attempts', o.attempts,
+SELECT {object}'id', o.id, 'event', o.event_id, 'body', {body}, 'attempts', o.attempts,
         'age', {clock} - o.created_at, 'error', o.error, 'dead_for', {clock} - o.due_at{end_object}
     FROM {outbox} o WHERE o.queue = ?1 AND o.is_dead = 1 AND o.id > ?2{bigint} ORDER BY o.id LIMIT {limit}
 
@@ -135,12 +141,19 @@ SELECT {text}o.id {end_text} FROM {outbox} o
     WHERE o.queue = ?1 AND o.is_dead = 1 AND o.id > ?2{bigint} AND o.due_at <= {clock} - ?3{bigint}
     ORDER BY o.id LIMIT {pruned}
 
+-- name: outbox_lock_dead
+SELECT {text}o.id {end_text} FROM {v_ids} {join} {outbox} o ON o.id = {v_id}
+    WHERE o.queue = ?2 AND o.is_dead = 1 {skip_locked}
+
 -- name: outbox_replay
 UPDATE {outbox} SET is_dead = 0, attempts = 0, due_at = {clock}, created_at = {clock}, lease = NULL
-    WHERE id IN (SELECT {v_id} FROM {v_ids}) AND is_dead = 1
+    WHERE id IN (SELECT {v_id} FROM {v_ids})
 
 -- name: outbox_delete
-DELETE FROM {outbox} WHERE id IN (SELECT {v_id} FROM {v_ids}) AND is_dead = 1
+DELETE FROM {outbox} WHERE id IN (SELECT {v_id} FROM {v_ids})
+
+-- name: body
+o.body
 
 -- Indexes, if they are statements of their own.
 -- name: indexes_of_accounts

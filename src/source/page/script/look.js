@@ -21,8 +21,24 @@ let mark = '';
 const note = (value) => {
   mark += typeof value === 'object' ? (value === null ? '|' : '|#') : '|' + value;
 };
-const text = (value) =>
-  typeof value !== 'string' ? null : value.length > MAX ? { __proto__: null, length: value.length } : value;
+// Half a surrogate pair cannot be sent as JSON.
+const wellFormed = (value) => {
+  let clean = '';
+  for (let i = 0; i < value.length; i += 1) {
+    const unit = value[i];
+    const next = value[i + 1];
+    if (unit < '\ud800' || unit > '\udfff') clean += unit;
+    else if (unit <= '\udbff' && next >= '\udc00' && next <= '\udfff') {
+      clean += unit + next;
+      i += 1;
+    } else clean += '\ufffd';
+  }
+  return clean;
+};
+const text = (value) => {
+  if (typeof value !== 'string') return null;
+  return value.length > MAX ? { __proto__: null, length: value.length } : wellFormed(value);
+};
 const field = (object, name) => {
   const { value } = guarded(() => object[name]);
   return typeof value === 'string' ? value : undefined;
@@ -168,7 +184,7 @@ const QR_PICTURE = 49152;
 const QR_SIDE = 1024;
 const bounded = (read, max) => {
   const { value } = guarded(read);
-  return typeof value === 'string' && value !== '' && value.length <= max ? value : null;
+  return typeof value === 'string' && value !== '' && value.length <= max ? wellFormed(value) : null;
 };
 const qrCode = () => {
   const find = (parent, selector) => guarded(() => parent.querySelector(selector)).value ?? null;

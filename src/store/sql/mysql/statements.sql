@@ -128,7 +128,8 @@ INSERT INTO {outbox} (queue, order_key, event_id, body, is_dead, attempts, due_a
     ORDER BY v.n ON DUPLICATE KEY UPDATE {outbox}.id = {outbox}.id
 
 -- name: outbox_heads
-SELECT CAST(JSON_OBJECT('key', o.order_key, 'id', o.id, 'wait', CAST(o.due_at AS SIGNED) - {clock}) AS CHAR)
+SELECT CAST(JSON_OBJECT('key', o.order_key, 'id', o.id, 'wait', CAST(o.due_at AS SIGNED) - {clock},
+        'attempts', o.attempts) AS CHAR)
     FROM (SELECT MIN(n.id) AS id FROM {outbox} n WHERE n.queue = ?1 AND n.is_dead = 0 AND n.order_key > ?2
         GROUP BY n.order_key ORDER BY n.order_key LIMIT {scanned}) h
     STRAIGHT_JOIN {outbox} o ON o.id = h.id ORDER BY o.order_key
@@ -149,13 +150,16 @@ UPDATE JSON_TABLE(?1, '$[*]' COLUMNS (id bigint unsigned PATH '$.id', lease bigi
         o.error = v.error
     WHERE o.lease = v.lease
 
+-- name: outbox_lock_dead
+SELECT CAST(o.id AS CHAR) FROM {v_ids} STRAIGHT_JOIN {outbox} o FORCE INDEX (PRIMARY) ON o.id = v.id
+    WHERE o.queue = ?2 AND o.is_dead = 1 {skip_locked}
+
 -- name: outbox_replay
 UPDATE {v_ids} STRAIGHT_JOIN {outbox} o FORCE INDEX (PRIMARY) ON o.id = v.id
     SET o.is_dead = 0, o.attempts = 0, o.due_at = {clock}, o.created_at = {clock}, o.lease = NULL
-    WHERE o.is_dead = 1
 
 -- name: outbox_delete
-DELETE o FROM {v_ids} STRAIGHT_JOIN {outbox} o FORCE INDEX (PRIMARY) ON o.id = v.id WHERE o.is_dead = 1
+DELETE o FROM {v_ids} STRAIGHT_JOIN {outbox} o FORCE INDEX (PRIMARY) ON o.id = v.id
 
 -- name: commit
 COMMIT; {restore}

@@ -98,14 +98,15 @@ INSERT INTO {outbox} (queue, order_key, event_id, body, is_dead, attempts, due_a
 -- One probe of the index for each order key, however many events it has.
 -- name: outbox_heads
 WITH RECURSIVE head AS (
-        (SELECT o.order_key, o.id, o.due_at, 1 AS n FROM {outbox} o
+        (SELECT o.order_key, o.id, o.due_at, o.attempts, 1 AS n FROM {outbox} o
             WHERE o.queue = ?1 AND o.is_dead = 0 AND o.order_key > ?2::bigint
             ORDER BY o.order_key, o.id LIMIT 1)
-        UNION ALL SELECT o.order_key, o.id, o.due_at, h.n + 1 FROM head h CROSS JOIN LATERAL (
-            SELECT o.order_key, o.id, o.due_at FROM {outbox} o
+        UNION ALL SELECT o.order_key, o.id, o.due_at, o.attempts, h.n + 1 FROM head h CROSS JOIN LATERAL (
+            SELECT o.order_key, o.id, o.due_at, o.attempts FROM {outbox} o
             WHERE o.queue = ?1 AND o.is_dead = 0 AND o.order_key > h.order_key
             ORDER BY o.order_key, o.id LIMIT 1) o WHERE h.n < {scanned})
-    SELECT json_build_object('key', h.order_key, 'id', h.id, 'wait', h.due_at - {clock})::text
+    SELECT json_build_object('key', h.order_key, 'id', h.id, 'wait', h.due_at - {clock},
+        'attempts', h.attempts)::text
     FROM head h ORDER BY h.n
 
 -- name: outbox_done
