@@ -1,5 +1,10 @@
-//! Measures the time from a signed `session_ready` over HTTP to its answer, with 16 clients at once, beside the time
-//! of the store's own `apply` in the same run. The store is an SQLite file with durable settings.
+//! Measures the `server`. Exits with an error if a bound is exceeded.
+//!
+//! 1. The time from a signed `session_ready` over HTTP to its answer, with 16 clients at once, beside the time of the
+//!    store's own `apply` in the same run. The store is an SQLite file with durable settings. Bound: the p95 is at most
+//!    5 ms over that of `apply`.
+//! 2. The resident memory of a server process for each of 500 readers of the stream of a workspace with 1,000 sessions,
+//!    after each reader has got two states of every session. Bound: 32 KiB for each reader.
 //!
 //! ```sh
 //! cargo bench --bench server --features server,sqlite
@@ -12,22 +17,36 @@
 #![allow(clippy::unwrap_used)]
 
 use std::net::SocketAddr;
+use std::process::{ExitCode, Stdio};
 use std::time::{Duration, SystemTime};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use whatsapp_phone::PhoneNumber;
 use whatsapp_phone::event::signature::SigningKeys;
 use whatsapp_phone::event::{SessionEvent, SessionKey};
 use whatsapp_phone::server::{AccessTokens, Api, WebhookReceiver};
+use whatsapp_phone::store::memory::MemoryStore;
 use whatsapp_phone::store::sqlite::SqliteStore;
 use whatsapp_phone::store::{SessionStore, StoreOptions, StoreSink};
 
 const CLIENTS: u32 = 16;
 const WARM_UP: usize = 20;
 const TIMES: usize = 200;
+/// The most time over that of `apply`, at the p95, in milliseconds.
+const MAX_OVER_APPLY: f64 = 5.0;
+
+const READERS: usize = 500;
+const SESSIONS: usize = 1_000;
+/// The most memory of a reader, in KiB.
+const MAX_READER: f64 = 32.0;
+/// The argument of the process whose memory is measured.
+const SERVE: &str = "serve";
+const TOKEN: &str = "5f0e3c9a1d7b4286a94be1c07d3f5e82";
+
 const ANSWER: &str = r#"{"status":"processed_inline"}"#;
 
 fn keys() -> SigningKeys {
@@ -73,7 +92,22 @@ async fn post(stream: &mut BufReader<TcpStream>, event: &SessionEvent) {
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() {
+async fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some(SERVE) {
+        serve_readers().await;
+    }
+    let over = measure_requests().await;
+    println!("http over apply, p95: {over:.3} ms (at most {MAX_OVER_APPLY} ms)");
+    let reader = measure_readers().await;
+    println!("memory per reader: {reader:.1} KiB (at most {MAX_READER} KiB)");
+    match over <= MAX_OVER_APPLY && reader <= MAX_READER {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// Returns the p95 of a request over that of `apply`, in milliseconds.
+async fn measure_requests() -> f64 {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", directory.path().join("store").display());
     let options = StoreOptions::default().create_tables();
@@ -102,7 +136,7 @@ async fn main() {
         );
         p95.push(at(95));
     }
-    println!("p95 of http over that of apply: {:.3} ms", p95[0] - p95[1]);
+    p95[0] - p95[1]
 }
 
 /// Times the `session_ready` of all clients.
@@ -136,4 +170,113 @@ async fn measure(store: &SqliteStore, address: Option<SocketAddr>) -> Vec<Durati
         });
     }
     clients.join_all().await.concat()
+}
+
+fn session(number: usize) -> SessionKey {
+    SessionKey::new(7, format!("session-{number}")).unwrap()
+}
+
+/// Serves a store in memory until the process is killed. Prints its address.
+async fn serve_readers() {
+    let store = MemoryStore::default();
+    for number in 0..SESSIONS {
+        store.register(&session(number)).await.unwrap();
+    }
+    let receiver = WebhookReceiver::new(keys(), StoreSink::new(store.clone()));
+    let tokens = AccessTokens::default().allow(7, TOKEN).unwrap();
+    let api = Api::new(store, tokens).receiver(receiver);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    println!("{}", listener.local_addr().unwrap());
+    axum::serve(listener, api.into_router()).await.unwrap();
+}
+
+/// Returns the resident memory of a process for each reader, in KiB.
+async fn measure_readers() -> f64 {
+    let mut server = Command::new(std::env::current_exe().unwrap())
+        .arg(SERVE)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let process = server.id().unwrap();
+    let mut line = String::new();
+    let mut output = BufReader::new(server.stdout.take().unwrap());
+    output.read_line(&mut line).await.unwrap();
+    let address: SocketAddr = line.trim().parse().unwrap();
+
+    // The first reader pays for the log of the workspace, and the first events for the sender's connection.
+    let mut sender = BufReader::new(TcpStream::connect(address).await.unwrap());
+    let first = read(open(address).await, "qr_scanning").await;
+    send_all(&mut sender, SessionEvent::session_authenticated).await;
+    let first = read(first, "authenticated").await;
+    let before = resident(process);
+    let mut readers = JoinSet::new();
+    for _ in 0..READERS {
+        let reader = open(address).await;
+        readers.spawn(read(reader, "authenticated"));
+    }
+    let open = readers.join_all().await;
+    let mut readers = JoinSet::new();
+    for reader in open {
+        readers.spawn(read(reader, "connected"));
+    }
+    let phone = |number: &SessionKey| {
+        let digits = number.session_id.as_str().trim_start_matches("session-");
+        format!("6281100{digits:0>5}")
+            .parse::<PhoneNumber>()
+            .unwrap()
+    };
+    send_all(&mut sender, |session| {
+        let phone = phone(&session);
+        SessionEvent::session_ready(session, phone)
+    })
+    .await;
+    let open = readers.join_all().await;
+    let grown = resident(process).saturating_sub(before);
+    drop((first, open));
+    server.kill().await.unwrap();
+    grown as f64 / READERS as f64
+}
+
+/// Sends an event of every session, one after the other.
+async fn send_all(sender: &mut BufReader<TcpStream>, event: impl Fn(SessionKey) -> SessionEvent) {
+    for number in 0..SESSIONS {
+        post(sender, &event(session(number))).await;
+    }
+}
+
+async fn open(address: SocketAddr) -> BufReader<TcpStream> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "GET /api/v1/whatsapp/accounts/events HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    BufReader::new(stream)
+}
+
+/// Reads a stream until every session has had this status.
+async fn read(mut stream: BufReader<TcpStream>, status: &str) -> BufReader<TcpStream> {
+    let status = format!(r#""status":"{status}""#);
+    let mut seen = std::collections::HashSet::new();
+    let mut line = String::new();
+    while seen.len() < SESSIONS {
+        line.clear();
+        assert_ne!(
+            stream.read_line(&mut line).await.unwrap(),
+            0,
+            "the stream has ended"
+        );
+        if line.contains(&status) {
+            let at = line.find("session-").unwrap();
+            seen.insert(line[at..].split('"').next().unwrap().to_owned());
+        }
+    }
+    stream
+}
+
+/// The resident memory of a process, in KiB.
+fn resident(process: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.unwrap().trim_end_matches("kB").trim().parse().unwrap()
 }

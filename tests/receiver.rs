@@ -1,4 +1,5 @@
-//! The receiver of webhooks: events from a `WebhookSink`, and hostile requests.
+//! The receiver of webhooks: events from a `WebhookSink`, and requests with invalid heads. Hostile bodies are in
+//! `tests/server/hostile.rs`.
 #![cfg(all(feature = "server", feature = "webhook"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -264,13 +265,11 @@ async fn a_repeated_request_changes_nothing_and_a_stale_one_is_refused() {
 }
 
 #[tokio::test]
-async fn invalid_requests_have_their_status_and_write_nothing() {
+async fn requests_with_invalid_heads_have_their_status_and_write_nothing() {
     let (address, store) = receiver().await;
     let json = ready(PHONE).to_json();
     let before = row(&store).await;
     let plain = |method, path, kind| format!("{}\r\n", head(method, path, kind, 0)).into_bytes();
-    let event =
-        |data: &str| signed(format!(r#"{{"event":"session_ready","data":{data}}}"#).as_bytes());
     let mut unsigned = head("POST", PATH, "application/json", json.len());
     unsigned += &format!("\r\n{json}");
     let mut twice = String::from_utf8(signed(json.as_bytes())).unwrap();
@@ -280,7 +279,6 @@ async fn invalid_requests_have_their_status_and_write_nothing() {
     let other = other.sign(&id, SystemTime::now(), json.as_bytes());
     let large = String::from_utf8(signed(b"")).unwrap();
     let large = large.replace("content-length: 0", "content-length: 10485760");
-    let deep = "[".repeat(60_000);
     for (what, request, status, code) in [
         (
             "no signature",
@@ -299,36 +297,6 @@ async fn invalid_requests_have_their_status_and_write_nothing() {
             request(&other, json.as_bytes()),
             401,
             "invalid_signature",
-        ),
-        ("no JSON", signed(b"hello"), 400, "invalid_json"),
-        (
-            "no UTF-8",
-            signed(b"{\"event\":\"\xff\"}"),
-            400,
-            "invalid_json",
-        ),
-        ("deep", signed(deep.as_bytes()), 400, "invalid_json"),
-        ("no event", signed(b"{}"), 422, "invalid_event"),
-        ("no session", event("{}"), 422, "invalid_event"),
-        (
-            "null",
-            event(r#"{"workspace_id":7,"session_id":"session-1","phone_number":null}"#),
-            422,
-            "invalid_event",
-        ),
-        (
-            "a number",
-            event(r#"{"workspace_id":7,"session_id":"session-1","phone_number":628110000041}"#),
-            422,
-            "invalid_event",
-        ),
-        (
-            "script",
-            event(
-                r#"{"workspace_id":7,"session_id":"<script>';drop table x","phone_number":"628110000041"}"#,
-            ),
-            404,
-            "unknown_session",
         ),
         ("large", large.into_bytes(), 413, "too_large"),
         (
@@ -355,11 +323,6 @@ async fn invalid_requests_have_their_status_and_write_nothing() {
         let problem: serde_json::Value = serde_json::from_str(&problem).unwrap();
         assert_eq!(problem["code"], code, "{what}");
         assert_eq!(problem["status"], status, "{what}");
-        let text = problem.to_string();
-        assert!(
-            !text.contains("62811") && !text.contains("script"),
-            "{text}"
-        );
     }
     assert_eq!(row(&store).await, before);
 }
@@ -411,13 +374,14 @@ async fn changed_requests_are_refused() {
             bytes[at] = b'!' + (bytes[at] - b'!' + fastrand::u8(1..94)) % 94;
             *text = String::from_utf8(bytes).unwrap();
         };
-        match fastrand::u8(..5) {
+        match fastrand::u8(..6) {
             0 => flip(&mut headers.signature),
             1 => flip(&mut headers.timestamp),
             2 => headers
                 .signature
                 .truncate(fastrand::usize(..headers.signature.len())),
-            3 => body.truncate(fastrand::usize(..body.len())),
+            3 => headers.id = EventId::new(&format!("event-{}", fastrand::u8(2..))).unwrap(),
+            4 => body.truncate(fastrand::usize(..body.len())),
             _ => {
                 let at = fastrand::usize(..body.len());
                 body[at] ^= fastrand::u8(1..);

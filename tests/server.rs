@@ -1,13 +1,19 @@
 //! The routes of the feature `server`. Those of the receiver alone are in `tests/receiver.rs`.
-#![cfg(all(feature = "server", feature = "webhook"))]
+#![cfg(all(feature = "server", feature = "sqlite", feature = "webhook"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "server/api.rs"]
 mod api;
 #[path = "server/hostile.rs"]
 mod hostile;
+#[path = "server/memory.rs"]
+mod memory;
+#[path = "server/mutations.rs"]
+mod mutations;
 #[path = "server/php.rs"]
 mod php;
+#[path = "server/process.rs"]
+mod process;
 #[path = "server/queue.rs"]
 mod queue;
 #[path = "server/stop.rs"]
@@ -30,7 +36,8 @@ use whatsapp_phone::event::signature::SigningKeys;
 use whatsapp_phone::event::{EventId, SessionEvent, SessionKey};
 use whatsapp_phone::server::{AccessTokens, Api, WebhookReceiver};
 use whatsapp_phone::store::memory::MemoryStore;
-use whatsapp_phone::store::{SessionStore, StoreSink};
+use whatsapp_phone::store::sqlite::SqliteStore;
+use whatsapp_phone::store::{SessionStore, StoreOptions, StoreSink};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const TOKEN: &str = "5f0e3c9a1d7b4286a94be1c07d3f5e82";
@@ -65,6 +72,32 @@ async fn api() -> (Api, MemoryStore) {
     (Api::new(store.clone(), tokens()).receiver(receiver), store)
 }
 
+/// A store in a file of this directory, with one session, `session-1` of workspace 7.
+async fn sqlite(directory: &tempfile::TempDir) -> SqliteStore {
+    let url = format!("sqlite:{}", directory.path().join("store.db").display());
+    let options = StoreOptions::default().create_tables();
+    let store = SqliteStore::connect(&url, options).await.unwrap();
+    store.register(&key("session-1")).await.unwrap();
+    store
+}
+
+/// Returns all rows of all tables of the database.
+async fn rows(store: &SqliteStore) -> Vec<String> {
+    use whatsapp_phone::sqlx::{AssertSqlSafe, query_scalar};
+    let pool = store.pool();
+    let columns = "SELECT 'SELECT ' || quote(t.name) || ' || ' || group_concat('quote(' || c.name || ')', ' || ')
+         || ' FROM ' || t.name || ' ORDER BY 1'
+         FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table' GROUP BY t.name";
+    let queries: Vec<String> = query_scalar(columns).fetch_all(pool).await.unwrap();
+    assert!(queries.len() >= 3, "{queries:?}");
+    let mut rows = Vec::new();
+    for query in queries {
+        let query = query_scalar::<_, String>(AssertSqlSafe(query));
+        rows.extend(query.fetch_all(pool).await.unwrap());
+    }
+    rows
+}
+
 fn get(path: &str, token: &str) -> Request<Body> {
     let request = Request::get(path).header("authorization", format!("Bearer {token}"));
     request.body(Body::empty()).unwrap()
@@ -78,10 +111,10 @@ fn new_id() -> EventId {
     EventId::new(&format!("event-{:x}", fastrand::u64(..))).unwrap()
 }
 
-fn signed(body: impl Into<String>) -> Request<Body> {
+fn signed(body: impl Into<Vec<u8>>) -> Request<Body> {
     let body = body.into();
     let id = new_id();
-    let headers = keys().sign(&id, SystemTime::now(), body.as_bytes());
+    let headers = keys().sign(&id, SystemTime::now(), &body);
     Request::post(WEBHOOK)
         .header("content-type", "application/json")
         .header("webhook-id", headers.id.as_str())

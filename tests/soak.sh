@@ -10,7 +10,7 @@
 # failed runs is kept in target/soak/. Four tests run at a time unless RUST_TEST_THREADS says otherwise.
 set -euo pipefail
 
-targets=(driver_process webdriver scenarios situations standin contract attach cdp cdp_cost chrome_process push faults bounds grid start addresses doctor supervisor_browsers onboard service store kill delivery)
+targets=(driver_process webdriver scenarios situations standin contract attach cdp cdp_cost chrome_process push faults bounds grid start addresses doctor supervisor_browsers onboard service store kill delivery receiver server webhook)
 
 if ! [[ "${1:-}" =~ ^[1-9][0-9]*$ ]]; then
     echo "usage: tests/soak.sh N [SUMMARY_FILE [PROGRAM...]]" >&2

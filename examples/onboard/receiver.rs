@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 use whatsapp_phone::event::EventSink;
 use whatsapp_phone::event::fan_out::FanOut;
-use whatsapp_phone::server::{Api, WebhookReceiver};
+use whatsapp_phone::server::{Api, WebhookReceiver, limit_connections};
 use whatsapp_phone::store::sqlite::SqliteStore;
 use whatsapp_phone::store::{SessionStore, StoreOptions, StoreSink};
 
@@ -22,6 +22,9 @@ use crate::storage::{Storage, WORKSPACE, sweep};
 
 /// The queue of the events that are not processed inline.
 const QUEUE: &str = "inbox";
+
+/// The most connections at the same time. Further clients wait.
+const MAX_CONNECTIONS: usize = 8_192;
 
 /// How long requests may take to end after the signal to stop.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -67,7 +70,8 @@ pub(crate) async fn serve(at: SocketAddr, api: Api) -> Outcome<()> {
     let listener = TcpListener::bind(at).await?;
     println!("listening at http://{}", listener.local_addr()?);
     let router = api.stop_when(stop.clone()).into_router();
-    let served = axum::serve(listener, router).with_graceful_shutdown(stop.clone());
+    let service = limit_connections(router, MAX_CONNECTIONS);
+    let served = axum::serve(listener, service).with_graceful_shutdown(stop.clone());
     // A client that stops reading, or sends half a request, would hold the process.
     let late = async {
         stop.await;

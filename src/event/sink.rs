@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
-use super::{EventKind, SessionEvent};
+use super::{EventKind, SessionEvent, SessionKey};
 use crate::codes;
 use crate::failure::{MAX_TEXT, ProtocolFailure, disclose_code};
 use crate::span::fail;
@@ -83,6 +83,17 @@ pub trait EventSink: Send + Sync {
     async fn decide(&self, event: &SessionEvent) -> Result<Decision, SinkError> {
         self.send(event).await.map(|()| Decision::PassOn)
     }
+
+    /// Returns whether events of this session wait in the sink, so that a later one has to go behind them.
+    ///
+    /// Default: false; the sink passes events on at once.
+    ///
+    /// # Errors
+    ///
+    /// If the sink cannot find out.
+    async fn holds(&self, _session: &SessionKey) -> Result<bool, SinkError> {
+        Ok(false)
+    }
 }
 
 /// Whether other sinks should get an event that a deciding sink has accepted.
@@ -110,6 +121,10 @@ macro_rules! forward {
 
             async fn decide(&self, event: &SessionEvent) -> Result<Decision, SinkError> {
                 (**self).decide(event).await
+            }
+
+            async fn holds(&self, session: &SessionKey) -> Result<bool, SinkError> {
+                (**self).holds(session).await
             }
         }
     )*};

@@ -16,7 +16,8 @@ use super::problem::{Problem, STORAGE, TOO_MANY_STREAMS};
 use crate::event::WorkspaceId;
 use crate::store::{SessionStore, WorkspaceWatcher};
 
-/// How long a workspace is watched at least after its last reader has gone, so that it can come back.
+/// The least time for which a workspace is watched after its last reader has gone, so that a reader that connects
+/// again can resume.
 const LINGER: Duration = Duration::from_secs(60);
 
 /// The workspaces that are watched: one watcher of the store for each, whatever the number of its readers.
@@ -31,9 +32,9 @@ pub(super) struct Feeds {
 struct Feed {
     log: Mutex<Log>,
     is_started: OnceCell<()>,
-    /// Counts the readers that there have been.
+    /// How many readers have been opened.
     opened: AtomicU64,
-    /// Notifies the readers; they end when it is true.
+    /// Wakes the readers. They end when it is true.
     has_ended: watch::Sender<bool>,
 }
 
@@ -41,13 +42,13 @@ struct Reader {
     feed: Arc<Feed>,
     has_ended: watch::Receiver<bool>,
     place: Place,
-    /// Whether the reader has still to learn that it knows nothing.
-    is_reset: bool,
+    /// Whether the next event is `reset`.
+    needs_reset: bool,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Feeds {
-    /// Has at most so many readers, each workspace at most a quarter of them.
+    /// Makes the feeds for at most this many readers, each workspace with at most a quarter of them.
     pub(super) fn new(store: Arc<dyn SessionStore>, max_readers: usize) -> Arc<Self> {
         Arc::new(Self {
             store,
@@ -83,7 +84,7 @@ impl Feeds {
         let resumed = last_id.and_then(|id| feed.log().resume(id));
         let reader = Reader {
             place: resumed.unwrap_or_else(|| feed.log().start()),
-            is_reset: resumed.is_none(),
+            needs_reset: resumed.is_none(),
             feed,
             has_ended,
             _permit: permit,
@@ -141,7 +142,7 @@ impl Feed {
 
 impl Reader {
     async fn next(mut self) -> Option<(Event, Self)> {
-        if std::mem::take(&mut self.is_reset) {
+        if std::mem::take(&mut self.needs_reset) {
             // Without data a browser would not dispatch it.
             return Some((Event::default().event("reset").data("{}"), self));
         }

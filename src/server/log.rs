@@ -12,7 +12,7 @@ use crate::store::{Status, StatusChange};
 /// it has sent and takes the next one from here, so a slow reader needs no memory and misses only states that later
 /// ones have replaced.
 pub(super) struct Log {
-    /// Distinguishes this log from one of an earlier process, or of another one.
+    /// A random number that distinguishes this log from those of other processes.
     epoch: u64,
     /// The number of the last change.
     head: u64,
@@ -20,7 +20,7 @@ pub(super) struct Log {
     numbers: HashMap<SessionId, u64>,
     /// The numbers of the sessions that were given up, at most `MAX_GIVEN_UP`.
     given_up: BTreeSet<u64>,
-    /// The greatest number of a session that was given up and is no longer in the log.
+    /// The greatest number of a given-up session that was removed from the log.
     forgotten: u64,
 }
 
@@ -34,11 +34,11 @@ struct State {
 pub(super) struct Place {
     /// The number of the last state that was sent.
     pub(super) last: u64,
-    /// The sessions that were given up until this number are left out: the reader does not know them.
-    known_from: u64,
+    /// Sessions that were given up at or before this number are skipped. The reader started there and never saw them.
+    skip_given_up_until: u64,
 }
 
-/// The most sessions that were given up of which a log says so to readers who come back.
+/// The most given-up sessions that a log keeps for readers that resume.
 const MAX_GIVEN_UP: usize = 1_000;
 
 impl Default for Log {
@@ -84,30 +84,33 @@ impl Log {
         }
     }
 
-    /// Returns the place after the state with this id. `None`: the log cannot tell what has changed since.
+    /// Returns the place after the state with this id, or `None` if the log does not have all changes since then.
     pub(super) fn resume(&self, id: &str) -> Option<Place> {
         let (epoch, last) = id.split_once('-')?;
         let last = last.parse().ok()?;
         let is_known = u64::from_str_radix(epoch, 16) == Ok(self.epoch)
             && (self.forgotten..=self.head).contains(&last);
-        let known_from = 0;
-        is_known.then_some(Place { last, known_from })
+        let place = Place {
+            last,
+            skip_given_up_until: 0,
+        };
+        is_known.then_some(place)
     }
 
-    /// Returns the place of a reader that knows nothing.
+    /// Returns the place of a new reader.
     pub(super) fn start(&self) -> Place {
-        let known_from = self.head;
         Place {
             last: 0,
-            known_from,
+            skip_given_up_until: self.head,
         }
     }
 
     /// Returns the next state: its number, its id and its JSON.
     pub(super) fn next(&self, place: Place) -> Option<(u64, String, Arc<str>)> {
         let mut later = self.states.range(place.last + 1..);
-        let (number, state) = later
-            .find(|(number, _)| **number > place.known_from || !self.given_up.contains(number))?;
+        let (number, state) = later.find(|(number, _)| {
+            **number > place.skip_given_up_until || !self.given_up.contains(number)
+        })?;
         let id = format!("{:016x}-{number}", self.epoch);
         Some((*number, id, Arc::clone(&state.json)))
     }

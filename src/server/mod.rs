@@ -19,7 +19,7 @@
 //!
 //! | answer | when | `code` |
 //! |---|---|---|
-//! | 200 `{"status":"processed_inline"}` | the sink has accepted the event | |
+//! | 200 `{"status":"processed_inline"}` | the sink has accepted the event: without a queue every one, with a queue `session_ready` and `session_error` | |
 //! | 200 `{"status":"queued"}` | the [queue](WebhookReceiver::queue) has accepted the event | |
 //! | 400 | the body is not JSON, or the request was cut | `invalid_json`, `invalid_request` |
 //! | 401 | a header is missing or given twice, the timestamp is stale, or no signature matches | `invalid_signature` |
@@ -71,7 +71,15 @@
 //!
 //! # Running
 //!
-//! [`Limits`] bounds the requests, and [`Api::max_streams`] the streams. `axum::serve` has no timeout for a
+//! | limit | of | above it |
+//! |---|---|---|
+//! | [`Limits::at_once`], 256 | the requests that are handled, of the receiver and of the routes with a token separately | 503 `overloaded` |
+//! | [`Limits::per_second`], 5,000 | their rate | 429 `too_many_requests` |
+//! | [`Api::max_streams`], 4,096 | open streams | 429 `too_many_streams` |
+//! | 64 KiB, 10 s | a body | 413 `too_large`, 408 `slow_request` |
+//! | [`limit_connections`], none | connections of `axum::serve`, idle ones and those of streams included | the client waits |
+//!
+//! A router sees requests, not connections, so only the last one bounds those. `axum::serve` has no timeout for a
 //! client that opens a connection and sends no headers, so put a proxy in front of a public address; it also does
 //! TLS, and limits each client by its address. A request that is not HTTP gets an empty answer of hyper's, or none.
 //!
@@ -92,7 +100,7 @@ mod tokens;
 use std::time::Duration;
 
 pub use self::api::Api;
-pub use self::limits::Limits;
+pub use self::limits::{Limits, limit_connections};
 pub use self::qr::QrCodes;
 pub use self::receiver::WebhookReceiver;
 pub use self::tokens::{AccessTokens, TokenError};

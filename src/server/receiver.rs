@@ -18,8 +18,9 @@ use super::problem::{
     SLOW_REQUEST, TOO_LARGE,
 };
 use super::qr::QrCodes;
+use crate::codes;
 use crate::event::signature::{SignatureHeaders, SigningKeys};
-use crate::event::{EventId, EventKind, EventSink, MAX_EVENT, SessionEvent, in_time};
+use crate::event::{EventId, EventKind, EventSink, MAX_EVENT, SessionEvent, SinkError, in_time};
 
 /// How long a body may take to arrive.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -78,9 +79,12 @@ impl WebhookReceiver {
     /// Its `Ok` must mean that the event is durable. It gets no payloads of QR codes, which must not be written to
     /// a disk: they are in [`qr_codes`](Self::qr_codes). Default: every event is processed inline.
     ///
-    /// A `session_ready` overtakes the events that wait. A store recognises an overtaken event by its `seq`. One
-    /// without `seq` counts by the time at which the queue delivers it: a `session_disconnected` of the Node
-    /// service can then disconnect a session that has connected again. Use no queue for such senders.
+    /// An event that is processed inline overtakes the events of its session that wait. A store ignores an overtaken
+    /// event because of its smaller `seq`. A `session_ready` or `session_error` without `seq` overtakes none: if
+    /// the sink [holds](EventSink::holds) events of its session, it goes behind them and is answered `queued`.
+    ///
+    /// If two senders send events of one session, and only one of them sets `seq`, its events that wait are applied
+    /// after those of the other one that arrived later. Let all senders of a session set `seq`, or none.
     pub fn queue(mut self, queue: impl EventSink + 'static) -> Self {
         self.queue = Some(Box::new(queue));
         self
@@ -139,21 +143,33 @@ async fn receive(
 impl WebhookReceiver {
     /// Sends an event where it belongs, and returns the answer to its sender.
     async fn accept(&self, event: &SessionEvent) -> Result<&'static str, Problem> {
-        let is_inline = matches!(
-            event.kind(),
-            EventKind::SessionReady(_) | EventKind::SessionError(_)
-        );
-        match &self.queue {
-            Some(queue) if !is_inline => {
-                let event = event.without_qr_payload();
-                in_time(queue, &event, SEND_TIMEOUT, || queue.send(&event)).await?;
-                Ok(r#"{"status":"queued"}"#)
-            }
-            _ => {
-                in_time(&self.sink, event, SEND_TIMEOUT, || self.sink.send(event)).await?;
-                Ok(r#"{"status":"processed_inline"}"#)
-            }
+        if let Some(queue) = &self.queue
+            && is_queued(queue, event).await?
+        {
+            let event = event.without_qr_payload();
+            in_time(queue, &event, SEND_TIMEOUT, || queue.send(&event)).await?;
+            return Ok(r#"{"status":"queued"}"#);
         }
+        in_time(&self.sink, event, SEND_TIMEOUT, || self.sink.send(event)).await?;
+        Ok(r#"{"status":"processed_inline"}"#)
+    }
+}
+
+/// Returns whether an event has to go into the queue.
+async fn is_queued(queue: &dyn EventSink, event: &SessionEvent) -> Result<bool, SinkError> {
+    match (event.kind(), event.seq(), event.session()) {
+        // By its `seq`, the store recognises the events that it overtakes.
+        (EventKind::SessionReady(_) | EventKind::SessionError(_), None, Some(session)) => {
+            let holds = timeout(SEND_TIMEOUT, queue.holds(session)).await;
+            holds.unwrap_or_else(|_| {
+                Err(SinkError::transient(
+                    codes::SINK_TIMEOUT,
+                    "the queue was not read in time",
+                ))
+            })
+        }
+        (EventKind::SessionReady(_) | EventKind::SessionError(_), ..) => Ok(false),
+        _ => Ok(true),
     }
 }
 

@@ -1,19 +1,20 @@
-//! Hostile requests, over TCP.
+//! Hostile requests to the routes over an SQLite file.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use whatsapp_phone::store::SessionQuery;
+use whatsapp_phone::server::limit_connections;
 
-use super::time::within_limit;
+use super::mutations::{mutate, mutations};
+use super::time::{cancel_after, within_limit};
 use super::*;
 
 /// The answers that a mutated request may have: it is refused, or was not changed in what counts.
 const ALLOWED: [u16; 12] = [200, 400, 401, 404, 405, 408, 413, 414, 415, 422, 429, 431];
 
-/// Sends bytes and closes its side, and returns the answer.
 /// Sends these bytes, and returns the answer. `ends`: nothing more will be sent, so the server closes a connection whose
 /// request is not whole; it may also close one that it has not answered yet.
 async fn send(address: SocketAddr, bytes: &[u8], ends: bool) -> String {
@@ -31,12 +32,18 @@ async fn send(address: SocketAddr, bytes: &[u8], ends: bool) -> String {
     .await
 }
 
-async fn serve() -> (SocketAddr, MemoryStore) {
-    let (api, store) = api().await;
+fn routes(store: &SqliteStore) -> Router {
+    let receiver = WebhookReceiver::new(keys(), StoreSink::new(store.clone()));
+    let api = Api::new(store.clone(), tokens()).receiver(receiver);
+    api.into_router()
+}
+
+async fn serve(app: Router, connections: usize) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async { axum::serve(listener, api.into_router()).await });
-    (address, store)
+    let service = limit_connections(app, connections);
+    tokio::spawn(async { axum::serve(listener, service).await });
+    address
 }
 
 /// Valid requests of each kind, but with the signature or token of another sender.
@@ -59,47 +66,6 @@ fn requests() -> Vec<Vec<u8>> {
     vec![webhook.into_bytes(), read.into_bytes()]
 }
 
-#[derive(Clone, Debug)]
-enum Mutation {
-    Flip(prop::sample::Index, u8),
-    Cut(prop::sample::Index),
-    Insert(prop::sample::Index, Vec<u8>),
-}
-
-fn mutations() -> impl Strategy<Value = Vec<Mutation>> {
-    let at = any::<prop::sample::Index>;
-    let insert = prop::collection::vec(any::<u8>(), 1..200);
-    let text = prop::sample::select(vec![
-        "'; DROP TABLE whatsapp_accounts; --",
-        "<script>alert(1)</script>",
-        "\r\n\r\n",
-        "content-length: 99999999\r\n",
-        "transfer-encoding: chunked\r\n",
-    ]);
-    let mutation = prop_oneof![
-        (at(), 1..=255u8).prop_map(|(at, bits)| Mutation::Flip(at, bits)),
-        at().prop_map(Mutation::Cut),
-        (at(), insert).prop_map(|(at, bytes)| Mutation::Insert(at, bytes)),
-        (at(), text).prop_map(|(at, text)| Mutation::Insert(at, text.into())),
-    ];
-    prop::collection::vec(mutation, 1..4)
-}
-
-fn mutate(bytes: &mut Vec<u8>, mutation: &Mutation) {
-    match mutation {
-        Mutation::Flip(at, bits) if !bytes.is_empty() => {
-            let at = at.index(bytes.len());
-            bytes[at] ^= bits;
-        }
-        Mutation::Flip(..) => {}
-        Mutation::Cut(at) => bytes.truncate(at.index(bytes.len() + 1)),
-        Mutation::Insert(at, more) => {
-            let at = at.index(bytes.len() + 1);
-            bytes.splice(at..at, more.iter().copied());
-        }
-    }
-}
-
 #[test]
 fn a_thousand_mutated_requests_are_refused_and_write_nothing() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -107,14 +73,10 @@ fn a_thousand_mutated_requests_are_refused_and_write_nothing() {
         .enable_all()
         .build()
         .unwrap();
-    let (address, store) = runtime.block_on(serve());
-    let rows = |store: &MemoryStore| {
-        runtime
-            .block_on(store.sessions(&SessionQuery::default()))
-            .unwrap()
-            .rows
-    };
-    let before = rows(&store);
+    let directory = tempfile::tempdir().unwrap();
+    let store = runtime.block_on(sqlite(&directory));
+    let address = runtime.block_on(async { serve(routes(&store), 100).await });
+    let before = runtime.block_on(rows(&store));
     let config = ProptestConfig {
         cases: 1000,
         failure_persistence: None,
@@ -135,7 +97,7 @@ fn a_thousand_mutated_requests_are_refused_and_write_nothing() {
             prop_assert!(!is_reflected, "{}", answer);
         }
     });
-    assert_eq!(rows(&store), before);
+    assert_eq!(runtime.block_on(rows(&store)), before);
     let health = runtime.block_on(send(
         address,
         b"GET /healthz HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n",
@@ -147,9 +109,10 @@ fn a_thousand_mutated_requests_are_refused_and_write_nothing() {
 /// A signed event whose body is hostile.
 #[tokio::test]
 async fn signed_nonsense_has_its_status_and_writes_nothing() {
-    let (api, store) = api().await;
-    let app = api.into_router();
-    let before = store.sessions(&SessionQuery::default()).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let store = sqlite(&directory).await;
+    let app = routes(&store);
+    let before = rows(&store).await;
     let event = |data: &str| format!(r#"{{"event":"session_ready","data":{data}}}"#);
     for (body, status, code) in [
         (String::new(), 400, "invalid_json"),
@@ -160,7 +123,25 @@ async fn signed_nonsense_has_its_status_and_writes_nothing() {
             "invalid_json",
         ),
         ("x".repeat(10 << 20), 413, "too_large"),
+        ("hello".into(), 400, "invalid_json"),
         ("null".into(), 422, "invalid_event"),
+        ("{}".into(), 422, "invalid_event"),
+        (event("{}"), 422, "invalid_event"),
+        (
+            event(r#"{"workspace_id":7,"session_id":"session-1","phone_number":null}"#),
+            422,
+            "invalid_event",
+        ),
+        (
+            event(r#"{"workspace_id":7,"session_id":"session-1","phone_number":628110000041}"#),
+            422,
+            "invalid_event",
+        ),
+        (
+            event(r#"{"workspace_id":7,"session_id":"<script>","phone_number":"628110000041"}"#),
+            404,
+            "unknown_session",
+        ),
         ("[]".into(), 422, "invalid_event"),
         (r#"{"event":7}"#.into(), 422, "invalid_event"),
         (event("[]"), 422, "invalid_event"),
@@ -198,45 +179,44 @@ async fn signed_nonsense_has_its_status_and_writes_nothing() {
         ),
     ] {
         let start = body.get(..40).unwrap_or(&body).to_owned();
+        let (answered, _, problem) = ask(&app, signed(body)).await;
         assert_eq!(
-            refused(&app, signed(body)).await,
-            (status, code.into()),
+            (answered, problem["code"].as_str()),
+            (status, Some(code)),
             "{start}"
         );
-    }
-    assert_eq!(
-        store.sessions(&SessionQuery::default()).await.unwrap(),
-        before
-    );
-}
-
-/// The signature of one request does not fit another one.
-#[tokio::test]
-async fn a_signature_is_refused_for_another_id_time_or_body() {
-    let (api, _) = api().await;
-    let app = api.into_router();
-    let body = ready("session-1", PHONE).to_json();
-    let (first, second) = (signed(&*body), signed(ready("session-1", PHONE).to_json()));
-    for header in ["webhook-id", "webhook-signature"] {
-        let mut replayed = signed(&*body);
-        replayed
-            .headers_mut()
-            .insert(header, second.headers()[header].clone());
-        assert_eq!(
-            refused(&app, replayed).await,
-            (401, "invalid_signature".into()),
-            "{header}"
+        let text = problem.to_string();
+        assert!(
+            !text.contains("62811") && !text.contains("script"),
+            "{text}"
         );
     }
-    let (mut parts, _) = first.into_parts();
-    let other = Request::from_parts(parts.clone(), Body::from(format!("{body} ")));
-    assert_eq!(refused(&app, other).await.0, 401);
-    parts
-        .headers
-        .insert("webhook-timestamp", "1".parse().unwrap());
-    let other = Request::from_parts(parts.clone(), Body::from(body.clone()));
-    assert_eq!(refused(&app, other).await.0, 401);
-    parts.headers.remove("webhook-signature");
-    let other = Request::from_parts(parts, Body::from(body));
-    assert_eq!(refused(&app, other).await.0, 401);
+    let no_utf_8 = signed(b"{\"event\":\"\xff\"}".to_vec());
+    assert_eq!(refused(&app, no_utf_8).await, (400, "invalid_json".into()));
+    assert_eq!(rows(&store).await, before);
+}
+
+#[tokio::test]
+async fn a_further_client_waits_until_a_connection_ends() {
+    let address = serve(Router::new(), 2).await;
+    let request = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n";
+    let connect = async || {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        stream
+    };
+    let mut answer = [0; 12];
+    let mut connected = Vec::new();
+    for _ in 0..2 {
+        let mut stream = connect().await;
+        let read = within_limit("an answer", stream.read_exact(&mut answer));
+        read.await.unwrap();
+        connected.push(stream);
+    }
+    let mut third = connect().await;
+    cancel_after(Duration::from_millis(300), third.read_exact(&mut answer)).await;
+    connected.pop();
+    let read = within_limit("an answer", third.read_exact(&mut answer));
+    read.await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 404");
 }

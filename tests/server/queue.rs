@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use serde_json::json;
-use whatsapp_phone::event::{EventKind, EventSink, QrCode, SinkError};
+use whatsapp_phone::event::{EventKind, EventSink, Failed, QrCode, SinkError};
 use whatsapp_phone::store::Status;
 
+use super::time::until_async;
 use super::*;
 
 /// A queue that records its events, or fails.
@@ -44,7 +45,7 @@ async fn ready_and_error_are_processed_inline_and_the_others_queued() {
         json!({"status": "queued"}),
     );
     let shown = SessionEvent::qr_code_generated(key("session-1"), QrCode::new("2@secret").unwrap());
-    let failed = whatsapp_phone::event::Failed::new("not_ready", "");
+    let failed = Failed::new("not_ready", "");
     for (event, answer, has_code) in [
         (shown, &queued, true),
         (
@@ -122,6 +123,57 @@ async fn nothing_is_answered_2xx_that_the_queue_has_not_accepted() {
         (503, "storage".into())
     );
     assert!(codes.get(&key("session-1")).is_none());
+}
+
+/// The events that the queue gets are delivered after all others have arrived.
+#[tokio::test]
+async fn an_event_that_waits_does_not_replace_a_newer_status() {
+    let connected = || ready("session-1", PHONE);
+    let ended = || SessionEvent::session_disconnected(key("session-1"), "LOGOUT");
+    let scanned = || SessionEvent::session_authenticated(key("session-1"));
+    let failed = || SessionEvent::session_error(key("session-1"), Failed::new("not_ready", ""));
+    for (events, status) in [
+        (
+            vec![scanned(), connected(), ended(), connected()],
+            Status::Connected,
+        ),
+        (vec![scanned(), failed()], Status::Error),
+        (vec![connected(), ended(), failed()], Status::Error),
+        (
+            vec![failed(), scanned(), connected(), ended()],
+            Status::Disconnected,
+        ),
+    ] {
+        for has_seq in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let store = sqlite(&directory).await;
+            let (sink, queue) = (
+                StoreSink::new(store.clone()),
+                store.outbox("inbox").await.unwrap(),
+            );
+            let receiver = WebhookReceiver::new(keys(), sink.clone()).queue(queue.clone());
+            let app = Api::new(store.clone(), tokens())
+                .receiver(receiver)
+                .into_router();
+            for (event, seq) in events.iter().zip(1..) {
+                let event = if has_seq {
+                    event.clone().with_seq(seq)
+                } else {
+                    event.clone()
+                };
+                assert_eq!(ask(&app, signed(event.to_json())).await.0, 200);
+            }
+            let waiting = queue.status().await.unwrap().waiting;
+            assert!(waiting > 0, "{events:?}");
+            let worker = queue.deliver_to(sink).start();
+            let is_empty = async || queue.status().await.unwrap().waiting == 0;
+            until_async("the queue is empty", is_empty).await;
+            worker.stop().await;
+            assert_eq!(queue.status().await.unwrap().dead, 0);
+            let row = store.session(&key("session-1").session_id).await.unwrap();
+            assert_eq!(row.unwrap().status, status, "{events:?} {has_seq}");
+        }
+    }
 }
 
 #[tokio::test]

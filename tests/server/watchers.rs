@@ -2,55 +2,20 @@
 //! a debug build needs more than the 32 KiB that a reader may take.
 
 use std::net::SocketAddr;
-use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::process::Command;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use super::process::{SESSIONS, Server, session};
 use super::time::within_limit;
 use super::*;
 
 const WATCHERS: usize = 500;
-const SESSIONS: usize = 1_000;
 const SENDERS: usize = 16;
-/// Set in the process that serves.
-const ROLE: &str = "SERVER_TEST_SERVES";
-
-fn session(number: usize) -> String {
-    format!("session-{number}")
-}
 
 fn phone(number: usize) -> String {
     format!("6281100{number:05}")
-}
-
-/// The resident memory of a process, in bytes.
-fn resident(process: u32) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap();
-    line.trim_end_matches("kB").trim().parse::<usize>().unwrap() << 10
-}
-
-/// Serves until it is killed. Prints its address.
-#[tokio::test]
-async fn serves_if_started_by_another_test() {
-    if std::env::var(ROLE).is_err() {
-        return;
-    }
-    let store = MemoryStore::default();
-    for number in 0..SESSIONS {
-        store.register(&key(&session(number))).await.unwrap();
-    }
-    let receiver = WebhookReceiver::new(keys(), StoreSink::new(store.clone()));
-    let app = Api::new(store, tokens()).receiver(receiver).into_router();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    println!("\nat {}", listener.local_addr().unwrap());
-    axum::serve(listener, app).await.unwrap();
 }
 
 /// Reads a stream until it has seen that every session is connected. Returns the number of states that it saw, and
@@ -123,29 +88,8 @@ async fn send_all(address: SocketAddr, first: usize, event: fn(usize) -> Session
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_hundred_watchers_see_the_final_state_of_a_thousand_sessions() {
-    let mut server = Command::new(std::env::current_exe().unwrap());
-    server.args([
-        "--exact",
-        "watchers::serves_if_started_by_another_test",
-        "--nocapture",
-    ]);
-    server
-        .env(ROLE, "yes")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
-    let mut server = server.spawn().unwrap();
-    let process = server.id().unwrap();
-    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
-    let address = within_limit("the server starts", async {
-        loop {
-            let line = lines.next_line().await.unwrap().expect("an address");
-            if let Some(address) = line.strip_prefix("at ") {
-                break address.parse().unwrap();
-            }
-        }
-    })
-    .await;
+    let server = Server::start().await;
+    let (address, resident) = (server.address, || server.memory("VmRSS:"));
 
     // The first reader pays for the log of the workspace, and the first events for the senders.
     let _first = open(address).await;
@@ -156,7 +100,7 @@ async fn five_hundred_watchers_see_the_final_state_of_a_thousand_sessions() {
         senders.join_all().await;
     };
     send(|number| SessionEvent::session_authenticated(key(&session(number)))).await;
-    let before = resident(process);
+    let before = resident();
     let mut watchers = JoinSet::new();
     within_limit("all connect", async {
         for _ in 0..WATCHERS {
@@ -164,19 +108,18 @@ async fn five_hundred_watchers_see_the_final_state_of_a_thousand_sessions() {
         }
     })
     .await;
-    let opened = resident(process).saturating_sub(before) / WATCHERS;
+    let opened = resident().saturating_sub(before) / WATCHERS;
     send(|number| ready(&session(number), &phone(number))).await;
     let mut watched = Vec::new();
     while let Some(seen) = within_limit("one more sees all", watchers.join_next()).await {
         watched.push(seen.unwrap());
     }
     assert_eq!(watched.len(), WATCHERS);
-    let each = resident(process).saturating_sub(before) / WATCHERS;
+    let each = resident().saturating_sub(before) / WATCHERS;
     let seen = || watched.iter().map(|(seen, _)| *seen);
     println!(
         "{WATCHERS} watchers of {SESSIONS} sessions: {each} bytes of resident memory each ({opened} when all had connected), {} to {} states seen",
         seen().min().unwrap(),
         seen().max().unwrap()
     );
-    server.kill().await.unwrap();
 }

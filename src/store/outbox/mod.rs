@@ -133,10 +133,10 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 pub use self::letters::DeadLetter;
-use self::table::{Entry, Table};
+use self::table::{Entry, Table, order_key};
 pub use self::worker::{OutboxWorker, OutboxWorkerBuilder};
 use super::error::{StoreError, StoreErrorKind};
-use crate::event::{EventSink, SessionEvent, SinkError};
+use crate::event::{EventSink, SessionEvent, SessionKey, SinkError};
 use crate::{codes, metrics};
 
 /// How long a count of waiting events is used.
@@ -273,6 +273,13 @@ impl EventSink for Outbox {
     async fn send(&self, event: &SessionEvent) -> Result<(), SinkError> {
         self.check_room().await?;
         Ok(self.table.put(&[Entry::new(&self.queue, event)]).await?)
+    }
+
+    async fn holds(&self, session: &SessionKey) -> Result<bool, SinkError> {
+        Ok(self
+            .table
+            .holds(&self.queue, order_key(Some(session)))
+            .await?)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::event::{EventError, EventId, SessionEvent};
+use crate::event::{EventError, EventId, SessionEvent, SessionKey};
 use crate::store::error::StoreError;
 
 /// Below every order key.
@@ -27,7 +27,7 @@ impl Entry {
         let id = event.delivery_id().cloned();
         Self {
             queue: queue.to_owned(),
-            order_key: order_key(event),
+            order_key: order_key(event.session()),
             event: id.unwrap_or_else(EventId::generate).as_str().to_owned(),
             body: event.clone().without_qr_payload().to_json(),
         }
@@ -60,10 +60,10 @@ pub(in crate::store) fn ascii(json: &str) -> String {
     escaped
 }
 
-/// Returns the key of the event's order: 63 bits of the FNV-1a hash of its session's id, the same in every
+/// Returns the key of the order of a session's events: 63 bits of the FNV-1a hash of its session's id, the same in every
 /// version of this crate. Two sessions that share a key wait for each other: that is the only effect.
-fn order_key(event: &SessionEvent) -> i64 {
-    let id = event.session().map_or("", |key| key.session_id.as_str());
+pub(super) fn order_key(session: Option<&SessionKey>) -> i64 {
+    let id = session.map_or("", |key| key.session_id.as_str());
     let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
@@ -210,6 +210,9 @@ pub(in crate::store) trait Table: fmt::Debug + Send + Sync {
 
     /// Counts the events that wait, up to this number.
     async fn waiting(&self, queue: &str, limit: u64) -> Result<u64, StoreError>;
+
+    /// Returns whether events with this order key wait.
+    async fn holds(&self, queue: &str, order_key: i64) -> Result<bool, StoreError>;
 
     async fn letters(
         &self,

@@ -91,6 +91,7 @@ statements! {
     outbox_count,
     /// queue: how many of its events wait, up to `{limit}`, which is filled in for each call.
     outbox_waiting,
+    outbox_first,
     /// queue, `id`: the first `{limit}` dead letters after this one.
     outbox_letters,
     /// queue, `id`, milliseconds: the ids of the first [`MAX_PRUNED`] letters after this one that have been dead for

@@ -197,6 +197,12 @@ impl<D: Driver> Table for Database<D> {
         Ok(waiting.pop().unwrap_or_default())
     }
 
+    async fn holds(&self, queue: &str, order_key: i64) -> Result<bool, StoreError> {
+        let (first, key) = (&self.statements.outbox_first, order_key.to_string());
+        let first: Vec<i64> = self.connections.read(first, &[queue, &key]).await?;
+        Ok(!first.is_empty())
+    }
+
     async fn letters(
         &self,
         queue: &str,

@@ -127,6 +127,10 @@ SELECT {object}'waiting', c.waiting, 'dead', c.dead,
 -- name: outbox_waiting
 SELECT {text}COUNT(*) {end_text} FROM (SELECT 1 FROM {outbox} o WHERE o.queue = ?1 AND o.is_dead = 0 LIMIT {limit}) w
 
+-- name: outbox_first
+SELECT {text}o.id {end_text} FROM {outbox} o
+    WHERE o.queue = ?1 AND o.is_dead = 0 AND o.order_key = ?2{bigint} ORDER BY o.id LIMIT 1
+
 -- name: outbox_letters
 SELECT {object}'id', o.id, 'event', o.event_id, 'body', {body}, 'attempts', o.attempts,
         'age', {clock} - o.created_at, 'error', o.error, 'dead_for', {clock} - o.due_at{end_object}
