@@ -28,7 +28,7 @@ use tokio::time::Instant;
 use whatsapp_phone::PhoneNumber;
 use whatsapp_phone::event::signature::SigningKeys;
 use whatsapp_phone::event::{SessionEvent, SessionKey};
-use whatsapp_phone::server::{AccessTokens, Api, WebhookReceiver};
+use whatsapp_phone::server::{AccessTokens, Api, WebhookReceiver, serve};
 use whatsapp_phone::store::memory::MemoryStore;
 use whatsapp_phone::store::sqlite::SqliteStore;
 use whatsapp_phone::store::{SessionStore, StoreOptions, StoreSink};
@@ -116,7 +116,12 @@ async fn measure_requests() -> f64 {
     let api = Api::new(store.clone(), AccessTokens::default()).receiver(receiver);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async { axum::serve(listener, api.into_router()).await });
+    tokio::spawn(serve(
+        listener,
+        api.into_router(),
+        1_000,
+        std::future::pending(),
+    ));
 
     let (mut http, mut apply) = (Vec::new(), Vec::new());
     for _ in 0..3 {
@@ -187,7 +192,7 @@ async fn serve_readers() {
     let api = Api::new(store, tokens).receiver(receiver);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("{}", listener.local_addr().unwrap());
-    axum::serve(listener, api.into_router()).await.unwrap();
+    serve(listener, api.into_router(), 1_000, std::future::pending()).await;
 }
 
 /// Returns the resident memory of a process for each reader, in KiB.

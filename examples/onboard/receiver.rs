@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 use whatsapp_phone::event::EventSink;
 use whatsapp_phone::event::fan_out::FanOut;
-use whatsapp_phone::server::{Api, WebhookReceiver, limit_connections};
+use whatsapp_phone::server::{self, Api, WebhookReceiver};
 use whatsapp_phone::store::sqlite::SqliteStore;
 use whatsapp_phone::store::{SessionStore, StoreOptions, StoreSink};
 
@@ -70,15 +70,14 @@ pub(crate) async fn serve(at: SocketAddr, api: Api) -> Outcome<()> {
     let listener = TcpListener::bind(at).await?;
     println!("listening at http://{}", listener.local_addr()?);
     let router = api.stop_when(stop.clone()).into_router();
-    let service = limit_connections(router, MAX_CONNECTIONS);
-    let served = axum::serve(listener, service).with_graceful_shutdown(stop.clone());
+    let served = server::serve(listener, router, MAX_CONNECTIONS, stop.clone());
     // A client that stops reading, or sends half a request, would hold the process.
     let late = async {
         stop.await;
         sleep(SHUTDOWN_TIMEOUT).await;
     };
     tokio::select! {
-        served = served.into_future() => served?,
+        () = served => {}
         () = late => tracing::warn!("connections were cut that did not end in {SHUTDOWN_TIMEOUT:?}"),
     }
     Ok(())

@@ -60,8 +60,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// let stop = async {}.shared();
 /// let api = Api::new(store, tokens).receiver(receiver).stop_when(stop.clone());
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-/// let server = whatsapp_phone::axum::serve(listener, api.into_router());
-/// server.with_graceful_shutdown(stop).await?;
+/// whatsapp_phone::server::serve(listener, api.into_router(), 8_192, stop).await;
 /// # Ok(())
 /// # }
 /// ```

@@ -1,16 +1,10 @@
-//! [`Limits`] of requests by the layers of tower, and [`limit_connections`].
+//! [`Limits`] of requests, by the layers of tower.
 
-use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::error_handling::HandleErrorLayer;
-use axum::serve::IncomingStream;
-use axum::{Extension, Router};
-use futures_util::future::{BoxFuture, FutureExt};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tower::{BoxError, Service, ServiceBuilder, service_fn};
+use tower::{BoxError, ServiceBuilder};
 
 use super::problem::{OVERLOADED, TOO_MANY_REQUESTS};
 
@@ -18,7 +12,7 @@ use super::problem::{OVERLOADED, TOO_MANY_REQUESTS};
 ///
 /// The limits hold for all clients together: they bound memory and load, and one client can use them up. A proxy
 /// in front, which knows the clients' addresses, can limit each client. Connections and open streams are not
-/// requests: [`limit_connections`] and [`Api::max_streams`](super::Api::max_streams) bound them.
+/// requests: [`serve`](super::serve) and [`Api::max_streams`](super::Api::max_streams) bound them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     at_once: usize,
@@ -65,42 +59,4 @@ impl Limits {
             .service(router);
         Router::new().fallback_service(limited)
     }
-}
-
-/// Returns a service for `axum::serve` that gives the router to this many connections at the same time, at least 1.
-/// A further client waits, without an answer, until a connection ends. A connection with an open stream counts, and
-/// so does one without requests: choose a number above [`Api::max_streams`](super::Api::max_streams), and below the
-/// process's limit of open files.
-///
-/// ```no_run
-/// # async fn serve(router: axum::Router) -> std::io::Result<()> {
-/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
-/// let service = whatsapp_phone::server::limit_connections(router, 8_192);
-/// whatsapp_phone::axum::serve(listener, service).await
-/// # }
-/// ```
-#[must_use]
-pub fn limit_connections(
-    router: Router,
-    connections: usize,
-) -> impl for<'a> Service<
-    IncomingStream<'a, TcpListener>,
-    Response = Router,
-    Error = Infallible,
-    Future = BoxFuture<'static, Result<Router, Infallible>>,
-> + Clone
-+ Send
-+ 'static {
-    let permits = Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS));
-    let permits = Arc::new(permits);
-    service_fn(move |_: IncomingStream<'_, TcpListener>| {
-        let (router, permits) = (router.clone(), Arc::clone(&permits));
-        async move {
-            // The connection owns its router, and so the permit.
-            let permit = permits.acquire_owned().await.ok().map(Arc::new);
-            let router = Router::new().fallback_service(router);
-            Ok(router.layer(Extension(permit)))
-        }
-        .boxed()
-    })
 }

@@ -77,14 +77,14 @@
 //! | [`Limits::per_second`], 5,000 | their rate | 429 `too_many_requests` |
 //! | [`Api::max_streams`], 4,096 | open streams | 429 `too_many_streams` |
 //! | 64 KiB, 10 s | a body | 413 `too_large`, 408 `slow_request` |
-//! | [`limit_connections`], none | connections of `axum::serve`, idle ones and those of streams included | the client waits |
+//! | [`serve`], its argument | connections, idle ones and those of streams included | the client waits |
+//! | 30 s | the head of a request, and the time before it | the connection is closed |
 //!
-//! A router sees requests, not connections, so only the last one bounds those. `axum::serve` has no timeout for a
-//! client that opens a connection and sends no headers, so put a proxy in front of a public address; it also does
-//! TLS, and limits each client by its address. A request that is not HTTP gets an empty answer of hyper's, or none.
+//! A router sees requests, not connections: [`serve`] bounds those, and other servers may not. Put a proxy in front of a
+//! public address: it does TLS, and limits each client by its address. A request that is not HTTP gets an empty answer of hyper's, or none.
 //!
 //! A graceful shutdown waits for all requests: end the streams by [`Api::stop_when`]. Bound the wait, since a
-//! client that stops reading, or sends half a request, holds it for ever.
+//! client that stops reading holds it for ever.
 
 mod api;
 mod feed;
@@ -95,14 +95,16 @@ mod openapi;
 mod problem;
 mod qr;
 mod receiver;
+mod serve;
 mod tokens;
 
 use std::time::Duration;
 
 pub use self::api::Api;
-pub use self::limits::{Limits, limit_connections};
+pub use self::limits::Limits;
 pub use self::qr::QrCodes;
 pub use self::receiver::WebhookReceiver;
+pub use self::serve::serve;
 pub use self::tokens::{AccessTokens, TokenError};
 
 /// The paths of the routes.

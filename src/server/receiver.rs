@@ -49,7 +49,7 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// let app: Router = Router::new().nest("/webhooks/whatsapp", receiver.into_router());
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 /// # if false {
-/// whatsapp_phone::axum::serve(listener, app).await?;
+/// whatsapp_phone::server::serve(listener, app, 1_024, std::future::pending()).await;
 /// # }
 /// # Ok(())
 /// # }

@@ -1,12 +1,14 @@
 //! Hostile requests to the routes over an SQLite file.
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use whatsapp_phone::server::limit_connections;
+use whatsapp_phone::server;
 
 use super::mutations::{mutate, mutations};
 use super::time::{cancel_after, within_limit};
@@ -41,8 +43,7 @@ fn routes(store: &SqliteStore) -> Router {
 async fn serve(app: Router, connections: usize) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let service = limit_connections(app, connections);
-    tokio::spawn(async { axum::serve(listener, service).await });
+    tokio::spawn(server::serve(listener, app, connections, pending()));
     address
 }
 
@@ -194,6 +195,23 @@ async fn signed_nonsense_has_its_status_and_writes_nothing() {
     let no_utf_8 = signed(b"{\"event\":\"\xff\"}".to_vec());
     assert_eq!(refused(&app, no_utf_8).await, (400, "invalid_json".into()));
     assert_eq!(rows(&store).await, before);
+}
+
+/// In any part of it, before the first request and after an answer.
+#[tokio::test]
+async fn a_client_that_sends_no_whole_head_is_disconnected() {
+    let address = serve(Router::new(), 10).await;
+    let request = "GET / HTTP/1.1\r\nhost: h\r\n\r\n";
+    let clients = ["", "GET / HTT", request].map(async |text| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let ended = within_limit("the end", stream.read_to_string(&mut answer));
+        ended.await.unwrap();
+        answer
+    });
+    let answers = join_all(clients).await;
+    assert!(answers[2].starts_with("HTTP/1.1 404"), "{answers:?}");
 }
 
 #[tokio::test]

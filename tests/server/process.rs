@@ -7,6 +7,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
+use whatsapp_phone::server::serve;
+
 use super::time::within_limit;
 use super::*;
 
@@ -32,7 +34,7 @@ async fn serves_if_started_by_another_test() {
     let app = Api::new(store, tokens()).receiver(receiver).into_router();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("\nat {}", listener.local_addr().unwrap());
-    axum::serve(listener, app).await.unwrap();
+    serve(listener, app, 1_000, std::future::pending()).await;
 }
 
 /// The process. It ends with its owner.

@@ -7,6 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
+use whatsapp_phone::server::serve;
+
 use super::time::within_limit;
 use super::*;
 
@@ -24,8 +26,7 @@ async fn a_graceful_shutdown_ends_streams_and_finishes_requests() {
     let app = api.stop_when(stopped.clone()).into_router();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = axum::serve(listener, app).with_graceful_shutdown(stopped);
-    let server = tokio::spawn(server.into_future());
+    let server = tokio::spawn(serve(listener, app, 100, stopped));
 
     let head = format!("host: h\r\nauthorization: Bearer {TOKEN}\r\n\r\n");
     let mut stream = connect(address, &format!("GET {EVENTS} HTTP/1.1\r\n{head}")).await;
@@ -74,10 +75,7 @@ async fn a_graceful_shutdown_ends_streams_and_finishes_requests() {
         .await
         .unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    within_limit("the server ends", server)
-        .await
-        .unwrap()
-        .unwrap();
+    within_limit("the server ends", server).await.unwrap();
     let row = store
         .session(&key("session-1").session_id)
         .await
