@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::sink::in_time;
-use super::{Decision, EventSink, SessionEvent, SinkError};
+use super::{Decision, EventSink, SessionEvent, SessionKey, SinkError};
 use crate::text::panic_message;
 
 /// The default deadline of one sink for one event.
@@ -121,6 +121,10 @@ impl EventSink for FanOut {
             }
         }
         Ok(decision)
+    }
+
+    async fn holds(&self, session: &SessionKey) -> Result<bool, SinkError> {
+        self.deciding.holds(session).await
     }
 }
 

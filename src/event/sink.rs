@@ -86,7 +86,7 @@ pub trait EventSink: Send + Sync {
 
     /// Returns whether events of this session wait in the sink, so that a later one has to go behind them.
     ///
-    /// Default: false; the sink passes events on at once.
+    /// Default: false; the sink passes events on at once. A sink that wraps another one has to forward the call.
     ///
     /// # Errors
     ///

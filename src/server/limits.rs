@@ -8,7 +8,7 @@ use tower::{BoxError, ServiceBuilder};
 
 use super::problem::{OVERLOADED, TOO_MANY_REQUESTS};
 
-/// The most requests that a router accepts. Further ones are refused at once, with `Retry-After`.
+/// The most requests that a router accepts. Further ones are refused, with `Retry-After`.
 ///
 /// The limits hold for all clients together: they bound memory and load, and one client can use them up. A proxy
 /// in front, which knows the clients' addresses, can limit each client. Connections and open streams are not

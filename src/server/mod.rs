@@ -19,7 +19,7 @@
 //!
 //! | answer | when | `code` |
 //! |---|---|---|
-//! | 200 `{"status":"processed_inline"}` | the sink has accepted the event: without a queue every one, with a queue `session_ready` and `session_error` | |
+//! | 200 `{"status":"processed_inline"}` | the sink has accepted the event: without a queue every one, with a queue a `session_ready` or `session_error` that has a `seq`, or whose session has no waiting events | |
 //! | 200 `{"status":"queued"}` | the [queue](WebhookReceiver::queue) has accepted the event | |
 //! | 400 | the body is not JSON, or the request was cut | `invalid_json`, `invalid_request` |
 //! | 401 | a header is missing or given twice, the timestamp is stale, or no signature matches | `invalid_signature` |
@@ -78,9 +78,9 @@
 //! | [`Api::max_streams`], 4,096 | open streams | 429 `too_many_streams` |
 //! | 64 KiB, 10 s | a body | 413 `too_large`, 408 `slow_request` |
 //! | [`serve`], its argument | connections, idle ones and those of streams included | the client waits |
-//! | 30 s | the head of a request, and the time before it | the connection is closed |
+//! | 30 s | the wait for a complete head of a request, also on an idle connection | the connection is closed |
 //!
-//! A router sees requests, not connections: [`serve`] bounds those, and other servers may not. Put a proxy in front of a
+//! A router sees requests, not connections: [`serve`] limits those, `axum::serve` does not. Put a proxy in front of a
 //! public address: it does TLS, and limits each client by its address. A request that is not HTTP gets an empty answer of hyper's, or none.
 //!
 //! A graceful shutdown waits for all requests: end the streams by [`Api::stop_when`]. Bound the wait, since a

@@ -81,7 +81,8 @@ impl WebhookReceiver {
     ///
     /// An event that is processed inline overtakes the events of its session that wait. A store ignores an overtaken
     /// event because of its smaller `seq`. A `session_ready` or `session_error` without `seq` overtakes none: if
-    /// the sink [holds](EventSink::holds) events of its session, it goes behind them and is answered `queued`.
+    /// the sink [holds](EventSink::holds) events of its session, it goes behind them and is answered `queued`. If the store
+    /// refuses it later, it is a dead letter, and its sender gets no answer that says so.
     ///
     /// If two senders send events of one session, and only one of them sets `seq`, its events that wait are applied
     /// after those of the other one that arrived later. Let all senders of a session set `seq`, or none.

@@ -15,7 +15,9 @@ use tokio::time::sleep;
 
 /// How long the head of a request may take to arrive, from the connection or from the answer before it.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// The delay after a connection that could not be accepted, for instance as the process has no more files.
+/// Longest head of a request that is always read, in bytes. One of twice the length is refused.
+const MAX_HEAD: usize = 32 << 10;
+/// The delay after a connection that could not be accepted, for instance because the process has reached its limit of open files.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Serves a router over HTTP/1.1 until `stop` ends. Then it accepts no more connections, and returns when the open
@@ -46,7 +48,8 @@ pub async fn serve(
     let open = GracefulShutdown::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT);
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD);
     let mut stop = pin!(stop);
     loop {
         let (stream, permit) = tokio::select! {

@@ -215,6 +215,29 @@ async fn a_client_that_sends_no_whole_head_is_disconnected() {
 }
 
 #[tokio::test]
+async fn a_long_head_is_refused() {
+    let address = serve(Router::new(), 10).await;
+    let ask = async |length: usize| {
+        let head = format!(
+            "GET / HTTP/1.1\r\nhost: h\r\nx: {}\r\n\r\n",
+            "x".repeat(length)
+        );
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let mut answer = [0; 12];
+        let asked = async {
+            stream.write_all(head.as_bytes()).await?;
+            stream.read_exact(&mut answer).await
+        };
+        // It may close the connection before the client has read the answer.
+        let read = within_limit("an answer", asked).await.is_ok();
+        read.then(|| String::from_utf8(answer.to_vec()).unwrap())
+    };
+    assert_eq!(ask(30_000).await.as_deref(), Some("HTTP/1.1 404"));
+    let refused = ask(200_000).await;
+    assert!(refused.is_none_or(|answer| answer == "HTTP/1.1 431"));
+}
+
+#[tokio::test]
 async fn a_further_client_waits_until_a_connection_ends() {
     let address = serve(Router::new(), 2).await;
     let request = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n";

@@ -6,7 +6,6 @@ use tokio::time::{Instant, sleep};
 use tracing_subscriber::Registry;
 
 use super::*;
-use crate::event::SessionKey;
 use crate::event::channel::channel;
 
 /// Records the names of the events that it gets, and then hangs or panics.
@@ -33,6 +32,10 @@ impl EventSink for Bad {
         (self.1)();
         std::future::pending().await
     }
+
+    async fn holds(&self, _: &SessionKey) -> Result<bool, SinkError> {
+        Ok(true)
+    }
 }
 
 fn event() -> SessionEvent {
@@ -54,6 +57,16 @@ async fn the_deciding_sink_has_a_deadline_and_its_panic_is_an_error() {
     );
     drop((hanging, panicking));
     assert!(observed.recv().await.is_none());
+}
+
+#[tokio::test]
+async fn it_holds_the_events_that_its_deciding_sink_holds() {
+    let session = SessionKey::new(7, "session-1").unwrap();
+    let holds: Box<dyn EventSink> = Box::new(FanOut::after(Bad::panicking()));
+    assert!(holds.holds(&session).await.unwrap());
+    let (passes_on, _observed) = channel(1);
+    let passes_on = FanOut::after(passes_on).observer(Bad::panicking());
+    assert!(!passes_on.holds(&session).await.unwrap());
 }
 
 #[test]

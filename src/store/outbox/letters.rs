@@ -90,7 +90,11 @@ impl Outbox {
         while deleted < most {
             let mut dead = self.table.dead(&self.queue, 0, age).await?;
             dead.truncate(usize::try_from(most - deleted).unwrap_or(usize::MAX));
+            if dead.is_empty() {
+                break;
+            }
             match self.table.delete(&self.queue, &dead).await? {
+                // Another worker is at it.
                 0 => break,
                 more => deleted += more,
             }

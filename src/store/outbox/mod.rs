@@ -48,7 +48,7 @@
 //! - At most [32 events](OutboxWorkerBuilder::concurrency) at the same time by one worker, of which 24 may be retries: a
 //!   new event does not wait for the retries of sessions that hang.
 //! - By any number of workers, in any number of processes and machines. A worker leases an event for
-//!   three times its [send timeout](OutboxWorkerBuilder::send_timeout) and the store's
+//!   three times its [send timeout](OutboxWorkerBuilder::send_timeout) plus the store's
 //!   [deadline](super::StoreOptions::deadline), 40 s by default. If it is killed, another worker delivers the event
 //!   after that time. A worker whose lease has ended records nothing.
 //! - Again after a transient error: after the next delay of the worker's [`Backoff`](crate::retry::Backoff), or after
