@@ -55,7 +55,7 @@ impl Steps {
                 }
             }
         };
-        match timeout(Duration::from_secs(1), held).await {
+        match timeout(Duration::from_secs(5), held).await {
             Ok(seconds) => format!(", its code is held for {seconds} s"),
             Err(_) => ", without its code".to_owned(),
         }
