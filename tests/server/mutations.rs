@@ -188,11 +188,7 @@ async fn sessions(store: &dyn SessionStore) -> Vec<String> {
 /// The store in memory gets the events that were accepted, so its sessions are what those of the database have to be.
 #[test]
 fn a_thousand_mutated_and_signed_events_are_durable_or_write_nothing() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let expected = MemoryStore::default();
     let (store, other, queue) = runtime.block_on(async {
