@@ -27,7 +27,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use support::processes::{Run, end, kill_one};
 use support::time::random_moment;
-use support::{ms, options, policy, until_async};
+use support::{ms, options, policy, until, until_async};
 use tokio::process::Child;
 use tokio::time::Instant;
 use whatsapp_phone::Backoff;
@@ -307,9 +307,17 @@ async fn every_session_is_connected_after_the_kills() {
     }
     let store = open_store(&path).await;
     let time = Duration::from_secs(time);
-    let (mut service, kills) = kill_at_random(&run, &path, &urls.join(" "), time).await;
+    let urls = urls.join(" ");
+    let (mut service, mut kills) = kill_at_random(&run, &path, &urls, time).await;
+    // The service is killed a last time: no page that is loaded after this is killed.
+    service.kill().await.unwrap();
+    kills.services += 1;
+    let ended = || run.browsers(&path).is_empty();
+    until("the browsers have ended", ended).await;
+    let loads: Vec<_> = stand_ins.iter().map(StandIn::loads).collect();
+    let mut service = start(&run, &path, &urls);
 
-    // All six sessions are connected with their numbers, and no event waits.
+    // All six sessions are connected with their numbers, on new pages.
     let row = async |session: usize| {
         let id = SessionId::new(&session.to_string()).unwrap();
         store.session(&id).await.unwrap()
@@ -323,7 +331,8 @@ async fn every_session_is_connected_after_the_kills() {
             let is_right = phone.is_some_and(|phone| phone.reveal() == number(session));
             let profile = path.join(format!("profiles/1/{session}"));
             let is_open = run.browsers(&profile).len() == 1;
-            is_right && is_open && stand_in.readable_at().is_some()
+            let is_loaded = stand_in.loads() > loads[session] && stand_in.readable_at().is_some();
+            is_right && is_open && is_loaded
         };
         until_async(&format!("session {session} is connected"), is_connected).await;
     }

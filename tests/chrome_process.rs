@@ -131,6 +131,15 @@ async fn a_dropped_page_closes_its_tab_in_any_state() {
     })
     .await;
 
+    for _ in 0..10 {
+        let page = CdpPage::open(&chrome, options(&stand_in)).await.unwrap();
+        let mut owner = Owner::of(chrome.address(), &tabs()[0]).await;
+        let reload = json!({"expression": "location.reload()"});
+        owner.call("Runtime.evaluate", reload).await;
+        drop(page);
+        until("the tab that navigates is closed", || tabs().is_empty()).await;
+    }
+
     let (browser, page) = (Arc::clone(&chrome), options(&stand_in));
     // Its socket ends with the runtime that opened it.
     let opened = on_own_runtime(async move { CdpPage::open(&browser, page).await }).await;

@@ -1,6 +1,6 @@
 // Plays the owner of a page: Puppeteer drives a Chromium at the URL of the first argument. Prints the debugging
 // address; then each line of standard input reloads the page and prints `loaded`. At the end of the input it prints
-// the names of all events that it got, and what a script in the page could notice.
+// how often it got each event, and what a script in the page could notice.
 import readline from 'node:readline';
 import puppeteer from 'puppeteer-core';
 
@@ -15,8 +15,11 @@ const browser = await puppeteer.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
   args: process.getuid() === 0 ? ['--no-sandbox'] : [],
 });
-const events = new Set();
-const record = (name, emitter) => emitter.on('*', (type) => events.add(`${name} ${String(type)}`));
+const events = {};
+const record = (name, emitter) => emitter.on('*', (type) => {
+  const event = `${name} ${String(type)}`;
+  events[event] = (events[event] ?? 0) + 1;
+});
 record('browser', browser);
 const [page] = await browser.pages();
 record('page', page);
@@ -33,5 +36,5 @@ for await (const _ of readline.createInterface({ input: process.stdin })) {
   console.log('loaded');
 }
 const traces = await page.evaluate(TRACES);
-console.log(JSON.stringify({ events: [...events].sort(), traces }));
+console.log(JSON.stringify({ events, traces }));
 await browser.close();

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use whatsapp_phone::event::{Decision, EventKind, EventSink, SessionEvent, SinkError};
+use whatsapp_phone::event::{Decision, EventKind, EventSink, SessionEvent, SessionKey, SinkError};
 
 /// The event with the latest code of the one session; the code is forgotten after 60 s.
 type Latest = Arc<Mutex<Option<SessionEvent>>>;
@@ -54,6 +54,10 @@ impl<S: EventSink> EventSink for KeepQrCode<S> {
         }
         self.sink.decide(event).await
     }
+
+    async fn holds(&self, session: &SessionKey) -> Result<bool, SinkError> {
+        self.sink.holds(session).await
+    }
 }
 
 #[async_trait]
@@ -66,5 +70,9 @@ impl<S: EventSink> EventSink for AddQrCode<S> {
         let latest = lock(&self.latest).clone();
         let whole = latest.filter(|latest| latest.id() == event.id());
         self.sink.send(whole.as_ref().unwrap_or(event)).await
+    }
+
+    async fn holds(&self, session: &SessionKey) -> Result<bool, SinkError> {
+        self.sink.holds(session).await
     }
 }

@@ -23,8 +23,11 @@ use crate::storage::{Storage, WORKSPACE, sweep};
 /// The queue of the events that are not processed inline.
 const QUEUE: &str = "inbox";
 
-/// The most connections at the same time. Further clients wait.
-const MAX_CONNECTIONS: usize = 8_192;
+/// The most connections at the same time; further clients wait. The usual limit of open files is 1,024; raise it (systemd:
+/// `LimitNOFILE`) to allow more.
+const MAX_CONNECTIONS: usize = 900;
+/// One workspace may have a quarter of this many streams: 600 here, which leaves 300 connections for requests.
+const MAX_STREAMS: usize = 2_400;
 
 /// How long requests may take to end after the signal to stop.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -69,7 +72,10 @@ pub(crate) async fn serve(at: SocketAddr, api: Api) -> Outcome<()> {
     let stop = stop.shared();
     let listener = TcpListener::bind(at).await?;
     println!("listening at http://{}", listener.local_addr()?);
-    let router = api.stop_when(stop.clone()).into_router();
+    let router = api
+        .max_streams(MAX_STREAMS)
+        .stop_when(stop.clone())
+        .into_router();
     let served = server::serve(listener, router, MAX_CONNECTIONS, stop.clone());
     // A client that stops reading, or sends half a request, would hold the process.
     let late = async {

@@ -249,6 +249,12 @@ impl EventSink for WebhookSink {
                 return Err(error.with_retry_after(next - Instant::now()));
             }
             sleep_until(next).await;
+            // Meanwhile another delivery may have had an answer that concerns this one too.
+            let is_paused = self.pause().is_some_and(|until| until > Instant::now());
+            if is_paused || self.is_gone.load(Ordering::Relaxed) {
+                delay = Duration::ZERO;
+                continue;
+            }
             let span = self.span(resends);
             let Err(error) = self.attempt(&id, event).instrument(span.clone()).await else {
                 return Ok(());

@@ -58,9 +58,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 ///
 /// // Usually: async { tokio::signal::ctrl_c().await.ok(); }
 /// let stop = async {}.shared();
-/// let api = Api::new(store, tokens).receiver(receiver).stop_when(stop.clone());
+/// let api = Api::new(store, tokens).receiver(receiver).max_streams(800).stop_when(stop.clone());
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-/// whatsapp_phone::server::serve(listener, api.into_router(), 8_192, stop).await;
+/// whatsapp_phone::server::serve(listener, api.into_router(), 900, stop).await;
 /// # Ok(())
 /// # }
 /// ```

@@ -142,12 +142,18 @@ impl Feed {
 
 impl Reader {
     async fn next(mut self) -> Option<(Event, Self)> {
-        if std::mem::take(&mut self.needs_reset) {
-            // Without data a browser would not dispatch it.
-            return Some((Event::default().event("reset").data("{}"), self));
-        }
         loop {
-            let next = self.feed.log().next(self.place);
+            let next = {
+                let log = self.feed.log();
+                if log.has_forgotten(self.place) {
+                    (self.place, self.needs_reset) = (log.start(), true);
+                }
+                log.next(self.place)
+            };
+            if std::mem::take(&mut self.needs_reset) {
+                // Without data a browser would not dispatch it.
+                return Some((Event::default().event("reset").data("{}"), self));
+            }
             if let Some((number, id, json)) = next {
                 self.place.last = number;
                 let event = Event::default().event("status").id(id).data(&*json);

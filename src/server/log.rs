@@ -9,8 +9,8 @@ use crate::event::SessionId;
 use crate::store::{Status, StatusChange};
 
 /// The latest state of each session, by the number of its change. A reader keeps the number of the last state that
-/// it has sent and takes the next one from here, so a slow reader needs no memory and misses only states that later
-/// ones have replaced.
+/// it has sent and takes the next one from here, so a slow reader needs no memory. It misses states that later ones
+/// have replaced. If the log has forgotten a session's end that it has not read, it starts again.
 pub(super) struct Log {
     /// A random number that distinguishes this log from those of other processes.
     epoch: u64,
@@ -105,6 +105,11 @@ impl Log {
         }
     }
 
+    /// Returns whether a reader at this place has missed the end of a session.
+    pub(super) fn has_forgotten(&self, place: Place) -> bool {
+        self.forgotten > place.last.max(place.skip_given_up_until)
+    }
+
     /// Returns the next state: its number, its id and its JSON.
     pub(super) fn next(&self, place: Place) -> Option<(u64, String, Arc<str>)> {
         let mut later = self.states.range(place.last + 1..);
@@ -184,13 +189,16 @@ mod tests {
     #[test]
     fn sessions_that_were_given_up_are_forgotten_in_the_end() {
         let mut log = Log::default();
+        let slow = log.start();
         for session in 0..=MAX_GIVEN_UP {
             log.push(&change(session, Status::QrScanning));
             log.push(&change(session, Status::Failed));
         }
         let id = |number: u64| format!("{:x}-{number}", log.epoch);
         assert_eq!(log.resume(&id(1)), None, "its end is forgotten");
+        assert!(log.has_forgotten(slow) && !log.has_forgotten(log.start()));
         let place = log.resume(&id(2)).unwrap();
+        assert!(!log.has_forgotten(place));
         assert_eq!(rest(&log, place).0.len(), MAX_GIVEN_UP);
         assert_eq!(
             (log.states.len(), log.numbers.len()),

@@ -32,10 +32,11 @@
 //! | 422 | the JSON is not an event, or the store cannot hold it | `invalid_event` |
 //! | 429 | more requests in a second than the [limit](Limits::per_second) | `too_many_requests`, with `Retry-After` |
 //! | 500 | the sink has failed permanently | its code |
-//! | 503 | the sink has failed, and may accept the event later | its code; `storage` and `queue_full` with `Retry-After` |
+//! | 503 | the sink has failed, and may accept the event later | its code; `queue_full` with `Retry-After` |
 //! | 503 | more requests at the same time than the [limit](Limits::at_once) | `overloaded`, with `Retry-After` |
 //!
-//! `Retry-After` stops all deliveries of a `WebhookSink`, so it is sent only if every request fails.
+//! `Retry-After` stops all deliveries of a `WebhookSink`, so it is sent only with errors that are not about one event or session.
+//! `storage` has none: it may concern a single row that another program has locked.
 //!
 //! Errors have a body of type `application/problem+json` with `title`, `status`, `detail` and `code`. No answer
 //! contains anything of the request. `WebhookSink` gives the codes of a store's refusals to its caller, so an
@@ -64,7 +65,8 @@
 //! After a lost connection a client sends the last id as `Last-Event-ID`, as every browser does. It then gets the
 //! last state of each session that has changed since. If this is not known, because the process has started again,
 //! another one has answered, or the workspace had no reader for a minute, it gets `reset` and all states.
-//! States that a later one has replaced are not sent, so a slow reader costs no memory and sees the final states.
+//! States that a later one has replaced are not sent, so a slow reader costs no memory and sees the final states. If more
+//! than 1,000 sessions were given up since its last state, it may have missed one: it then gets `reset` and all states.
 //! A silent stream sends a comment every 15 s.
 //!
 //! The `EventSource` of browsers sends no token. Let your own back end read the stream, or use `fetch`.

@@ -15,13 +15,12 @@ use crate::store::StoreError;
 /// The media type of a problem.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
-/// The codes of errors that concern every request: with them `Retry-After` is sent, for which a sender stops all its
-/// deliveries. Any other error may be that of a single event or session.
-const CONCERN_ALL: [&str; 4] = [
+/// The codes of errors that are not about one event or session: with them `Retry-After` is sent, for which a sender stops
+/// all its deliveries.
+const CONCERN_ALL: [&str; 3] = [
     codes::OVERLOADED,
     codes::TOO_MANY_REQUESTS,
     codes::QUEUE_FULL,
-    codes::STORAGE,
 ];
 
 /// An error with its stable code. `detail` contains nothing of the request.

@@ -11,7 +11,8 @@ use crate::event::{EventKind, QrCode, SessionEvent, SessionKey};
 /// share the codes.
 ///
 /// Each is held until 60 seconds after the event's [`occurred_at`](SessionEvent::occurred_at), and for 60 seconds at
-/// most. So the clocks of sender and receiver must agree: a receiver whose clock is a minute ahead holds no code.
+/// most. So the clocks of sender and receiver must agree: a receiver whose clock is a minute ahead holds no code. The
+/// code of an event without `occurred_at` is held for 60 seconds after each arrival.
 ///
 /// They are best effort: lost if the process ends, or if more than [`MAX`](Self::MAX) sessions show a code. The
 /// page soon shows the next code. A code is dropped when a later event of its session arrives.

@@ -84,6 +84,9 @@ impl WebhookReceiver {
     /// the sink [holds](EventSink::holds) events of its session, it goes behind them and is answered `queued`. If the store
     /// refuses it later, it is a dead letter, and its sender gets no answer that says so.
     ///
+    /// A `session_ready` also overtakes queued events of other sessions. If one of those would free its number, the store
+    /// refuses the `session_ready` with `number_already_connected`, and the sender's outbox retries it.
+    ///
     /// If two senders send events of one session, and only one of them sets `seq`, its events that wait are applied
     /// after those of the other one that arrived later. Let all senders of a session set `seq`, or none.
     pub fn queue(mut self, queue: impl EventSink + 'static) -> Self {

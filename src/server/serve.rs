@@ -1,5 +1,6 @@
 //! [`serve`]: the connections of a router.
 
+use std::io::ErrorKind;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,8 @@ use tokio::time::sleep;
 
 /// How long the head of a request may take to arrive, from the connection or from the answer before it.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Longest head of a request that is always read, in bytes. One of twice the length is refused.
+/// Request heads up to this size, in bytes, are accepted. Heads of twice the size are refused; between the two it depends
+/// on how they arrive.
 const MAX_HEAD: usize = 32 << 10;
 /// The delay after a connection that could not be accepted, for instance because the process has reached its limit of open files.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -25,15 +27,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 ///
 /// At most `connections` are open at the same time, at least 1; a further client waits, without an answer, until one
 /// ends. A connection with an open stream counts, and so does one without requests: choose a number
-/// above [`Api::max_streams`](super::Api::max_streams), and below the process's limit of open files. A connection
-/// whose client sends no whole head of a request within 30 seconds is closed. `axum::serve` has neither limit, and
-/// takes more memory for a connection.
+/// above [`Api::max_streams`](super::Api::max_streams), and below the process's limit of open files, which is often
+/// 1,024 (systemd: `LimitNOFILE`). A connection whose client sends no whole head of a request within 30 seconds is
+/// closed. `axum::serve` has neither limit, and takes more memory for a connection.
 ///
 /// ```no_run
 /// # async fn example(router: axum::Router) -> std::io::Result<()> {
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
 /// let stop = async { drop(tokio::signal::ctrl_c().await) };
-/// whatsapp_phone::server::serve(listener, router, 8_192, stop).await;
+/// whatsapp_phone::server::serve(listener, router, 900, stop).await;
 /// # Ok(())
 /// # }
 /// ```
@@ -78,6 +80,12 @@ async fn accept(
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return (stream, permit),
+            // The client has closed the connection already.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
+                ) => {}
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 sleep(ACCEPT_PAUSE).await;

@@ -175,7 +175,8 @@ pub trait SessionStore: Send + Sync {
     /// this long, and returns them. Call it now and then; the usual age is an hour.
     ///
     /// The age counts from the moment at which this crate wrote the row, or a sweep first saw its
-    /// present `updated_at`: times that other programs write are compared for equality alone.
+    /// present `updated_at`: times that other programs write are compared for equality alone. A session that the
+    /// database refuses to change, by a constraint or a trigger of another program, is skipped with a warning.
     ///
     /// # Errors
     ///
@@ -190,7 +191,9 @@ pub trait SessionStore: Send + Sync {
     async fn watch(&self, id: &SessionId) -> Result<StatusWatcher, StoreError>;
 
     /// Watches all sessions of a workspace, also those that are registered later: first their present
-    /// status, then every change. A workspace without sessions may be watched too.
+    /// status, then every change. A workspace without sessions may be watched too. A change by another
+    /// program is seen after the poll interval plus the time for listing all watched workspaces, or after five times that
+    /// listing time if that is longer.
     ///
     /// # Errors
     ///

@@ -76,7 +76,16 @@ pub(crate) enum Answers {
 pub(crate) struct FakeChrome {
     pub(crate) address: String,
     pub(crate) answers: Arc<Mutex<Answers>>,
+    /// The number of scripts at which it still fails.
+    left: Arc<AtomicUsize>,
     server: tokio::task::JoinHandle<()>,
+}
+
+impl FakeChrome {
+    /// Returns whether it has used all its faults.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.left.load(Relaxed) == 0
+    }
 }
 
 impl Drop for FakeChrome {
@@ -101,7 +110,7 @@ async fn start(fault: Fault, faults: usize, only_slices: bool) -> FakeChrome {
     let left = Arc::new(AtomicUsize::new(faults));
     let host = address.clone();
     let answers = Arc::new(Mutex::new(Answers::Chrome));
-    let current = Arc::clone(&answers);
+    let (current, faults_left) = (Arc::clone(&answers), Arc::clone(&left));
     let server = tokio::spawn(async move {
         let mut unanswered = Vec::new();
         loop {
@@ -113,7 +122,7 @@ async fn start(fault: Fault, faults: usize, only_slices: bool) -> FakeChrome {
             }
             let plan = Plan {
                 fault,
-                left: Arc::clone(&left),
+                left: Arc::clone(&faults_left),
                 only_slices,
             };
             tokio::spawn(serve(stream, host.clone(), plan, answers));
@@ -122,13 +131,13 @@ async fn start(fault: Fault, faults: usize, only_slices: bool) -> FakeChrome {
     FakeChrome {
         address,
         answers,
+        left,
         server,
     }
 }
 
 struct Plan {
     fault: Fault,
-    /// The number of scripts at which it still fails.
     left: Arc<AtomicUsize>,
     only_slices: bool,
 }

@@ -61,6 +61,7 @@ async fn a_socket_that_fails_during_a_wait_costs_no_answer() {
         let source = CdpSource::all(&page);
         let wait = source.wait(Assurance::Confirmed, ms(6000));
         let look = within_limit("a wait", wait).await;
+        assert!(chrome.has_failed(), "{fault:?}");
         (fault, look)
     });
     for (fault, look) in join_all(waits).await {

@@ -1,4 +1,4 @@
-//! The memory of a server that gets large and slow bodies.
+//! The memory of a server that gets large and slow requests.
 
 use std::net::SocketAddr;
 
@@ -12,18 +12,23 @@ use super::*;
 
 const CLIENTS: usize = 200;
 const LARGE: usize = 10 << 20;
-/// The clients of one kind send 2 GB, so a server that kept a thirtieth of it would exceed this.
+/// Clients that may send 2 GB: a server that kept a thirtieth of it would exceed this.
 const MAX_GROWTH: usize = 64 << 20;
 
-/// Sends so many bytes as a body, or fewer if the server closes the connection, and returns the start of the answer.
-async fn send(address: SocketAddr, length: &str, chunk: &[u8], bytes: usize) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
+/// Returns the head of a webhook with this header for the length of its body.
+fn head(length: &str) -> String {
     let mut head = format!("POST {WEBHOOK} HTTP/1.1\r\nhost: h\r\n{length}\r\n");
     for (name, value) in signed("").headers() {
         head += &format!("{name}: {}\r\n", value.to_str().unwrap());
     }
-    head += "\r\n";
-    stream.write_all(head.as_bytes()).await.unwrap();
+    head + "\r\n"
+}
+
+/// Sends a start and so many bytes after it, or fewer if the server closes the connection, and returns the start of
+/// the answer.
+async fn send(address: SocketAddr, start: &str, chunk: &[u8], bytes: usize) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(start.as_bytes()).await.unwrap();
     for _ in 0..bytes.div_ceil(chunk.len()) {
         if stream.write_all(chunk).await.is_err() {
             break;
@@ -36,24 +41,31 @@ async fn send(address: SocketAddr, length: &str, chunk: &[u8], bytes: usize) -> 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn large_and_slow_bodies_need_little_memory() {
+async fn large_and_slow_requests_need_little_memory() {
     let server = Server::start().await;
     let (address, before) = (server.address, server.memory("VmRSS:"));
     let spaces = vec![b' '; 60_000];
     let chunk = [b"ea60\r\n", &spaces[..], b"\r\n"].concat();
     let length = format!("content-length: {LARGE}");
-    for (what, length, chunk, bytes, status) in [
-        ("large", &*length, spaces.clone(), LARGE, "413"),
+    for (what, start, chunk, bytes, status) in [
         (
-            "without a length",
-            "transfer-encoding: chunked",
+            "a head without an end",
+            "GET / HTTP/1.1\r\nx: ".to_owned(),
+            vec![b'x'; 60_000],
+            LARGE,
+            "431",
+        ),
+        ("a large body", head(&length), spaces.clone(), LARGE, "413"),
+        (
+            "a body without a length",
+            head("transfer-encoding: chunked"),
             chunk,
             LARGE,
             "413",
         ),
         (
-            "slow",
-            "content-length: 65000",
+            "a slow body",
+            head("content-length: 65000"),
             spaces.clone(),
             60_000,
             "408",
@@ -61,8 +73,8 @@ async fn large_and_slow_bodies_need_little_memory() {
     ] {
         let mut clients = JoinSet::new();
         for _ in 0..CLIENTS {
-            let (length, chunk) = (length.to_owned(), chunk.clone());
-            clients.spawn(async move { send(address, &length, &chunk, bytes).await });
+            let (start, chunk) = (start.clone(), chunk.clone());
+            clients.spawn(async move { send(address, &start, &chunk, bytes).await });
         }
         let answers = within_limit("all have their answer", clients.join_all()).await;
         let answered = answers
@@ -77,7 +89,7 @@ async fn large_and_slow_bodies_need_little_memory() {
         assert!(answered > 0, "{what}");
         let growth = server.memory("VmHWM:").saturating_sub(before);
         println!(
-            "{CLIENTS} bodies, {what}: the server grew by {} KiB at most",
+            "{CLIENTS} times {what}: the server grew by {} KiB at most",
             growth >> 10
         );
         assert!(growth < MAX_GROWTH, "{what}: {growth} bytes");

@@ -214,7 +214,7 @@ impl EventSink for Fails {
 async fn a_sender_is_asked_to_wait_only_if_every_request_fails() {
     let event = ready("session-1", PHONE).to_json();
     for (error, status, waits) in [
-        (SinkError::transient("storage", ""), 503, true),
+        (SinkError::transient("storage", ""), 503, false),
         (SinkError::transient("queue_full", ""), 503, true),
         (SinkError::transient("sink_timeout", ""), 503, false),
         (SinkError::transient("poisoned", ""), 503, false),

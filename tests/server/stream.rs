@@ -132,6 +132,26 @@ async fn a_reader_that_comes_back_gets_what_it_has_missed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reader_that_has_missed_the_end_of_a_session_starts_again() {
+    let (api, store) = api().await;
+    let app = api.into_router();
+    let sessions: Vec<_> = (0..=1000).map(|n| key(&format!("gone-{n}"))).collect();
+    for session in &sessions {
+        store.register(session).await.unwrap();
+    }
+    let mut reader = Reader::open(&app, "").await;
+    assert_eq!(reader.state().await, "reset  ");
+    for session in &sessions {
+        store.delete(session).await.unwrap();
+    }
+    // The server sees it before the reader goes on.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(reader.state().await, "reset  ");
+    assert_eq!(reader.state().await, "status session-1 qr_scanning");
+    reader.is_silent().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_reader_sees_the_final_state_of_each_session_once() {
     let (api, store) = api().await;
     let app = api.into_router();

@@ -92,7 +92,6 @@ async fn a_locked_row_stops_no_other_session() {
         let deadline = Duration::from_secs(4);
         let store = over_one(&place, StoreOptions::default().deadline(deadline)).await;
         store.register(&key("held")).await.unwrap();
-        // In MySQL a `session_ready` locks its workspace.
         let free = SessionKey::new(8, "free").unwrap();
         store.register(&free).await.unwrap();
         let open = Open::at(

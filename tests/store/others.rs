@@ -65,6 +65,50 @@ async fn a_number_counts_in_every_spelling() {
 }
 
 #[tokio::test]
+async fn a_session_that_reconnects_finds_its_number_in_every_spelling() {
+    on_each(async |place| {
+        let store = place.open(StoreOptions::default()).await.unwrap();
+        for session in ["theirs", "ours"] {
+            store.register(&key(session)).await.unwrap();
+        }
+        store
+            .apply(&ready("ours", "628110000041"))
+            .await
+            .unwrap();
+        let gone = SessionEvent::session_disconnected(key("ours"), "");
+        store.apply(&gone).await.unwrap();
+        let reconnect = async || {
+            store
+                .apply(&SessionEvent::session_reconnected(key("ours")))
+                .await
+        };
+        for number in [
+            "+628110000041",
+            "628110000041@c.us",
+            "628110000041@s.whatsapp.net",
+            "+62 811-000-0041",
+        ] {
+            let sql = format!(
+                "update whatsapp_accounts set phone_number = '{number}', status = 'connected' where session_id = 'theirs'"
+            );
+            place.run(&sql).await;
+            store.sweep_stuck(HOUR).await.unwrap();
+            let error = reconnect().await.unwrap_err();
+            assert_eq!(error.code(), "number_already_connected", "{number}");
+        }
+        place
+            .run("update whatsapp_accounts set status = 'disconnected' where session_id = 'theirs'")
+            .await;
+        let Outcome::Applied { change, retired } = reconnect().await.unwrap() else {
+            panic!("it is applied");
+        };
+        assert_eq!((change.status, retired.len()), (Status::Connected, 1));
+        place.end().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_text_that_is_no_number_is_replaced() {
     on_each(async |place| {
         let store = place.open(StoreOptions::default()).await.unwrap();
@@ -133,6 +177,35 @@ async fn a_new_row_with_an_old_id_starts_fresh() {
             let again = store.apply(&event).await.unwrap();
             assert!(matches!(again, Outcome::Ignored(_)), "{again:?}");
         }
+        place.end().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_row_that_the_database_refuses_to_give_up_keeps_no_other() {
+    on_each(async |place| {
+        let store = place.open(StoreOptions::default()).await.unwrap();
+        for session in ["first", "refused", "last"] {
+            store.register(&key(session)).await.unwrap();
+        }
+        let refuse = match place.kind {
+            Kind::Sqlite => {
+                "create trigger no_end before update on whatsapp_accounts
+                when new.session_id = 'refused' and new.status = 'failed' begin select raise(abort, 'no'); end"
+            }
+            _ => {
+                "alter table whatsapp_accounts add constraint no_end
+                check (session_id <> 'refused' or status <> 'failed')"
+            }
+        };
+        place.run(refuse).await;
+        place
+            .run("update whatsapp_phone_sessions set seen_at = 1")
+            .await;
+        let swept = store.sweep_stuck(HOUR).await.unwrap();
+        let swept: Vec<_> = swept.iter().map(|change| &change.session).collect();
+        assert_eq!(swept, [&key("first"), &key("last")], "{:?}", place.kind);
         place.end().await;
     })
     .await;

@@ -10,8 +10,9 @@ use tokio::time::{Instant, sleep};
 use whatsapp_phone::event::channel::{ChannelSink, EventReceiver, channel};
 use whatsapp_phone::event::{EventSink, Failed, QrCode, SessionEvent, SinkError};
 use whatsapp_phone::retry::Backoff;
+use whatsapp_phone::store::memory::MemoryStore;
 use whatsapp_phone::store::outbox::{Outbox, OutboxWorker, OutboxWorkerBuilder};
-use whatsapp_phone::store::{SessionStore, StoreErrorKind, StoreOptions, StoreSink};
+use whatsapp_phone::store::{SessionStore, Status, StoreErrorKind, StoreOptions, StoreSink};
 use whatsapp_phone::testkit::contract::sink::{self as contract, SinkFixture};
 
 use super::database::{Kind, Place};
@@ -492,17 +493,23 @@ async fn dead(place: &Place, outbox: &Outbox, sessions: u64) -> Vec<i64> {
 async fn the_oldest_of_too_many_dead_letters_are_deleted() {
     on_each(async |place| {
         let (_, outbox) = place.open_outbox(fast(), "queue").await;
-        let ids = dead(&place, &outbox, 5).await;
-        let (sink, _events) = channel(10);
-        let worker = outbox.deliver_to(sink).max_dead_letters(2).start();
+        let ids = dead(&place, &outbox, 50).await;
+        // Several workers find them at the same time.
+        let workers: Vec<_> = (0..4)
+            .map(|_| {
+                let (sink, _events) = channel(10);
+                let worker = outbox.deliver_to(sink).keep_dead_letters(Duration::MAX);
+                worker.max_dead_letters(2).start()
+            })
+            .collect();
         until_async("some are deleted", async || {
-            outbox.status().await.unwrap().dead < 5
+            outbox.status().await.unwrap().dead <= 2
         })
         .await;
-        worker.stop().await;
+        join_all(workers.into_iter().map(OutboxWorker::stop)).await;
         let kept = outbox.dead_letters(0, 10).await.unwrap();
         let kept: Vec<_> = kept.iter().map(|letter| letter.id).collect();
-        assert_eq!(kept, ids[3..]);
+        assert_eq!(kept, ids[48..]);
         place.end().await;
     })
     .await;
@@ -738,6 +745,51 @@ async fn a_sink_that_hangs_holds_up_one_session_alone_and_asks_for_time() {
         assert_eq!(tries.load(Ordering::Relaxed), 2);
         assert_eq!(accepted.seqs.lock().unwrap()["other"].len(), 20);
         drop(worker);
+        place.end().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_that_an_earlier_event_frees_is_accepted_in_the_end() {
+    on_each(async |place| {
+        let (_, outbox) = place.open_outbox(fast(), "queue").await;
+        let receiver = MemoryStore::default();
+        for session in ["former", "present", "third"] {
+            receiver.register(&key(session)).await.unwrap();
+        }
+        let number = "628110000041";
+        receiver.apply(&ready("former", number)).await.unwrap();
+        let (sink, tries) = (StoreSink::new(receiver.clone()), AtomicUsize::new(0));
+        let sink = Arc::new((sink, tries));
+        let worker = quick(outbox.deliver_to(By(move |event: SessionEvent| {
+            let sink = sink.clone();
+            async move {
+                let is_former = event.session() == Some(&key("former"));
+                if is_former && sink.1.fetch_add(1, Ordering::Relaxed) < 20 {
+                    return Err(down());
+                }
+                sink.0.send(&event).await
+            }
+        })));
+        let gone = SessionEvent::session_disconnected(key("former"), "");
+        outbox.send(&gone).await.unwrap();
+        outbox.send(&ready("present", number)).await.unwrap();
+        drained(&outbox).await;
+        let id = key("present").session_id;
+        let row = receiver.session(&id).await.unwrap().unwrap();
+        assert_eq!(row.status, Status::Connected);
+        assert_eq!(outbox.status().await.unwrap().dead, 0);
+
+        // Now no event can free it.
+        outbox.send(&ready("third", number)).await.unwrap();
+        drained(&outbox).await;
+        worker.stop().await;
+        let dead = outbox.dead_letters(0, 10).await.unwrap();
+        assert_eq!(
+            (dead.len(), &*dead[0].error, dead[0].attempts),
+            (1, "number_already_connected", 7)
+        );
         place.end().await;
     })
     .await;

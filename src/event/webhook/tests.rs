@@ -171,6 +171,33 @@ async fn an_event_without_an_id_has_one_for_all_attempts_of_a_send() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retry_heeds_the_answers_that_other_events_got_meanwhile() {
+    let send_two = async |answer: fn() -> Reply| {
+        let (sink, attempts) = scripted(steady(), move |at| match at.as_millis() {
+            0 => Status(500),
+            1..1000 => answer(),
+            _ => Status(200),
+        });
+        let (one, other) = (event(), event());
+        let later = async {
+            sleep(Duration::from_millis(200)).await;
+            sink.send(&other).await
+        };
+        let (one, other) = tokio::join!(sink.send(&one), later);
+        (one, other, times(&attempts))
+    };
+    let (one, other, at) = send_two(|| Status(410)).await;
+    assert_eq!(
+        (one.unwrap_err().code(), other.unwrap_err().code()),
+        (GONE, GONE)
+    );
+    assert_eq!(at, [0.0, 0.2]);
+    let (one, other, at) = send_two(|| Later(503, "1")).await;
+    assert!(one.is_ok() && other.is_ok());
+    assert!(at.len() == 4 && at[2] >= 1.2, "{at:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn with_the_defaults_a_send_ends_before_its_callers_give_up() {
     for reply in [
         |_| Hangs,

@@ -107,7 +107,10 @@ impl SessionServiceBuilder {
     /// Opens the page of each session in this browser, without ChromeDriver: in place of [`driver`](Self::driver) and
     /// [`page`](Self::page). The profile is set for each session.
     #[cfg(feature = "cdp")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "cdp")))]
+    #[cfg_attr(
+        docsrs,
+        doc(cfg(all(feature = "cdp", feature = "supervisor", feature = "webdriver")))
+    )]
     pub fn chrome(
         mut self,
         chrome: ChromeProcessBuilder,

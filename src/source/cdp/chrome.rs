@@ -52,6 +52,9 @@ const ARGS: [&str; 9] = [
 
 /// A Chrome or Chromium of our own, without ChromeDriver.
 ///
+/// Its address is read from its output, not from `DevToolsActivePort` in the profile: that file may be left from an
+/// earlier browser.
+///
 /// It ends with this value, as [`DriverProcess`](crate::source::webdriver::DriverProcess) does: [`stop`](Self::stop) lets
 /// it close first, so that its profile is written out; dropping ends it at once, with everything that it started. It
 /// ends too if this process is killed; that needs `sh` in `PATH`. Its temporary files are removed with it. Available
@@ -203,8 +206,9 @@ impl ChromeProcessBuilder {
         self
     }
 
-    /// Sets a file that the browser keeps open until it has ended, as its standard input. A lock on the file, for instance of
-    /// `onboard::lock_profile`, is thus held for longer than this process lives if it is killed. Default: none.
+    /// Sets a file that the browser keeps open as its standard input, and that the guard process keeps open too. A lock on it,
+    /// for instance of `onboard::lock_profile`, is therefore held after this process is killed, until the browser has ended.
+    /// Default: none.
     pub fn lock(mut self, file: Arc<File>) -> Self {
         self.launch.lock = Some(file);
         self

@@ -11,7 +11,7 @@
 //!
 //! The page's owner gets no DevTools event but `targetInfoChanged`: no domain is enabled, no other tab is attached to,
 //! no tab is raised and no dialog is answered. While a wait runs, the page's `setItem` is wrapped, and its `Socket`
-//! model has two more listeners.
+//! model has two more listeners. If a wait is dropped, this remains until its slice ends.
 
 mod attach;
 #[cfg(unix)]

@@ -118,8 +118,8 @@ impl OpenOptions {
 impl CdpPage {
     /// Opens a new tab in this Chrome, and the page in it. The tab closes with the last clone of the page.
     ///
-    /// Runs in a task of its own: if the future is dropped or its deadline ends, the opening goes on for at most the
-    /// deadline, and then its tab is closed.
+    /// The opening runs in a task of its own. If the future is dropped or its deadline ends, the task continues: it waits
+    /// until Chrome has created the tab, then for at most the deadline, and closes the tab.
     ///
     /// # Errors
     ///

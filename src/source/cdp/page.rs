@@ -58,10 +58,10 @@ impl CdpPage {
 
     /// Leaves the page: removes our hooks from it, closes the socket, and the tab if `open` opened it. Waits up to two
     /// seconds; if it takes longer, the rest is done in the background. Hooks in a page that is busy stay until the
-    /// present slice ends, at most 10 seconds. Other clones of this page, and their sources, can read nothing
-    /// afterwards.
+    /// present slice ends: at most 10 seconds, or longer in a page whose timers are delayed. Other clones of this page, and
+    /// their sources, can read nothing afterwards.
     pub async fn close(self) {
-        let _ = timeout(CLOSE_TIMEOUT, self.tab().end().closed()).await;
+        let _ = timeout(CLOSE_TIMEOUT, self.tab().end()).await;
     }
 
     /// Reads the page with these names and readers of the caller's from the next look on, in all clones of
@@ -213,7 +213,7 @@ impl ReadPage for CdpPage {
 
 impl Drop for LastClone {
     fn drop(&mut self) {
-        self.0.end();
+        drop(self.0.end());
     }
 }
 

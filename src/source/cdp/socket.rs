@@ -36,6 +36,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longest time for cleaning up a page, which may be stuck, and for closing its socket.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Longest time for closing a tab, and the time between two commands to do so.
+const CLOSE_TAB_TIMEOUT: Duration = Duration::from_secs(5);
+const CLOSE_INTERVAL: Duration = Duration::from_millis(100);
+
 type Stream = WebSocketStream<TcpStream>;
 type Answer = Result<Value, LookError>;
 
@@ -311,8 +315,8 @@ impl Task {
             Some(Ok(Message::Close(_))) | None => return Err(error::lost("it was closed")),
             Some(Err(error)) => return Err(error::socket(&error)),
         };
-        let incoming: Incoming =
-            serde_json::from_str(&text).map_err(|_| error::lost("a message is not DevTools'"))?;
+        let incoming: Incoming = serde_json::from_str(&text)
+            .map_err(|_| error::lost("a message is not valid DevTools JSON"))?;
         match incoming.method.as_deref() {
             Some("Inspector.targetCrashed") => {
                 self.is_crashed = true;
@@ -341,28 +345,52 @@ impl Task {
 
     /// Does the last act, and waits until it is done.
     async fn run_last(&mut self, last: Last) {
-        let (method, params) = match last {
-            Last::Run(script) => (
-                "Runtime.evaluate",
-                json!({ "expression": function(&script), "silent": true }),
-            ),
-            Last::CloseTab { id } => {
+        let limit = match last {
+            Last::Run(_) => CLOSE_TIMEOUT,
+            Last::CloseTab { .. } => CLOSE_TAB_TIMEOUT,
+        };
+        let run = async {
+            let id = match last {
+                Last::Run(script) => {
+                    let script = json!({ "expression": function(&script), "silent": true });
+                    return self.call("Runtime.evaluate", &script).await;
+                }
+                Last::CloseTab { id } => id,
+            };
+            let tab = json!({ "targetId": id });
+            loop {
                 // The browser closes a crashed tab too.
                 self.is_crashed = false;
                 // `Page.close` would open a dialog if the page listens to `beforeunload`.
-                ("Target.closeTarget", json!({ "targetId": id }))
+                self.call("Target.closeTarget", &tab).await?;
+                // Chrome may not do so at the first command if the tab is navigating.
+                if timeout(CLOSE_INTERVAL, self.ended()).await.is_ok() {
+                    return Ok(());
+                }
             }
-        };
-        let (answer, mut result) = oneshot::channel();
-        let run = async {
-            self.send(method, &params, answer).await?;
-            while result.try_recv().is_err() {
-                let message = self.stream.next().await;
-                self.receive(message)?;
-            }
-            Ok::<_, LookError>(())
         };
         // A page that is stuck keeps its hooks until its slice ends.
-        let _ = timeout(CLOSE_TIMEOUT, run).await;
+        let _ = timeout(limit, run).await;
+    }
+
+    /// Sends a command and waits for its answer.
+    async fn call(&mut self, method: &'static str, params: &Value) -> Result<(), LookError> {
+        let (answer, mut result) = oneshot::channel();
+        self.send(method, params, answer).await?;
+        while result.try_recv().is_err() {
+            let message = self.stream.next().await;
+            self.receive(message)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the socket ends.
+    async fn ended(&mut self) {
+        loop {
+            let message = self.stream.next().await;
+            if self.receive(message).is_err() {
+                return;
+            }
+        }
     }
 }

@@ -248,7 +248,11 @@ impl Tab {
             Ok(
                 match timeout(FRESH_ANSWER, other.run("return true;")).await {
                     Ok(Ok(_)) => {
-                        self.adopt(id, other)?;
+                        let mut state = self.state();
+                        // Another call may have moved to another tab.
+                        if !state.is_closed && state.id == id {
+                            state.socket = other;
+                        }
                         error::lost("it is silent")
                     }
                     _ => error::unresponsive(),
@@ -355,8 +359,9 @@ impl Tab {
         socket.command("Page.navigate", json!({ "url": url })).await
     }
 
-    /// Removes our hooks from the page, or closes it if it is ours, and closes its socket, in the background.
-    pub(super) fn end(&self) -> Socket {
+    /// Removes our hooks from the page, or closes it if it is ours, and closes its socket, in the background. Returns a
+    /// future that waits for that.
+    pub(super) fn end(&self) -> impl Future<Output = ()> + use<> {
         let mut state = self.state();
         let was_closed = std::mem::replace(&mut state.is_closed, true);
         let id = state.id.clone();
@@ -366,17 +371,24 @@ impl Tab {
         };
         state.socket.close(last.clone());
         // A lost socket leaves our hooks and our tab behind.
-        if !was_closed
-            && state.socket.end().is_some()
-            && let Ok(runtime) = Handle::try_current()
-        {
+        let is_left = !was_closed && state.socket.end().is_some();
+        let runtime = is_left.then(Handle::try_current).and_then(Result::ok);
+        let again = runtime.map(|runtime| {
             let address = self.address.to_string();
             runtime.spawn(async move {
                 if let Ok(socket) = Socket::open(&address, &id).await {
                     socket.close(last);
+                    socket.closed().await;
                 }
-            });
+            })
+        });
+        let socket = state.socket.clone();
+        async move {
+            socket.closed().await;
+            if let Some(again) = again {
+                // It fails if its runtime ends.
+                let _ = again.await;
+            }
         }
-        state.socket.clone()
     }
 }

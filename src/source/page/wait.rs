@@ -32,7 +32,7 @@ const DIAGNOSIS_GRACE: Duration = Duration::from_secs(5);
 /// Time between two looks if slices are not used.
 pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Longest slice of a wait on the page's own socket. If the socket is cut, its hooks stay in the page until its end.
+/// Longest slice of a wait on the page's own socket. If the socket is cut, its hooks stay in the page until the slice ends.
 pub(crate) const MAX_SOCKET_SLICE: Duration = Duration::from_secs(10);
 
 /// Longest time without an answer of the page until a wait looks whether it is still there.

@@ -4,6 +4,7 @@
 //! shell of a few lines runs beside the group and reads a pipe whose other end only this process holds:
 //! the kernel closes that end when the process ends, for any reason.
 
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -11,9 +12,15 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 /// `$1` is the process group, `$2` the directory. A line says that the group has been ended; end
 /// of file without one says that we are gone. Browsers that are ending may still write, so the directory is
-/// removed until that works, for some ten seconds at most.
+/// removed until that works, for some ten seconds at most. The shell's standard output is the locked file; `exec` closes
+/// it once the group has ended, or after a second.
 const SCRIPT: &str = r#"
-read -r _ || kill -s KILL -- "-$1"
+if ! read -r _; then
+    kill -s KILL -- "-$1"
+    n=0
+    while kill -s 0 -- "-$1" && [ "$n" -lt 100 ]; do n=$((n + 1)); sleep 0.01; done
+fi
+exec >/dev/null
 n=0
 until rm -rf -- "$2" || [ "$n" -ge 1000 ]; do n=$((n + 1)); sleep 0.01; done
 "#;
@@ -26,14 +33,14 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Stands by for this process group and this directory.
-    pub(super) fn stand_by(group: u32, directory: &Path) -> io::Result<Self> {
+    /// Stands by for this process group and this directory. Holds the lock until the group has been ended.
+    pub(super) fn stand_by(group: u32, directory: &Path, lock: Option<File>) -> io::Result<Self> {
         let mut shell = Command::new("sh")
             .args(["-c", SCRIPT, "whatsapp-phone-guard", &group.to_string()])
             .arg(directory)
             .current_dir("/")
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(lock.map_or_else(Stdio::null, Stdio::from))
             .stderr(Stdio::null())
             // Ctrl-C reaches the foreground group, and this one has to outlive it.
             .process_group(0)

@@ -43,7 +43,7 @@ pub(in crate::source) struct Launch {
     pub(in crate::source) args: Vec<OsString>,
     pub(in crate::source) env: Vec<(OsString, OsString)>,
     pub(in crate::source) log_file: Option<PathBuf>,
-    /// Its standard input.
+    /// The program's standard input. The guard keeps it open too, since the program may be a script that closes its input.
     pub(in crate::source) lock: Option<Arc<File>>,
     pub(in crate::source) start_timeout: Duration,
 }
@@ -83,8 +83,8 @@ impl Launch {
         let (pipe, writer) = io::pipe().map_err(not_run)?;
         let stderr = writer.try_clone().map_err(not_run)?;
         let file = self.open_log_file(kind)?;
-        let lock = self.lock.as_ref().map(|lock| lock.try_clone());
-        let lock = lock.transpose().map_err(not_run)?;
+        let lock = || self.lock.as_ref().map(|lock| lock.try_clone()).transpose();
+        let (lock, lock_of_guard) = (lock().map_err(not_run)?, lock().map_err(not_run)?);
         let (output, address) = Output::drain(pipe, kind.announcement, file).map_err(not_run)?;
         let recording = output.record();
         // The command is dropped at once: it holds the pipe's other end, and the output could not
@@ -100,7 +100,7 @@ impl Launch {
                 .stderr(stderr),
         )
         .map_err(not_run)?;
-        let guard = Guard::stand_by(group.id(), scratch.path())
+        let guard = Guard::stand_by(group.id(), scratch.path(), lock_of_guard)
             .inspect_err(|error| {
                 tracing::warn!(%error, "no `sh` to end {} should this process be killed", kind.name);
             })

@@ -180,4 +180,28 @@ mod tests {
         }
         panic!("the directory is still there after sixty seconds");
     }
+
+    #[test]
+    fn the_guard_holds_a_lock_until_it_has_ended_the_group() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = || fs::File::create(directory.path().join("lock")).unwrap();
+        let group = Group::spawn(std::process::Command::new("sleep").arg("600")).unwrap();
+        let lock = file();
+        lock.lock().unwrap();
+        let scratch = directory.path().join("scratch");
+        let guard = Guard::stand_by(group.id(), &scratch, Some(lock)).unwrap();
+        for _ in 0..50 {
+            assert!(file().try_lock().is_err());
+            pause(Duration::from_millis(10));
+        }
+        // As if this process were killed.
+        drop(guard);
+        for _ in 0..6000 {
+            if group.has_ended() && file().try_lock().is_ok() {
+                return;
+            }
+            pause(Duration::from_millis(10));
+        }
+        panic!("the lock is still held after sixty seconds");
+    }
 }

@@ -100,8 +100,9 @@ impl Page {
         self.tab().close().await;
     }
 
-    /// Returns the page's WebDriver client, for other commands, for instance a screenshot. Commands of one session run one at a time. Call this for each use: if a look is given up,
-    /// its client ends and another one replaces it. The session's script timeout is 500 ms.
+    /// Returns the page's WebDriver client, for other commands, for instance a screenshot. Commands of one session run one
+    /// at a time. Call this for each use: if a look is given up, its client ends and another one replaces it. The session's
+    /// script timeout is 500 ms.
     ///
     /// After [`close`](Self::close) every command fails.
     #[must_use]

@@ -43,8 +43,8 @@ impl Outbox {
         Ok(letters.into_iter().map(DeadLetter::of).collect())
     }
 
-    /// Delivers a dead letter again, as if it were stored now, but before all later events of its session.
-    /// Returns false if there is none with this id, or another call replays or deletes it.
+    /// Delivers a dead letter again, as if it were stored now, but before the later events of its session whose
+    /// delivery has not begun. Returns false if there is none with this id, or another call replays or deletes it.
     ///
     /// # Errors
     ///
@@ -79,27 +79,25 @@ impl Outbox {
         Ok(self.table.delete(&self.queue, &[id]).await? > 0)
     }
 
-    /// Deletes letters that have been dead for this time or longer, `most` of them at most, by rising id.
-    /// Returns their number.
+    /// Deletes letters that have been dead for this time or longer, up to this id. Returns their number.
     pub(super) async fn delete_dead_for(
         &self,
         age: Duration,
-        most: u64,
+        last: i64,
     ) -> Result<u64, StoreError> {
         let mut deleted = 0;
-        while deleted < most {
+        loop {
             let mut dead = self.table.dead(&self.queue, 0, age).await?;
-            dead.truncate(usize::try_from(most - deleted).unwrap_or(usize::MAX));
+            dead.retain(|id| *id <= last);
             if dead.is_empty() {
-                break;
+                return Ok(deleted);
             }
             match self.table.delete(&self.queue, &dead).await? {
                 // Another worker is at it.
-                0 => break,
+                0 => return Ok(deleted),
                 more => deleted += more,
             }
         }
-        Ok(deleted)
     }
 }
 

@@ -57,7 +57,8 @@
 //!   was stored. So a receiver that was down for hours gets the first event of every session within about 6 minutes,
 //!   and the later ones without a further pause.
 //! - Not again after a permanent error, or when the backoff ends: the event is a [dead letter](#dead-letters), and holds
-//!   up no later one.
+//!   up no later one. An exception is `number_already_connected`, since an earlier event of another session may free the number. It is
+//!   retried six times, within a minute by default, and for as long as earlier events wait in the queue.
 //! - Without the payload of a QR code: `qr` is null.
 //!
 //! A worker delivers the events of its own process at once, and looks for others
@@ -72,7 +73,7 @@
 //!
 //! [`Outbox::dead_letters`] lists them with their errors. [`Outbox::replay_all`] delivers all of them again, in their
 //! order, but after the events that were delivered since. A store that receives them ignores those that are
-//! outdated by then.
+//! outdated by then, if they have a `seq`.
 //!
 //! A permanent error may be about the receiver and not about the event: for instance, a proxy in front of it answers
 //! 400, 405 or a redirect. Each event that is tried in that time becomes a dead letter, beginning with the oldest of each

@@ -83,6 +83,7 @@ pub(in crate::store) struct Head {
 
 /// A leased event. No `Debug`: it holds numbers.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(Default))]
 pub(in crate::store) struct Job {
     pub(in crate::store) id: i64,
     /// The event's id, or the one that the outbox gave it.
@@ -214,6 +215,9 @@ pub(in crate::store) trait Table: fmt::Debug + Send + Sync {
     /// Returns whether events with this order key wait.
     async fn holds(&self, queue: &str, order_key: i64) -> Result<bool, StoreError>;
 
+    /// Returns whether events wait that were stored before this one.
+    async fn holds_before(&self, queue: &str, id: i64) -> Result<bool, StoreError>;
+
     async fn letters(
         &self,
         queue: &str,
@@ -228,6 +232,9 @@ pub(in crate::store) trait Table: fmt::Debug + Send + Sync {
         after: i64,
         dead_for: Duration,
     ) -> Result<Vec<i64>, StoreError>;
+
+    /// Returns the id of the newest dead letter to delete so that `kept` remain; `None` if there are no more than that.
+    async fn surplus(&self, queue: &str, kept: u64) -> Result<Option<i64>, StoreError>;
 
     /// Makes those of these events that are dead letters wait again, as new ones, and returns their number.
     async fn replay(&self, queue: &str, ids: &[i64]) -> Result<u64, StoreError>;

@@ -179,12 +179,20 @@ impl Table for InMemory {
         unreachable!("no test asks for the events of a session")
     }
 
+    async fn holds_before(&self, _: &str, _: i64) -> Result<bool, StoreError> {
+        unreachable!("no test has a number that is taken")
+    }
+
     async fn letters(&self, _: &str, _: i64, _: usize) -> Result<Vec<Letter>, StoreError> {
         unreachable!("no test reads dead letters")
     }
 
     async fn dead(&self, _: &str, _: i64, _: Duration) -> Result<Vec<i64>, StoreError> {
         Ok(Vec::new())
+    }
+
+    async fn surplus(&self, _: &str, _: u64) -> Result<Option<i64>, StoreError> {
+        unreachable!("no test has that many dead letters")
     }
 
     async fn replay(&self, _: &str, _: &[i64]) -> Result<u64, StoreError> {
@@ -201,16 +209,7 @@ async fn a_search_of_many_sessions_pauses_although_it_finds_events() {
     const MS: fn(u64) -> Duration = Duration::from_millis;
     const POLL: Duration = Duration::from_millis(50);
     let found = |jobs: usize, next: Option<i64>| Found {
-        jobs: (0..jobs)
-            .map(|_| Job {
-                id: 1,
-                event: None,
-                body: String::new(),
-                attempts: 0,
-                age: 0,
-                lease: 0,
-            })
-            .collect(),
+        jobs: (0..jobs).map(|_| Job::default()).collect(),
         next,
         wait: None,
     };

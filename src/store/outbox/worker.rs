@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::table::{Ended, Failed, Found, Job, START, Step};
 use super::{Outbox, milliseconds};
@@ -19,6 +19,12 @@ use crate::store::error::StoreError;
 
 /// How often the events are counted, and old dead letters deleted.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
+
+/// The longest time for which dead letters are kept: a hundred years.
+const MAX_KEPT: Duration = Duration::from_hours(24 * 365 * 100);
+
+/// How often a refused number is retried at least: for a minute by the default backoff.
+const NUMBER_RETRIES: i64 = 6;
 
 /// The longest `retry_after` that is waited for.
 const MAX_WAIT: Duration = Duration::from_hours(24);
@@ -68,16 +74,16 @@ impl OutboxWorkerBuilder {
     }
 
     /// Sets how long the sink may take for an event, from 10 ms to 1 h. A longer attempt is a transient error. If a
-    /// worker is killed, its events are delivered by another one after three times this and the store's
-    /// [deadline](crate::store::StoreOptions::deadline). Default: 10 s.
+    /// worker is killed, its events are delivered by another one after the store's
+    /// [deadline](crate::store::StoreOptions::deadline) plus three times this. Default: 10 s.
     pub fn send_timeout(mut self, timeout: Duration) -> Self {
         self.send_timeout = timeout.clamp(Duration::from_millis(10), Duration::from_hours(1));
         self
     }
 
-    /// Sets how long dead letters are kept. Default: 30 days.
+    /// Sets how long dead letters are kept, at most 100 years. Default: 30 days.
     pub fn keep_dead_letters(mut self, time: Duration) -> Self {
-        self.keep_dead = time;
+        self.keep_dead = time.min(MAX_KEPT);
         self
     }
 
@@ -109,9 +115,15 @@ impl OutboxWorkerBuilder {
     async fn clean_up(&self) -> Result<(), StoreError> {
         let (outbox, queue) = (&self.outbox, &self.outbox.queue);
         let dead = outbox.status().await?.dead;
-        let old = outbox.delete_dead_for(self.keep_dead, u64::MAX).await?;
-        let surplus = dead.saturating_sub(old).saturating_sub(self.max_dead);
-        let letters = outbox.delete_dead_for(Duration::ZERO, surplus).await?;
+        let old = outbox.delete_dead_for(self.keep_dead, i64::MAX).await?;
+        if dead.saturating_sub(old) <= self.max_dead {
+            return Ok(());
+        }
+        // Up to an id, since another worker may delete them too.
+        let Some(newest) = outbox.table.surplus(queue, self.max_dead).await? else {
+            return Ok(());
+        };
+        let letters = outbox.delete_dead_for(Duration::ZERO, newest).await?;
         if letters > 0 {
             tracing::warn!(
                 queue,
@@ -166,7 +178,11 @@ impl OutboxWorkerBuilder {
         let Err(error) = sent else {
             return Ok(());
         };
-        let delay = self.delay(job, &error);
+        let mut delay = self.delay(job, &error);
+        if delay.is_some() && !error.is_transient() && !self.may_free_its_number(job, &error).await
+        {
+            delay = None;
+        }
         let (queue, id, kind, code) = (&self.outbox.queue, job.id, event.kind(), error.code());
         match delay {
             Some(delay) => {
@@ -183,11 +199,18 @@ impl OutboxWorkerBuilder {
         })
     }
 
-    /// Returns the delay before the next attempt. `None`: there is none, and the event is a dead letter.
+    /// Returns whether the error is `number_already_connected`, and an earlier event of another session may still free the
+    /// number: one that waits in this queue, or at first in the receiver's own.
+    async fn may_free_its_number(&self, job: &Job, error: &SinkError) -> bool {
+        let before = self.outbox.table.holds_before(&self.outbox.queue, job.id);
+        error.code() == codes::NUMBER_ALREADY_CONNECTED
+            && (job.attempts < NUMBER_RETRIES
+                // Without an answer it is retried.
+                || !matches!(timeout(self.send_timeout, before).await, Ok(Ok(false))))
+    }
+
+    /// Returns the delay before the next attempt. `None`: the backoff has ended.
     fn delay(&self, job: &Job, error: &SinkError) -> Option<Duration> {
-        if !error.is_transient() {
-            return None;
-        }
         let mut delays = self.backoff.delays();
         // The delays before the attempts that were made, this one included.
         delays.nth(usize::try_from(job.attempts).unwrap_or_default())?;

@@ -22,27 +22,51 @@ use crate::store::status::{SessionRow, Status, StatusChange};
 pub(super) struct Wanted<'a> {
     pub(super) session: SessionKey,
     pub(super) event: Option<&'a SessionEvent>,
+    /// The number with which the event may connect the session. Its holders are read and locked.
+    pub(super) number: Option<PhoneNumber>,
 }
 
-impl Wanted<'_> {
+impl<'a> Wanted<'a> {
     pub(super) fn of(session: SessionKey) -> Self {
-        let event = None;
-        Self { session, event }
+        Self {
+            session,
+            event: None,
+            number: None,
+        }
+    }
+
+    /// Makes the entry for an event. `find_numbers` adds the number of a `session_reconnected`, which is in its row alone.
+    pub(super) fn applying(session: SessionKey, event: &'a SessionEvent) -> Self {
+        let number = match event.kind() {
+            EventKind::SessionReady(ready) => Some(ready.phone().clone()),
+            _ => None,
+        };
+        Self {
+            session,
+            event: Some(event),
+            number,
+        }
+    }
+
+    /// Returns whether the event may connect the session with the number of its row.
+    pub(super) fn reconnects(&self) -> bool {
+        let kind = self.event.map(SessionEvent::kind);
+        matches!(kind, Some(EventKind::SessionReconnected))
     }
 
     /// Returns the parameters of the statement that reads the rows.
     pub(super) fn parameters(wanted: &[Self]) -> [String; 2] {
-        let sessions = wanted.iter().map(|Wanted { session, event }| {
+        let sessions = wanted.iter().map(|Wanted { session, event, .. }| {
             let id = event.and_then(SessionEvent::id).map_or("", EventId::as_str);
             let kind = event.map(SessionEvent::kind);
             let fails = matches!(kind, Some(EventKind::SessionError(_)));
             json!({"session": session.session_id.as_str(), "event": id, "fails": u8::from(fails)})
         });
-        let numbers = wanted.iter().filter_map(|Wanted { session, event }| {
-            let EventKind::SessionReady(ready) = event.as_ref()?.kind() else {
-                return None;
-            };
-            let (workspace, number) = (session.workspace_id.as_str(), ready.phone());
+        let numbers = wanted.iter().filter_map(|wanted| {
+            let (workspace, number) = (
+                wanted.session.workspace_id.as_str(),
+                wanted.number.as_ref()?,
+            );
             let texts = spellings(number);
             Some(json!({"workspace": workspace, "number": number.reveal(), "texts": texts}))
         });
@@ -182,7 +206,9 @@ impl<'a> Accounts<'a> {
             let workspace = session.workspace_id.as_str().to_owned();
             let lock = Lock::Number(workspace, number.reveal().to_owned());
             let others = self.holders(own, number);
-            if !self.has(&lock) || !others.iter().all(|&other| self.is_locked(other)) {
+            // If they differ, the number has changed since `find_numbers` read it.
+            let is_read = !write.connects || wanted.number.as_ref() == Some(number);
+            if !is_read || !self.has(&lock) || !others.iter().all(|&other| self.is_locked(other)) {
                 return Err(Failure::held(session));
             }
             let is_given_up = |&other: &usize| self.all[other].is_given_up();

@@ -19,13 +19,32 @@ impl<D: Driver> Database<D> {
     /// Applies events, in order, in one transaction.
     pub(super) async fn apply(
         &self,
-        wanted: &[Wanted<'_>],
+        wanted: &mut [Wanted<'_>],
     ) -> Result<Vec<Result<Outcome, Failure>>, Failure> {
+        self.find_numbers(wanted).await?;
+        let wanted = &*wanted;
         let apply = |accounts: &mut Accounts<'_>| {
             let outcomes = wanted.iter().map(|wanted| accounts.apply(wanted));
             Ok(outcomes.collect())
         };
         self.transact_once(wanted, None, &apply).await
+    }
+
+    /// Looks up the numbers with which sessions reconnect: other rows may hold them in another spelling.
+    async fn find_numbers(&self, wanted: &mut [Wanted<'_>]) -> Result<(), StoreError> {
+        let reconnecting = wanted.iter().filter(|wanted| wanted.reconnects());
+        let ids = reconnecting.map(|wanted| wanted.session.session_id.clone());
+        let ids: Vec<_> = ids.collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let found = self.find(&ids).await?;
+        for wanted in wanted.iter_mut().filter(|wanted| wanted.reconnects()) {
+            let name = wanted.session.session_id.as_str();
+            let own = found.iter().find(|account| account.session() == Some(name));
+            wanted.number = own.and_then(|account| account.number.clone());
+        }
+        Ok(())
     }
 
     /// Registers a session.

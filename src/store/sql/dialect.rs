@@ -28,6 +28,17 @@ pub(super) struct Statement {
     pub(super) order: Vec<usize>,
 }
 
+impl Statement {
+    /// Fills in the text of a name, which differs from call to call.
+    pub(super) fn filled(&self, name: &str, text: &str) -> Self {
+        let sql = self.sql.as_str().replace(&format!("{{{name}}}"), text);
+        Self {
+            sql: AssertSqlSafe(sql).into_sql_str(),
+            order: self.order.clone(),
+        }
+    }
+}
+
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// The statements over one table of accounts.
@@ -91,12 +102,16 @@ statements! {
     outbox_count,
     /// queue: how many of its events wait, up to `{limit}`, which is filled in for each call.
     outbox_waiting,
+    /// queue, order key: the first of its events that wait; and queue, `id`: one that waits and has a smaller id.
     outbox_first,
+    outbox_before,
     /// queue, `id`: the first `{limit}` dead letters after this one.
     outbox_letters,
     /// queue, `id`, milliseconds: the ids of the first [`MAX_PRUNED`] letters after this one that have been dead for
     /// this time or longer.
     outbox_dead,
+    /// queue: the greatest id to delete if the newest `{limit}` dead letters stay.
+    outbox_surplus,
     /// `[id]`, queue: locks the dead letters among these events, and gives their ids; with `[id]`: makes them wait
     /// again, or deletes them.
     outbox_lock_dead,

@@ -1,11 +1,9 @@
 //! Reads sessions, and lists them by keyset: each page begins after the last id of the page before.
 
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use super::account::Account;
 use super::database::Database;
-use super::dialect::Statement;
 use super::driver::Driver;
 use super::row::Row;
 use crate::event::SessionId;
@@ -73,13 +71,8 @@ impl<D: Driver> Database<D> {
             Some(id) => (&self.statements.list_workspace, vec![after, id.as_str()]),
         };
         let limit = query.max_rows();
-        let sql = list.sql.as_str();
-        let sql = sql.replace("{limit}", &(limit + 1).to_string());
-        let sql = sql.replace("{statuses}", &stored(query, layout.lacks_error));
-        let list = Statement {
-            sql: AssertSqlSafe(sql).into_sql_str(),
-            order: list.order.clone(),
-        };
+        let list = list.filled("limit", &(limit + 1).to_string());
+        let list = list.filled("statuses", &stored(query, layout.lacks_error));
         let mut rows: Vec<Row> = self.connections.read(&list, &parameters).await?;
         let has_more = rows.len() > limit;
         rows.truncate(limit);

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, SqlSafeStr};
 use tokio::sync::Notify;
 
 use super::database::{Database, run};
@@ -102,18 +101,6 @@ impl<D: Driver> Database<D> {
     }
 }
 
-/// Fills `{limit}` in.
-fn limited(statement: &Statement, limit: u64) -> Statement {
-    let sql = statement
-        .sql
-        .as_str()
-        .replace("{limit}", &limit.to_string());
-    Statement {
-        sql: AssertSqlSafe(sql).into_sql_str(),
-        order: statement.order.clone(),
-    }
-}
-
 /// Returns the parameters of `outbox_done` and `outbox_failed`.
 fn ended(ended: &[Ended]) -> (Vec<Value>, Vec<Value>) {
     let (mut done, mut failed) = (Vec::new(), Vec::new());
@@ -192,7 +179,8 @@ impl<D: Driver> Table for Database<D> {
     }
 
     async fn waiting(&self, queue: &str, limit: u64) -> Result<u64, StoreError> {
-        let waiting = limited(&self.statements.outbox_waiting, limit);
+        let waiting = &self.statements.outbox_waiting;
+        let waiting = waiting.filled("limit", &limit.to_string());
         let mut waiting = self.connections.read(&waiting, &[queue]).await?;
         Ok(waiting.pop().unwrap_or_default())
     }
@@ -203,13 +191,20 @@ impl<D: Driver> Table for Database<D> {
         Ok(!first.is_empty())
     }
 
+    async fn holds_before(&self, queue: &str, id: i64) -> Result<bool, StoreError> {
+        let (before, id) = (&self.statements.outbox_before, id.to_string());
+        let before: Vec<i64> = self.connections.read(before, &[queue, &id]).await?;
+        Ok(!before.is_empty())
+    }
+
     async fn letters(
         &self,
         queue: &str,
         after: i64,
         limit: usize,
     ) -> Result<Vec<Letter>, StoreError> {
-        let letters = limited(&self.statements.outbox_letters, limit as u64);
+        let letters = &self.statements.outbox_letters;
+        let letters = letters.filled("limit", &limit.to_string());
         let after = after.to_string();
         self.connections.read(&letters, &[queue, &after]).await
     }
@@ -225,6 +220,13 @@ impl<D: Driver> Table for Database<D> {
         self.connections
             .read(dead, &[queue, &after, &dead_for])
             .await
+    }
+
+    async fn surplus(&self, queue: &str, kept: u64) -> Result<Option<i64>, StoreError> {
+        let surplus = &self.statements.outbox_surplus;
+        let surplus = surplus.filled("limit", &kept.to_string());
+        let newest: Vec<i64> = self.connections.read(&surplus, &[queue]).await?;
+        Ok(newest.first().copied())
     }
 
     async fn replay(&self, queue: &str, ids: &[i64]) -> Result<u64, StoreError> {

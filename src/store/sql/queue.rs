@@ -87,11 +87,7 @@ async fn work<D: Driver>(database: Arc<Database<D>>, mut queued: mpsc::Receiver<
         if pruned.is_none_or(|pruned: Instant| pruned.elapsed() > PRUNE_EVERY) {
             pruned = Some(Instant::now());
             let database = database.clone();
-            tokio::spawn(async move {
-                if let Err(error) = database.prune().await {
-                    tracing::warn!(store = D::NAME, %error, "old event ids and rows of deleted accounts were not removed");
-                }
-            });
+            tokio::spawn(async move { database.tidy().await });
         }
         // Callers that were answered and ask again at once join the next batch.
         tokio::task::yield_now().await;
@@ -108,12 +104,10 @@ async fn apply<D: Driver>(database: Arc<Database<D>>, jobs: Vec<Job>) {
         if jobs.is_empty() {
             continue;
         }
-        let wanted = jobs.iter().map(|job| Wanted {
-            session: job.session.clone(),
-            event: Some(&job.event),
-        });
-        let wanted: Vec<_> = wanted.collect();
-        let applied = timeout(database.options.deadline, database.apply(&wanted));
+        let wanted = jobs.iter();
+        let wanted = wanted.map(|job| Wanted::applying(job.session.clone(), &job.event));
+        let mut wanted: Vec<_> = wanted.collect();
+        let applied = timeout(database.options.deadline, database.apply(&mut wanted));
         let Ok(applied) = applied.await else {
             continue;
         };

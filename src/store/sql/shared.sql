@@ -131,6 +131,10 @@ SELECT {text}COUNT(*) {end_text} FROM (SELECT 1 FROM {outbox} o WHERE o.queue = 
 SELECT {text}o.id {end_text} FROM {outbox} o
     WHERE o.queue = ?1 AND o.is_dead = 0 AND o.order_key = ?2{bigint} ORDER BY o.id LIMIT 1
 
+-- name: outbox_before
+SELECT {text}o.id {end_text} FROM {outbox} o
+    WHERE o.queue = ?1 AND o.is_dead = 0 AND o.id < ?2{bigint} LIMIT 1
+
 -- name: outbox_letters
 SELECT {object}'id', o.id, 'event', o.event_id, 'body', {body}, 'attempts', o.attempts,
         'age', {clock} - o.created_at, 'error', o.error, 'dead_for', {clock} - o.due_at{end_object}
@@ -140,6 +144,10 @@ SELECT {object}'id', o.id, 'event', o.event_id, 'body', {body}, 'attempts', o.at
 SELECT {text}o.id {end_text} FROM {outbox} o
     WHERE o.queue = ?1 AND o.is_dead = 1 AND o.id > ?2{bigint} AND o.due_at <= {clock} - ?3{bigint}
     ORDER BY o.id LIMIT {pruned}
+
+-- name: outbox_surplus
+SELECT {text}o.id {end_text} FROM {outbox} o
+    WHERE o.queue = ?1 AND o.is_dead = 1 ORDER BY o.id DESC LIMIT 1 OFFSET {limit}
 
 -- name: outbox_lock_dead
 SELECT {text}o.id {end_text} FROM {v_ids} {join} {outbox} o ON o.id = {v_id}

@@ -137,11 +137,8 @@ impl<D: Driver> SessionStore for SqlStore<D> {
             {
                 return applied.map_err(|failure| failure.of_event(event));
             }
-            let wanted = Wanted {
-                session: session.clone(),
-                event: Some(event),
-            };
-            let outcomes = self.database.apply(&[wanted]).await;
+            let wanted = Wanted::applying(session.clone(), event);
+            let outcomes = self.database.apply(&mut [wanted]).await;
             let mut outcomes = outcomes.map_err(|failure| failure.of_event(event))?;
             outcomes.pop().unwrap_or(Ok(FOREIGN))
         };
@@ -162,7 +159,7 @@ impl<D: Driver> SessionStore for SqlStore<D> {
 
     async fn sweep_stuck(&self, older_than: Duration) -> Result<Vec<StatusChange>, StoreError> {
         let swept = self.database.scan(Some(older_than)).await?;
-        self.database.prune().await?;
+        self.database.tidy().await;
         Ok(swept)
     }
 

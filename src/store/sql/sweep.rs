@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::accounts::{Accounts, Wanted};
 use super::database::Database;
-use super::dialect::MAX_PRUNED;
+use super::dialect::{MAX_PRUNED, MAX_SCANNED};
 use super::driver::Driver;
 use super::row::Row;
-use crate::store::error::StoreError;
+use crate::store::error::{StoreError, StoreErrorKind};
 use crate::store::status::StatusChange;
 
 /// A row of ours whose account is gone. A new account may get its id, and a row of ours with another `life`.
@@ -38,22 +38,57 @@ impl<D: Driver> Database<D> {
                 .connections
                 .read(&self.statements.scan, &[&after])
                 .await?;
-            let Some(last) = rows.last() else {
-                return Ok(swept);
-            };
-            after.clone_from(&last.id);
             let due = rows.iter().filter(|row| row.is_due(seconds));
             let due: Vec<_> = due.filter_map(Row::session_key).map(Wanted::of).collect();
-            if due.is_empty() {
-                continue;
+            if !due.is_empty() {
+                swept.extend(self.sweep(&due, seconds).await?);
             }
-            let sweep = |accounts: &mut Accounts<'_>| Ok(sweep(accounts, &due, seconds));
-            swept.extend(self.transact(&due, None, &sweep).await?);
+            match rows.last() {
+                Some(last) if rows.len() >= MAX_SCANNED => after.clone_from(&last.id),
+                _ => return Ok(swept),
+            }
         }
     }
 
-    /// Forgets the ids of events that were applied long ago, and our rows whose accounts are gone.
-    pub(super) async fn prune(&self) -> Result<(), StoreError> {
+    /// Gives up those of these sessions that are stuck: in one transaction, or each in its own if the database refuses
+    /// one of them.
+    async fn sweep(
+        &self,
+        due: &[Wanted<'_>],
+        seconds: i64,
+    ) -> Result<Vec<StatusChange>, StoreError> {
+        let is_refusal =
+            |error: &StoreError| error.kind() == StoreErrorKind::Storage && !error.is_transient();
+        let all = |accounts: &mut Accounts<'_>| Ok(sweep(accounts, due, seconds));
+        match self.transact(due, None, &all).await {
+            Err(error) if is_refusal(&error) => {}
+            swept => return swept,
+        }
+        let mut swept = Vec::new();
+        for one in due {
+            let due = std::slice::from_ref(one);
+            let alone = |accounts: &mut Accounts<'_>| Ok(sweep(accounts, due, seconds));
+            match self.transact(due, None, &alone).await {
+                Ok(one) => swept.extend(one),
+                Err(error) if is_refusal(&error) => {
+                    let (session, cause) = (&one.session, error.cause());
+                    tracing::warn!(store = D::NAME, %session, %error, ?cause, "the database refuses to give up a session");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Forgets the ids of events that were applied long ago, and our rows whose accounts are gone. Logs a failure; the
+    /// next call tries again.
+    pub(super) async fn tidy(&self) {
+        if let Err(error) = self.prune().await {
+            tracing::warn!(store = D::NAME, %error, "old event ids and rows of deleted accounts were not removed");
+        }
+    }
+
+    async fn prune(&self) -> Result<(), StoreError> {
         loop {
             let pruned: Vec<u64> = self.connections.read(&self.statements.prune, &[]).await?;
             if pruned.first().is_none_or(|&pruned| pruned < MAX_PRUNED) {
@@ -66,13 +101,15 @@ impl<D: Driver> Database<D> {
                 .connections
                 .read(&self.statements.orphans, &[&after])
                 .await?;
-            let Some(last) = orphans.last() else {
-                return Ok(());
-            };
-            after.clone_from(&last.id);
-            let orphans = json!(orphans).to_string();
-            let delete = (&self.statements.delete_orphans, &[orphans.as_str()][..]);
-            self.transact(&[], Some(delete), &|_| Ok(())).await?;
+            if !orphans.is_empty() {
+                let orphans = json!(orphans).to_string();
+                let delete = (&self.statements.delete_orphans, &[orphans.as_str()][..]);
+                self.transact(&[], Some(delete), &|_| Ok(())).await?;
+            }
+            match orphans.last() {
+                Some(last) if orphans.len() >= MAX_SCANNED => after.clone_from(&last.id),
+                _ => return Ok(()),
+            }
         }
     }
 }

@@ -77,9 +77,9 @@ impl DriverProcessBuilder {
         self
     }
 
-    /// Sets a file that ChromeDriver keeps open, as its standard input, until it has ended. A lock on the file, for
-    /// instance of `onboard::lock_profile`, is thus held for longer than this process lives
-    /// if it is killed. Default: none.
+    /// Sets a file that ChromeDriver keeps open as its standard input, and that the guard process keeps open too. A lock on
+    /// it, for instance of `onboard::lock_profile`, is therefore held after this process is killed, until ChromeDriver and its
+    /// browsers have ended. Default: none.
     pub fn lock(mut self, file: Arc<File>) -> Self {
         self.0.lock = Some(file);
         self
