@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use whatsapp_phone::event::{Failed, SessionEvent, SessionId, SessionKey};
+use whatsapp_phone::sqlx::{self, postgres::PgPoolOptions};
+use whatsapp_phone::store::postgres::PostgresStore;
 use whatsapp_phone::store::{
     Outcome, SessionStore, Status, StatusWatcher, StoreError, StoreOptions,
 };
@@ -335,4 +337,42 @@ async fn one_job_that_fails_among_others_fails_alone() {
         assert_eq!(place.texts(rest).await.len(), 63);
         place.end().await;
     }
+}
+
+/// PostgreSQL keeps a plan for as long as it has no newer statistics.
+#[tokio::test]
+async fn an_event_reads_few_rows_of_a_workspace_that_has_grown() {
+    let place = Place::new(Kind::Postgres).await;
+    let pool = PgPoolOptions::new().max_connections(1);
+    let pool = pool.connect(&place.url).await.unwrap();
+    let store = PostgresStore::from_pool(pool.clone(), StoreOptions::default().create_tables());
+    let store = store.await.unwrap();
+    store.register(&key("s")).await.unwrap();
+    let gone = SessionEvent::session_disconnected(key("s"), "");
+    for _ in 0..10 {
+        store.apply(&ready("s", "628110000041")).await.unwrap();
+        store.apply(&gone).await.unwrap();
+    }
+    place
+        .run(
+            "insert into whatsapp_accounts (workspace_id, session_id, phone_number, status)
+            select 7, 'other ' || n, (628110100000 + n)::text, 'disconnected'
+            from generate_series(1, 3000) as n",
+        )
+        .await;
+    let rows_read = async || {
+        let flush = sqlx::query("select pg_stat_force_next_flush()");
+        flush.execute(&pool).await.unwrap();
+        let count = sqlx::query_scalar::<_, i64>(
+            "select (seq_tup_read + idx_tup_fetch)::bigint from pg_stat_user_tables
+            where schemaname = current_schema() and relname = 'whatsapp_accounts'",
+        );
+        count.fetch_one(&pool).await.unwrap()
+    };
+    let before = rows_read().await;
+    store.apply(&ready("s", "628110000041")).await.unwrap();
+    store.apply(&gone).await.unwrap();
+    let read = rows_read().await - before;
+    assert!((1..100).contains(&read), "{read}");
+    place.end().await;
 }

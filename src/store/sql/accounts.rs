@@ -54,13 +54,25 @@ impl<'a> Wanted<'a> {
         matches!(kind, Some(EventKind::SessionReconnected))
     }
 
+    /// Returns whether the event puts an error into the metadata.
+    fn fails(&self) -> bool {
+        let kind = self.event.map(SessionEvent::kind);
+        matches!(kind, Some(EventKind::SessionError(_)))
+    }
+
+    /// Returns the parameter of the statement that reads metadata. `None`: no event needs it.
+    pub(super) fn failing(wanted: &[Self]) -> Option<String> {
+        let failing = wanted.iter().filter(|wanted| wanted.fails());
+        let failing = failing.map(|wanted| json!({"session": wanted.session.session_id.as_str()}));
+        let failing: Vec<_> = failing.collect();
+        (!failing.is_empty()).then(|| json!(failing).to_string())
+    }
+
     /// Returns the parameters of the statement that reads the rows.
     pub(super) fn parameters(wanted: &[Self]) -> [String; 2] {
-        let sessions = wanted.iter().map(|Wanted { session, event, .. }| {
+        let sessions = wanted.iter().map(|Self { session, event, .. }| {
             let id = event.and_then(SessionEvent::id).map_or("", EventId::as_str);
-            let kind = event.map(SessionEvent::kind);
-            let fails = matches!(kind, Some(EventKind::SessionError(_)));
-            json!({"session": session.session_id.as_str(), "event": id, "fails": u8::from(fails)})
+            json!({"session": session.session_id.as_str(), "event": id})
         });
         let numbers = wanted.iter().filter_map(|wanted| {
             let (workspace, number) = (

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::OptionFuture;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::Pool;
 use tokio::sync::{Mutex, MutexGuard, Notify};
 use tokio::task::JoinHandle;
@@ -16,6 +15,7 @@ use super::dialect::{Statement, Statements, Templates};
 use super::driver::{Connection, Driver};
 use super::failure::{Class, Failure, late, late_again};
 use super::lease::Lease;
+use super::row::Save;
 use super::schema::Layout;
 use crate::retry::Backoff;
 use crate::store::error::{StoreError, StoreErrorKind};
@@ -260,14 +260,25 @@ impl<D: Driver> Database<D> {
         for statement in &self.statements.load {
             accounts.extend(run::<D, _>(connection, statement, &[sessions, numbers]).await?);
         }
+        if let Some(failing) = Wanted::failing(wanted) {
+            let metadata = &self.statements.metadata;
+            accounts.extend(run::<D, _>(connection, metadata, &[&failing]).await?);
+        }
         let result = change(&mut accounts)?;
         let changes = std::mem::take(&mut accounts.changes);
         let passed_on = std::mem::take(&mut accounts.passed_on);
-        for saves in accounts.into_saves() {
+        let saves = accounts.into_saves();
+        let metadata = saves.iter().flatten().filter_map(Save::metadata);
+        let metadata: Vec<_> = metadata.collect();
+        if !metadata.is_empty() {
+            let (save, metadata) = (&self.statements.save_metadata, json!(metadata).to_string());
+            run::<D, ()>(connection, save, &[&metadata]).await?;
+        }
+        for saves in saves {
             if saves.is_empty() {
                 continue;
             }
-            let saves = without_nulls(&saves);
+            let saves = serde_json::to_string(&saves).map_err(|error| bug::<D>("write", &error))?;
             for statement in &self.statements.save {
                 run::<D, ()>(connection, statement, &[&saves]).await?;
             }
@@ -278,17 +289,6 @@ impl<D: Driver> Database<D> {
         }
         Ok((result, changes, !passed_on.is_empty()))
     }
-}
-
-/// A JSON array of objects without their members that are null.
-pub(super) fn without_nulls(objects: &[impl Serialize]) -> String {
-    let mut objects = json!(objects);
-    for object in objects.as_array_mut().into_iter().flatten() {
-        if let Value::Object(object) = object {
-            object.retain(|_, member| !member.is_null());
-        }
-    }
-    objects.to_string()
 }
 
 /// Runs a statement, and reads the JSON of its rows.
@@ -302,13 +302,14 @@ pub(super) async fn run<D: Driver, T: DeserializeOwned>(
     let rows = D::run(connection, statement.sql.clone(), &parameters).await;
     let rows = rows.map_err(|error| failure::<D>(&error))?;
     let rows = rows.iter().map(|row| serde_json::from_str(row));
-    rows.collect::<Result<_, _>>().map_err(|error| {
-        let message = format!(
-            "the store `{}` cannot read a row: {error}; this is a bug",
-            D::NAME
-        );
-        StoreError::new(StoreErrorKind::Storage, message).into()
-    })
+    let rows = rows.collect::<Result<_, _>>();
+    rows.map_err(|error| bug::<D>("read", &error))
+}
+
+fn bug<D: Driver>(what: &str, error: &serde_json::Error) -> Failure {
+    let name = D::NAME;
+    let message = format!("the store `{name}` cannot {what} a row: {error}; this is a bug");
+    StoreError::new(StoreErrorKind::Storage, message).into()
 }
 
 fn failure<D: Driver>(error: &sqlx::Error) -> Failure {

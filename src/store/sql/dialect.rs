@@ -45,7 +45,7 @@ macro_rules! statements {
         #[derive(Debug)]
         pub(super) struct Statements {
             $($(#[$doc])* pub(super) $name: Statement,)*
-            /// `[{session, event, fails}]`, `[{workspace, number, texts}]`: lock and read the rows of these
+            /// `[{session, event}]`, `[{workspace, number, texts}]`: lock and read the rows of these
             /// sessions, and the rows that hold one of these numbers or the same text as one of those; see
             /// [`Loaded`](super::accounts::Loaded).
             pub(super) load: Vec<Statement>,
@@ -73,6 +73,9 @@ statements! {
     rollback,
     /// `[{session}]`: the rows of these sessions, deleted or not.
     find,
+    /// `[{session}]`: the metadata of these sessions; and `[{id, metadata}]`: writes it.
+    metadata,
+    save_metadata,
     /// `id`: the first `{limit}` rows after this one that are not deleted and have one of `{statuses}`, which
     /// are filled in for each call; and `id`, workspace: those of a workspace.
     list,

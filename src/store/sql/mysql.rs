@@ -97,12 +97,19 @@ impl Dialect for MySql {
     const HAS_LOCKS: bool = true;
 
     fn load(templates: &Templates) -> Vec<Statement> {
-        script(templates, "{look_up}; {lock}; {load}", 2)
+        script(
+            templates,
+            "{lock_numbers}; {look_up}; {lock_rows}; {load}",
+            2,
+        )
     }
 
     fn save(templates: &Templates) -> Vec<Statement> {
-        let save = "{save_metadata}; {save_accounts}; {save_beside}; {save_applied}";
-        script(templates, save, 1)
+        script(
+            templates,
+            "{save_accounts}; {save_beside}; {save_applied}",
+            1,
+        )
     }
 
     fn names(layout: &Layout, options: &StoreOptions) -> Vec<(&'static str, String)> {

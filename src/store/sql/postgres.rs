@@ -122,6 +122,8 @@ impl Dialect for Postgres {
         let table = |name: &str| format!("{}.\"{name}\"", layout.schema);
         vec![
             ("accounts", table(&layout.tables.accounts)),
+            // Within quotation marks; the locks are those of the whole database.
+            ("locked", table(&layout.tables.accounts).replace('\'', "''")),
             ("sessions", table(&layout.tables.sessions)),
             ("applied", table(&layout.tables.applied)),
             ("outbox", table(&layout.tables.outbox)),

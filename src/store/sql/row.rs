@@ -1,6 +1,7 @@
 //! Rows as they are read ([`Row`]) and written ([`Save`]), and the spellings of numbers.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::event::SessionKey;
 use crate::jid::Jid;
@@ -134,9 +135,18 @@ pub(super) struct Save {
     /// Whether `last_connected_at` becomes now.
     pub(super) connects: u8,
     /// The new metadata, if it changes.
+    #[serde(skip)]
     pub(super) metadata: Option<String>,
-    #[serde(flatten)]
-    pub(super) beside: Beside,
     /// The ids of applied events.
     pub(super) events: Vec<String>,
+    #[serde(flatten)]
+    pub(super) beside: Beside,
+}
+
+impl Save {
+    /// Returns the parameter of the statement that writes metadata, if it changes.
+    pub(super) fn metadata(&self) -> Option<Value> {
+        let metadata = self.metadata.as_ref()?;
+        Some(json!({"id": self.id, "metadata": metadata}))
+    }
 }

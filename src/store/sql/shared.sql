@@ -180,10 +180,9 @@ CREATE INDEX IF NOT EXISTS {prefix}applied_at ON {applied} (applied_at);
 -- name: first
 ('+', '1', '2', '3', '4', '5', '6', '7', '8', '9')
 
--- The metadata of rows that get an error.
 -- name: metadata
 SELECT {object}'id', {id_text}, 'metadata', {metadata_text}{end_object}
-    FROM {wanted} {join} {accounts} a ON a.session_id = {v_session} WHERE {v_fails} = 1
+    FROM {wanted} {join} {accounts} a ON a.session_id = {v_session}
 
 -- name: join
 JOIN

@@ -72,6 +72,7 @@ impl SqliteStore {
             .disable_statement_logging();
         let pool = SqlitePoolOptions::new()
             .max_connections(4)
+            .test_before_acquire(false)
             .acquire_timeout(options.deadline)
             .connect_lazy_with(connect);
         Self::from_pool(pool, options).await

@@ -28,12 +28,11 @@ SELECT CAST(JSON_OBJECT('table', c.table_name, 'column', c.column_name,
 SELECT CAST(COUNT(*) AS CHAR) FROM {locks}
 
 -- name: load
-SELECT {row} FROM {ids} LEFT JOIN {sessions} s ON {is_beside}
+SELECT {row} FROM {found} STRAIGHT_JOIN {accounts} a ON a.id = v.id LEFT JOIN {sessions} s ON {is_beside}
     UNION ALL SELECT CAST(JSON_OBJECT('life', p.life, 'event', p.event_id) AS CHAR)
     FROM {wanted} STRAIGHT_JOIN {accounts} a ON a.session_id = {v_session}
     STRAIGHT_JOIN {sessions} s ON {is_beside} STRAIGHT_JOIN {applied} p
         ON p.life = s.life AND p.event_id = CONVERT(v.event USING utf8mb4) COLLATE utf8mb4_bin
-    UNION ALL {metadata}
 
 -- name: delete_orphans
 DELETE s FROM JSON_TABLE(?1, '$[*]' COLUMNS (id {id_column} PATH '$.id', life bigint PATH '$.life')) v
@@ -54,36 +53,37 @@ SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         group_concat_max_len = GREATEST(@@SESSION.group_concat_max_len, 1048576);
     BEGIN
 
--- Ids and numbers from a plain read, which locks nothing, in the order in which they are locked.
+-- The numbers come from a plain read, which locks nothing. A lock is free, or skipped, as a row is.
+-- name: lock_numbers
+SELECT CAST(JSON_ARRAY(n.workspace, COALESCE(n.number, '')) AS CHAR) FROM (
+        SELECT CONVERT(v.workspace USING utf8mb4) COLLATE utf8mb4_bin AS workspace,
+            CONVERT(v.number USING utf8mb4) COLLATE utf8mb4_bin AS number
+        FROM JSON_TABLE(?2, '$[*]' COLUMNS (workspace varchar(255) PATH '$.workspace', number varchar(32) PATH '$.number')) v
+        UNION SELECT CONVERT(CAST(a.workspace_id AS CHAR) USING utf8mb4) COLLATE utf8mb4_bin,
+            CAST(IF(LOCATE('@', a.phone_number) > 0, REGEXP_SUBSTR(a.phone_number, '[0-9]+'),
+                REGEXP_REPLACE(a.phone_number, '[^0-9]', '')) AS CHAR(32) CHARACTER SET utf8mb4) COLLATE utf8mb4_bin
+        FROM {wanted} STRAIGHT_JOIN {accounts} a ON a.session_id = {v_session}
+        WHERE a.phone_number IS NOT NULL) n
+    STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY)
+        ON l.id = CRC32(CONCAT_WS(' ', n.workspace, n.number)) % {lock_count} FOR UPDATE SKIP LOCKED
+
+-- After the numbers are locked, so that no other of our transactions adds a row. A plain read too.
 -- name: look_up
-SELECT CONCAT('[', GROUP_CONCAT(JSON_QUOTE(CAST(a.id AS CHAR)) ORDER BY a.id), ']') INTO @whatsapp_phone_ids
-    FROM {ids};
-SELECT CONCAT('[', GROUP_CONCAT(JSON_ARRAY(n.workspace, n.number) ORDER BY n.workspace, n.number), ']')
-    INTO @whatsapp_phone_held FROM (
-    SELECT CONVERT(v.workspace USING utf8mb4) COLLATE utf8mb4_bin AS workspace,
-        CONVERT(v.number USING utf8mb4) COLLATE utf8mb4_bin AS number
-    FROM JSON_TABLE(?2, '$[*]' COLUMNS (workspace varchar(255) PATH '$.workspace', number varchar(32) PATH '$.number')) v
-    UNION SELECT CONVERT(CAST(a.workspace_id AS CHAR) USING utf8mb4) COLLATE utf8mb4_bin,
-        CONVERT(IF(LOCATE('@', a.phone_number) > 0, REGEXP_SUBSTR(a.phone_number, '[0-9]+'),
-            REGEXP_REPLACE(a.phone_number, '[^0-9]', '')) USING utf8mb4) COLLATE utf8mb4_bin
-    FROM {wanted} STRAIGHT_JOIN {accounts} a ON a.session_id = {v_session}
-    WHERE a.phone_number IS NOT NULL) n
+SELECT CONCAT('[', GROUP_CONCAT(JSON_QUOTE(CAST(ids.id AS CHAR))), ']') INTO @whatsapp_phone_ids
+    FROM {ids}
 
 -- By primary key alone: only the rows themselves are locked.
--- name: lock
-(SELECT CAST(JSON_ARRAY(v.workspace, COALESCE(v.number, '')) AS CHAR)
-        FROM JSON_TABLE(@whatsapp_phone_held, '$[*]' COLUMNS (workspace varchar(255) PATH '$[0]', number varchar(255) PATH '$[1]')) v
-        STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY)
-            ON l.id = CRC32(CONVERT(CONCAT_WS(' ', v.workspace, v.number) USING utf8mb4)) % {lock_count} FOR UPDATE SKIP LOCKED)
-    UNION ALL
-    (SELECT JSON_QUOTE(CAST(a.id AS CHAR))
-        FROM JSON_TABLE(@whatsapp_phone_ids, '$[*]' COLUMNS (id {id_column} PATH '$')) v
-        STRAIGHT_JOIN {accounts} a FORCE INDEX (PRIMARY) ON a.id = v.id FOR UPDATE SKIP LOCKED)
+-- name: lock_rows
+SELECT JSON_QUOTE(CAST(a.id AS CHAR)) FROM {found}
+    STRAIGHT_JOIN {accounts} a FORCE INDEX (PRIMARY) ON a.id = v.id FOR UPDATE SKIP LOCKED
+
+-- name: found
+JSON_TABLE(@whatsapp_phone_ids, '$[*]' COLUMNS (id {id_column} PATH '$')) v
 
 -- name: save_metadata
 UPDATE JSON_TABLE(?1, '$[*]' COLUMNS (id {id_column} PATH '$.id', metadata longtext PATH '$.metadata')) v
     STRAIGHT_JOIN {accounts} a FORCE INDEX (PRIMARY) ON a.id = v.id
-    SET a.metadata = v.metadata WHERE v.metadata IS NOT NULL
+    SET a.metadata = v.metadata
 
 -- name: save_accounts
 UPDATE JSON_TABLE(?1, '$[*]' COLUMNS (id {id_column} PATH '$.id',
@@ -169,8 +169,7 @@ ROLLBACK; {restore}
 
 -- Variables keep no number.
 -- name: restore
-SET SESSION {idle} = @whatsapp_phone_idle, @whatsapp_phone_1 = NULL, @whatsapp_phone_2 = NULL,
-    @whatsapp_phone_held = NULL
+SET SESSION {idle} = @whatsapp_phone_idle, @whatsapp_phone_1 = NULL, @whatsapp_phone_2 = NULL
 
 -- name: object
 CAST(JSON_OBJECT(
@@ -219,16 +218,13 @@ a.phone_number NOT REGEXP '^([+]?[0-9]+|[0-9]+@c[.]us|[0-9]+@s[.]whatsapp[.]net)
             ON a.workspace_id = {v_workspace} AND a.phone_number = {v_text}
         UNION SELECT s.account_id FROM JSON_TABLE(?2, '$[*]' COLUMNS (number varchar(32) PATH '$.number')) v
             STRAIGHT_JOIN {sessions} s ON s.spelled_number = CONVERT(v.number USING utf8mb4) COLLATE utf8mb4_bin
-    ) ids STRAIGHT_JOIN {accounts} a ON a.id = ids.id
+    ) ids
 
 -- name: texts
 JSON_TABLE(?2, '$[*]' COLUMNS (workspace {workspace_type} PATH '$.workspace', NESTED PATH '$.texts[*]' COLUMNS (text varchar(64) PATH '$'))) v
 
 -- name: wanted
-JSON_TABLE(?1, '$[*]' COLUMNS (session varchar(255) PATH '$.session', event varchar(128) PATH '$.event', fails int PATH '$.fails')) v
-
--- name: v_fails
-v.fails
+JSON_TABLE(?1, '$[*]' COLUMNS (session varchar(255) PATH '$.session', event varchar(128) PATH '$.event')) v
 
 -- Tables are read in the order in which they are named.
 -- name: join

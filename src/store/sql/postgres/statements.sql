@@ -31,7 +31,6 @@ WITH {ids},
     SELECT {row} FROM ids JOIN {accounts} a ON a.id = ids.id LEFT JOIN {sessions} s ON {is_beside}
     UNION ALL SELECT json_build_object('life', p.life, 'event', p.event_id)::text
     FROM lives l JOIN {applied} p ON p.life = l.life AND p.event_id = l.event
-    UNION ALL {metadata}
 
 -- name: delete_orphans
 DELETE FROM {sessions} s USING json_to_recordset(?1::json) AS v (id {id_type}, life bigint)
@@ -61,7 +60,7 @@ WITH {ids},
         FROM own o WHERE o.phone_number IS NOT NULL ORDER BY 1, 2)
     SELECT json_build_array(h.workspace, COALESCE(h.number, ''))::text FROM held h
     WHERE pg_try_advisory_xact_lock({lock_class},
-        ('x' || md5(concat_ws(' ', '{table}', h.workspace, h.number)))::bit(32)::int)
+        ('x' || md5(concat_ws(' ', '{locked}', h.workspace, h.number)))::bit(32)::int)
     UNION ALL SELECT to_json(locked.id)::text FROM (
         SELECT a.id::text AS id FROM ids JOIN {accounts} a ON a.id = ids.id
         ORDER BY a.id FOR NO KEY UPDATE OF a SKIP LOCKED) AS locked
@@ -72,13 +71,12 @@ WITH t AS (SELECT {present} AS now),
         status {status_type}, phone text, clears int, begins int, ends int, connects int, life bigint,
         last_seq bigint, version bigint, lid text, assurance text, kept_number text, spelled_number text,
         spelling text, error text, error_message text, shows_error int, seen_at bigint,
-        metadata text, events json)),
+        events json)),
     account AS (UPDATE {accounts} a SET status = COALESCE(v.status, a.status),
         phone_number = CASE WHEN v.clears = 1 THEN NULL ELSE COALESCE(v.phone, a.phone_number) END,
         deleted_at = CASE WHEN v.ends = 1 THEN t.now WHEN v.begins = 1 THEN NULL ELSE a.deleted_at END,
         updated_at = CASE WHEN v.touched = 1 THEN t.now ELSE a.updated_at END,
-        last_connected_at = CASE WHEN v.connects = 1 THEN t.now ELSE a.last_connected_at END,
-        metadata = CASE WHEN v.metadata IS NULL THEN a.metadata ELSE v.metadata::{metadata_type} END
+        last_connected_at = CASE WHEN v.connects = 1 THEN t.now ELSE a.last_connected_at END
         FROM v, t WHERE a.id = v.id AND v.touched + v.clears > 0 RETURNING a.id, {updated} AS updated),
     session AS (INSERT INTO {sessions} ({columns})
         SELECT v.id, a.session_id, {created}, v.life, v.last_seq, v.version, v.lid, v.assurance,
@@ -88,6 +86,10 @@ WITH t AS (SELECT {present} AS now),
         ON CONFLICT (account_id) DO UPDATE SET ({columns}) = ROW ({excluded}))
     INSERT INTO {applied} (life, event_id, applied_at)
     SELECT v.life, event, {epoch} FROM v, json_array_elements_text(v.events) AS event
+
+-- name: save_metadata
+UPDATE {accounts} a SET metadata = v.metadata::{metadata_type}
+    FROM json_to_recordset(?1::json) AS v (id {id_type}, metadata text) WHERE a.id = v.id
 
 -- name: outbox_put
 INSERT INTO {outbox} (queue, order_key, event_id, body, is_dead, attempts, due_at, created_at)
@@ -154,7 +156,7 @@ s.account_id = a.id AND s.session_id = a.session_id::text
 a.phone_number !~ '^([+]?[0-9]+|[0-9]+@c[.]us|[0-9]+@s[.]whatsapp[.]net)$'
     AND s.spelling IS DISTINCT FROM a.phone_number
 
--- Each session is looked up, not joined: a plan may be older than the table's size.
+-- Each session is looked up, not joined, and each text by the whole index: a plan may be older than the table's size.
 -- name: ids
 own AS MATERIALIZED (SELECT a.*, v.event
         FROM {wanted} CROSS JOIN LATERAL (
@@ -162,21 +164,19 @@ own AS MATERIALIZED (SELECT a.*, v.event
             WHERE a.session_id = v.session OFFSET 0) a),
     numbers AS MATERIALIZED (SELECT * FROM json_to_recordset(?2::json)
         AS n (workspace {workspace_type}, number text, texts text[])),
+    texts AS MATERIALIZED (SELECT n.workspace, unnest(n.texts) AS text FROM numbers n),
     ids AS (SELECT id FROM own
         UNION SELECT a.id FROM own o JOIN {accounts} a ON a.workspace_id = o.workspace_id
             AND a.phone_number = o.phone_number WHERE left(o.phone_number, 1) IN {first}
-        UNION SELECT a.id FROM numbers n JOIN {accounts} a ON a.workspace_id = n.workspace
-            AND a.phone_number = ANY (n.texts)
+        UNION SELECT a.id FROM texts t JOIN {accounts} a
+            ON a.workspace_id = t.workspace AND a.phone_number = t.text
         UNION SELECT s.account_id FROM numbers n JOIN {sessions} s ON s.spelled_number = n.number)
 
 -- name: wanted
-json_to_recordset(?1::json) AS v (session text, event text, fails int)
+json_to_recordset(?1::json) AS v (session text, event text)
 
 -- name: v_session
 v.session
-
--- name: v_fails
-v.fails
 
 -- `OFFSET 0` keeps the planner from a join that reads our table from its beginning for each page.
 -- name: left_join_sessions

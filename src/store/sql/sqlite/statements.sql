@@ -32,7 +32,6 @@ WITH own AS MATERIALIZED (SELECT a.id, a.workspace_id, a.phone_number
     FROM {wanted} {join} {accounts} a ON a.session_id = {v_session}
     CROSS JOIN {sessions} s ON {is_beside} CROSS JOIN {applied} p
         ON p.life = s.life AND p.event_id = v.value ->> 'event'
-    UNION ALL {metadata}
 
 -- name: delete_orphans
 DELETE FROM {sessions} AS s
@@ -53,8 +52,7 @@ UPDATE {accounts} AS a SET status = COALESCE(v.value ->> 'status', status),
             WHEN v.value ->> 'begins' THEN NULL ELSE deleted_at END,
         updated_at = CASE WHEN v.value ->> 'touched' THEN datetime('now') ELSE updated_at END,
         last_connected_at = CASE WHEN v.value ->> 'connects' THEN datetime('now')
-            ELSE last_connected_at END,
-        metadata = COALESCE(v.value ->> 'metadata', metadata)
+            ELSE last_connected_at END
     FROM json_each(?1) v WHERE a.id = v.value ->> 'id'
         AND (v.value ->> 'touched' OR v.value ->> 'clears');
 INSERT OR REPLACE INTO {sessions} ({columns})
@@ -66,6 +64,10 @@ INSERT OR REPLACE INTO {sessions} ({columns})
     FROM json_each(?1) v CROSS JOIN {accounts} a ON a.id = v.value ->> 'id';
 INSERT INTO {applied} (life, event_id, applied_at)
     SELECT v.value ->> 'life', e.value, {epoch} FROM json_each(?1) v, json_each(v.value, '$.events') e
+
+-- name: save_metadata
+UPDATE {accounts} AS a SET metadata = v.value ->> 'metadata'
+    FROM json_each(?1) v WHERE a.id = v.value ->> 'id'
 
 -- name: outbox_put
 INSERT INTO {outbox} (queue, order_key, event_id, body, is_dead, attempts, due_at, created_at)
@@ -136,9 +138,6 @@ json_each(?1) v
 
 -- name: v_session
 v.value ->> 'session'
-
--- name: v_fails
-v.value ->> 'fails'
 
 -- Tables are read in the order in which they are named.
 -- name: join
