@@ -369,6 +369,11 @@ async fn an_event_reads_few_rows_of_a_workspace_that_has_grown() {
         );
         count.fetch_one(&pool).await.unwrap()
     };
+    // Making a plan for each call takes longer than the call.
+    let plans = "select sum(generic_plans)::bigint, sum(custom_plans)::bigint
+        from pg_prepared_statements where statement like 'WITH own%'";
+    let plans: (i64, i64) = sqlx::query_as(plans).fetch_one(&pool).await.unwrap();
+    assert!(matches!(plans, (1.., 0)), "{plans:?}");
     let before = rows_read().await;
     store.apply(&ready("s", "628110000041")).await.unwrap();
     store.apply(&gone).await.unwrap();

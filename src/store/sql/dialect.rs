@@ -248,16 +248,6 @@ impl Templates {
         ))
     }
 
-    /// Creates the tables beside it, unless they exist.
-    pub(super) fn create_beside(&self) -> Statement {
-        self.statement("{begin_creating} {create_beside} {indexes_beside} {end_creating}")
-    }
-
-    /// Creates the table of outboxes, unless it exists.
-    pub(super) fn create_outbox(&self) -> Statement {
-        self.statement("{begin_creating} {create_outbox} {indexes_of_outbox} {end_creating}")
-    }
-
     /// Inserts a row: parameters are workspace, session and the values.
     pub(super) fn insert<D: Dialect>(&self, layout: &Layout, values: &RowValues) -> Statement {
         let names = values.0.iter().map(|(column, _)| column.as_str());

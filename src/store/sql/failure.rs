@@ -71,11 +71,6 @@ impl Class {
             Self::Blocked | Self::Duplicate | Self::Unfit | Self::Other
         )
     }
-
-    /// Returns whether a commit that failed so wrote nothing.
-    fn aborts_a_commit(self) -> bool {
-        matches!(self, Self::Conflict | Self::Duplicate | Self::Unfit)
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -146,9 +141,10 @@ impl Failure {
 
     /// Returns the failure of a commit.
     pub(super) fn of_commit(name: &str, class: Class, error: &sqlx::Error) -> Self {
-        match class.aborts_a_commit() {
-            true => Self::of(name, class, error),
-            false => Self::undecided(name, Some(error)),
+        match class {
+            // It wrote nothing.
+            Class::Conflict | Class::Duplicate | Class::Unfit => Self::of(name, class, error),
+            _ => Self::undecided(name, Some(error)),
         }
     }
 

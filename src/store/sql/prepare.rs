@@ -45,10 +45,12 @@ pub(super) async fn prepare<D: Driver>(
                     lacking = Some(all).filter(|_| counted != [LOCK_COUNT]);
                 }
                 let create = match &lacking {
-                    Some(table) if *table == tables.outbox => templates.create_outbox(),
-                    _ => templates.create_beside(),
+                    Some(table) if *table == tables.outbox => {
+                        "{begin_creating} {create_outbox} {indexes_of_outbox} {end_creating}"
+                    }
+                    _ => "{begin_creating} {create_beside} {indexes_beside} {end_creating}",
                 };
-                (lacking, create)
+                (lacking, templates.statement(create))
             }
         };
         match (lacking, layout) {

@@ -42,13 +42,13 @@ WITH pruned AS (DELETE FROM {applied} WHERE ctid = ANY (ARRAY(
         RETURNING 1)
     SELECT count(*)::text FROM pruned
 
--- Independent of the server's defaults, statements see what was committed before them, times are UTC, and
--- plans use indexes: a plan may be older than the table's size.
+-- Independent of the server's defaults, statements see what was committed before them, times are UTC, plans are made
+-- once, since making one takes longer than the statement, and use indexes: a plan may be older than the table's size.
 -- name: begin
 BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {lock_wait};
     SET LOCAL statement_timeout = {deadline}; SET LOCAL idle_in_transaction_session_timeout = {idle};
     SET LOCAL timezone = 'UTC'; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off;
-    SET LOCAL enable_mergejoin = off; SET LOCAL jit = off
+    SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan
 
 -- A number's lock is free, or skipped, as a row is. `load` reads what was committed before it was locked.
 -- name: lock
