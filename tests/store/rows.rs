@@ -4,8 +4,9 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use whatsapp_phone::event::{Failed, SessionEvent, SessionId, SessionKey};
-use whatsapp_phone::sqlx::{self, postgres::PgPoolOptions};
+use whatsapp_phone::event::{EventId, Failed, SessionEvent, SessionId, SessionKey};
+use whatsapp_phone::sqlx::{self, mysql::MySqlPoolOptions, postgres::PgPoolOptions};
+use whatsapp_phone::store::mysql::MySqlStore;
 use whatsapp_phone::store::postgres::PostgresStore;
 use whatsapp_phone::store::{
     Outcome, SessionStore, Status, StatusWatcher, StoreError, StoreOptions,
@@ -341,43 +342,85 @@ async fn one_job_that_fails_among_others_fails_alone() {
 
 /// PostgreSQL keeps a plan for as long as it has no newer statistics.
 #[tokio::test]
-async fn an_event_reads_few_rows_of_a_workspace_that_has_grown() {
+async fn an_event_reads_few_rows_of_tables_that_have_grown() {
     let place = Place::new(Kind::Postgres).await;
     let pool = PgPoolOptions::new().max_connections(1);
     let pool = pool.connect(&place.url).await.unwrap();
     let store = PostgresStore::from_pool(pool.clone(), StoreOptions::default().create_tables());
     let store = store.await.unwrap();
     store.register(&key("s")).await.unwrap();
-    let gone = SessionEvent::session_disconnected(key("s"), "");
-    for _ in 0..10 {
-        store.apply(&ready("s", "628110000041")).await.unwrap();
-        store.apply(&gone).await.unwrap();
+    place.run("analyze").await;
+    let failed = Failed::new("not_ready", "no number");
+    let events = [
+        ready("s", "628110000041"),
+        SessionEvent::session_error(key("s"), failed),
+        SessionEvent::session_disconnected(key("s"), ""),
+    ];
+    let apply = async |round: u32| {
+        for (n, event) in (0..).zip(&events) {
+            let id = EventId::new(&format!("{round}-{n}")).unwrap();
+            let event = event.clone().with_id(id);
+            let outcome = store.apply(&event).await.unwrap();
+            assert!(matches!(outcome, Outcome::Applied { .. }), "{outcome:?}");
+        }
+    };
+    for round in 0..10 {
+        apply(round).await;
     }
     place
         .run(
             "insert into whatsapp_accounts (workspace_id, session_id, phone_number, status)
             select 7, 'other ' || n, (628110100000 + n)::text, 'disconnected'
-            from generate_series(1, 3000) as n",
+            from generate_series(1, 3000) as n;
+            insert into whatsapp_phone_sessions (account_id, session_id, life, version, shows_error, seen_at)
+            select id, session_id, id, 0, 0, 0 from whatsapp_accounts where session_id like 'other %';
+            insert into whatsapp_phone_applied (life, event_id, applied_at)
+            select account_id, 'e', 0 from whatsapp_phone_sessions",
         )
         .await;
-    let rows_read = async || {
-        let flush = sqlx::query("select pg_stat_force_next_flush()");
-        flush.execute(&pool).await.unwrap();
-        let count = sqlx::query_scalar::<_, i64>(
-            "select (seq_tup_read + idx_tup_fetch)::bigint from pg_stat_user_tables
-            where schemaname = current_schema() and relname = 'whatsapp_accounts'",
-        );
-        count.fetch_one(&pool).await.unwrap()
-    };
-    // Making a plan for each call takes longer than the call.
+    // Making a plan for each call takes as long as the call.
     let plans = "select sum(generic_plans)::bigint, sum(custom_plans)::bigint
         from pg_prepared_statements where statement like 'WITH own%'";
     let plans: (i64, i64) = sqlx::query_as(plans).fetch_one(&pool).await.unwrap();
     assert!(matches!(plans, (1.., 0)), "{plans:?}");
+    let rows_read = async || {
+        let flush = sqlx::query("select pg_stat_force_next_flush()");
+        flush.execute(&pool).await.unwrap();
+        let count = sqlx::query_scalar::<_, i64>(
+            "select sum(seq_tup_read + idx_tup_fetch)::bigint from pg_stat_user_tables
+            where schemaname = current_schema()",
+        );
+        count.fetch_one(&pool).await.unwrap()
+    };
     let before = rows_read().await;
-    store.apply(&ready("s", "628110000041")).await.unwrap();
-    store.apply(&gone).await.unwrap();
+    apply(10).await;
     let read = rows_read().await - before;
-    assert!((1..100).contains(&read), "{read}");
+    assert!((1..200).contains(&read), "{read}");
+    place.end().await;
+}
+
+/// MariaDB creates and deletes a file for a temporary table that has a column of unlimited length.
+#[tokio::test]
+async fn an_event_makes_no_temporary_file() {
+    let place = Place::new(Kind::MySql).await;
+    let pool = MySqlPoolOptions::new().max_connections(1);
+    let pool = pool.connect(&place.url).await.unwrap();
+    let store = MySqlStore::from_pool(pool.clone(), StoreOptions::default().create_tables());
+    let store = store.await.unwrap();
+    store.register(&key("s")).await.unwrap();
+    let files = async || {
+        let status = "show session status like 'Created_tmp_disk_tables'";
+        let (_, count): (String, String) = sqlx::query_as(status).fetch_one(&pool).await.unwrap();
+        count.parse::<u64>().unwrap()
+    };
+    let before = files().await;
+    store.apply(&ready("s", "628110000041")).await.unwrap();
+    let gone = SessionEvent::session_disconnected(key("s"), "");
+    store.apply(&gone).await.unwrap();
+    assert_eq!(files().await, before);
+    // So the server does count them.
+    let large = "select * from (select repeat('a', 1000000) as a union select 'b') t";
+    sqlx::query(large).execute(&pool).await.unwrap();
+    assert!(files().await > before);
     place.end().await;
 }

@@ -61,7 +61,7 @@ impl<'a> Wanted<'a> {
     }
 
     /// Returns the parameter of the statement that reads metadata. `None`: no event needs it.
-    pub(super) fn failing(wanted: &[Self]) -> Option<String> {
+    pub(super) fn metadata_parameter(wanted: &[Self]) -> Option<String> {
         let failing = wanted.iter().filter(|wanted| wanted.fails());
         let failing = failing.map(|wanted| json!({"session": wanted.session.session_id.as_str()}));
         let failing: Vec<_> = failing.collect();

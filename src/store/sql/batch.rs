@@ -4,6 +4,7 @@
 //! Locks are tried, never awaited. A row or number whose lock is busy, or that changed before it was
 //! locked, fails its event alone, which is retried.
 
+use super::account::Account;
 use super::accounts::{Accounts, Wanted};
 use super::database::Database;
 use super::driver::Driver;
@@ -136,14 +137,20 @@ fn register(
     if accounts.all.is_empty() {
         return Ok(None);
     }
-    // Another workspace has it, or the database takes another id for equal.
-    let own = accounts.own(session);
-    let own = own.ok_or_else(|| StoreError::taken(session))?;
+    let name = session.session_id.as_str();
+    let is_it = |account: &Account| account.session() == Some(name);
+    let Some(own) = accounts.all.iter().position(is_it) else {
+        // The database takes another id for equal.
+        return Err(StoreError::taken(session).into());
+    };
     if !accounts.is_locked(own) {
         return Err(Failure::held(session));
     }
     let account = &mut accounts.all[own];
     let row = account.row.clone()?;
+    if row.session != *session {
+        return Err(StoreError::taken(session).into());
+    }
     if account.is_given_up() {
         account.register_again();
     } else if row.status.is_waiting() {

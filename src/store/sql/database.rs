@@ -260,7 +260,7 @@ impl<D: Driver> Database<D> {
         for statement in &self.statements.load {
             accounts.extend(run::<D, _>(connection, statement, &[sessions, numbers]).await?);
         }
-        if let Some(failing) = Wanted::failing(wanted) {
+        if let Some(failing) = Wanted::metadata_parameter(wanted) {
             let metadata = &self.statements.metadata;
             accounts.extend(run::<D, _>(connection, metadata, &[&failing]).await?);
         }
@@ -270,6 +270,7 @@ impl<D: Driver> Database<D> {
         let saves = accounts.into_saves();
         let metadata = saves.iter().flatten().filter_map(Save::metadata);
         let metadata: Vec<_> = metadata.collect();
+        // First: a trigger may change `updated_at`, and the last value is noted.
         if !metadata.is_empty() {
             let (save, metadata) = (&self.statements.save_metadata, json!(metadata).to_string());
             run::<D, ()>(connection, save, &[&metadata]).await?;
@@ -278,7 +279,8 @@ impl<D: Driver> Database<D> {
             if saves.is_empty() {
                 continue;
             }
-            let saves = serde_json::to_string(&saves).map_err(|error| bug::<D>("write", &error))?;
+            let saves =
+                serde_json::to_string(&saves).map_err(|error| of_json::<D>("write", &error))?;
             for statement in &self.statements.save {
                 run::<D, ()>(connection, statement, &[&saves]).await?;
             }
@@ -303,12 +305,13 @@ pub(super) async fn run<D: Driver, T: DeserializeOwned>(
     let rows = rows.map_err(|error| failure::<D>(&error))?;
     let rows = rows.iter().map(|row| serde_json::from_str(row));
     let rows = rows.collect::<Result<_, _>>();
-    rows.map_err(|error| bug::<D>("read", &error))
+    rows.map_err(|error| of_json::<D>("read", &error))
 }
 
-fn bug<D: Driver>(what: &str, error: &serde_json::Error) -> Failure {
+/// Returns the failure to read or write a row as JSON.
+fn of_json<D: Driver>(action: &str, error: &serde_json::Error) -> Failure {
     let name = D::NAME;
-    let message = format!("the store `{name}` cannot {what} a row: {error}; this is a bug");
+    let message = format!("the store `{name}` cannot {action} a row: {error}; this is a bug");
     StoreError::new(StoreErrorKind::Storage, message).into()
 }
 

@@ -52,9 +52,8 @@ impl MySqlStore {
     }
 
     /// Uses a pool of the caller's, and checks the tables. On the connections that it uses, it adds
-    /// `STRICT_ALL_TABLES` to `sql_mode`, and sets `innodb_lock_wait_timeout` to one second,
-    /// `lock_wait_timeout` to three quarters of the deadline, in whole seconds, one at least, and
-    /// `group_concat_max_len` to 1 MiB at least.
+    /// `STRICT_ALL_TABLES` to `sql_mode`, and sets `innodb_lock_wait_timeout` to one second and
+    /// `lock_wait_timeout` to three quarters of the deadline, in whole seconds, one at least.
     ///
     /// # Errors
     ///
@@ -97,19 +96,12 @@ impl Dialect for MySql {
     const HAS_LOCKS: bool = true;
 
     fn load(templates: &Templates) -> Vec<Statement> {
-        script(
-            templates,
-            "{lock_numbers}; {look_up}; {lock_rows}; {load}",
-            2,
-        )
+        script(templates, "{lock_numbers}; {lock_rows}; {load}", 2)
     }
 
     fn save(templates: &Templates) -> Vec<Statement> {
-        script(
-            templates,
-            "{save_accounts}; {save_beside}; {save_applied}",
-            1,
-        )
+        let save = "{save_accounts}; {save_beside}; {save_applied}";
+        script(templates, save, 1)
     }
 
     fn names(layout: &Layout, options: &StoreOptions) -> Vec<(&'static str, String)> {

@@ -122,8 +122,11 @@ impl Dialect for Postgres {
         let table = |name: &str| format!("{}.\"{name}\"", layout.schema);
         vec![
             ("accounts", table(&layout.tables.accounts)),
-            // Within quotation marks; the locks are those of the whole database.
-            ("locked", table(&layout.tables.accounts).replace('\'', "''")),
+            // Locks are those of the whole database. Without quotation marks, which depend on the server's settings.
+            (
+                "lock_name",
+                table(&layout.tables.accounts).replace(['"', '\''], ""),
+            ),
             ("sessions", table(&layout.tables.sessions)),
             ("applied", table(&layout.tables.applied)),
             ("outbox", table(&layout.tables.outbox)),

@@ -89,10 +89,10 @@ async fn work<D: Driver>(database: Arc<Database<D>>, mut queued: mpsc::Receiver<
             let database = database.clone();
             tokio::spawn(async move { database.tidy().await });
         }
-        // Callers that were answered and ask again at once join the next batch, all of them: one that is late
-        // would have a transaction of its own, for which the others wait.
+        // Callers that were answered and ask again at once join the next batch, for as long as more of them come: one
+        // that is late would have a transaction of its own, for which the others wait.
         let mut before = usize::MAX;
-        while before != queued.len() {
+        while before != queued.len() && queued.len() < MAX_BATCH {
             before = queued.len();
             tokio::task::yield_now().await;
         }

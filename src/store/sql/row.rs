@@ -25,27 +25,41 @@ pub(super) struct Row {
     pub(super) beside: Beside,
 }
 
-/// Our own row beside a row of the accounts. Flags are 0 or 1.
+/// Our own row beside a row of the accounts. Flags are 0 or 1. A value that is absent is left out: MySQL
+/// before 8.0.21 reads `null` as a text.
 #[derive(Default, Deserialize, Serialize)]
 pub(super) struct Beside {
     /// Which row of the accounts it belongs to, even if its id differs; events are noted under it. `None`: we have
     /// no row.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) life: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) last_seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) version: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) lid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) assurance: Option<String>,
     /// The number that was taken from the column.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) kept_number: Option<String>,
     /// The number that the column holds in an unusual spelling, and that spelling.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) spelled_number: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) spelling: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error_message: Option<String>,
     /// Whether the status `disconnected` stands for `error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) shows_error: Option<u8>,
     /// The `updated_at` that was seen last, and since when; `None`: from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) seen_updated_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) seen_at: Option<i64>,
 }
 
@@ -123,8 +137,10 @@ pub(super) struct Save {
     pub(super) id: String,
     /// Whether status and `updated_at` are written.
     pub(super) touched: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) status: Option<&'static str>,
     /// The new number, if it changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) phone: Option<String>,
     /// Whether the number goes.
     pub(super) clears: u8,
@@ -134,7 +150,7 @@ pub(super) struct Save {
     pub(super) ends: u8,
     /// Whether `last_connected_at` becomes now.
     pub(super) connects: u8,
-    /// The new metadata, if it changes.
+    /// The new metadata, if it changes. A statement of its own writes it.
     #[serde(skip)]
     pub(super) metadata: Option<String>,
     /// The ids of applied events.
@@ -144,7 +160,7 @@ pub(super) struct Save {
 }
 
 impl Save {
-    /// Returns the parameter of the statement that writes metadata, if it changes.
+    /// Returns the metadata with its row, for the statement that writes it; `None`: it does not change.
     pub(super) fn metadata(&self) -> Option<Value> {
         let metadata = self.metadata.as_ref()?;
         Some(json!({"id": self.id, "metadata": metadata}))

@@ -10,8 +10,12 @@
     'error', s.error, 'error_message', s.error_message,
     'shows_error', s.shows_error, 'seen_updated_at', s.seen_updated_at, 'seen_at', s.seen_at{end_object}
 
+-- The rows of the wanted sessions.
+-- name: own
+{wanted} {join} {accounts} a ON a.session_id = {v_session}
+
 -- name: find
-SELECT {row} FROM {wanted} {join} {accounts} a ON a.session_id = {v_session}
+SELECT {row} FROM {own}
     LEFT JOIN {sessions} s ON {is_beside}
 
 -- A page of a list. `{limit}` and `{statuses}` are filled in for each call.
@@ -182,7 +186,7 @@ CREATE INDEX IF NOT EXISTS {prefix}applied_at ON {applied} (applied_at);
 
 -- name: metadata
 SELECT {object}'id', {id_text}, 'metadata', {metadata_text}{end_object}
-    FROM {wanted} {join} {accounts} a ON a.session_id = {v_session}
+    FROM {own}
 
 -- name: join
 JOIN

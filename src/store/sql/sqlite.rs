@@ -72,6 +72,7 @@ impl SqliteStore {
             .disable_statement_logging();
         let pool = SqlitePoolOptions::new()
             .max_connections(4)
+            // A file needs no ping.
             .test_before_acquire(false)
             .acquire_timeout(options.deadline)
             .connect_lazy_with(connect);

@@ -28,9 +28,9 @@ SELECT CAST(JSON_OBJECT('table', c.table_name, 'column', c.column_name,
 SELECT CAST(COUNT(*) AS CHAR) FROM {locks}
 
 -- name: load
-SELECT {row} FROM {found} STRAIGHT_JOIN {accounts} a ON a.id = v.id LEFT JOIN {sessions} s ON {is_beside}
+SELECT {row} FROM {ids} LEFT JOIN {sessions} s ON {is_beside}
     UNION ALL SELECT CAST(JSON_OBJECT('life', p.life, 'event', p.event_id) AS CHAR)
-    FROM {wanted} STRAIGHT_JOIN {accounts} a ON a.session_id = {v_session}
+    FROM {own}
     STRAIGHT_JOIN {sessions} s ON {is_beside} STRAIGHT_JOIN {applied} p
         ON p.life = s.life AND p.event_id = CONVERT(v.event USING utf8mb4) COLLATE utf8mb4_bin
 
@@ -49,8 +49,7 @@ DELETE FROM {applied} WHERE applied_at < UNIX_TIMESTAMP() - {kept}
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     SET @whatsapp_phone_idle = @@SESSION.{idle};
     SET SESSION innodb_lock_wait_timeout = 1, lock_wait_timeout = {lock_wait},
-        {idle} = {idle_timeout}, sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_ALL_TABLES'),
-        group_concat_max_len = GREATEST(@@SESSION.group_concat_max_len, 1048576);
+        {idle} = {idle_timeout}, sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_ALL_TABLES');
     BEGIN
 
 -- The numbers come from a plain read, which locks nothing. A lock is free, or skipped, as a row is.
@@ -62,23 +61,15 @@ SELECT CAST(JSON_ARRAY(n.workspace, COALESCE(n.number, '')) AS CHAR) FROM (
         UNION SELECT CONVERT(CAST(a.workspace_id AS CHAR) USING utf8mb4) COLLATE utf8mb4_bin,
             CAST(IF(LOCATE('@', a.phone_number) > 0, REGEXP_SUBSTR(a.phone_number, '[0-9]+'),
                 REGEXP_REPLACE(a.phone_number, '[^0-9]', '')) AS CHAR(32) CHARACTER SET utf8mb4) COLLATE utf8mb4_bin
-        FROM {wanted} STRAIGHT_JOIN {accounts} a ON a.session_id = {v_session}
+        FROM {own}
         WHERE a.phone_number IS NOT NULL) n
     STRAIGHT_JOIN {locks} l FORCE INDEX (PRIMARY)
         ON l.id = CRC32(CONCAT_WS(' ', n.workspace, n.number)) % {lock_count} FOR UPDATE SKIP LOCKED
 
--- After the numbers are locked, so that no other of our transactions adds a row. A plain read too.
--- name: look_up
-SELECT CONCAT('[', GROUP_CONCAT(JSON_QUOTE(CAST(ids.id AS CHAR))), ']') INTO @whatsapp_phone_ids
-    FROM {ids}
-
--- By primary key alone: only the rows themselves are locked.
+-- By primary key alone: only the rows themselves are locked. The numbers are locked before, so no other store gives one of
+-- them to a row between this and `load`.
 -- name: lock_rows
-SELECT JSON_QUOTE(CAST(a.id AS CHAR)) FROM {found}
-    STRAIGHT_JOIN {accounts} a FORCE INDEX (PRIMARY) ON a.id = v.id FOR UPDATE SKIP LOCKED
-
--- name: found
-JSON_TABLE(@whatsapp_phone_ids, '$[*]' COLUMNS (id {id_column} PATH '$')) v
+SELECT JSON_QUOTE(CAST(a.id AS CHAR)) FROM {ids} FOR UPDATE SKIP LOCKED
 
 -- name: save_metadata
 UPDATE JSON_TABLE(?1, '$[*]' COLUMNS (id {id_column} PATH '$.id', metadata longtext PATH '$.metadata')) v
@@ -209,7 +200,7 @@ a.phone_number NOT REGEXP '^([+]?[0-9]+|[0-9]+@c[.]us|[0-9]+@s[.]whatsapp[.]net)
     AND NOT s.spelling <=> CONVERT(a.phone_number USING utf8mb4) COLLATE utf8mb4_bin
 
 -- name: ids
-(SELECT a.id FROM {wanted} STRAIGHT_JOIN {accounts} a ON a.session_id = {v_session}
+(SELECT a.id FROM {own}
         UNION SELECT a.id FROM {wanted} STRAIGHT_JOIN {accounts} o ON o.session_id = {v_session}
             STRAIGHT_JOIN {accounts} a ON a.workspace_id = o.workspace_id
                 AND a.phone_number = o.phone_number
@@ -218,7 +209,7 @@ a.phone_number NOT REGEXP '^([+]?[0-9]+|[0-9]+@c[.]us|[0-9]+@s[.]whatsapp[.]net)
             ON a.workspace_id = {v_workspace} AND a.phone_number = {v_text}
         UNION SELECT s.account_id FROM JSON_TABLE(?2, '$[*]' COLUMNS (number varchar(32) PATH '$.number')) v
             STRAIGHT_JOIN {sessions} s ON s.spelled_number = CONVERT(v.number USING utf8mb4) COLLATE utf8mb4_bin
-    ) ids
+    ) ids STRAIGHT_JOIN {accounts} a FORCE INDEX (PRIMARY) ON a.id = ids.id
 
 -- name: texts
 JSON_TABLE(?2, '$[*]' COLUMNS (workspace {workspace_type} PATH '$.workspace', NESTED PATH '$.texts[*]' COLUMNS (text varchar(64) PATH '$'))) v

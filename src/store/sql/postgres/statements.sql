@@ -28,9 +28,10 @@ WITH accounts AS (SELECT relnamespace FROM pg_class WHERE oid = to_regclass(quot
 WITH {ids},
     lives AS MATERIALIZED (SELECT s.life, a.event
         FROM own a CROSS JOIN LATERAL (SELECT s.life FROM {sessions} s WHERE {is_beside} OFFSET 0) s)
-    SELECT {row} FROM ids JOIN {accounts} a ON a.id = ids.id LEFT JOIN {sessions} s ON {is_beside}
-    UNION ALL SELECT json_build_object('life', p.life, 'event', p.event_id)::text
-    FROM lives l JOIN {applied} p ON p.life = l.life AND p.event_id = l.event
+    SELECT {row} FROM ids CROSS JOIN LATERAL (SELECT a.* FROM {accounts} a WHERE a.id = ids.id OFFSET 0) a
+    {left_join_sessions}
+    UNION ALL SELECT json_build_object('life', l.life, 'event', l.event)::text
+    FROM lives l WHERE EXISTS (SELECT 1 FROM {applied} p WHERE p.life = l.life AND p.event_id = l.event OFFSET 0)
 
 -- name: delete_orphans
 DELETE FROM {sessions} s USING json_to_recordset(?1::json) AS v (id {id_type}, life bigint)
@@ -42,8 +43,9 @@ WITH pruned AS (DELETE FROM {applied} WHERE ctid = ANY (ARRAY(
         RETURNING 1)
     SELECT count(*)::text FROM pruned
 
--- Independent of the server's defaults, statements see what was committed before them, times are UTC, plans are made
--- once, since making one takes longer than the statement, and use indexes: a plan may be older than the table's size.
+-- The server may have other defaults. Statements see what was committed before them, and times are UTC. A plan is made once
+-- for a connection, since making it takes half of the time with a million rows. It uses indexes, because the table may have
+-- grown since.
 -- name: begin
 BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {lock_wait};
     SET LOCAL statement_timeout = {deadline}; SET LOCAL idle_in_transaction_session_timeout = {idle};
@@ -60,10 +62,9 @@ WITH {ids},
         FROM own o WHERE o.phone_number IS NOT NULL ORDER BY 1, 2)
     SELECT json_build_array(h.workspace, COALESCE(h.number, ''))::text FROM held h
     WHERE pg_try_advisory_xact_lock({lock_class},
-        ('x' || md5(concat_ws(' ', '{locked}', h.workspace, h.number)))::bit(32)::int)
-    UNION ALL SELECT to_json(locked.id)::text FROM (
-        SELECT a.id::text AS id FROM ids JOIN {accounts} a ON a.id = ids.id
-        ORDER BY a.id FOR NO KEY UPDATE OF a SKIP LOCKED) AS locked
+        ('x' || md5(concat_ws(' ', '{lock_name}', h.workspace, h.number)))::bit(32)::int)
+    UNION ALL SELECT to_json(locked.id)::text FROM ids CROSS JOIN LATERAL (
+        SELECT a.id::text AS id FROM {accounts} a WHERE a.id = ids.id FOR NO KEY UPDATE SKIP LOCKED) AS locked
 
 -- name: save
 WITH t AS (SELECT {present} AS now),
@@ -77,19 +78,22 @@ WITH t AS (SELECT {present} AS now),
         deleted_at = CASE WHEN v.ends = 1 THEN t.now WHEN v.begins = 1 THEN NULL ELSE a.deleted_at END,
         updated_at = CASE WHEN v.touched = 1 THEN t.now ELSE a.updated_at END,
         last_connected_at = CASE WHEN v.connects = 1 THEN t.now ELSE a.last_connected_at END
-        FROM v, t WHERE a.id = v.id AND v.touched + v.clears > 0 RETURNING a.id, {updated} AS updated),
+        FROM v, t WHERE a.id = v.id AND a.id = ANY (ARRAY(SELECT id FROM v)) AND v.touched + v.clears > 0
+        RETURNING a.id, {updated} AS updated),
     session AS (INSERT INTO {sessions} ({columns})
         SELECT v.id, a.session_id, {created}, v.life, v.last_seq, v.version, v.lid, v.assurance,
             v.kept_number, v.spelled_number, v.spelling, v.error, v.error_message,
             v.shows_error, COALESCE(account.updated, {updated}), COALESCE(v.seen_at, {epoch})
-        FROM v JOIN {accounts} a ON a.id = v.id LEFT JOIN account ON account.id = v.id
+        FROM v CROSS JOIN LATERAL (SELECT a.* FROM {accounts} a WHERE a.id = v.id OFFSET 0) a
+        LEFT JOIN account ON account.id = v.id
         ON CONFLICT (account_id) DO UPDATE SET ({columns}) = ROW ({excluded}))
     INSERT INTO {applied} (life, event_id, applied_at)
     SELECT v.life, event, {epoch} FROM v, json_array_elements_text(v.events) AS event
 
 -- name: save_metadata
-UPDATE {accounts} a SET metadata = v.metadata::{metadata_type}
-    FROM json_to_recordset(?1::json) AS v (id {id_type}, metadata text) WHERE a.id = v.id
+WITH v AS MATERIALIZED (SELECT * FROM json_to_recordset(?1::json) AS v (id {id_type}, metadata text))
+    UPDATE {accounts} a SET metadata = v.metadata::{metadata_type}
+    FROM v WHERE a.id = v.id AND a.id = ANY (ARRAY(SELECT id FROM v))
 
 -- name: outbox_put
 INSERT INTO {outbox} (queue, order_key, event_id, body, is_dead, attempts, due_at, created_at)
@@ -156,27 +160,25 @@ s.account_id = a.id AND s.session_id = a.session_id::text
 a.phone_number !~ '^([+]?[0-9]+|[0-9]+@c[.]us|[0-9]+@s[.]whatsapp[.]net)$'
     AND s.spelling IS DISTINCT FROM a.phone_number
 
--- Each session is looked up, not joined, and each text by the whole index: a plan may be older than the table's size.
+-- Rows are looked up one by one, as `LATERAL` and `OFFSET 0` make sure, and not joined: a plan may be older than the
+-- table's size.
 -- name: ids
-own AS MATERIALIZED (SELECT a.*, v.event
-        FROM {wanted} CROSS JOIN LATERAL (
-            SELECT a.id, a.workspace_id, a.session_id, a.phone_number, a.created_at FROM {accounts} a
-            WHERE a.session_id = v.session OFFSET 0) a),
+own AS MATERIALIZED (SELECT a.id, a.workspace_id, a.session_id, a.phone_number, a.created_at, v.event FROM {own}),
     numbers AS MATERIALIZED (SELECT * FROM json_to_recordset(?2::json)
         AS n (workspace {workspace_type}, number text, texts text[])),
-    texts AS MATERIALIZED (SELECT n.workspace, unnest(n.texts) AS text FROM numbers n),
+    texts AS MATERIALIZED (SELECT n.workspace, unnest(n.texts) AS text FROM numbers n
+        UNION SELECT o.workspace_id, o.phone_number::text FROM own o WHERE left(o.phone_number, 1) IN {first}),
     ids AS (SELECT id FROM own
-        UNION SELECT a.id FROM own o JOIN {accounts} a ON a.workspace_id = o.workspace_id
-            AND a.phone_number = o.phone_number WHERE left(o.phone_number, 1) IN {first}
-        UNION SELECT a.id FROM texts t JOIN {accounts} a
-            ON a.workspace_id = t.workspace AND a.phone_number = t.text
-        UNION SELECT s.account_id FROM numbers n JOIN {sessions} s ON s.spelled_number = n.number)
+        UNION SELECT a.id FROM texts t CROSS JOIN LATERAL (SELECT a.id FROM {accounts} a
+            WHERE a.workspace_id = t.workspace AND a.phone_number = t.text OFFSET 0) a
+        UNION SELECT s.account_id FROM numbers n CROSS JOIN LATERAL (
+            SELECT s.account_id FROM {sessions} s WHERE s.spelled_number = n.number OFFSET 0) s)
+
+-- name: own
+{wanted} CROSS JOIN LATERAL (SELECT a.* FROM {accounts} a WHERE a.session_id = v.session OFFSET 0) a
 
 -- name: wanted
 json_to_recordset(?1::json) AS v (session text, event text)
-
--- name: v_session
-v.session
 
 -- `OFFSET 0` keeps the planner from a join that reads our table from its beginning for each page.
 -- name: left_join_sessions

@@ -19,7 +19,7 @@ SELECT json_object('table', n.value, 'column', c.name,
 
 -- name: load
 WITH own AS MATERIALIZED (SELECT a.id, a.workspace_id, a.phone_number
-        FROM {wanted} {join} {accounts} a ON a.session_id = {v_session}),
+        FROM {own}),
     ids AS MATERIALIZED (SELECT id FROM own
         UNION SELECT a.id FROM own o CROSS JOIN {accounts} a ON a.workspace_id = o.workspace_id
             AND a.phone_number = o.phone_number WHERE substr(o.phone_number, 1, 1) IN {first}
@@ -29,7 +29,7 @@ WITH own AS MATERIALIZED (SELECT a.id, a.workspace_id, a.phone_number
             ON s.spelled_number = n.value ->> 'number')
     SELECT {row} FROM ids CROSS JOIN {accounts} a ON a.id = ids.id LEFT JOIN {sessions} s ON {is_beside}
     UNION ALL SELECT json_object('life', p.life, 'event', p.event_id)
-    FROM {wanted} {join} {accounts} a ON a.session_id = {v_session}
+    FROM {own}
     CROSS JOIN {sessions} s ON {is_beside} CROSS JOIN {applied} p
         ON p.life = s.life AND p.event_id = v.value ->> 'event'
 
