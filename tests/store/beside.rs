@@ -7,12 +7,8 @@ use futures_util::future::join_all;
 use tokio::task::JoinSet;
 use whatsapp_phone::PhoneNumber;
 use whatsapp_phone::event::{SessionEvent, SessionKey};
-use whatsapp_phone::sqlx::mysql::MySqlPoolOptions;
-use whatsapp_phone::sqlx::postgres::PgPoolOptions;
 use whatsapp_phone::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use whatsapp_phone::sqlx::{self, ConnectOptions, Connection, MySqlConnection, PgConnection, Row};
-use whatsapp_phone::store::mysql::MySqlStore;
-use whatsapp_phone::store::postgres::PostgresStore;
 use whatsapp_phone::store::sqlite::SqliteStore;
 use whatsapp_phone::store::{SessionStore, StoreOptions};
 
@@ -64,24 +60,8 @@ impl Open {
 /// A store over a pool of one connection.
 async fn over_one(place: &Place, options: StoreOptions) -> Arc<dyn SessionStore> {
     match place.kind {
-        Kind::MySql => {
-            let pool = MySqlPoolOptions::new().max_connections(1);
-            let pool = pool.connect(&place.url).await.unwrap();
-            Arc::new(
-                MySqlStore::from_pool(pool, options.create_tables())
-                    .await
-                    .unwrap(),
-            )
-        }
-        _ => {
-            let pool = PgPoolOptions::new().max_connections(1);
-            let pool = pool.connect(&place.url).await.unwrap();
-            Arc::new(
-                PostgresStore::from_pool(pool, options.create_tables())
-                    .await
-                    .unwrap(),
-            )
-        }
+        Kind::MySql => Arc::new(place.mysql_over_one(options).await),
+        _ => Arc::new(place.postgres_over_one(options).await),
     }
 }
 
@@ -250,10 +230,7 @@ async fn a_file_that_another_program_writes_to_is_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_that_are_dropped_leave_no_open_transaction() {
     let place = Place::new(Kind::Postgres).await;
-    let pool = PgPoolOptions::new().max_connections(1);
-    let pool = pool.connect(&place.url).await.unwrap();
-    let store = PostgresStore::from_pool(pool.clone(), StoreOptions::default().create_tables());
-    let store = store.await.unwrap();
+    let store = place.postgres_over_one(StoreOptions::default()).await;
     store.register(&key("s")).await.unwrap();
     for polls in 1..40 {
         let event = ready("s", "628110000041");
@@ -270,7 +247,11 @@ async fn calls_that_are_dropped_leave_no_open_transaction() {
         .await;
         drop(apply);
         let begun = sqlx::raw_sql("select now() <> statement_timestamp()");
-        let begun = begun.fetch_one(&pool).await.unwrap().get::<bool, _>(0);
+        let begun = begun
+            .fetch_one(store.pool())
+            .await
+            .unwrap()
+            .get::<bool, _>(0);
         assert!(!begun, "a transaction is open after {polls} polls");
     }
     place.end().await;

@@ -116,15 +116,11 @@ async fn a_follower_that_panics_starts_again() {
 
 #[tokio::test]
 async fn a_client_of_mysql_sets_its_wait_timeout_for_the_transaction_alone() {
-    use whatsapp_phone::sqlx::mysql::MySqlPoolOptions;
     use whatsapp_phone::sqlx::query_scalar;
-    use whatsapp_phone::store::mysql::MySqlStore;
 
     let place = Place::zoned_mysql().await;
-    let pool = MySqlPoolOptions::new().max_connections(1);
-    let pool = pool.connect(&place.url).await.unwrap();
-    let options = StoreOptions::default().create_tables();
-    let store = MySqlStore::from_pool(pool.clone(), options).await.unwrap();
+    let store = place.mysql_over_one(StoreOptions::default()).await;
+    let pool = store.pool().clone();
     store.register(&key("s")).await.unwrap();
     place
         .run(

@@ -8,11 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use whatsapp_phone::event::{Failed, SessionEvent};
 use whatsapp_phone::sqlx::{
-    AssertSqlSafe, mysql::MySqlPoolOptions, postgres::PgPoolOptions, query_as, query_scalar,
-    raw_sql, sqlite::SqlitePoolOptions,
+    AssertSqlSafe, query_as, query_scalar, raw_sql, sqlite::SqlitePoolOptions,
 };
-use whatsapp_phone::store::mysql::MySqlStore;
-use whatsapp_phone::store::postgres::PostgresStore;
 use whatsapp_phone::store::sqlite::SqliteStore;
 use whatsapp_phone::store::{
     SessionQuery, SessionStore, Status, StoreErrorKind, StoreOptions, WorkspaceWatcher,
@@ -140,10 +137,7 @@ async fn a_page_of_sqlite_reads_its_rows_alone() {
 #[tokio::test]
 async fn a_page_of_mysql_reads_its_rows_alone() {
     let place = Place::new(Kind::MySql).await;
-    let pool = MySqlPoolOptions::new().max_connections(1);
-    let pool = pool.connect(&place.url).await.unwrap();
-    let options = StoreOptions::default().create_tables();
-    let store = MySqlStore::from_pool(pool, options).await.unwrap();
+    let store = place.mysql_over_one(StoreOptions::default()).await;
     fill(&place).await;
     let work = async || {
         let status = "SHOW SESSION STATUS LIKE 'Handler_read%'";
@@ -159,10 +153,7 @@ async fn a_page_of_mysql_reads_its_rows_alone() {
 #[tokio::test]
 async fn a_page_of_postgres_reads_its_rows_alone() {
     let place = Place::new(Kind::Postgres).await;
-    let pool = PgPoolOptions::new().max_connections(1);
-    let pool = pool.connect(&place.url).await.unwrap();
-    let options = StoreOptions::default().create_tables();
-    let store = PostgresStore::from_pool(pool, options).await.unwrap();
+    let store = place.postgres_over_one(StoreOptions::default()).await;
     fill(&place).await;
     assert_bounded(&store, async || 0, 0, place.kind).await;
     // The statements of the store itself, as its connection has prepared them.

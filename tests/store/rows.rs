@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use whatsapp_phone::event::{EventId, Failed, SessionEvent, SessionId, SessionKey};
-use whatsapp_phone::sqlx::{self, mysql::MySqlPoolOptions, postgres::PgPoolOptions};
-use whatsapp_phone::store::mysql::MySqlStore;
-use whatsapp_phone::store::postgres::PostgresStore;
+use whatsapp_phone::sqlx;
 use whatsapp_phone::store::{
     Outcome, SessionStore, Status, StatusWatcher, StoreError, StoreOptions,
 };
@@ -344,10 +342,8 @@ async fn one_job_that_fails_among_others_fails_alone() {
 #[tokio::test]
 async fn an_event_reads_few_rows_of_tables_that_have_grown() {
     let place = Place::new(Kind::Postgres).await;
-    let pool = PgPoolOptions::new().max_connections(1);
-    let pool = pool.connect(&place.url).await.unwrap();
-    let store = PostgresStore::from_pool(pool.clone(), StoreOptions::default().create_tables());
-    let store = store.await.unwrap();
+    let store = place.postgres_over_one(StoreOptions::default()).await;
+    let pool = store.pool();
     store.register(&key("s")).await.unwrap();
     place.run("analyze").await;
     let failed = Failed::new("not_ready", "no number");
@@ -381,16 +377,16 @@ async fn an_event_reads_few_rows_of_tables_that_have_grown() {
     // Making a plan for each call takes as long as the call.
     let plans = "select sum(generic_plans)::bigint, sum(custom_plans)::bigint
         from pg_prepared_statements where statement like 'WITH own%'";
-    let plans: (i64, i64) = sqlx::query_as(plans).fetch_one(&pool).await.unwrap();
+    let plans: (i64, i64) = sqlx::query_as(plans).fetch_one(pool).await.unwrap();
     assert!(matches!(plans, (1.., 0)), "{plans:?}");
     let rows_read = async || {
         let flush = sqlx::query("select pg_stat_force_next_flush()");
-        flush.execute(&pool).await.unwrap();
+        flush.execute(pool).await.unwrap();
         let count = sqlx::query_scalar::<_, i64>(
             "select sum(seq_tup_read + idx_tup_fetch)::bigint from pg_stat_user_tables
             where schemaname = current_schema()",
         );
-        count.fetch_one(&pool).await.unwrap()
+        count.fetch_one(pool).await.unwrap()
     };
     let before = rows_read().await;
     apply(10).await;
@@ -403,14 +399,12 @@ async fn an_event_reads_few_rows_of_tables_that_have_grown() {
 #[tokio::test]
 async fn an_event_makes_no_temporary_file() {
     let place = Place::new(Kind::MySql).await;
-    let pool = MySqlPoolOptions::new().max_connections(1);
-    let pool = pool.connect(&place.url).await.unwrap();
-    let store = MySqlStore::from_pool(pool.clone(), StoreOptions::default().create_tables());
-    let store = store.await.unwrap();
+    let store = place.mysql_over_one(StoreOptions::default()).await;
+    let pool = store.pool();
     store.register(&key("s")).await.unwrap();
     let files = async || {
         let status = "show session status like 'Created_tmp_disk_tables'";
-        let (_, count): (String, String) = sqlx::query_as(status).fetch_one(&pool).await.unwrap();
+        let (_, count): (String, String) = sqlx::query_as(status).fetch_one(pool).await.unwrap();
         count.parse::<u64>().unwrap()
     };
     let before = files().await;
@@ -420,7 +414,7 @@ async fn an_event_makes_no_temporary_file() {
     assert_eq!(files().await, before);
     // So the server does count them.
     let large = "select * from (select repeat('a', 1000000) as a union select 'b') t";
-    sqlx::query(large).execute(&pool).await.unwrap();
+    sqlx::query(large).execute(pool).await.unwrap();
     assert!(files().await > before);
     place.end().await;
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::task::yield_now;
-use whatsapp_phone::sqlx::mysql::MySqlConnectOptions;
+use whatsapp_phone::sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
+use whatsapp_phone::sqlx::postgres::PgPoolOptions;
 use whatsapp_phone::sqlx::{self, AssertSqlSafe, MySqlPool, PgPool, SqlitePool};
 use whatsapp_phone::store::mysql::MySqlStore;
 use whatsapp_phone::store::outbox::Outbox;
@@ -72,6 +73,22 @@ fn server(variable: &str) -> String {
 impl Place {
     pub(crate) async fn new(kind: Kind) -> Self {
         Self::at(kind, false).await
+    }
+
+    /// Makes a store over one connection: what the server counts for a connection is the store's.
+    pub(crate) async fn postgres_over_one(&self, options: StoreOptions) -> PostgresStore {
+        let pool = PgPoolOptions::new().max_connections(1);
+        let pool = pool.connect(&self.url).await.unwrap();
+        let store = PostgresStore::from_pool(pool, options.create_tables());
+        store.await.unwrap()
+    }
+
+    /// Likewise.
+    pub(crate) async fn mysql_over_one(&self, options: StoreOptions) -> MySqlStore {
+        let pool = MySqlPoolOptions::new().max_connections(1);
+        let pool = pool.connect(&self.url).await.unwrap();
+        let store = MySqlStore::from_pool(pool, options.create_tables());
+        store.await.unwrap()
     }
 
     /// On a MariaDB whose time zone is +07:00, and which says that it is MySQL 8.0.
